@@ -1,0 +1,3 @@
+//! One folder for each kind of store. They never import each other.
+
+pub(crate) mod memory;

@@ -1,0 +1,5 @@
+//! Locks that are waited for without keeping a thread: the session lock, and the file lock it holds for other processes.
+
+mod session;
+
+pub(crate) use session::{SessionGuard, SessionLock, TimeLeft};

@@ -1,0 +1,201 @@
+//! The one door to the blocking pool.
+//!
+//! A file operation is a few system calls that may wait for a disk. Each goes through here whole, as one closure: to Tokio's
+//! blocking pool from async code, straight away on the calling thread from the blocking facade, whose thread may wait, and
+//! where no Tokio runtime is running. No closure may wait for a lock: it could not be cancelled, and would keep a thread.
+
+use std::panic;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::{Error, ErrorKind, Result};
+
+tokio::task_local! {
+    /// Set by the blocking facade while it polls: this thread may block.
+    static INLINE: ();
+}
+
+/// Runs `future` so that its file operations execute where it is polled.
+#[cfg(feature = "blocking")]
+pub(crate) fn inline<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    INLINE.scope((), future)
+}
+
+fn handle() -> Option<Handle> {
+    let inline = INLINE.try_with(|()| ()).is_ok();
+    if inline {
+        None
+    } else {
+        Handle::try_current().ok()
+    }
+}
+
+/// Tells a long operation that nobody waits for it any more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cancelled(Arc<AtomicBool>);
+
+impl Cancelled {
+    /// # Errors
+    ///
+    /// [`Cancelled`](ErrorKind::Cancelled) once the future that waited has been dropped.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            Err(Error::new(ErrorKind::Cancelled))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// An operation under way. Dropping it keeps one that has not begun from beginning, and cancels one that asks.
+#[derive(Debug)]
+struct Hop<T> {
+    task: JoinHandle<T>,
+    cancelled: Cancelled,
+}
+
+impl<T> Drop for Hop<T> {
+    fn drop(&mut self) {
+        self.cancelled.0.store(true, Ordering::Relaxed);
+        self.task.abort();
+    }
+}
+
+impl<T> Future for Hop<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(cx).map(|done| match done {
+            Ok(value) => Ok(value),
+            Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+            Err(error) => Err(Error::new(ErrorKind::Cancelled)
+                .with_message("the runtime is shutting down")
+                .with_source(error)),
+        })
+    }
+}
+
+/// Runs `operation` where it may block. Once it has begun it runs to its end, also when the future is dropped.
+///
+/// # Errors
+///
+/// Those of `operation`, and [`Cancelled`](ErrorKind::Cancelled) if the runtime shuts down first.
+pub(crate) async fn run<T, F>(operation: F) -> Result<T>
+where
+    F: FnOnce() -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    run_cancellable(|_| operation()).await
+}
+
+/// Like [`run`], for an operation that takes long and asks in between whether it is still wanted.
+pub(crate) async fn run_cancellable<T, F>(operation: F) -> Result<T>
+where
+    F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    start(operation).await
+}
+
+/// Starts `operation` at once where there is a pool, so that it runs beside the caller; else it runs when awaited.
+pub(crate) fn start<T, F>(operation: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
+where
+    F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let cancelled = Cancelled::default();
+    let started = match handle() {
+        None => Err(operation),
+        Some(handle) => {
+            let seen = cancelled.clone();
+            #[expect(clippy::disallowed_methods, reason = "this is the door")]
+            let task = handle.spawn_blocking(move || operation(&seen));
+            Ok(Hop {
+                task,
+                cancelled: cancelled.clone(),
+            })
+        }
+    };
+    async move {
+        match started {
+            Ok(hop) => hop.await?,
+            Err(operation) => operation(&cancelled),
+        }
+    }
+}
+
+/// Waits without keeping a thread of the pool or of the runtime.
+pub(crate) async fn pause(duration: Duration) {
+    // The facade enters its runtime while it polls, so there is a timer there too.
+    if Handle::try_current().is_ok() {
+        tokio::time::sleep(duration).await;
+    } else {
+        std::thread::sleep(duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn async_code_hops_to_the_pool_once() {
+        let here = thread::current().id();
+        let there = run(move || Ok(thread::current().id())).await.unwrap();
+        assert_ne!(here, there);
+    }
+
+    #[tokio::test]
+    #[cfg(feature = "blocking")]
+    async fn the_facade_stays_on_its_thread() {
+        let here = thread::current().id();
+        let there = inline(run(move || Ok(thread::current().id())))
+            .await
+            .unwrap();
+        assert_eq!(here, there);
+    }
+
+    #[test]
+    fn without_a_runtime_the_work_is_done_on_the_spot() {
+        let value = futures::executor::block_on(run(|| Ok(thread::current().id()))).unwrap();
+        assert_eq!(value, thread::current().id());
+    }
+
+    #[tokio::test]
+    async fn dropping_the_future_cancels_what_asks_and_what_has_not_begun() {
+        let (begun, wait_begun) = mpsc::channel();
+        let (report, wait_report) = mpsc::channel();
+        let hop = start(move |cancelled| {
+            begun.send(()).unwrap();
+            while cancelled.check().is_ok() {
+                thread::yield_now();
+            }
+            report.send(cancelled.check().unwrap_err().kind()).unwrap();
+            Ok(())
+        });
+        wait_begun.recv().unwrap();
+        drop(hop);
+        assert_eq!(wait_report.recv().unwrap(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn a_runtime_that_shuts_down_gives_an_error_not_a_hang() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _entered = handle.enter();
+        let error = futures::executor::block_on(run(|| Ok(()))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+    }
+}

@@ -1,0 +1,195 @@
+//! Streams of content and of listings, and their way to and from readers and text.
+//!
+//! A [`ByteStream`] is a `Stream` of `Result<Bytes>`; a failure is its last item. It goes straight into
+//! `tokio_util::io::StreamReader` and comes straight out of `tokio_util::io::ReaderStream`.
+
+use std::future;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use tokio::io::{AsyncBufRead, AsyncRead};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use crate::{Error, ErrorKind, FileInfo, Result};
+
+/// The size of a chunk of a stream where nothing else was asked for: 256 KiB.
+pub const DEFAULT_CHUNK_SIZE: usize = 256 * 1024;
+
+/// The content of a file, piece by piece. No item follows an error.
+pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
+
+/// The entries of a directory in byte order of their paths. Unlike in a [`ByteStream`], more items may follow an error: one
+/// entry that cannot be represented does not hide the others.
+pub type InfoStream<'a> = BoxStream<'a, Result<FileInfo>>;
+
+/// The text of a file, piece by piece. No item follows an error.
+pub type TextStream<'a> = BoxStream<'a, Result<String>>;
+
+/// Turns the content of `reader` into a stream of chunks of at most `chunk_size` bytes.
+///
+/// # Examples
+///
+/// ```
+/// use f9::prelude::*;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> f9::Result<()> {
+/// let source: &[u8] = b"from any AsyncRead";
+/// let stream = f9::stream::from_reader(source, f9::DEFAULT_CHUNK_SIZE);
+/// let backend = f9::MemoryFileBackend::new();
+/// backend.stream_write("a.txt", stream).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_reader<'a>(reader: impl AsyncRead + Send + 'a, chunk_size: usize) -> ByteStream<'a> {
+    ReaderStream::with_capacity(reader, chunk_size)
+        .map_err(Error::from)
+        .boxed()
+}
+
+/// Turns a stream into a reader. An error of the stream arrives inside an [`io::Error`](std::io::Error) of the nearest kind.
+pub fn into_reader<'a>(stream: ByteStream<'a>) -> impl AsyncBufRead + Send + Unpin + 'a {
+    StreamReader::new(stream)
+}
+
+/// A stream of what `content` holds in chunks of `chunk_size` bytes, without copying.
+pub(crate) fn chunked(content: Bytes, chunk_size: usize) -> ByteStream<'static> {
+    let chunks = stream::unfold(content, move |mut rest| {
+        let chunk = rest.split_to(chunk_size.min(rest.len()));
+        future::ready((!chunk.is_empty()).then_some((Ok(chunk), rest)))
+    });
+    chunks.boxed()
+}
+
+/// Collects a stream; one chunk is passed through without copying.
+pub(crate) async fn collect(mut stream: ByteStream<'_>) -> Result<Bytes> {
+    let Some(first) = stream.try_next().await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = stream.try_next().await? else {
+        return Ok(first);
+    };
+    let mut all = BytesMut::from(first);
+    all.extend_from_slice(&second);
+    while let Some(chunk) = stream.try_next().await? {
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.freeze())
+}
+
+/// Decodes UTF-8 without ever splitting a character; see [`AsyncFileBackendExt::stream_read_text`].
+///
+/// [`AsyncFileBackendExt::stream_read_text`]: crate::AsyncFileBackendExt::stream_read_text
+pub(crate) fn decode(bytes: ByteStream<'_>) -> TextStream<'_> {
+    let decoder = Decoder {
+        bytes: Some(bytes),
+        partial: Vec::new(),
+        offset: 0,
+    };
+    stream::try_unfold(decoder, |mut decoder| async move {
+        Ok(decoder.next().await?.map(|text| (text, decoder)))
+    })
+    .boxed()
+}
+
+struct Decoder<'a> {
+    /// `None` once the end has been seen.
+    bytes: Option<ByteStream<'a>>,
+    /// The first bytes of a character whose rest has not come yet; at most three.
+    partial: Vec<u8>,
+    /// Where in the file `partial` begins.
+    offset: u64,
+}
+
+impl Decoder<'_> {
+    async fn next(&mut self) -> Result<Option<String>> {
+        while let Some(stream) = &mut self.bytes {
+            let Some(chunk) = stream.try_next().await? else {
+                self.bytes = None;
+                break;
+            };
+            let mut bytes = std::mem::take(&mut self.partial);
+            bytes.extend_from_slice(&chunk);
+            let text = self.take_characters(bytes)?;
+            if !text.is_empty() {
+                return Ok(Some(text));
+            }
+        }
+        if self.partial.is_empty() {
+            Ok(None)
+        } else {
+            Err(invalid_utf8(self.offset))
+        }
+    }
+
+    fn take_characters(&mut self, mut bytes: Vec<u8>) -> Result<String> {
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            let valid = error.valid_up_to();
+            if error.error_len().is_some() {
+                return Err(invalid_utf8(self.offset + valid as u64));
+            }
+            self.partial = bytes.split_off(valid);
+        }
+        self.offset += bytes.len() as u64;
+        String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::Internal))
+    }
+}
+
+/// Turns the whole content of a file into text.
+pub(crate) fn into_text(bytes: Bytes) -> Result<String> {
+    String::from_utf8(bytes.into())
+        .map_err(|error| invalid_utf8(error.utf8_error().valid_up_to() as u64))
+}
+
+fn invalid_utf8(offset: u64) -> Error {
+    Error::new(ErrorKind::InvalidData).with_message(format!("not UTF-8 at byte {offset}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn text(chunks: &[&'static [u8]]) -> Result<Vec<String>> {
+        let chunks: Vec<Result<Bytes>> = chunks.iter().map(|c| Ok(Bytes::from_static(c))).collect();
+        decode(stream::iter(chunks).boxed()).try_collect().await
+    }
+
+    #[tokio::test]
+    async fn a_character_is_never_split() {
+        let euro = "a€b".as_bytes();
+        for cut in 0..=euro.len() {
+            let (left, right) = euro.split_at(cut);
+            let parts = text(&[left, right]).await.unwrap();
+            assert_eq!(parts.concat(), "a€b");
+            assert!(parts.iter().all(|part| !part.is_empty()));
+        }
+        let singles: Vec<&[u8]> = euro.chunks(1).collect();
+        assert_eq!(text(&singles).await.unwrap(), ["a", "€", "b"]);
+    }
+
+    #[tokio::test]
+    async fn invalid_text_is_reported_with_its_offset() {
+        for (chunks, offset) in [
+            (&[b"ab\xff".as_slice()][..], 2),
+            (&[b"ab", b"c\xffd"], 3),
+            (&[b"ab\xe2\x82"], 2),
+            (&[b"ab\xe2", b"\x82"], 2),
+            (&[b"ab\xe2", b"xy"], 2),
+        ] {
+            let error = text(chunks).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidData);
+            assert!(
+                error.to_string().ends_with(&format!("at byte {offset}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn chunks_are_full_but_for_the_last_and_never_empty() {
+        for (size, expected) in [(0, vec![]), (3, vec![3]), (4, vec![4]), (9, vec![4, 4, 1])] {
+            let stream = chunked(Bytes::from(vec![7; size]), 4);
+            let sizes: Vec<usize> = stream.map_ok(|c| c.len()).try_collect().await.unwrap();
+            assert_eq!(sizes, expected);
+        }
+    }
+}
