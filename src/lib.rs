@@ -5,6 +5,7 @@ mod backend;
 mod backends;
 mod checksum;
 mod error;
+mod fs;
 mod glob;
 mod info;
 mod lock;
@@ -18,6 +19,7 @@ pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
     ConflictStatus, SessionHandle, SyncConflict, SyncSession,
 };
+pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::MemoryFileBackend;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use error::{Error, ErrorKind, Result};

@@ -130,6 +130,14 @@ where
     }
 }
 
+/// Drops `value` where that may block: closing the last handle of a large file that has no name frees its blocks.
+pub(crate) fn discard<T: Send + 'static>(value: T) {
+    if let Some(handle) = handle() {
+        #[expect(clippy::disallowed_methods, reason = "this is the door")]
+        drop(handle.spawn_blocking(move || drop(value)));
+    }
+}
+
 /// Waits without keeping a thread of the pool or of the runtime.
 pub(crate) async fn pause(duration: Duration) {
     // The facade enters its runtime while it polls, so there is a timer there too.

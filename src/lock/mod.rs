@@ -1,5 +1,7 @@
 //! Locks that are waited for without keeping a thread: the session lock, and the file lock it holds for other processes.
 
+mod file;
 mod session;
 
-pub(crate) use session::{SessionGuard, SessionLock, TimeLeft};
+pub(crate) use file::lock_file;
+pub(crate) use session::{SessionLock, TimeLeft};

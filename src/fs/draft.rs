@@ -1,0 +1,241 @@
+//! A file being written: everything goes to a temporary, and becomes visible in one step.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsFd as _;
+
+use rustix::fs::{Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::lock::{Attempt, DirectoryLock, Hold};
+use super::root::{Made, Place, confirm, sync_directory};
+use super::stat::Stat;
+use super::temporary::Temporary;
+use crate::{Error, ErrorKind, Result, WriteMode};
+
+/// How often a name that comes and goes meanwhile is tried again.
+const ATTEMPTS: usize = 64;
+
+/// What a file that is made shall be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NewFile {
+    /// Whether it must survive a power loss once it is acknowledged.
+    pub(crate) sync: bool,
+    /// Its permission bits; what the umask leaves of 0666 when `None`.
+    pub(crate) permissions: Option<u32>,
+}
+
+/// A file being written. Dropping it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    temporary: Temporary,
+    place: Place,
+    settings: NewFile,
+    made: Made,
+}
+
+impl Draft {
+    /// Begins a file for `place`, unless `mode` is already known to forbid it.
+    pub(crate) fn begin(place: Place, mode: &WriteMode, settings: NewFile) -> Result<Self> {
+        let old = place.stat()?;
+        check(old.as_ref(), mode)?;
+        // The content of a file that others may not read must not be readable under the temporary's name.
+        let private = old.is_some() || settings.permissions.is_some();
+        let permissions = if private { 0o600 } else { 0o666 };
+        // On btrfs, syncing a file that has no name yet does nothing.
+        let unnamed = !settings.sync;
+        let temporary = Temporary::create(place.dir.as_fd(), permissions, unnamed)?;
+        let draft = Self {
+            temporary,
+            place,
+            settings,
+            made: Made::default(),
+        };
+        if private && old.is_none() {
+            draft.set_new_permissions()?;
+        }
+        Ok(draft)
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.temporary.file
+    }
+
+    /// Adds to the end.
+    pub(crate) fn append(&self, bytes: &[u8]) -> Result<()> {
+        let mut file = self.file();
+        file.seek(SeekFrom::End(0))?;
+        Ok(file.write_all(bytes)?)
+    }
+
+    /// Gives the file up: its name, if it has one, goes at once; closing what is returned frees its blocks.
+    pub(crate) fn abandon(self) -> impl Send + 'static {
+        let file = self.temporary.file.try_clone();
+        drop(self);
+        file
+    }
+
+    /// Makes the file visible under its name, or reports that the directory is in use.
+    pub(crate) fn commit(mut self, mode: &WriteMode) -> Result<Attempt<Stat, Self>> {
+        match self.publish(mode) {
+            Ok(true) => {
+                let stat = Stat::of(self.file().as_fd())?;
+                if self.settings.sync {
+                    confirm(sync_directory(self.place.dir.as_fd()))?;
+                }
+                Ok(Attempt::Done(stat))
+            }
+            Ok(false) => Ok(Attempt::Busy(self)),
+            Err(error) => self.made.undone(error),
+        }
+    }
+
+    fn publish(&mut self, mode: &WriteMode) -> Result<bool> {
+        if !self.place.missing.is_empty() {
+            self.made = self.place.make_missing(self.settings.sync)?;
+        }
+        for _ in 0..ATTEMPTS {
+            let old = self.place.stat()?;
+            check(old.as_ref(), mode)?;
+            let Some(old) = old else {
+                self.sync()?;
+                match self
+                    .temporary
+                    .publish_new(self.place.dir.as_fd(), &self.place.name)
+                {
+                    Ok(()) => return Ok(true),
+                    Err(Errno::EXIST) if *mode == WriteMode::Create => {
+                        return Err(ErrorKind::AlreadyExists.into());
+                    }
+                    // Somebody was faster: now it is a replacement.
+                    Err(Errno::EXIST) => continue,
+                    Err(errno) => return Err(errno.into()),
+                }
+            };
+            self.adopt(&old)?;
+            self.sync()?;
+            let hold = if matches!(mode, WriteMode::IfMatch(_)) {
+                Hold::Exclusive
+            } else {
+                Hold::Shared
+            };
+            let Some(_lock) = DirectoryLock::acquire(&self.place.dir, hold)? else {
+                return Ok(false);
+            };
+            let now = self.place.stat()?;
+            check(now.as_ref(), mode)?;
+            let unchanged = now.is_some_and(|now| {
+                now.permissions() == old.permissions() && now.owner() == old.owner()
+            });
+            if unchanged {
+                self.temporary
+                    .publish_over(self.place.dir.as_fd(), &self.place.name)?;
+                return Ok(true);
+            }
+        }
+        Err(Error::new(ErrorKind::Io).with_message("the file keeps appearing and disappearing"))
+    }
+
+    fn sync(&self) -> Result<()> {
+        // After a failed fsync the kernel may have dropped the pages: never tried again, the temporary goes.
+        if self.settings.sync {
+            Ok(self.file().sync_all()?)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn set_new_permissions(&self) -> Result<()> {
+        let permissions = self
+            .settings
+            .permissions
+            .unwrap_or_else(|| 0o666 & !umask());
+        self.set_permissions(permissions)
+    }
+
+    fn set_permissions(&self, permissions: u32) -> Result<()> {
+        let mode = Mode::from_raw_mode(permissions);
+        Ok(retry_on_intr(|| rustix::fs::fchmod(self.file(), mode))?)
+    }
+
+    /// Takes over the mode, the owner and the extended attributes of the file that will be replaced.
+    fn adopt(&self, old: &Stat) -> Result<()> {
+        let mine = Stat::of(self.file().as_fd())?;
+        let mut permissions = old.permissions();
+        if mine.owner() != old.owner() {
+            let (uid, gid) = old.owner();
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            // Before the mode, as a change of the owner clears the set-id bits.
+            if rustix::fs::fchown(self.file(), Some(uid), Some(gid)).is_err() {
+                // Not permitted: with another owner these bits would lend another's rights.
+                permissions &= 0o777;
+            }
+        }
+        self.set_permissions(permissions)?;
+        self.adopt_attributes();
+        Ok(())
+    }
+
+    /// Copies what may be read of the old file's attributes and set on the new, which not every file system and user can.
+    fn adopt_attributes(&self) {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let name = self.place.name.as_str();
+        let Ok(old) = rustix::fs::openat(&self.place.dir, name, flags, Mode::empty()) else {
+            return;
+        };
+        let Ok(size @ 1..) = rustix::fs::flistxattr_query(&old) else {
+            return;
+        };
+        let mut names = Vec::with_capacity(size);
+        if rustix::fs::flistxattr(&old, rustix::buffer::spare_capacity(&mut names)).is_err() {
+            return;
+        }
+        for name in names
+            .split(|&byte| byte == 0)
+            .filter(|name| !name.is_empty())
+        {
+            // Those describe the old content, or are the system's to set.
+            if name.starts_with(b"security.") {
+                continue;
+            }
+            let Ok(size) = rustix::fs::fgetxattr_query(&old, name) else {
+                continue;
+            };
+            let mut value = Vec::with_capacity(size);
+            let spare = rustix::buffer::spare_capacity(&mut value);
+            if size == 0 || rustix::fs::fgetxattr(&old, name, spare).is_ok() {
+                let _ = rustix::fs::fsetxattr(self.file(), name, &value, XattrFlags::empty());
+            }
+        }
+    }
+}
+
+/// Whether `mode` allows a file to be written where `old` is.
+pub(super) fn check(old: Option<&Stat>, mode: &WriteMode) -> Result<()> {
+    match (old, mode) {
+        (None, WriteMode::Create | WriteMode::Overwrite) => Ok(()),
+        (None, WriteMode::IfMatch(_)) => Err(ErrorKind::PreconditionFailed.into()),
+        (Some(_), WriteMode::Create) => Err(ErrorKind::AlreadyExists.into()),
+        (Some(old), WriteMode::Overwrite) => old.expect_file(),
+        (Some(old), WriteMode::IfMatch(etag)) => {
+            old.expect_file()?;
+            if old.etag() == *etag {
+                Ok(())
+            } else {
+                Err(etag_changed())
+            }
+        }
+    }
+}
+
+pub(super) fn etag_changed() -> Error {
+    Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed")
+}
+
+/// The umask of this process, as it can be read without changing it.
+fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok())
+        .unwrap_or(0o022)
+}

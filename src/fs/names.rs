@@ -1,0 +1,147 @@
+//! The names in a directory, in the order of a listing, with bounded memory.
+//!
+//! Sorting needs all names at once; a directory may have millions. So at most [`HELD`] are held: the smallest of those that come
+//! after the last one given out. A larger directory is read again for each batch.
+
+use std::collections::BinaryHeap;
+use std::os::fd::BorrowedFd;
+use std::vec;
+
+use rustix::fs::{Dir, FileType};
+
+use super::stat::Stat;
+use crate::Result;
+
+/// How many names are held at a time: some megabytes, and one pass for all but huge directories.
+const HELD: usize = 64 * 1024;
+
+/// A name with what a listing sorts by: a directory's key ends in a slash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    key: Box<[u8]>,
+}
+
+impl Entry {
+    fn new(name: &[u8], is_dir: bool) -> Self {
+        let mut key = Vec::with_capacity(name.len() + usize::from(is_dir));
+        key.extend_from_slice(name);
+        if is_dir {
+            key.push(b'/');
+        }
+        Self { key: key.into() }
+    }
+
+    pub(super) fn is_dir(&self) -> bool {
+        self.key.ends_with(b"/")
+    }
+
+    pub(super) fn name(&self) -> &[u8] {
+        self.key.strip_suffix(b"/").unwrap_or(&self.key)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    batch: vec::IntoIter<Entry>,
+    last: Option<Entry>,
+    begun: bool,
+    more: bool,
+}
+
+impl Names {
+    /// The next name of `dir`, which must be the same directory each time.
+    pub(super) fn next(&mut self, dir: BorrowedFd<'_>) -> Result<Option<Entry>> {
+        self.next_of(dir, HELD)
+    }
+
+    fn next_of(&mut self, dir: BorrowedFd<'_>, held: usize) -> Result<Option<Entry>> {
+        if self.batch.as_slice().is_empty() && (self.more || !self.begun) {
+            self.begun = true;
+            self.read(dir, held)?;
+        }
+        let next = self.batch.next();
+        if self.more && self.batch.as_slice().is_empty() {
+            self.last.clone_from(&next);
+        }
+        Ok(next)
+    }
+
+    fn read(&mut self, dir: BorrowedFd<'_>, held: usize) -> Result<()> {
+        self.more = false;
+        let mut smallest = BinaryHeap::new();
+        for_each_name(dir, |name, is_dir| {
+            let entry = Entry::new(name, is_dir);
+            if self.last.as_ref().is_some_and(|last| entry <= *last) {
+                return;
+            }
+            smallest.push(entry);
+            if smallest.len() > held {
+                smallest.pop();
+                self.more = true;
+            }
+        })?;
+        self.batch = smallest.into_sorted_vec().into_iter();
+        Ok(())
+    }
+}
+
+/// Calls `each` with every name in `dir`, in no order, and whether it is a directory.
+pub(super) fn for_each_name(dir: BorrowedFd<'_>, mut each: impl FnMut(&[u8], bool)) -> Result<()> {
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let is_dir = match entry.file_type() {
+            FileType::Directory => true,
+            // Not every file system tells.
+            FileType::Unknown => {
+                Stat::of_name(dir, name_path(name)).is_ok_and(|stat| stat.is_dir())
+            }
+            _ => false,
+        };
+        each(name, is_dir);
+    }
+    Ok(())
+}
+
+pub(super) fn name_path(name: &[u8]) -> &std::path::Path {
+    use std::os::unix::ffi::OsStrExt as _;
+    std::ffi::OsStr::from_bytes(name).as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn batches_give_every_name_once_and_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..100 {
+            File::create(dir.path().join(format!("f{i}"))).unwrap();
+        }
+        for name in ["a", "a-", "a.b", "a0"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let open = File::open(dir.path()).unwrap();
+        let collect = |held| {
+            let mut names = Names::default();
+            let mut found = Vec::new();
+            while let Some(entry) = names.next_of(open.as_fd(), held).unwrap() {
+                found.push(String::from_utf8(entry.key.into()).unwrap());
+            }
+            found
+        };
+        let all = collect(HELD);
+        assert_eq!(all.len(), 104);
+        assert!(all.is_sorted());
+        assert_eq!(all[..4], ["a-/", "a.b/", "a/", "a0/"]);
+        for held in [1, 3, 52, 103, 104, 105] {
+            assert_eq!(collect(held), all, "{held} held at a time");
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! The root directory, and how a path is resolved beneath it.
+//!
+//! A path is first opened with `openat2` and `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`: the kernel walks it without leaving the
+//! root, and the names that were checked are the names that are opened. Only if there is a symbolic link on the way is it expanded,
+//! by cap-std and beneath the root, and the outcome checked and opened in the same way. So no link, also one swapped in meanwhile,
+//! leads outside or to a reserved name.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::stat::Stat;
+use crate::path::LOCK_FILE_NAME;
+use crate::{DirMode, Error, ErrorKind, FilePath, Result, is_reserved_name};
+
+/// The kernel takes paths of up to this many bytes, with the NUL at the end (`PATH_MAX`).
+const PATH_MAX: usize = 4096;
+
+/// How often a path that keeps changing under the look-up is tried again.
+const ATTEMPTS: usize = 16;
+
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NOFOLLOW);
+
+/// An open root directory. It stays the same directory when its path is renamed or replaced.
+#[derive(Debug)]
+pub(crate) struct Root {
+    dir: Dir,
+}
+
+impl Root {
+    /// Opens the directory at `path`, making it and those above it if `create` says so.
+    pub(crate) fn open(path: &Path, create: bool) -> Result<Self> {
+        if create {
+            std::fs::create_dir_all(path).map_err(|error| match Stat::of_path(CWD, path) {
+                Ok(_) => Error::new(ErrorKind::NotADirectory).with_source(error),
+                Err(_) => Error::from(error),
+            })?;
+        }
+        Ok(Self {
+            dir: Dir::open_ambient_dir(path, ambient_authority())?,
+        })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Tells this directory from every other, whatever its path.
+    pub(crate) fn id(&self) -> Result<(u32, u32, u64)> {
+        Ok(Stat::of(self.fd())?.id())
+    }
+
+    /// Opens the file that sessions lock, making it if it is missing.
+    pub(crate) fn open_lock_file(&self) -> Result<File> {
+        // Written to by nobody; open for writing so that closing it wakes who waits.
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let file = retry_on_intr(|| rustix::fs::openat(self.fd(), LOCK_FILE_NAME, flags, mode));
+        let file = file.map_err(|errno| Error::from(errno).with_path(LOCK_FILE_NAME))?;
+        let named = |error: Error| error.with_path(LOCK_FILE_NAME);
+        Stat::of(file.as_fd())
+            .map_err(Error::from)
+            .and_then(|stat| stat.expect_file())
+            .map_err(named)?;
+        Ok(file.into())
+    }
+
+    /// Whether `file` is the file that sessions lock now.
+    pub(crate) fn is_lock_file(&self, file: &File) -> bool {
+        let now = Stat::of_name(self.fd(), LOCK_FILE_NAME.as_ref());
+        matches!((now, Stat::of(file.as_fd())), (Ok(now), Ok(this)) if now.id() == this.id())
+    }
+
+    /// Whether the directory has been removed since it was opened.
+    pub(crate) fn is_gone(&self) -> bool {
+        Stat::of(self.fd()).is_ok_and(|stat| stat.links() == 0)
+    }
+
+    /// Opens what is at `path`, following links beneath the root, also one at its end unless `flags` have `NOFOLLOW`.
+    pub(super) fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC;
+        let path = if path.is_empty() { "." } else { path };
+        match open_plain(self.fd(), path.as_ref(), flags) {
+            Err(Errno::LOOP) => self.open_through_links(path, flags),
+            opened => Ok(opened?),
+        }
+    }
+
+    #[cold]
+    fn open_through_links(&self, path: &str, flags: OFlags) -> Result<OwnedFd> {
+        for _ in 0..ATTEMPTS {
+            let resolved = if flags.contains(OFlags::NOFOLLOW) {
+                let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+                self.expand(parent)?.join(name)
+            } else {
+                self.expand(path)?
+            };
+            match open_plain(self.fd(), &resolved, flags) {
+                // Something on the expanded path has become a link meanwhile.
+                Err(Errno::LOOP) => {}
+                opened => return Ok(opened?),
+            }
+        }
+        Err(ErrorKind::LinkLoop.into())
+    }
+
+    /// The path that `path` is when all links in it are followed beneath the root.
+    fn expand(&self, path: &str) -> Result<std::path::PathBuf> {
+        let expanded = self.dir.canonicalize(path).map_err(|error| {
+            // cap-std reports an escape in words of its own, without a system error behind it.
+            if error.kind() == std::io::ErrorKind::PermissionDenied
+                && error.raw_os_error().is_none()
+            {
+                Error::new(ErrorKind::PathEscapesRoot).with_source(error)
+            } else {
+                Error::from(error)
+            }
+        })?;
+        let reserved = expanded.components().any(|component| {
+            matches!(component, Component::Normal(name) if name.to_str().is_some_and(is_reserved_name))
+        });
+        if reserved {
+            return Err(Error::new(ErrorKind::ReservedPath)
+                .with_message("a symbolic link leads to a name that f9 keeps for itself"));
+        }
+        Ok(if expanded.as_os_str().is_empty() {
+            ".".into()
+        } else {
+            expanded
+        })
+    }
+
+    /// Opens the directory at `path`, to be read, locked and synced.
+    pub(crate) fn open_directory(&self, path: &str) -> Result<OwnedFd> {
+        let flags = DIRECTORY.difference(OFlags::NOFOLLOW);
+        match self.open_at(path, flags) {
+            // One that may be searched but not read can still be written to.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                self.open_at(path, OFlags::PATH | OFlags::DIRECTORY)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Finds the place where something is to be made: the deepest directory on the way that exists, and what is missing.
+    pub(crate) fn locate(&self, path: &FilePath) -> Result<Place> {
+        let (mut parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut missing = Vec::new();
+        loop {
+            match self.open_directory(parent) {
+                Ok(dir) => {
+                    missing.reverse();
+                    return Ok(Place {
+                        dir,
+                        missing,
+                        name: name.to_owned(),
+                    });
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound && !parent.is_empty() => {
+                    let (above, segment) = parent.rsplit_once('/').unwrap_or(("", parent));
+                    missing.push(segment.to_owned());
+                    parent = above;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Like [`locate`](Self::locate) for something that exists, so that nothing is missing on the way.
+    pub(super) fn locate_existing(&self, path: &FilePath) -> Result<Place> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Ok(Place {
+            dir: self.open_directory(parent)?,
+            missing: Vec::new(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Like [`locate`](Self::locate) for content that is to be written: a link at `path` is followed to the file it leads to, so
+    /// that the file is replaced and not the link.
+    pub(crate) fn locate_content(&self, path: &FilePath) -> Result<Place> {
+        let place = self.locate(path)?;
+        if place.missing.is_empty() && place.stat()?.is_some_and(|stat| stat.is_symlink()) {
+            let target = self.expand(path)?;
+            let target = target.to_str().ok_or_else(|| {
+                Error::new(ErrorKind::InvalidPath)
+                    .with_message("the symbolic link leads to a name that is not UTF-8")
+            })?;
+            return self.locate_existing(&FilePath::found(target.to_owned()));
+        }
+        Ok(place)
+    }
+}
+
+/// Where something is or is to be made: a directory, the directories to make below it, and a name.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(super) dir: OwnedFd,
+    pub(super) missing: Vec<String>,
+    pub(super) name: String,
+}
+
+impl Place {
+    /// What is there now, a link not followed.
+    pub(crate) fn stat(&self) -> Result<Option<Stat>> {
+        if !self.missing.is_empty() {
+            return Ok(None);
+        }
+        match Stat::of_name(self.dir.as_fd(), self.name.as_ref()) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Makes the missing directories, so that `dir` is the one the name goes into.
+    pub(super) fn make_missing(&mut self, sync: bool) -> Result<Made> {
+        let mut made = Made(Vec::new());
+        for segment in std::mem::take(&mut self.missing) {
+            let fresh = match retry_on_intr(|| {
+                rustix::fs::mkdirat(&self.dir, segment.as_str(), Mode::from_raw_mode(0o777))
+            }) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
+                Err(errno) => return made.undone(errno.into()),
+            };
+            let below = open_plain(self.dir.as_fd(), segment.as_ref(), DIRECTORY);
+            let above = match below {
+                Ok(below) => std::mem::replace(&mut self.dir, below),
+                // A file, or a link that leads nowhere, took the name.
+                Err(Errno::LOOP) => return made.undone(ErrorKind::NotADirectory.into()),
+                Err(errno) => return made.undone(errno.into()),
+            };
+            if fresh {
+                let synced = if sync {
+                    sync_directory(above.as_fd())
+                } else {
+                    Ok(())
+                };
+                made.0.push((above, segment));
+                if let Err(error) = synced {
+                    return made.undone(error);
+                }
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// The directories made on the way to a place, the topmost first.
+#[derive(Debug, Default)]
+pub(super) struct Made(Vec<(OwnedFd, String)>);
+
+impl Made {
+    /// Takes the directories away again, as far as nobody has put anything into them.
+    pub(super) fn undo(self) {
+        for (dir, name) in self.0.into_iter().rev() {
+            if rustix::fs::unlinkat(&dir, name.as_str(), AtFlags::REMOVEDIR).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Takes the directories away again because of `error`.
+    pub(super) fn undone<T>(self, error: Error) -> Result<T> {
+        self.undo();
+        Err(error)
+    }
+}
+
+/// Makes the directory at `path` and those on the way.
+pub(crate) fn make_directory(
+    root: &Root,
+    path: &FilePath,
+    mode: DirMode,
+    sync: bool,
+) -> Result<()> {
+    let mut place = root.locate(path)?;
+    let made = place.make_missing(sync)?;
+    let created = retry_on_intr(|| {
+        rustix::fs::mkdirat(&place.dir, place.name.as_str(), Mode::from_raw_mode(0o777))
+    });
+    match created {
+        Ok(()) if sync => confirm(sync_directory(place.dir.as_fd())),
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => {
+            let directory = root.open_at(path, OFlags::PATH | OFlags::DIRECTORY);
+            match directory.map_err(|error| error.kind()) {
+                Ok(_) if mode == DirMode::Overwrite => Ok(()),
+                Ok(_) => made.undone(ErrorKind::AlreadyExists.into()),
+                // A link that leads nowhere is no directory either.
+                Err(ErrorKind::NotFound) => made.undone(ErrorKind::NotADirectory.into()),
+                Err(kind) => made.undone(kind.into()),
+            }
+        }
+        Err(errno) => made.undone(errno.into()),
+    }
+}
+
+/// Brings the entries of a directory to stable storage.
+pub(super) fn sync_directory(dir: BorrowedFd<'_>) -> Result<()> {
+    match retry_on_intr(|| rustix::fs::fsync(dir)) {
+        // Opened without permission to read: only a name in it could be opened for that.
+        Err(Errno::BADF) => {
+            let readable =
+                retry_on_intr(|| rustix::fs::openat(dir, ".", DIRECTORY, Mode::empty()))?;
+            Ok(retry_on_intr(|| rustix::fs::fsync(&readable))?)
+        }
+        synced => Ok(synced?),
+    }
+}
+
+/// After this point the change is visible: a sync that fails means that it may not last, not that it did not happen.
+pub(super) fn confirm(synced: Result<()>) -> Result<()> {
+    synced.map_err(|error| Error::new(ErrorKind::DurabilityUnknown).with_source(error))
+}
+
+/// Opens `path` beneath `dir`; a symbolic link anywhere in it is `ELOOP`, unless it is the last name and `flags` have
+/// `PATH | NOFOLLOW`.
+pub(super) fn open_plain(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    static OPENAT2_MISSING: AtomicBool = AtomicBool::new(false);
+
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.len() >= PATH_MAX {
+        let Some(cut) = bytes[..PATH_MAX - 1].iter().rposition(|&byte| byte == b'/') else {
+            return Err(Errno::NAMETOOLONG);
+        };
+        let (above, below) = split_path(path, cut);
+        let above = open_plain(
+            dir,
+            above,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        )?;
+        return open_plain(above.as_fd(), below, flags);
+    }
+    if !OPENAT2_MISSING.load(Ordering::Relaxed) {
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        for _ in 0..ATTEMPTS {
+            match rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+                // The kernel saw a rename on the way and cannot tell that the walk stayed beneath.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                // Absent before Linux 5.6; some sandboxes refuse it with EPERM instead.
+                Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+                    OPENAT2_MISSING.store(errno == Errno::NOSYS, Ordering::Relaxed);
+                    break;
+                }
+                opened => return opened,
+            }
+        }
+    }
+    open_step_by_step(dir, path, flags)
+}
+
+fn split_path(path: &Path, at: usize) -> (&Path, &Path) {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = path.as_os_str().as_bytes();
+    let part = |bytes| Path::new(std::ffi::OsStr::from_bytes(bytes));
+    (part(&bytes[..at]), part(&bytes[at + 1..]))
+}
+
+/// What `openat2` does, one name at a time, where it is missing.
+fn open_step_by_step(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut above: Option<OwnedFd> = None;
+    let mut components = path.components().peekable();
+    while let Some(component) = components.next() {
+        let name = match component {
+            Component::Normal(name) => name,
+            Component::CurDir => ".".as_ref(),
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(Errno::XDEV);
+            }
+        };
+        let here = above.as_ref().map_or(dir, |above| above.as_fd());
+        let flags = if components.peek().is_some() {
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC
+        } else {
+            flags | OFlags::NOFOLLOW
+        };
+        let next = retry_on_intr(|| rustix::fs::openat(here, name, flags, Mode::empty()))
+            .map_err(|errno| link_not_directory(here, name.as_ref(), errno))?;
+        let walked_through = components.peek().is_some();
+        if walked_through {
+            match Stat::of(next.as_fd())? {
+                stat if stat.is_symlink() => return Err(Errno::LOOP),
+                stat if !stat.is_dir() => return Err(Errno::NOTDIR),
+                _ => {}
+            }
+        }
+        above = Some(next);
+    }
+    above.ok_or(Errno::NOENT)
+}
+
+/// A link opened with `DIRECTORY | NOFOLLOW` is reported as `ENOTDIR`; here it is a link first.
+fn link_not_directory(dir: BorrowedFd<'_>, name: &Path, errno: Errno) -> Errno {
+    let is_link = errno == Errno::NOTDIR && Stat::of_name(dir, name).is_ok_and(|s| s.is_symlink());
+    if is_link { Errno::LOOP } else { errno }
+}

@@ -1,0 +1,135 @@
+//! What the kernel knows about a file, and the [`FileInfo`] made of it.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{AtFlags, FileType as Kind, Statx, StatxFlags, StatxTimestamp};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::{ErrorKind, Etag, FileInfo, FilePath, FileType, Result};
+
+/// The outcome of one `statx`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat(Statx);
+
+impl Stat {
+    /// What `fd` refers to.
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
+        Self::call(fd, Path::new(""), AtFlags::EMPTY_PATH)
+    }
+
+    /// What has this name in `dir`, a link not followed.
+    pub(super) fn of_name(dir: BorrowedFd<'_>, name: &Path) -> Result<Self, Errno> {
+        Self::call(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// What is at an ambient path.
+    pub(super) fn of_path(dir: BorrowedFd<'_>, path: &Path) -> Result<Self, Errno> {
+        Self::call(dir, path, AtFlags::empty())
+    }
+
+    fn call(dir: BorrowedFd<'_>, path: &Path, flags: AtFlags) -> Result<Self, Errno> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        retry_on_intr(|| rustix::fs::statx(dir, path, flags, mask)).map(Self)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::from_raw_mode(self.0.stx_mode.into())
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        self.kind() == Kind::Directory
+    }
+
+    pub(crate) fn is_symlink(&self) -> bool {
+        self.kind() == Kind::Symlink
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind() == Kind::RegularFile
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.0.stx_size
+    }
+
+    pub(super) fn links(&self) -> u32 {
+        self.0.stx_nlink
+    }
+
+    /// The device and inode: the same for two names of one file.
+    pub(super) fn id(&self) -> (u32, u32, u64) {
+        (self.0.stx_dev_major, self.0.stx_dev_minor, self.0.stx_ino)
+    }
+
+    pub(super) fn permissions(&self) -> u32 {
+        u32::from(self.0.stx_mode) & 0o7777
+    }
+
+    pub(super) fn owner(&self) -> (u32, u32) {
+        (self.0.stx_uid, self.0.stx_gid)
+    }
+
+    /// # Errors
+    ///
+    /// [`IsADirectory`](ErrorKind::IsADirectory) or [`NotAFile`](ErrorKind::NotAFile) for anything but a file.
+    pub(crate) fn expect_file(&self) -> Result<()> {
+        match self.kind() {
+            Kind::RegularFile => Ok(()),
+            Kind::Directory => Err(ErrorKind::IsADirectory.into()),
+            _ => Err(ErrorKind::NotAFile.into()),
+        }
+    }
+
+    /// Changes with every change of the content. The change time cannot be set back by `utimensat`, and since Linux 6.13 differs
+    /// for any two changes that somebody looked between; the other parts tell files apart that swap their names.
+    pub(crate) fn etag(&self) -> Etag {
+        let nanos = |time: &StatxTimestamp| {
+            i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+        };
+        let (changed, modified) = (nanos(&self.0.stx_ctime), nanos(&self.0.stx_mtime));
+        Etag::new(format!(
+            "{:x}-{:x}-{modified:x}-{changed:x}",
+            self.0.stx_ino,
+            self.size()
+        ))
+    }
+
+    pub(crate) fn info(&self, path: FilePath) -> FileInfo {
+        let mut info = FileInfo::new(
+            path,
+            match self.kind() {
+                Kind::RegularFile => FileType::File,
+                Kind::Directory => FileType::Directory,
+                Kind::Symlink => FileType::Symlink,
+                _ => FileType::Other,
+            },
+        );
+        if !self.is_dir() {
+            info.size = Some(self.size());
+        }
+        if self.is_file() {
+            info.etag = Some(self.etag());
+        }
+        if self.0.stx_mask & StatxFlags::BTIME.bits() != 0 {
+            info.created_at = system_time(&self.0.stx_btime);
+        }
+        info.modified_at = system_time(&self.0.stx_mtime);
+        info.accessed_at = system_time(&self.0.stx_atime);
+        info.permissions = Some(self.permissions());
+        info.owner_uid = Some(self.0.stx_uid);
+        info.owner_gid = Some(self.0.stx_gid);
+        info
+    }
+}
+
+fn system_time(time: &StatxTimestamp) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(time.tv_sec.unsigned_abs());
+    let whole = if time.tv_sec < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(seconds)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(seconds)
+    };
+    whole?.checked_add(Duration::from_nanos(time.tv_nsec.into()))
+}
