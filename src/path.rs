@@ -155,6 +155,7 @@ impl FilePath {
     }
 
     /// The segments from the root down.
+    #[must_use = "iterators are lazy"]
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/').filter(|segment| !segment.is_empty())
     }

@@ -47,6 +47,7 @@ pub fn from_reader<'a>(reader: impl AsyncRead + Send + 'a, chunk_size: usize) ->
 }
 
 /// Turns a stream into a reader. An error of the stream arrives inside an [`io::Error`](std::io::Error) of the nearest kind.
+#[must_use]
 pub fn into_reader<'a>(stream: ByteStream<'a>) -> impl AsyncBufRead + Send + Unpin + 'a {
     StreamReader::new(stream)
 }

@@ -101,7 +101,9 @@ impl OpenFile {
         cancelled: &Cancelled,
     ) -> Result<Checksum> {
         let mut hasher = Hasher::new(algorithm);
-        let mut block = Vec::with_capacity(HASH_BLOCK.min(self.stat.size() as usize + 1));
+        // A byte more than the file, so that a short read shows its end.
+        let size = usize::try_from(self.stat.size()).unwrap_or(usize::MAX);
+        let mut block = Vec::with_capacity(HASH_BLOCK.min(size.saturating_add(1)));
         let mut offset = 0;
         loop {
             cancelled.check()?;

@@ -141,7 +141,7 @@ pub(crate) fn glob(
         found: Vec::new(),
     };
     let mut descent = Descent::start(root.open_directory("")?)?;
-    let mut levels = vec![search.level(String::new(), pattern.start())];
+    let mut levels = vec![search.level("", pattern.start())];
     while let Some(level) = levels.last_mut() {
         cancelled.check()?;
         let entry = level.next(&descent);
@@ -149,7 +149,7 @@ pub(crate) fn glob(
             Some((name, is_dir)) => {
                 if let Some((path, progress)) = search.visit(level, &name, is_dir) {
                     match descent.enter(&name) {
-                        Ok(()) => levels.push(search.level(path.into(), progress)),
+                        Ok(()) => levels.push(search.level(&path, progress)),
                         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                         Err(errno) => return Err(Error::from(errno).with_path(path)),
                     }
@@ -203,13 +203,13 @@ impl SearchLevel {
 }
 
 impl Search<'_> {
-    fn level(&self, path: String, progress: Progress) -> SearchLevel {
+    fn level(&self, path: &str, progress: Progress) -> SearchLevel {
         let literals = self.pattern.next_literals(&progress).map(|names| {
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
             names.into_iter()
         });
         SearchLevel {
-            level: Level::new(&path),
+            level: Level::new(path),
             progress,
             literals,
         }

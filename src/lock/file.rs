@@ -148,7 +148,7 @@ fn timed_out(file: &File) -> Error {
     Error::new(ErrorKind::LockTimeout).with_message(holder)
 }
 
-/// The process that holds the lock, as `/proc/locks` names it (proc_locks(5)).
+/// The process that holds the lock, as `/proc/locks` names it (`proc_locks(5)`).
 fn holder(file: &File) -> Option<u32> {
     let metadata = file.metadata().ok()?;
     let (device, inode) = (metadata.dev(), metadata.ino());

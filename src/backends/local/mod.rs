@@ -339,19 +339,23 @@ impl AsyncFileBackend for LocalFileBackend {
             let draft = offload::run(move || shared.begin(&begun, &mode)).await?;
             let writer = stream::Writer::new(draft, &options);
             let written = stream::write(writer, &mut data, &options).await?;
-            self.settle(Some(State::Written(written)), move |_, state, _| {
-                let draft = match state {
-                    Some(State::Written((writer, last))) => {
-                        writer.finish(&last, options.checksum.as_ref())?
-                    }
-                    Some(State::Complete(draft)) => draft,
-                    None => return Err(ErrorKind::Internal.into()),
-                };
-                Ok(match draft.commit(&options.mode)? {
-                    Attempt::Done(stat) => Attempt::Done(stat.info(file.clone())),
-                    Attempt::Busy(draft) => Attempt::Busy(State::Complete(draft)),
-                })
-            })
+            self.settle(
+                Some(State::Written(Box::new(written))),
+                move |_, state, _| {
+                    let draft = match state {
+                        Some(State::Written(written)) => {
+                            let (writer, last) = *written;
+                            writer.finish(&last, options.checksum.as_ref())?
+                        }
+                        Some(State::Complete(draft)) => draft,
+                        None => return Err(ErrorKind::Internal.into()),
+                    };
+                    Ok(match draft.commit(&options.mode)? {
+                        Attempt::Done(stat) => Attempt::Done(stat.info(file.clone())),
+                        Attempt::Busy(draft) => Attempt::Busy(State::Complete(draft)),
+                    })
+                },
+            )
             .await
         };
         written
@@ -553,6 +557,6 @@ impl AsyncFileBackend for LocalFileBackend {
 
 /// How far a streamed write has come when it is to be published.
 enum State {
-    Written((stream::Writer, Vec<Bytes>)),
+    Written(Box<(stream::Writer, Vec<Bytes>)>),
     Complete(Draft),
 }

@@ -136,14 +136,14 @@ impl Drop for Writer {
 
 /// Where the writer is: with us, or at work in the pool.
 enum Hand {
-    Free(Writer),
+    Free(Box<Writer>),
     Busy(BoxFuture<'static, Result<Writer>>),
 }
 
 impl Hand {
     async fn free(self) -> Result<Writer> {
         match self {
-            Self::Free(writer) => Ok(writer),
+            Self::Free(writer) => Ok(*writer),
             Self::Busy(writing) => writing.await,
         }
     }
@@ -155,7 +155,7 @@ pub(super) async fn write(
     data: &mut ByteStream<'_>,
     options: &WriteOptions,
 ) -> Result<(Writer, Vec<Bytes>)> {
-    let mut hand = Hand::Free(writer);
+    let mut hand = Hand::Free(Box::new(writer));
     let (mut given, mut pieces, mut gathered) = (0, Vec::new(), 0);
     while let Some(piece) = data.try_next().await? {
         given += piece.len() as u64;
