@@ -74,9 +74,7 @@ impl FromStr for ChecksumAlgorithm {
 
     /// Reads a name in any case; anything else is [`InvalidInput`](ErrorKind::InvalidInput), naming those there are.
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL
-            .iter()
-            .find(|known| known.name().eq_ignore_ascii_case(name));
+        let found = Self::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(name));
         found.copied().ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(|known| known.name()).collect();
             Error::new(ErrorKind::InvalidInput).with_message(format!(
@@ -122,14 +120,10 @@ impl Checksum {
     pub fn new(algorithm: ChecksumAlgorithm, hex: &str) -> Result<Self> {
         let digits = Self::of(algorithm, b"").hex.len();
         if hex.len() != digits || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(Error::new(ErrorKind::InvalidInput).with_message(format!(
-                "a {algorithm} checksum has {digits} hexadecimal digits"
-            )));
+            return Err(Error::new(ErrorKind::InvalidInput)
+                .with_message(format!("a {algorithm} checksum has {digits} hexadecimal digits")));
         }
-        Ok(Self {
-            algorithm,
-            hex: hex.to_ascii_lowercase(),
-        })
+        Ok(Self { algorithm, hex: hex.to_ascii_lowercase() })
     }
 
     /// How it was computed.
@@ -175,9 +169,8 @@ impl FromStr for Checksum {
 
     fn from_str(text: &str) -> Result<Self> {
         let (algorithm, hex) = text.split_once(':').ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput).with_message(format!(
-                "`{text}` is no checksum of the form algorithm:digits"
-            ))
+            Error::new(ErrorKind::InvalidInput)
+                .with_message(format!("`{text}` is no checksum of the form algorithm:digits"))
         })?;
         Self::new(algorithm.parse()?, hex)
     }
@@ -262,10 +255,9 @@ impl Hasher {
             State::Sha256(hasher) => (ChecksumAlgorithm::Sha256, hex::encode(hasher.finalize())),
             State::Sha512(hasher) => (ChecksumAlgorithm::Sha512, hex::encode(hasher.finalize())),
             State::Blake2b(hasher) => (ChecksumAlgorithm::Blake2b, hex::encode(hasher.finalize())),
-            State::Blake3(hasher) => (
-                ChecksumAlgorithm::Blake3,
-                hasher.finalize().to_hex().to_string(),
-            ),
+            State::Blake3(hasher) => {
+                (ChecksumAlgorithm::Blake3, hasher.finalize().to_hex().to_string())
+            }
         };
         Checksum { algorithm, hex }
     }
@@ -323,14 +315,8 @@ mod tests {
         let content: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
         for &algorithm in ChecksumAlgorithm::ALL {
             let mut hasher = Hasher::new(algorithm);
-            content
-                .chunks(70_001)
-                .for_each(|piece| hasher.update(piece));
-            assert_eq!(
-                hasher.finish(),
-                Checksum::of(algorithm, &content),
-                "{algorithm}"
-            );
+            content.chunks(70_001).for_each(|piece| hasher.update(piece));
+            assert_eq!(hasher.finish(), Checksum::of(algorithm, &content), "{algorithm}");
         }
     }
 

@@ -238,11 +238,7 @@ mod rfc3339 {
         deserializer: D,
     ) -> Result<Option<SystemTime>, D::Error> {
         Option::<String>::deserialize(deserializer)?
-            .map(|text| {
-                text.parse::<Timestamp>()
-                    .map(SystemTime::from)
-                    .map_err(de::Error::custom)
-            })
+            .map(|text| text.parse::<Timestamp>().map(SystemTime::from).map_err(de::Error::custom))
             .transpose()
     }
 }

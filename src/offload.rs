@@ -29,11 +29,7 @@ pub(crate) fn inline<F: Future>(future: F) -> impl Future<Output = F::Output> {
 
 fn handle() -> Option<Handle> {
     let inline = INLINE.try_with(|()| ()).is_ok();
-    if inline {
-        None
-    } else {
-        Handle::try_current().ok()
-    }
+    if inline { None } else { Handle::try_current().ok() }
 }
 
 /// Tells a long operation that nobody waits for it any more.
@@ -45,11 +41,7 @@ impl Cancelled {
     ///
     /// [`Cancelled`](ErrorKind::Cancelled) once the future that waited has been dropped.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) {
-            Err(Error::new(ErrorKind::Cancelled))
-        } else {
-            Ok(())
-        }
+        if self.0.load(Ordering::Relaxed) { Err(Error::new(ErrorKind::Cancelled)) } else { Ok(()) }
     }
 }
 
@@ -116,10 +108,7 @@ where
             let seen = cancelled.clone();
             #[expect(clippy::disallowed_methods, reason = "this is the door")]
             let task = handle.spawn_blocking(move || operation(&seen));
-            Ok(Hop {
-                task,
-                cancelled: cancelled.clone(),
-            })
+            Ok(Hop { task, cancelled: cancelled.clone() })
         }
     };
     async move {
@@ -166,9 +155,7 @@ mod tests {
     #[cfg(feature = "blocking")]
     async fn the_facade_stays_on_its_thread() {
         let here = thread::current().id();
-        let there = inline(run(move || Ok(thread::current().id())))
-            .await
-            .unwrap();
+        let there = inline(run(move || Ok(thread::current().id()))).await.unwrap();
         assert_eq!(here, there);
     }
 
@@ -197,9 +184,7 @@ mod tests {
 
     #[test]
     fn a_runtime_that_shuts_down_gives_an_error_not_a_hang() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let handle = runtime.handle().clone();
         drop(runtime);
         let _entered = handle.enter();

@@ -246,9 +246,7 @@ impl WriteOptions {
     pub fn check_size(&self, given: u64) -> Result<()> {
         match self.size {
             Some(declared) if declared != given => Err(Error::new(ErrorKind::LengthMismatch)
-                .with_message(format!(
-                    "{declared} bytes were declared, {given} were given"
-                ))),
+                .with_message(format!("{declared} bytes were declared, {given} were given"))),
             _ => Ok(()),
         }
     }
@@ -269,11 +267,7 @@ impl WriteOptions {
 
 impl From<CreateOptions> for WriteOptions {
     fn from(options: CreateOptions) -> Self {
-        Self {
-            mode: options.mode,
-            checksum: options.checksum,
-            ..Self::default()
-        }
+        Self { mode: options.mode, checksum: options.checksum, ..Self::default() }
     }
 }
 
@@ -330,9 +324,7 @@ impl ReadOptions {
     ///
     /// Those of [`ByteRange::resolve`].
     pub fn resolve_range(&self, size: u64) -> Result<Range<u64>> {
-        self.range
-            .as_ref()
-            .map_or(Ok(0..size), |range| range.resolve(size))
+        self.range.as_ref().map_or(Ok(0..size), |range| range.resolve(size))
     }
 
     /// The chunk size asked for, or `default`.
@@ -569,9 +561,7 @@ impl SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self {
-            timeout: Self::DEFAULT_TIMEOUT,
-        }
+        Self { timeout: Self::DEFAULT_TIMEOUT }
     }
 }
 
@@ -617,21 +607,14 @@ mod tests {
             ByteRange::from(u64::MAX..),
             ByteRange::from(20..18),
         ] {
-            assert_eq!(
-                range.resolve(14).unwrap_err().kind(),
-                ErrorKind::InvalidRange,
-                "{range:?}"
-            );
+            assert_eq!(range.resolve(14).unwrap_err().kind(), ErrorKind::InvalidRange, "{range:?}");
         }
     }
 
     #[test]
     fn a_chunk_size_of_zero_is_refused() {
         let options = ReadOptions::default().with_chunk_size(0);
-        assert_eq!(
-            options.chunk_size_or(10).unwrap_err().kind(),
-            ErrorKind::InvalidInput
-        );
+        assert_eq!(options.chunk_size_or(10).unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(ReadOptions::default().chunk_size_or(10).unwrap(), 10);
     }
 }

@@ -138,20 +138,13 @@ impl FilePath {
         if self.is_root() {
             return None;
         }
-        Some(
-            self.0
-                .rsplit_once('/')
-                .map_or_else(Self::root, |(parent, _)| Self(parent.to_owned())),
-        )
+        Some(self.0.rsplit_once('/').map_or_else(Self::root, |(parent, _)| Self(parent.to_owned())))
     }
 
     /// The text after the last dot of the name, if the name has one that does not lead it.
     #[must_use]
     pub fn extension(&self) -> Option<&str> {
-        self.name()?
-            .rsplit_once('.')
-            .filter(|(stem, _)| !stem.is_empty())
-            .map(|(_, ext)| ext)
+        self.name()?.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, ext)| ext)
     }
 
     /// The segments from the root down.
@@ -286,17 +279,12 @@ mod tests {
 
     #[test]
     fn spellings_of_one_path_have_one_form() {
-        for text in [
-            "a/b", "/a/b", "a//b", "./a/./b", "a/b/", "//a/b//", "/./a/b/.",
-        ] {
+        for text in ["a/b", "/a/b", "a//b", "./a/./b", "a/b/", "//a/b//", "/./a/b/."] {
             assert_eq!(FilePath::parse(text).unwrap(), "a/b", "{text}");
         }
         for text in ["", "/", ".", "./", "//", "/./."] {
             assert!(FilePath::parse(text).unwrap().is_root(), "{text}");
-            assert_eq!(
-                FilePath::parse_entry(text).unwrap_err().kind(),
-                ErrorKind::InvalidPath
-            );
+            assert_eq!(FilePath::parse_entry(text).unwrap_err().kind(), ErrorKind::InvalidPath);
         }
     }
 
@@ -322,35 +310,21 @@ mod tests {
         assert!(FilePath::parse(&"a".repeat(255)).is_ok());
         assert_eq!(kind(&"a".repeat(256)), ErrorKind::InvalidPath);
         assert_eq!(kind(&"é".repeat(128)), ErrorKind::InvalidPath);
-        let exact = format!(
-            "{}{}",
-            format!("{}/", "a".repeat(255)).repeat(15),
-            "b".repeat(256)
-        )
-        .replace("bb", "b/");
+        let exact = format!("{}{}", format!("{}/", "a".repeat(255)).repeat(15), "b".repeat(256))
+            .replace("bb", "b/");
         assert_eq!(
             FilePath::parse(&exact[..4096]).unwrap().len(),
             exact[..4096].trim_end_matches('/').len()
         );
         assert_eq!(kind(&"a/".repeat(2049)), ErrorKind::InvalidPath);
         let text = FilePath::parse(&"a/".repeat(9000)).unwrap_err().to_string();
-        assert!(
-            text.len() < 400,
-            "an over-long path is cut in the text: {} bytes",
-            text.len()
-        );
+        assert!(text.len() < 400, "an over-long path is cut in the text: {} bytes", text.len());
     }
 
     #[test]
     fn nul_and_reserved_names_are_refused() {
         assert_eq!(kind("a\0b"), ErrorKind::InvalidPath);
-        for text in [
-            ".backend.lock",
-            "a/.f9/x",
-            ".f9tmp-0123",
-            "/.f9/",
-            "a/.f9tmp-",
-        ] {
+        for text in [".backend.lock", "a/.f9/x", ".f9tmp-0123", "/.f9/", "a/.f9tmp-"] {
             assert_eq!(kind(text), ErrorKind::ReservedPath, "{text}");
         }
         for text in ["x.lock", ".f9x", "backend.lock", ".versions", "x.tmp"] {
@@ -364,11 +338,7 @@ mod tests {
         assert!(path.starts_with(&FilePath::parse("foo").unwrap()));
         assert!(path.starts_with(&FilePath::root()));
         assert!(path.starts_with(&path));
-        assert!(
-            !FilePath::parse("foo.bar")
-                .unwrap()
-                .starts_with(&FilePath::parse("foo").unwrap())
-        );
+        assert!(!FilePath::parse("foo.bar").unwrap().starts_with(&FilePath::parse("foo").unwrap()));
     }
 
     #[test]

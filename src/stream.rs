@@ -41,9 +41,7 @@ pub type TextStream<'a> = BoxStream<'a, Result<String>>;
 /// # }
 /// ```
 pub fn from_reader<'a>(reader: impl AsyncRead + Send + 'a, chunk_size: usize) -> ByteStream<'a> {
-    ReaderStream::with_capacity(reader, chunk_size)
-        .map_err(Error::from)
-        .boxed()
+    ReaderStream::with_capacity(reader, chunk_size).map_err(Error::from).boxed()
 }
 
 /// Turns a stream into a reader. An error of the stream arrives inside an [`io::Error`](std::io::Error) of the nearest kind.
@@ -81,11 +79,7 @@ pub(crate) async fn collect(mut stream: ByteStream<'_>) -> Result<Bytes> {
 ///
 /// [`AsyncFileBackendExt::stream_read_text`]: crate::AsyncFileBackendExt::stream_read_text
 pub(crate) fn decode(bytes: ByteStream<'_>) -> TextStream<'_> {
-    let decoder = Decoder {
-        bytes: Some(bytes),
-        partial: Vec::new(),
-        offset: 0,
-    };
+    let decoder = Decoder { bytes: Some(bytes), partial: Vec::new(), offset: 0 };
     stream::try_unfold(decoder, |mut decoder| async move {
         Ok(decoder.next().await?.map(|text| (text, decoder)))
     })
@@ -115,11 +109,7 @@ impl Decoder<'_> {
                 return Ok(Some(text));
             }
         }
-        if self.partial.is_empty() {
-            Ok(None)
-        } else {
-            Err(invalid_utf8(self.offset))
-        }
+        if self.partial.is_empty() { Ok(None) } else { Err(invalid_utf8(self.offset)) }
     }
 
     fn take_characters(&mut self, mut bytes: Vec<u8>) -> Result<String> {
@@ -178,10 +168,7 @@ mod tests {
         ] {
             let error = text(chunks).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData);
-            assert!(
-                error.to_string().ends_with(&format!("at byte {offset}")),
-                "{error}"
-            );
+            assert!(error.to_string().ends_with(&format!("at byte {offset}")), "{error}");
         }
     }
 

@@ -67,9 +67,7 @@ impl Capabilities {
     /// The capabilities named.
     #[must_use]
     pub fn of(capabilities: &[Capability]) -> Self {
-        capabilities
-            .iter()
-            .fold(Self::default(), |set, &capability| set.with(capability))
+        capabilities.iter().fold(Self::default(), |set, &capability| set.with(capability))
     }
 
     /// The same and one more.
@@ -92,10 +90,7 @@ impl Capabilities {
 
     /// What the store can do, one by one.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
-        Capability::ALL
-            .iter()
-            .copied()
-            .filter(move |&capability| self.has(capability))
+        Capability::ALL.iter().copied().filter(move |&capability| self.has(capability))
     }
 }
 
@@ -125,18 +120,9 @@ mod tests {
     fn a_set_holds_what_was_put_in() {
         let set = Capabilities::of(&[Capability::Append, Capability::Sessions]);
         assert!(set.has(Capability::Append) && !set.has(Capability::Durable));
-        assert_eq!(
-            set.iter().collect::<Vec<_>>(),
-            [Capability::Append, Capability::Sessions]
-        );
-        assert_eq!(
-            set.without(Capability::Append),
-            Capabilities::of(&[Capability::Sessions])
-        );
-        assert_eq!(
-            serde_json::to_string(&set).unwrap(),
-            r#"["append","sessions"]"#
-        );
+        assert_eq!(set.iter().collect::<Vec<_>>(), [Capability::Append, Capability::Sessions]);
+        assert_eq!(set.without(Capability::Append), Capabilities::of(&[Capability::Sessions]));
+        assert_eq!(serde_json::to_string(&set).unwrap(), r#"["append","sessions"]"#);
         assert_eq!(format!("{set:?}"), "{Append, Sessions}");
     }
 

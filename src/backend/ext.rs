@@ -142,9 +142,7 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         Box::pin(async move {
             let path = path.to_owned();
             let text = stream::decode(content.await?);
-            Ok(text
-                .map(move |part| part.map_err(|error| reading(error, &path)))
-                .boxed())
+            Ok(text.map(move |part| part.map_err(|error| reading(error, &path))).boxed())
         })
     }
 
@@ -186,11 +184,7 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         reader: impl AsyncRead + Send + 'a,
         options: WriteOptions,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        self.stream_write_with(
-            path,
-            stream::from_reader(reader, DEFAULT_CHUNK_SIZE),
-            options,
-        )
+        self.stream_write_with(path, stream::from_reader(reader, DEFAULT_CHUNK_SIZE), options)
     }
 
     /// Writes the content of a file to `writer` and flushes it; gives the number of bytes.
@@ -213,10 +207,7 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
                 sent.map_err(|error| reading(error.into(), path))?;
                 written += chunk.len() as u64;
             }
-            writer
-                .flush()
-                .await
-                .map_err(|error| reading(error.into(), path))?;
+            writer.flush().await.map_err(|error| reading(error.into(), path))?;
             Ok(written)
         })
     }

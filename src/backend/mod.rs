@@ -171,8 +171,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
         options: CreateOptions,
     ) -> Result<FileInfo> {
         let chunks = (!data.is_empty()).then_some(Ok(data));
-        self.stream_write_with(path, stream::iter(chunks).boxed(), options.into())
-            .await
+        self.stream_write_with(path, stream::iter(chunks).boxed(), options.into()).await
     }
 
     /// Reads the file at `path`, or a range of it.
@@ -197,8 +196,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
             return self.info_with(&from, InfoOptions::default()).await;
         }
         let data = self.stream_read_with(&from, ReadOptions::default()).await?;
-        self.stream_write_with(&to, data, WriteOptions::default().with_mode(options.mode))
-            .await
+        self.stream_write_with(&to, data, WriteOptions::default().with_mode(options.mode)).await
     }
 
     /// Whether anything is at `path`. A link that leads nowhere is there too.
@@ -226,14 +224,12 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
         let pattern = GlobPattern::parse(pattern)?;
         let (base, deep) = pattern.base();
         let depth = if deep { Depth::All } else { Depth::One };
-        let mut entries = match self
-            .list_with(&base, ListOptions::default().with_depth(depth))
-            .await
-        {
-            Ok(entries) => entries,
-            Err(error) if is_no_directory(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
+        let mut entries =
+            match self.list_with(&base, ListOptions::default().with_depth(depth)).await {
+                Ok(entries) => entries,
+                Err(error) if is_no_directory(&error) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
         let mut found = Vec::new();
         while let Some(entry) = entries.next().await {
             match entry {
@@ -283,10 +279,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
             }
         });
         let found = checksums.buffer_unordered(CHECKSUMS_AT_A_TIME);
-        found
-            .try_filter_map(|found| async move { Ok(found) })
-            .try_collect()
-            .await
+        found.try_filter_map(|found| async move { Ok(found) }).try_collect().await
     }
 
     /// Waits for exclusive use of the store for a sequence of operations.

@@ -50,10 +50,7 @@ impl SyncSession {
     ///
     /// What the backend does at the end of a session and could not.
     pub async fn finish(self) -> Result<()> {
-        self.0
-            .finish()
-            .await
-            .map_err(|error| error.with_operation("finish the session"))
+        self.0.finish().await.map_err(|error| error.with_operation("finish the session"))
     }
 
     /// The error of a backend whose store has no sessions.

@@ -465,9 +465,9 @@ impl From<Error> for io::Error {
     /// Keeps the nearest [`io::ErrorKind`] and nests the error.
     fn from(error: Error) -> Self {
         let kind = match (error.kind(), error.0.source.as_ref()) {
-            (ErrorKind::Io, Some(source)) => source
-                .downcast_ref::<Self>()
-                .map_or(io::ErrorKind::Other, Self::kind),
+            (ErrorKind::Io, Some(source)) => {
+                source.downcast_ref::<Self>().map_or(io::ErrorKind::Other, Self::kind)
+            }
             (kind, _) => kind.to_io(),
         };
         Self::new(kind, error)

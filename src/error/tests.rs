@@ -3,141 +3,33 @@ use super::*;
 /// Every kind with its text and the `io::ErrorKind` it becomes.
 const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
     (ErrorKind::NotFound, "not found", io::ErrorKind::NotFound),
-    (
-        ErrorKind::AlreadyExists,
-        "already exists",
-        io::ErrorKind::AlreadyExists,
-    ),
-    (
-        ErrorKind::IsADirectory,
-        "is a directory",
-        io::ErrorKind::IsADirectory,
-    ),
-    (
-        ErrorKind::NotADirectory,
-        "not a directory",
-        io::ErrorKind::NotADirectory,
-    ),
-    (
-        ErrorKind::NotAFile,
-        "neither a file nor a directory",
-        io::ErrorKind::InvalidInput,
-    ),
-    (
-        ErrorKind::DirectoryNotEmpty,
-        "directory not empty",
-        io::ErrorKind::DirectoryNotEmpty,
-    ),
-    (
-        ErrorKind::PathEscapesRoot,
-        "the path leads out of the root",
-        io::ErrorKind::PermissionDenied,
-    ),
-    (
-        ErrorKind::InvalidPath,
-        "invalid path",
-        io::ErrorKind::InvalidFilename,
-    ),
-    (
-        ErrorKind::ReservedPath,
-        "the name is reserved by f9",
-        io::ErrorKind::PermissionDenied,
-    ),
-    (
-        ErrorKind::RootGone,
-        "the root directory no longer exists",
-        io::ErrorKind::NotFound,
-    ),
-    (
-        ErrorKind::LinkLoop,
-        "too many levels of symbolic links",
-        io::ErrorKind::Other,
-    ),
-    (
-        ErrorKind::InvalidRange,
-        "invalid range",
-        io::ErrorKind::InvalidInput,
-    ),
-    (
-        ErrorKind::InvalidPattern,
-        "invalid pattern",
-        io::ErrorKind::InvalidInput,
-    ),
-    (
-        ErrorKind::InvalidUri,
-        "invalid URI",
-        io::ErrorKind::InvalidInput,
-    ),
-    (
-        ErrorKind::InvalidInput,
-        "invalid input",
-        io::ErrorKind::InvalidInput,
-    ),
-    (
-        ErrorKind::InvalidData,
-        "invalid data",
-        io::ErrorKind::InvalidData,
-    ),
-    (
-        ErrorKind::PreconditionFailed,
-        "precondition failed",
-        io::ErrorKind::Other,
-    ),
-    (
-        ErrorKind::Conflict,
-        "conflicting changes",
-        io::ErrorKind::Other,
-    ),
-    (
-        ErrorKind::LengthMismatch,
-        "length mismatch",
-        io::ErrorKind::InvalidData,
-    ),
-    (
-        ErrorKind::IntegrityMismatch,
-        "checksum mismatch",
-        io::ErrorKind::InvalidData,
-    ),
-    (
-        ErrorKind::UnexpectedEof,
-        "unexpected end of file",
-        io::ErrorKind::UnexpectedEof,
-    ),
-    (
-        ErrorKind::PermissionDenied,
-        "permission denied",
-        io::ErrorKind::PermissionDenied,
-    ),
-    (
-        ErrorKind::ReadOnly,
-        "read-only",
-        io::ErrorKind::ReadOnlyFilesystem,
-    ),
-    (
-        ErrorKind::StorageFull,
-        "no space left",
-        io::ErrorKind::StorageFull,
-    ),
-    (
-        ErrorKind::QuotaExceeded,
-        "quota exceeded",
-        io::ErrorKind::QuotaExceeded,
-    ),
-    (
-        ErrorKind::TooLarge,
-        "too large",
-        io::ErrorKind::FileTooLarge,
-    ),
-    (
-        ErrorKind::TooManyOpenFiles,
-        "too many open files",
-        io::ErrorKind::Other,
-    ),
-    (
-        ErrorKind::LockTimeout,
-        "timed out waiting for the lock",
-        io::ErrorKind::TimedOut,
-    ),
+    (ErrorKind::AlreadyExists, "already exists", io::ErrorKind::AlreadyExists),
+    (ErrorKind::IsADirectory, "is a directory", io::ErrorKind::IsADirectory),
+    (ErrorKind::NotADirectory, "not a directory", io::ErrorKind::NotADirectory),
+    (ErrorKind::NotAFile, "neither a file nor a directory", io::ErrorKind::InvalidInput),
+    (ErrorKind::DirectoryNotEmpty, "directory not empty", io::ErrorKind::DirectoryNotEmpty),
+    (ErrorKind::PathEscapesRoot, "the path leads out of the root", io::ErrorKind::PermissionDenied),
+    (ErrorKind::InvalidPath, "invalid path", io::ErrorKind::InvalidFilename),
+    (ErrorKind::ReservedPath, "the name is reserved by f9", io::ErrorKind::PermissionDenied),
+    (ErrorKind::RootGone, "the root directory no longer exists", io::ErrorKind::NotFound),
+    (ErrorKind::LinkLoop, "too many levels of symbolic links", io::ErrorKind::Other),
+    (ErrorKind::InvalidRange, "invalid range", io::ErrorKind::InvalidInput),
+    (ErrorKind::InvalidPattern, "invalid pattern", io::ErrorKind::InvalidInput),
+    (ErrorKind::InvalidUri, "invalid URI", io::ErrorKind::InvalidInput),
+    (ErrorKind::InvalidInput, "invalid input", io::ErrorKind::InvalidInput),
+    (ErrorKind::InvalidData, "invalid data", io::ErrorKind::InvalidData),
+    (ErrorKind::PreconditionFailed, "precondition failed", io::ErrorKind::Other),
+    (ErrorKind::Conflict, "conflicting changes", io::ErrorKind::Other),
+    (ErrorKind::LengthMismatch, "length mismatch", io::ErrorKind::InvalidData),
+    (ErrorKind::IntegrityMismatch, "checksum mismatch", io::ErrorKind::InvalidData),
+    (ErrorKind::UnexpectedEof, "unexpected end of file", io::ErrorKind::UnexpectedEof),
+    (ErrorKind::PermissionDenied, "permission denied", io::ErrorKind::PermissionDenied),
+    (ErrorKind::ReadOnly, "read-only", io::ErrorKind::ReadOnlyFilesystem),
+    (ErrorKind::StorageFull, "no space left", io::ErrorKind::StorageFull),
+    (ErrorKind::QuotaExceeded, "quota exceeded", io::ErrorKind::QuotaExceeded),
+    (ErrorKind::TooLarge, "too large", io::ErrorKind::FileTooLarge),
+    (ErrorKind::TooManyOpenFiles, "too many open files", io::ErrorKind::Other),
+    (ErrorKind::LockTimeout, "timed out waiting for the lock", io::ErrorKind::TimedOut),
     (ErrorKind::Timeout, "timed out", io::ErrorKind::TimedOut),
     (ErrorKind::Cancelled, "cancelled", io::ErrorKind::Other),
     (
@@ -145,11 +37,7 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
         "written, but not confirmed to be on stable storage",
         io::ErrorKind::Other,
     ),
-    (
-        ErrorKind::Unsupported,
-        "not supported by this backend",
-        io::ErrorKind::Unsupported,
-    ),
+    (ErrorKind::Unsupported, "not supported by this backend", io::ErrorKind::Unsupported),
     (ErrorKind::Internal, "internal error", io::ErrorKind::Other),
     (ErrorKind::Io, "input/output error", io::ErrorKind::Other),
 ];
@@ -157,10 +45,7 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
 #[test]
 fn every_kind_has_its_text_and_its_io_kind() {
     for &(kind, text, io_kind) in TABLE {
-        let error = Error::new(kind)
-            .with_operation("copy")
-            .with_path("a")
-            .with_target("b");
+        let error = Error::new(kind).with_operation("copy").with_path("a").with_target("b");
         assert_eq!(error.to_string(), format!("cannot copy `a` to `b`: {text}"));
         assert_eq!(kind.to_string(), text);
         let io = io::Error::from(error);
@@ -203,13 +88,9 @@ fn system_errors_keep_their_kind() {
 
 #[test]
 fn the_text_names_an_odd_system_error_and_does_not_repeat_its_source() {
-    let error = Error::from(rustix::io::Errno::IO)
-        .with_operation("read")
-        .with_path("a");
+    let error = Error::from(rustix::io::Errno::IO).with_operation("read").with_path("a");
     assert!(error.to_string().contains("os error 5"), "{error}");
-    let denied = Error::from(rustix::io::Errno::ACCESS)
-        .with_operation("read")
-        .with_path("a");
+    let denied = Error::from(rustix::io::Errno::ACCESS).with_operation("read").with_path("a");
     assert_eq!(denied.to_string(), "cannot read `a`: permission denied");
     assert!(denied.source().unwrap().to_string().contains("os error 13"));
 }
@@ -229,13 +110,8 @@ fn an_error_is_one_pointer_wide() {
 
 #[test]
 fn the_innermost_operation_and_path_win() {
-    let error = Error::new(ErrorKind::NotFound)
-        .with_operation("read")
-        .with_path("inner");
-    let error = error
-        .with_operation("copy")
-        .with_path("outer")
-        .with_backend("local");
+    let error = Error::new(ErrorKind::NotFound).with_operation("read").with_path("inner");
+    let error = error.with_operation("copy").with_path("outer").with_backend("local");
     assert_eq!(error.operation(), Some("read"));
     assert_eq!(error.path(), Some("inner"));
     assert_eq!(error.backend(), Some("local"));

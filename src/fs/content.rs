@@ -28,9 +28,7 @@ pub(crate) struct OpenFile {
 
 /// Opens the file at `path` for reading. A special file is refused, without waiting for its other end.
 pub(crate) fn open_file(root: &Root, path: &str) -> Result<OpenFile> {
-    let file: File = root
-        .open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?
-        .into();
+    let file: File = root.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?.into();
     let stat = Stat::of(file.as_fd())?;
     stat.expect_file()?;
     Ok(OpenFile { file, stat })
@@ -38,6 +36,9 @@ pub(crate) fn open_file(root: &Root, path: &str) -> Result<OpenFile> {
 
 /// What is at `path`; the root too.
 pub(crate) fn look_up(root: &Root, path: &str, links: LinkMode) -> Result<Stat> {
+    if path.is_empty() {
+        root.expect_present()?;
+    }
     let flags = match links {
         LinkMode::Keep => OFlags::PATH | OFlags::NOFOLLOW,
         LinkMode::Follow => OFlags::PATH,
@@ -54,13 +55,8 @@ impl OpenFile {
     /// What a copy of this file shall be like, where `new_file` leaves that open: it has the same permissions, but never the
     /// set-id bits, which would lend its owner's rights.
     pub(crate) fn copied(&self, new_file: NewFile) -> NewFile {
-        let permissions = new_file
-            .permissions
-            .unwrap_or(self.stat.permissions() & 0o777);
-        NewFile {
-            permissions: Some(permissions),
-            ..new_file
-        }
+        let permissions = new_file.permissions.unwrap_or(self.stat.permissions() & 0o777);
+        NewFile { permissions: Some(permissions), ..new_file }
     }
 
     /// Reads a range that lies within the file.

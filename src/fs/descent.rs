@@ -32,11 +32,7 @@ impl Descent {
     /// Begins at an open directory.
     pub(super) fn start(dir: OwnedFd) -> Result<Self> {
         let id = Stat::of(dir.as_fd())?.id();
-        Ok(Self {
-            above: Vec::new(),
-            here: dir,
-            id,
-        })
+        Ok(Self { above: Vec::new(), here: dir, id })
     }
 
     pub(super) fn here(&self) -> BorrowedFd<'_> {
@@ -53,10 +49,7 @@ impl Descent {
             retry_on_intr(|| rustix::fs::openat(&self.here, name, DIRECTORY, Mode::empty()))?;
         let id = Stat::of(below.as_fd())?.id();
         let dir = std::mem::replace(&mut self.here, below);
-        self.above.push(Level {
-            dir: Some(dir),
-            id: self.id,
-        });
+        self.above.push(Level { dir: Some(dir), id: self.id });
         self.id = id;
         if let Some(far) = self.above.len().checked_sub(KEPT_OPEN + 1) {
             self.above[far].dir = None;

@@ -45,12 +45,7 @@ impl Draft {
         // On btrfs, syncing a file that has no name yet does nothing.
         let unnamed = !settings.sync;
         let temporary = Temporary::create(place.dir.as_fd(), permissions, unnamed)?;
-        let draft = Self {
-            temporary,
-            place,
-            settings,
-            made: Made::default(),
-        };
+        let draft = Self { temporary, place, settings, made: Made::default() };
         if private && old.is_none() {
             draft.set_new_permissions()?;
         }
@@ -99,10 +94,7 @@ impl Draft {
             check(old.as_ref(), mode)?;
             let Some(old) = old else {
                 self.sync()?;
-                match self
-                    .temporary
-                    .publish_new(self.place.dir.as_fd(), &self.place.name)
-                {
+                match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
                     Ok(()) => return Ok(true),
                     Err(Errno::EXIST) if *mode == WriteMode::Create => {
                         return Err(ErrorKind::AlreadyExists.into());
@@ -114,11 +106,8 @@ impl Draft {
             };
             self.adopt(&old)?;
             self.sync()?;
-            let hold = if matches!(mode, WriteMode::IfMatch(_)) {
-                Hold::Exclusive
-            } else {
-                Hold::Shared
-            };
+            let hold =
+                if matches!(mode, WriteMode::IfMatch(_)) { Hold::Exclusive } else { Hold::Shared };
             let Some(_lock) = DirectoryLock::acquire(&self.place.dir, hold)? else {
                 return Ok(false);
             };
@@ -128,8 +117,7 @@ impl Draft {
                 now.permissions() == old.permissions() && now.owner() == old.owner()
             });
             if unchanged {
-                self.temporary
-                    .publish_over(self.place.dir.as_fd(), &self.place.name)?;
+                self.temporary.publish_over(self.place.dir.as_fd(), &self.place.name)?;
                 return Ok(true);
             }
         }
@@ -138,18 +126,11 @@ impl Draft {
 
     fn sync(&self) -> Result<()> {
         // After a failed fsync the kernel may have dropped the pages: never tried again, the temporary goes.
-        if self.settings.sync {
-            Ok(self.file().sync_all()?)
-        } else {
-            Ok(())
-        }
+        if self.settings.sync { Ok(self.file().sync_all()?) } else { Ok(()) }
     }
 
     fn set_new_permissions(&self) -> Result<()> {
-        let permissions = self
-            .settings
-            .permissions
-            .unwrap_or_else(|| 0o666 & !umask());
+        let permissions = self.settings.permissions.unwrap_or_else(|| 0o666 & !umask());
         self.set_permissions(permissions)
     }
 
@@ -190,10 +171,7 @@ impl Draft {
         if rustix::fs::flistxattr(&old, rustix::buffer::spare_capacity(&mut names)).is_err() {
             return;
         }
-        for name in names
-            .split(|&byte| byte == 0)
-            .filter(|name| !name.is_empty())
-        {
+        for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
             // Those describe the old content, or are the system's to set.
             if name.starts_with(b"security.") {
                 continue;
@@ -219,11 +197,7 @@ pub(super) fn check(old: Option<&Stat>, mode: &WriteMode) -> Result<()> {
         (Some(old), WriteMode::Overwrite) => old.expect_file(),
         (Some(old), WriteMode::IfMatch(etag)) => {
             old.expect_file()?;
-            if old.etag() == *etag {
-                Ok(())
-            } else {
-                Err(etag_changed())
-            }
+            if old.etag() == *etag { Ok(()) } else { Err(etag_changed()) }
         }
     }
 }
@@ -236,6 +210,5 @@ pub(super) fn etag_changed() -> Error {
 fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok())
-        .unwrap_or(0o022)
+    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o022)
 }

@@ -27,11 +27,7 @@ pub(crate) fn remove(
     let Some(lock) = DirectoryLock::acquire(&place.dir, Hold::Shared)? else {
         return Ok(Attempt::Busy(()));
     };
-    let flags = if stat.is_dir() {
-        AtFlags::REMOVEDIR
-    } else {
-        AtFlags::empty()
-    };
+    let flags = if stat.is_dir() { AtFlags::REMOVEDIR } else { AtFlags::empty() };
     match retry_on_intr(|| rustix::fs::unlinkat(&place.dir, place.name.as_str(), flags)) {
         Ok(()) => {}
         // A directory took the place of a file or the other way round: look again.
@@ -81,9 +77,7 @@ impl<'a> Trash<'a> {
         let (parent, own) = (self.place.dir.as_fd(), self.dir.try_clone()?);
         let emptied = empty_directory(own).and_then(|()| {
             let name = self.name.as_str();
-            Ok(retry_on_intr(|| {
-                rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
-            })?)
+            Ok(retry_on_intr(|| rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR))?)
         });
         if emptied.is_err() {
             // If the name has been taken meanwhile, what is left waits for a sweep.
@@ -139,11 +133,7 @@ fn batch(descent: &Descent) -> Result<Vec<(Box<[u8]>, bool)>> {
 
 /// Deletes one name; `false` for a directory that is not empty.
 fn delete_name(descent: &Descent, name: &[u8], is_dir: bool) -> Result<bool> {
-    let flags = if is_dir {
-        AtFlags::REMOVEDIR
-    } else {
-        AtFlags::empty()
-    };
+    let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
     match retry_on_intr(|| rustix::fs::unlinkat(descent.here(), name, flags)) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::NOTEMPTY | Errno::EXIST) if is_dir => Ok(false),

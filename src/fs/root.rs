@@ -25,10 +25,8 @@ const PATH_MAX: usize = 4096;
 /// How often a path that keeps changing under the look-up is tried again.
 const ATTEMPTS: usize = 16;
 
-pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NOFOLLOW);
+pub(super) const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// An open root directory. It stays the same directory when its path is renamed or replaced.
 #[derive(Debug)]
@@ -45,9 +43,7 @@ impl Root {
                 Err(_) => Error::from(error),
             })?;
         }
-        Ok(Self {
-            dir: Dir::open_ambient_dir(path, ambient_authority())?,
-        })
+        Ok(Self { dir: Dir::open_ambient_dir(path, ambient_authority())? })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -79,6 +75,13 @@ impl Root {
     pub(crate) fn is_lock_file(&self, file: &File) -> bool {
         let now = Stat::of_name(self.fd(), LOCK_FILE_NAME.as_ref());
         matches!((now, Stat::of(file.as_fd())), (Ok(now), Ok(this)) if now.id() == this.id())
+    }
+
+    /// # Errors
+    ///
+    /// [`RootGone`](ErrorKind::RootGone) if the directory has been removed; what was open of it seems to be an empty directory.
+    pub(crate) fn expect_present(&self) -> Result<()> {
+        if self.is_gone() { Err(ErrorKind::RootGone.into()) } else { Ok(()) }
     }
 
     /// Whether the directory has been removed since it was opened.
@@ -133,11 +136,7 @@ impl Root {
             return Err(Error::new(ErrorKind::ReservedPath)
                 .with_message("a symbolic link leads to a name that f9 keeps for itself"));
         }
-        Ok(if expanded.as_os_str().is_empty() {
-            ".".into()
-        } else {
-            expanded
-        })
+        Ok(if expanded.as_os_str().is_empty() { ".".into() } else { expanded })
     }
 
     /// Opens the directory at `path`, to be read, locked and synced.
@@ -160,11 +159,7 @@ impl Root {
             match self.open_directory(parent) {
                 Ok(dir) => {
                     missing.reverse();
-                    return Ok(Place {
-                        dir,
-                        missing,
-                        name: name.to_owned(),
-                    });
+                    return Ok(Place { dir, missing, name: name.to_owned() });
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound && !parent.is_empty() => {
                     let (above, segment) = parent.rsplit_once('/').unwrap_or(("", parent));
@@ -179,11 +174,7 @@ impl Root {
     /// Like [`locate`](Self::locate) for something that exists, so that nothing is missing on the way.
     pub(super) fn locate_existing(&self, path: &FilePath) -> Result<Place> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        Ok(Place {
-            dir: self.open_directory(parent)?,
-            missing: Vec::new(),
-            name: name.to_owned(),
-        })
+        Ok(Place { dir: self.open_directory(parent)?, missing: Vec::new(), name: name.to_owned() })
     }
 
     /// Like [`locate`](Self::locate) for content that is to be written: a link at `path` is followed to the file it leads to, so
@@ -242,11 +233,7 @@ impl Place {
                 Err(errno) => return made.undone(errno.into()),
             };
             if fresh {
-                let synced = if sync {
-                    sync_directory(above.as_fd())
-                } else {
-                    Ok(())
-                };
+                let synced = if sync { sync_directory(above.as_fd()) } else { Ok(()) };
                 made.0.push((above, segment));
                 if let Err(error) = synced {
                     return made.undone(error);
@@ -340,11 +327,7 @@ pub(super) fn open_plain(
             return Err(Errno::NAMETOOLONG);
         };
         let (above, below) = split_path(path, cut);
-        let above = open_plain(
-            dir,
-            above,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        )?;
+        let above = open_plain(dir, above, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC)?;
         return open_plain(above.as_fd(), below, flags);
     }
     if !OPENAT2_MISSING.load(Ordering::Relaxed) {

@@ -89,11 +89,7 @@ impl Stat {
             i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
         };
         let (changed, modified) = (nanos(&self.0.stx_ctime), nanos(&self.0.stx_mtime));
-        Etag::new(format!(
-            "{:x}-{:x}-{modified:x}-{changed:x}",
-            self.0.stx_ino,
-            self.size()
-        ))
+        Etag::new(format!("{:x}-{:x}-{modified:x}-{changed:x}", self.0.stx_ino, self.size()))
     }
 
     pub(crate) fn info(&self, path: FilePath) -> FileInfo {

@@ -61,11 +61,7 @@ fn remove_dead(descent: &Descent, name: &[u8]) -> Result<()> {
     // Whoever works with it holds it locked.
     retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive))?;
     let is_dir = Stat::of(file.as_fd())?.is_dir();
-    let flags = if is_dir {
-        AtFlags::REMOVEDIR
-    } else {
-        AtFlags::empty()
-    };
+    let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
     if is_dir {
         empty_directory(file.try_clone()?)?;
     }

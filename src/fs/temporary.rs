@@ -38,10 +38,7 @@ impl Temporary {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
             match retry_on_intr(|| rustix::fs::openat(dir, ".", flags, mode)) {
                 Ok(file) => {
-                    return Ok(Self {
-                        file: file.into(),
-                        name: None,
-                    });
+                    return Ok(Self { file: file.into(), name: None });
                 }
                 // The file system does not have it; a kernel that does not sees the open of a directory.
                 Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR) => {}
@@ -62,10 +59,7 @@ impl Temporary {
                     Err(Errno::EXIST) => continue,
                     Err(errno) => return Err(errno.into()),
                 };
-            let temporary = Self {
-                name: Some((duplicate(dir)?, name)),
-                file,
-            };
+            let temporary = Self { name: Some((duplicate(dir)?, name)), file };
             // A sweep between the two calls took it for a dead one.
             if temporary.keep_from_sweep()? {
                 return Ok(temporary);

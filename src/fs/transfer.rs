@@ -92,12 +92,8 @@ fn check_target(source: &Stat, old: Option<&Stat>, mode: &WriteMode) -> Result<(
         // Only files have an etag, so only a file can be matched and replaced by one.
         (_, WriteMode::IfMatch(_)) if source.is_dir() => Err(etag_changed()),
         (Some(old), WriteMode::Overwrite) if source.is_dir() != old.is_dir() => {
-            Err(if old.is_dir() {
-                ErrorKind::IsADirectory
-            } else {
-                ErrorKind::NotADirectory
-            }
-            .into())
+            Err(if old.is_dir() { ErrorKind::IsADirectory } else { ErrorKind::NotADirectory }
+                .into())
         }
         (Some(_), WriteMode::Overwrite) => Ok(()),
         (old, WriteMode::IfMatch(_)) => check(old, mode),
@@ -106,11 +102,7 @@ fn check_target(source: &Stat, old: Option<&Stat>, mode: &WriteMode) -> Result<(
 
 fn move_name(source: &Place, target: &Place, stat: &Stat, mode: &WriteMode) -> Result<bool> {
     let conditional = matches!(mode, WriteMode::IfMatch(_));
-    let hold = if conditional {
-        Hold::Exclusive
-    } else {
-        Hold::Shared
-    };
+    let hold = if conditional { Hold::Exclusive } else { Hold::Shared };
     let Some(_target_lock) = DirectoryLock::acquire(&target.dir, hold)? else {
         return Ok(false);
     };

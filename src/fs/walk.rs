@@ -28,10 +28,7 @@ struct Level {
 
 impl Level {
     fn new(path: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            names: Names::default(),
-        }
+        Self { path: path.to_owned(), names: Names::default() }
     }
 
     fn path_of(&self, name: &str) -> FilePath {
@@ -46,12 +43,9 @@ impl Level {
 impl Walk {
     /// Begins the listing of the directory at `path`.
     pub(crate) fn start(root: &Root, path: &FilePath, depth: Depth) -> Result<Self> {
+        root.expect_present()?;
         let descent = Descent::start(root.open_directory(path)?)?;
-        Ok(Self {
-            descent,
-            levels: vec![Level::new(path)],
-            depth,
-        })
+        Ok(Self { descent, levels: vec![Level::new(path)], depth })
     }
 
     /// Up to `limit` further items; none at the end.
@@ -83,9 +77,7 @@ impl Walk {
             return;
         }
         if let Err(error) = self.descent.leave() {
-            items.push(Err(
-                error.with_path(left.map(|level| level.path).unwrap_or_default())
-            ));
+            items.push(Err(error.with_path(left.map(|level| level.path).unwrap_or_default())));
             self.levels.clear();
         }
     }
@@ -135,11 +127,8 @@ pub(crate) fn glob(
     kind: GlobKind,
     cancelled: &Cancelled,
 ) -> Result<Vec<FilePath>> {
-    let mut search = Search {
-        pattern,
-        kind,
-        found: Vec::new(),
-    };
+    let mut search = Search { pattern, kind, found: Vec::new() };
+    root.expect_present()?;
     let mut descent = Descent::start(root.open_directory("")?)?;
     let mut levels = vec![search.level("", pattern.start())];
     while let Some(level) = levels.last_mut() {
@@ -208,11 +197,7 @@ impl Search<'_> {
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
             names.into_iter()
         });
-        SearchLevel {
-            level: Level::new(path),
-            progress,
-            literals,
-        }
+        SearchLevel { level: Level::new(path), progress, literals }
     }
 
     /// Keeps the entry if it matches; gives the way down if anything below may match.

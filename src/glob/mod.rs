@@ -78,14 +78,9 @@ impl GlobPattern {
     pub fn parse(text: &str) -> Result<Self> {
         let branches = compile(text).map_err(|reason| {
             let shown = &text[..text.floor_char_boundary(200)];
-            Error::new(ErrorKind::InvalidPattern)
-                .with_path(shown)
-                .with_message(reason)
+            Error::new(ErrorKind::InvalidPattern).with_path(shown).with_message(reason)
         })?;
-        Ok(Self {
-            text: text.to_owned(),
-            branches,
-        })
+        Ok(Self { text: text.to_owned(), branches })
     }
 
     /// A pattern that matches `text` and nothing else.
@@ -191,13 +186,10 @@ impl GlobPattern {
 
     /// The names that can come next, if all of them are known; `None` where the directory must be read.
     pub(crate) fn next_literals(&self, progress: &Progress) -> Option<BTreeSet<&str>> {
-        let names = progress
-            .0
-            .iter()
-            .map(|&(branch, at)| match &self.branches[branch][at] {
-                Segment::Literal(name) => Some(name.as_str()),
-                _ => None,
-            });
+        let names = progress.0.iter().map(|&(branch, at)| match &self.branches[branch][at] {
+            Segment::Literal(name) => Some(name.as_str()),
+            _ => None,
+        });
         names.collect()
     }
 
@@ -235,10 +227,7 @@ impl FromStr for GlobPattern {
 
 fn compile(text: &str) -> Result<Vec<Vec<Segment>>, String> {
     if text.len() > MAX_PATH_BYTES {
-        return Err(format!(
-            "{} bytes, at most {MAX_PATH_BYTES} are allowed",
-            text.len()
-        ));
+        return Err(format!("{} bytes, at most {MAX_PATH_BYTES} are allowed", text.len()));
     }
     if text.contains('\0') {
         return Err("it holds a NUL character".to_owned());
@@ -252,9 +241,7 @@ fn compile(text: &str) -> Result<Vec<Vec<Segment>>, String> {
 fn spell_out(text: &str, spelt: &mut Vec<String>) -> Result<(), String> {
     let Some((open, commas, close)) = first_braces(text)? else {
         if spelt.len() == MAX_BRANCHES {
-            return Err(format!(
-                "its braces spell out more than {MAX_BRANCHES} alternatives"
-            ));
+            return Err(format!("its braces spell out more than {MAX_BRANCHES} alternatives"));
         }
         spelt.push(text.to_owned());
         return Ok(());
@@ -295,25 +282,14 @@ fn first_braces(text: &str) -> Result<Option<Braces>, String> {
         }
         at += text[at..].chars().next().map_or(1, char::len_utf8);
     }
-    if depth > 0 {
-        Err(format!("`{{` at byte {open} is not closed"))
-    } else {
-        Ok(None)
-    }
+    if depth > 0 { Err(format!("`{{` at byte {open} is not closed")) } else { Ok(None) }
 }
 
 /// Where the `]` stands that closes the bracket at `open`; one that comes first is a member.
 fn class_end(text: &str, open: usize) -> Result<usize, String> {
-    let members = open
-        + if text[open + 1..].starts_with('!') {
-            2
-        } else {
-            1
-        };
+    let members = open + if text[open + 1..].starts_with('!') { 2 } else { 1 };
     let first = text[members..].chars().next().map_or(0, char::len_utf8);
-    let found = text[members + first..]
-        .find(']')
-        .map(|at| members + first + at);
+    let found = text[members + first..].find(']').map(|at| members + first + at);
     let end = found.ok_or_else(|| format!("`[` at byte {open} is not closed"))?;
     if text[open..end].contains('/') {
         return Err(format!("`[` at byte {open} is not closed before the slash"));
@@ -323,10 +299,7 @@ fn class_end(text: &str, open: usize) -> Result<usize, String> {
 
 fn compile_branch(text: &str) -> Result<Vec<Segment>, String> {
     let mut segments: Vec<Segment> = Vec::new();
-    for name in text
-        .split('/')
-        .filter(|name| !name.is_empty() && *name != ".")
-    {
+    for name in text.split('/').filter(|name| !name.is_empty() && *name != ".") {
         if name == ".." {
             return Err("`..` is not accepted".to_owned());
         }
@@ -349,11 +322,7 @@ fn merge_stars(name: &str) -> Result<String, String> {
     let mut merged = String::with_capacity(name.len());
     let mut at = 0;
     while let Some(c) = name[at..].chars().next() {
-        let end = if c == '[' {
-            class_end(name, at)? + 1
-        } else {
-            at + c.len_utf8()
-        };
+        let end = if c == '[' { class_end(name, at)? + 1 } else { at + c.len_utf8() };
         if c != '*' || !merged.ends_with('*') {
             merged.push_str(&name[at..end]);
         }

@@ -1,14 +1,15 @@
 //! The lock that other processes see: `flock` on one file, waited for without polling.
 //!
 //! A blocking `flock` could not be cancelled, so it is only ever tried. Between tries the waiter sleeps until inotify reports that
-//! somebody closed the file after write access, which is what a holder does when it lets go or dies (inotify(7),
-//! `IN_CLOSE_WRITE`). The kernel raises that event before it drops the lock, so a short burst of tries follows each. Changes made
-//! on another machine raise none; for these there is a slow heartbeat.
+//! somebody closed the file, which is what a holder does when it lets go or dies (inotify(7), `IN_CLOSE`). The kernel raises
+//! that event before it drops the lock, so a short burst of tries follows each. Changes made on another machine raise none; for
+//! these, and for a holder that unlocks without closing, there is a slow heartbeat.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -40,63 +41,72 @@ where
 {
     loop {
         let (open, is_current) = (open.clone(), is_current.clone());
-        let tried = offload::run(move || {
-            let file = open()?;
-            let locked = try_lock(&file)?;
-            // Whoever held it may have deleted the file: then this lock guards nothing.
-            Ok((!locked || is_current(&file)).then_some((file, locked)))
-        });
-        match tried.await? {
-            Some((file, true)) => return Ok(file),
-            Some((file, false)) => {
-                if let Some(file) = wait_until_free(file, left).await? {
-                    return Ok(file);
-                }
-            }
-            None => {}
+        let file = offload::run(open).await?;
+        if let Some(file) = lock_current(file, is_current, left).await? {
+            return Ok(file);
         }
     }
 }
 
-/// Waits for the lock on `file`; `None` once it may have been replaced and must be opened again.
-async fn wait_until_free(file: File, left: TimeLeft) -> Result<Option<File>> {
-    if left.get().is_zero() {
-        return Err(timed_out(&file));
+/// What a try found.
+enum Tried {
+    Locked,
+    Taken,
+    /// The file has lost its name, to a holder that deleted it: a lock on it guards nothing.
+    Replaced,
+}
+
+/// Waits for the lock on `file`; `None` if it has been replaced and must be opened again.
+async fn lock_current<C>(file: File, is_current: C, left: TimeLeft) -> Result<Option<File>>
+where
+    C: Fn(&File) -> bool + Clone + Send + 'static,
+{
+    // Kept open from try to try: each close would wake every other waiter.
+    let file = Arc::new(file);
+    let mut watch = None;
+    loop {
+        for pause in BURST {
+            if !pause.is_zero() {
+                offload::pause(pause.min(left.get())).await;
+            }
+            let (tried, is_current) = (Arc::clone(&file), is_current.clone());
+            match offload::run(move || try_lock(&tried, &is_current)).await? {
+                // The try has let go of its share.
+                Tried::Locked => return Ok(Arc::into_inner(file)),
+                Tried::Replaced => return Ok(None),
+                Tried::Taken if left.get().is_zero() => return Err(timed_out(&file)),
+                Tried::Taken => {}
+            }
+            // Before the rest of the burst, so that whatever happens after it is noticed.
+            if watch.is_none() {
+                watch = Some(watch_or_not(&file)?);
+            }
+        }
+        let wait = left.get().min(HEARTBEAT);
+        match watch.as_ref() {
+            Some(Ok(watch)) => drop(tokio::time::timeout(wait, watch.closed()).await),
+            // No watch to be had, as there is a limit for each user: look more often instead.
+            _ => offload::pause(wait.min(Duration::from_millis(50))).await,
+        }
     }
+}
+
+fn watch_or_not(file: &File) -> Result<io::Result<Watch>> {
     if Handle::try_current().is_err() {
         return Err(Error::new(ErrorKind::Unsupported)
             .with_message("waiting for a session needs a Tokio runtime"));
     }
-    let watch = Watch::new(&file);
-    // Between the first try and the watch the lock may have come free, unnoticed.
-    for pause in BURST {
-        if left.get().is_zero() {
-            break;
-        }
-        offload::pause(pause.min(left.get())).await;
-        if try_lock(&file)? {
-            return Ok(Some(file).filter(|file| file.metadata().is_ok_and(|data| data.nlink() > 0)));
-        }
-    }
-    if left.get().is_zero() {
-        return Err(timed_out(&file));
-    }
-    let wait = left.get().min(HEARTBEAT);
-    match watch {
-        Ok(watch) => drop(tokio::time::timeout(wait, watch.closed()).await),
-        // No watch to be had, as there is a limit for each user: look more often instead.
-        Err(_) => offload::pause(wait.min(Duration::from_millis(50))).await,
-    }
-    Ok(None)
+    Ok(Watch::new(file))
 }
 
-fn try_lock(file: &File) -> Result<bool> {
+fn try_lock(file: &File, is_current: impl Fn(&File) -> bool) -> Result<Tried> {
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
+            _ if !is_current(file) => return Ok(Tried::Replaced),
+            Ok(()) => return Ok(Tried::Locked),
+            Err(TryLockError::WouldBlock) => return Ok(Tried::Taken),
         }
     }
 }
@@ -110,7 +120,9 @@ impl Watch {
     fn new(file: &File) -> io::Result<Self> {
         let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        inotify::add_watch(events.as_fd(), path.as_str(), WatchFlags::CLOSE_WRITE)?;
+        // A holder may have opened it for reading only, as `flock(1)` does.
+        let closed = WatchFlags::CLOSE_WRITE | WatchFlags::CLOSE_NOWRITE;
+        inotify::add_watch(events.as_fd(), path.as_str(), closed)?;
         #[expect(
             deprecated,
             reason = "an `OwnedFd` keeps what the unsafe successor asks to be promised"
@@ -124,10 +136,7 @@ impl Watch {
             let mut ready = self.events.readable().await?;
             let mut events = Vec::with_capacity(4096);
             let read = ready.try_io(|events_fd| {
-                Ok(rustix::io::read(
-                    events_fd.get_ref(),
-                    spare_capacity(&mut events),
-                )?)
+                Ok(rustix::io::read(events_fd.get_ref(), spare_capacity(&mut events))?)
             });
             // `Err` is a false alarm of the runtime's.
             if let Ok(read) = read {
@@ -176,19 +185,10 @@ mod tests {
         assert_eq!(holder_in(line, "fe:00:56789"), Some(1234));
         assert_eq!(holder_in(line, "fe:00:5678"), None);
         assert_eq!(
-            holder_in(
-                "1: -> FLOCK  ADVISORY  WRITE 9 fe:00:56789 0 EOF",
-                "fe:00:56789"
-            ),
+            holder_in("1: -> FLOCK  ADVISORY  WRITE 9 fe:00:56789 0 EOF", "fe:00:56789"),
             None
         );
-        assert_eq!(
-            holder_in(
-                "2: POSIX  ADVISORY  WRITE 9 fe:00:56789 0 EOF",
-                "fe:00:56789"
-            ),
-            None
-        );
+        assert_eq!(holder_in("2: POSIX  ADVISORY  WRITE 9 fe:00:56789 0 EOF", "fe:00:56789"), None);
         assert_eq!(holder_in("", "fe:00:56789"), None);
     }
 
@@ -199,14 +199,10 @@ mod tests {
         held.try_lock().unwrap();
         let path = file.path().to_owned();
         let open = move || Ok(File::options().read(true).write(true).open(&path)?);
-        let error = lock_file(open, |_| true, TimeLeft::new(Duration::from_millis(30)))
-            .await
-            .unwrap_err();
+        let error =
+            lock_file(open, |_| true, TimeLeft::new(Duration::from_millis(30))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LockTimeout);
-        assert!(
-            error.to_string().contains(&std::process::id().to_string()),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
     }
 
     #[tokio::test]
@@ -216,11 +212,8 @@ mod tests {
         held.try_lock().unwrap();
         let path = file.path().to_owned();
         let open = move || Ok(File::options().read(true).write(true).open(&path)?);
-        let waiter = tokio::spawn(lock_file(
-            open,
-            |_| true,
-            TimeLeft::new(Duration::from_secs(20)),
-        ));
+        let waiter =
+            tokio::spawn(lock_file(open, |_| true, TimeLeft::new(Duration::from_secs(20))));
         tokio::time::sleep(Duration::from_millis(60)).await;
         assert!(!waiter.is_finished());
         drop(held);

@@ -36,16 +36,13 @@ pub(crate) struct TimeLeft {
 
 impl TimeLeft {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self {
-            deadline: Instant::now().checked_add(timeout),
-        }
+        Self { deadline: Instant::now().checked_add(timeout) }
     }
 
     /// What is left, zero when the time is over.
     pub(crate) fn get(self) -> Duration {
-        self.deadline.map_or(Duration::MAX, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        })
+        self.deadline
+            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -67,10 +64,7 @@ pub(crate) struct SessionLock {
 
 impl Default for SessionLock {
     fn default() -> Self {
-        Self {
-            gate: Arc::new(Semaphore::new(1)),
-            holder: Mutex::new(None),
-        }
+        Self { gate: Arc::new(Semaphore::new(1)), holder: Mutex::new(None) }
     }
 }
 
@@ -85,24 +79,14 @@ impl SessionLock {
         F: Future<Output = Result<Option<File>>>,
     {
         let owner = Owner::current();
-        if let Some(holder) = self
-            .holder()
-            .as_mut()
-            .filter(|holder| holder.owner == owner)
-        {
+        if let Some(holder) = self.holder().as_mut().filter(|holder| holder.owner == owner) {
             holder.guards += 1;
             return Ok(SessionGuard(Arc::clone(self)));
         }
         let left = TimeLeft::new(timeout);
         let permit = self.wait(left).await?;
         let file = other_processes(left).await?;
-        *self.holder() = Some(Holder {
-            owner,
-            guards: 1,
-            since: Instant::now(),
-            file,
-            permit,
-        });
+        *self.holder() = Some(Holder { owner, guards: 1, since: Instant::now(), file, permit });
         Ok(SessionGuard(Arc::clone(self)))
     }
 
@@ -126,10 +110,7 @@ impl SessionLock {
     }
 
     fn timed_out(&self) -> Error {
-        let held = self
-            .holder()
-            .as_ref()
-            .map_or(Duration::ZERO, |holder| holder.since.elapsed());
+        let held = self.holder().as_ref().map_or(Duration::ZERO, |holder| holder.since.elapsed());
         Error::new(ErrorKind::LockTimeout).with_message(format!(
             "held by another task or thread of this process for {:.1} s",
             held.as_secs_f32()
@@ -186,9 +167,7 @@ mod tests {
         let shared = Arc::new(SessionLock::default());
         let guard = lock(&shared, SOON).await.unwrap();
         let other = Arc::clone(&shared);
-        let error = tokio::spawn(async move { lock(&other, SOON).await.map(drop) })
-            .await
-            .unwrap();
+        let error = tokio::spawn(async move { lock(&other, SOON).await.map(drop) }).await.unwrap();
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LockTimeout);
         assert!(error.to_string().contains("this process"), "{error}");
@@ -206,16 +185,11 @@ mod tests {
         let inner = lock(&shared, SOON).await.unwrap();
         drop(outer);
         let other = Arc::clone(&shared);
-        let still = tokio::spawn(async move { lock(&other, SOON).await.is_err() })
-            .await
-            .unwrap();
+        let still = tokio::spawn(async move { lock(&other, SOON).await.is_err() }).await.unwrap();
         assert!(still, "the inner guard still holds the lock");
         thread::spawn(move || drop(inner)).join().unwrap();
         let other = Arc::clone(&shared);
-        tokio::spawn(async move { lock(&other, SOON).await.map(drop) })
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::spawn(async move { lock(&other, SOON).await.map(drop) }).await.unwrap().unwrap();
     }
 
     #[tokio::test]
@@ -229,23 +203,16 @@ mod tests {
         drop(waiter.await);
         drop(guard);
         let other = Arc::clone(&shared);
-        tokio::spawn(async move { lock(&other, SOON).await.map(drop) })
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::spawn(async move { lock(&other, SOON).await.map(drop) }).await.unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn a_file_lock_that_fails_leaves_the_lock_free() {
         let shared = Arc::new(SessionLock::default());
-        let failed = shared
-            .lock(SOON, async |_| Err(Error::new(ErrorKind::PermissionDenied)))
-            .await;
+        let failed =
+            shared.lock(SOON, async |_| Err(Error::new(ErrorKind::PermissionDenied))).await;
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::PermissionDenied);
         let other = Arc::clone(&shared);
-        tokio::spawn(async move { lock(&other, SOON).await.map(drop) })
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::spawn(async move { lock(&other, SOON).await.map(drop) }).await.unwrap().unwrap();
     }
 }

@@ -38,9 +38,8 @@ impl FromStr for Durability {
         match text {
             "atomic" => Ok(Self::Atomic),
             "synced" => Ok(Self::Synced),
-            _ => Err(Error::new(ErrorKind::InvalidInput).with_message(format!(
-                "`{text}` is no durability, known are atomic, synced"
-            ))),
+            _ => Err(Error::new(ErrorKind::InvalidInput)
+                .with_message(format!("`{text}` is no durability, known are atomic, synced"))),
         }
     }
 }
@@ -156,27 +155,13 @@ impl LocalFileBackendBuilder {
         }
         let session = session::of_root(root.id()?);
         let sync = self.durability == Durability::Synced;
-        let new_file = NewFile {
-            sync,
-            permissions: self.permissions,
-        };
+        let new_file = NewFile { sync, permissions: self.permissions };
         let chunk_size = self.chunk_size;
-        let shared = Shared {
-            root,
-            path,
-            new_file,
-            chunk_size,
-            session,
-        };
-        Ok(LocalFileBackend {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { root, path, new_file, chunk_size, session };
+        Ok(LocalFileBackend { shared: Arc::new(shared) })
     }
 }
 
 fn named(error: Error, path: &Path) -> Error {
-    error
-        .with_operation("open")
-        .with_path(path.to_string_lossy())
-        .with_backend(NAME)
+    error.with_operation("open").with_path(path.to_string_lossy()).with_backend(NAME)
 }

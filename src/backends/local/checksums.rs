@@ -19,9 +19,7 @@ pub(super) fn many(
     algorithm: ChecksumAlgorithm,
     cancelled: &Cancelled,
 ) -> Result<BTreeMap<FilePath, String>> {
-    let threads = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(paths.len());
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(paths.len());
     let next = AtomicUsize::new(0);
     let hash = || -> Result<Vec<(FilePath, String)>> {
         let mut found = Vec::new();

@@ -114,13 +114,8 @@ impl LocalFileBackend {
     fn failing(&self, operation: &'static str, path: &str) -> impl Fn(Error) -> Error + 'static {
         let (shared, path) = (Arc::clone(&self.shared), path.to_owned());
         move |error| {
-            let gone = error.kind() == ErrorKind::NotFound && shared.root.is_gone();
-            let error = if gone {
-                error.with_kind(ErrorKind::RootGone)
-            } else {
-                error
-            };
-            error
+            shared
+                .root_gone_or(error)
                 .with_operation(operation)
                 .with_path(path.as_str())
                 .with_backend(NAME)
@@ -139,9 +134,7 @@ impl LocalFileBackend {
             let shared = Arc::clone(&self.shared);
             offload::run_cancellable(move |cancelled| act(&shared, &parsed, cancelled)).await
         };
-        acted
-            .await
-            .map_err(|error| self.failing(operation, path)(error))
+        acted.await.map_err(|error| self.failing(operation, path)(error))
     }
 
     /// Does one act that may find a directory in use, and then waits outside of the pool.
@@ -187,13 +180,20 @@ impl LocalFileBackend {
 
 impl fmt::Debug for LocalFileBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalFileBackend")
-            .field("root", &self.shared.path)
-            .finish_non_exhaustive()
+        f.debug_struct("LocalFileBackend").field("root", &self.shared.path).finish_non_exhaustive()
     }
 }
 
 impl Shared {
+    /// In a root that has been removed, look-ups and changes fail in many ways that all mean the same.
+    fn root_gone_or(&self, error: Error) -> Error {
+        let doubtful = matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Io
+        );
+        if doubtful && self.root.is_gone() { error.with_kind(ErrorKind::RootGone) } else { error }
+    }
+
     /// Where a file is written to: a link leads on to its file, unless nothing at all may be there.
     fn place(&self, path: &FilePath, mode: &WriteMode) -> Result<Place> {
         match mode {
@@ -271,10 +271,7 @@ fn is_overtaken(error: &Error, options: &UpdateOptions) -> bool {
 
 fn check_update(old: &Stat, options: &UpdateOptions) -> Result<()> {
     old.expect_file()?;
-    let expected = ReadOptions {
-        if_match: options.if_match.clone(),
-        ..ReadOptions::default()
-    };
+    let expected = ReadOptions { if_match: options.if_match.clone(), ..ReadOptions::default() };
     expected.check_etag(Some(&old.etag()))
 }
 
@@ -321,9 +318,7 @@ impl AsyncFileBackend for LocalFileBackend {
             })
             .await
         };
-        created
-            .await
-            .map_err(|error| self.failing("create", path)(error))
+        created.await.map_err(|error| self.failing("create", path)(error))
     }
 
     async fn stream_write_with(
@@ -339,28 +334,23 @@ impl AsyncFileBackend for LocalFileBackend {
             let draft = offload::run(move || shared.begin(&begun, &mode)).await?;
             let writer = stream::Writer::new(draft, &options);
             let written = stream::write(writer, &mut data, &options).await?;
-            self.settle(
-                Some(State::Written(Box::new(written))),
-                move |_, state, _| {
-                    let draft = match state {
-                        Some(State::Written(written)) => {
-                            let (writer, last) = *written;
-                            writer.finish(&last, options.checksum.as_ref())?
-                        }
-                        Some(State::Complete(draft)) => draft,
-                        None => return Err(ErrorKind::Internal.into()),
-                    };
-                    Ok(match draft.commit(&options.mode)? {
-                        Attempt::Done(stat) => Attempt::Done(stat.info(file.clone())),
-                        Attempt::Busy(draft) => Attempt::Busy(State::Complete(draft)),
-                    })
-                },
-            )
+            self.settle(Some(State::Written(Box::new(written))), move |_, state, _| {
+                let draft = match state {
+                    Some(State::Written(written)) => {
+                        let (writer, last) = *written;
+                        writer.finish(&last, options.checksum.as_ref())?
+                    }
+                    Some(State::Complete(draft)) => draft,
+                    None => return Err(ErrorKind::Internal.into()),
+                };
+                Ok(match draft.commit(&options.mode)? {
+                    Attempt::Done(stat) => Attempt::Done(stat.info(file.clone())),
+                    Attempt::Busy(draft) => Attempt::Busy(State::Complete(draft)),
+                })
+            })
             .await
         };
-        written
-            .await
-            .map_err(|error| self.failing("write", path)(error))
+        written.await.map_err(|error| self.failing("write", path)(error))
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
@@ -396,13 +386,7 @@ impl AsyncFileBackend for LocalFileBackend {
             Ok((file, range, first, chunk_size))
         });
         let (file, range, first, chunk_size) = opened.await?;
-        Ok(stream::read(
-            file,
-            range,
-            first,
-            chunk_size,
-            self.failing("read", path),
-        ))
+        Ok(stream::read(file, range, first, chunk_size, self.failing("read", path)))
     }
 
     async fn update_with(
@@ -420,10 +404,7 @@ impl AsyncFileBackend for LocalFileBackend {
                 };
                 return self.settle(None, append).await;
             }
-            let mode = options
-                .if_match
-                .clone()
-                .map_or(WriteMode::Overwrite, WriteMode::IfMatch);
+            let mode = options.if_match.clone().map_or(WriteMode::Overwrite, WriteMode::IfMatch);
             self.publish(file.clone(), mode.clone(), move |shared, _| {
                 let place = shared.root.locate_content(&file)?;
                 check_update(&place.stat()?.ok_or(ErrorKind::NotFound)?, &options)?;
@@ -433,9 +414,7 @@ impl AsyncFileBackend for LocalFileBackend {
             })
             .await
         };
-        updated
-            .await
-            .map_err(|error| self.failing("update", path)(error))
+        updated.await.map_err(|error| self.failing("update", path)(error))
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
@@ -446,9 +425,7 @@ impl AsyncFileBackend for LocalFileBackend {
             };
             self.settle(None, step).await
         };
-        deleted
-            .await
-            .map_err(|error| self.failing("delete", path)(error))
+        deleted.await.map_err(|error| self.failing("delete", path)(error))
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
@@ -476,9 +453,7 @@ impl AsyncFileBackend for LocalFileBackend {
             })
             .await
         };
-        found
-            .await
-            .map_err(|error| self.failing("glob", pattern)(error))
+        found.await.map_err(|error| self.failing("glob", pattern)(error))
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
@@ -499,9 +474,7 @@ impl AsyncFileBackend for LocalFileBackend {
             })
             .await
         };
-        copied
-            .await
-            .map_err(|error| self.failing("copy", from)(error).with_target(to))
+        copied.await.map_err(|error| self.failing("copy", from)(error).with_target(to))
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
@@ -514,9 +487,7 @@ impl AsyncFileBackend for LocalFileBackend {
             };
             self.settle(None, step).await
         };
-        renamed
-            .await
-            .map_err(|error| self.failing("rename", from)(error).with_target(to))
+        renamed.await.map_err(|error| self.failing("rename", from)(error).with_target(to))
     }
 
     async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<String> {
@@ -551,7 +522,9 @@ impl AsyncFileBackend for LocalFileBackend {
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let opened = session::open(&self.shared, options.timeout).await;
-        opened.map_err(|error| error.with_operation("open a session").with_backend(NAME))
+        opened.map_err(|error| {
+            self.shared.root_gone_or(error).with_operation("open a session").with_backend(NAME)
+        })
     }
 }
 

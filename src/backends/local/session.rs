@@ -36,7 +36,5 @@ pub(super) async fn open(
             lock_file(open, is_current, left).await.map(Some)
         }
     };
-    Ok(SyncSession::new(
-        shared.session.lock(timeout, other_processes).await?,
-    ))
+    Ok(SyncSession::new(shared.session.lock(timeout, other_processes).await?))
 }

@@ -72,10 +72,7 @@ pub(super) fn list(
         };
         Some((stream::iter(items.0), items.1))
     });
-    stream::iter(first)
-        .chain(rest.flatten())
-        .map(move |item| item.map_err(&failing))
-        .boxed()
+    stream::iter(first).chain(rest.flatten()).map(move |item| item.map_err(&failing)).boxed()
 }
 
 /// The first entries of a listing.
@@ -92,14 +89,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(draft: Draft, options: &WriteOptions) -> Self {
-        let hasher = options
-            .checksum
-            .as_ref()
-            .map(|expected| Hasher::new(expected.algorithm()));
-        Self {
-            draft: Some(draft),
-            hasher,
-        }
+        let hasher = options.checksum.as_ref().map(|expected| Hasher::new(expected.algorithm()));
+        Self { draft: Some(draft), hasher }
     }
 
     fn write(&mut self, pieces: &[Bytes]) -> Result<()> {
@@ -120,9 +111,7 @@ impl Writer {
         if let (Some(expected), Some(hasher)) = (expected, self.hasher.take()) {
             expected.expect(&hasher.finish())?;
         }
-        self.draft
-            .take()
-            .ok_or_else(|| crate::ErrorKind::Internal.into())
+        self.draft.take().ok_or_else(|| crate::ErrorKind::Internal.into())
     }
 }
 

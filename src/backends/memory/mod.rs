@@ -71,10 +71,7 @@ impl MemoryFileBackend {
 
     fn tree(&self) -> MutexGuard<'_, Tree> {
         // Each change of the tree is checked before it begins, so a panic cannot leave it half-changed.
-        self.shared
-            .tree
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,12 +83,7 @@ impl fmt::Debug for MemoryFileBackend {
 
 /// Completes the errors of one verb.
 fn failing<'a>(operation: &'static str, path: &'a str) -> impl Fn(Error) -> Error + 'a {
-    move |error| {
-        error
-            .with_operation(operation)
-            .with_path(path)
-            .with_backend(NAME)
-    }
+    move |error| error.with_operation(operation).with_path(path).with_backend(NAME)
 }
 
 /// The same for a verb of two paths.
@@ -175,9 +167,8 @@ impl AsyncFileBackend for MemoryFileBackend {
         path: &str,
         options: ReadOptions,
     ) -> Result<ByteStream<'static>> {
-        let chunk_size = options
-            .chunk_size_or(DEFAULT_CHUNK_SIZE)
-            .map_err(failing("read", path))?;
+        let chunk_size =
+            options.chunk_size_or(DEFAULT_CHUNK_SIZE).map_err(failing("read", path))?;
         let content = self.read_with(path, options).await?;
         Ok(chunked(content, chunk_size))
     }
@@ -224,18 +215,13 @@ impl AsyncFileBackend for MemoryFileBackend {
 
         let failing = failing("list", prefix);
         let directory = FilePath::parse(prefix).map_err(&failing)?;
-        let first = self
-            .tree()
-            .page(&directory, options.depth, None, PAGE)
-            .map_err(&failing)?;
+        let first = self.tree().page(&directory, options.depth, None, PAGE).map_err(&failing)?;
         let backend = self.clone();
         let pages = stream::unfold(Some(first), move |page| {
             let next = page.map(|page: Vec<FileInfo>| {
                 let last = page.last().filter(|_| page.len() == PAGE).cloned();
                 let next = last.map(|last| {
-                    let next = backend
-                        .tree()
-                        .page(&directory, options.depth, Some(&last), PAGE);
+                    let next = backend.tree().page(&directory, options.depth, Some(&last), PAGE);
                     // A directory deleted meanwhile has nothing more to list.
                     next.unwrap_or_default()
                 });
@@ -272,11 +258,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
-        let guard = self
-            .shared
-            .session
-            .lock(options.timeout, async |_| Ok(None))
-            .await;
+        let guard = self.shared.session.lock(options.timeout, async |_| Ok(None)).await;
         let named = |error: Error| error.with_operation("open a session").with_backend(NAME);
         Ok(SyncSession::new(guard.map_err(named)?))
     }

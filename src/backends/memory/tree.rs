@@ -36,11 +36,7 @@ struct Content {
 }
 
 fn dir_key(path: &FilePath) -> String {
-    if path.is_root() {
-        String::new()
-    } else {
-        format!("{path}/")
-    }
+    if path.is_root() { String::new() } else { format!("{path}/") }
 }
 
 /// The path that a key stands for.
@@ -49,11 +45,7 @@ fn path_of(key: &str) -> FilePath {
 }
 
 fn info_of(key: &str, node: &Node) -> FileInfo {
-    let file_type = if node.file.is_some() {
-        FileType::File
-    } else {
-        FileType::Directory
-    };
+    let file_type = if node.file.is_some() { FileType::File } else { FileType::Directory };
     let mut info = FileInfo::new(path_of(key), file_type);
     info.created_at = Some(node.created);
     info.modified_at = Some(node.modified);
@@ -119,14 +111,7 @@ impl Tree {
 
     fn insert_dir(&mut self, path: &FilePath) {
         let now = SystemTime::now();
-        self.nodes.insert(
-            dir_key(path),
-            Node {
-                created: now,
-                modified: now,
-                file: None,
-            },
-        );
+        self.nodes.insert(dir_key(path), Node { created: now, modified: now, file: None });
     }
 
     pub(super) fn write(
@@ -139,16 +124,9 @@ impl Tree {
         self.make_parents(path);
         let now = SystemTime::now();
         self.version += 1;
-        let file = Some(Content {
-            bytes,
-            etag: Etag::new(format!("{:x}", self.version)),
-        });
+        let file = Some(Content { bytes, etag: Etag::new(format!("{:x}", self.version)) });
         let created = self.nodes.get(path.as_str()).map_or(now, |old| old.created);
-        let node = Node {
-            created,
-            modified: now,
-            file,
-        };
+        let node = Node { created, modified: now, file };
         let info = info_of(path, &node);
         self.nodes.insert(path.as_str().to_owned(), node);
         Ok(info)
@@ -161,11 +139,7 @@ impl Tree {
         options: &UpdateOptions,
     ) -> Result<FileInfo> {
         let old = self.existing(path)?;
-        if options
-            .if_match
-            .as_ref()
-            .is_some_and(|etag| *etag != old.etag)
-        {
+        if options.if_match.as_ref().is_some_and(|etag| *etag != old.etag) {
             return Err(ErrorKind::PreconditionFailed.into());
         }
         let content = match options.mode {
@@ -200,9 +174,7 @@ impl Tree {
         options.check_etag(Some(&content.etag))?;
         let range = options.resolve_range(content.bytes.len() as u64)?;
         let offset = |at| usize::try_from(at).map_err(|_| Error::new(ErrorKind::InvalidRange));
-        Ok(content
-            .bytes
-            .slice(offset(range.start)?..offset(range.end)?))
+        Ok(content.bytes.slice(offset(range.start)?..offset(range.end)?))
     }
 
     pub(super) fn info(&self, path: &FilePath) -> Result<FileInfo> {
@@ -210,11 +182,7 @@ impl Tree {
             return Ok(FileInfo::new(FilePath::root(), FileType::Directory));
         }
         self.check_way(path)?;
-        let key = if self.is_dir(path) {
-            dir_key(path)
-        } else {
-            path.to_string()
-        };
+        let key = if self.is_dir(path) { dir_key(path) } else { path.to_string() };
         let node = self.nodes.get(&key).ok_or(ErrorKind::NotFound)?;
         Ok(info_of(&key, node))
     }
@@ -224,18 +192,13 @@ impl Tree {
         let prefix = dir_key(directory);
         let from = (Bound::Excluded(prefix.as_str()), Bound::Unbounded);
         let keys = self.nodes.range::<str, _>(from).map(|(key, _)| key);
-        keys.take_while(|key| key.starts_with(&prefix))
-            .cloned()
-            .collect()
+        keys.take_while(|key| key.starts_with(&prefix)).cloned().collect()
     }
 
     fn has_entries(&self, directory: &FilePath) -> bool {
         let prefix = dir_key(directory);
         let from = (Bound::Excluded(prefix.as_str()), Bound::Unbounded);
-        self.nodes
-            .range::<str, _>(from)
-            .next()
-            .is_some_and(|(key, _)| key.starts_with(&prefix))
+        self.nodes.range::<str, _>(from).next().is_some_and(|(key, _)| key.starts_with(&prefix))
     }
 
     /// Up to `limit` entries of a listing, after the entry `after`.
@@ -286,10 +249,7 @@ impl Tree {
             self.nodes.remove(&dir_key(path));
             return Ok(());
         }
-        self.nodes
-            .remove(path.as_str())
-            .map(drop)
-            .ok_or_else(|| ErrorKind::NotFound.into())
+        self.nodes.remove(path.as_str()).map(drop).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
     pub(super) fn copy(
@@ -338,8 +298,7 @@ impl Tree {
         let (old, new) = (dir_key(from), dir_key(to));
         for key in self.below(from).into_iter().chain([old.clone()]) {
             if let Some(node) = self.nodes.remove(&key) {
-                self.nodes
-                    .insert(format!("{new}{}", &key[old.len()..]), node);
+                self.nodes.insert(format!("{new}{}", &key[old.len()..]), node);
             }
         }
         self.info(to)

@@ -1,0 +1,160 @@
+//! Mode, owner, extended attributes, hard links and etags.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::time::SystemTime;
+
+use f9::prelude::*;
+use f9::{CopyOptions, CreateOptions, Durability, LocalFileBackend, UpdateOptions};
+use rustix::fs::XattrFlags;
+
+use crate::store::Store;
+
+fn mode(store: &Store, path: &str) -> u32 {
+    fs::metadata(store.on_disk(path)).unwrap().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn replacing_keeps_mode_owner_and_attributes() {
+    for durability in [Durability::Atomic, Durability::Synced] {
+        let store = Store::new().await;
+        let builder = LocalFileBackend::builder(&store.root).durability(durability);
+        let backend = builder.permissions(0o644).open().await.unwrap();
+        backend.create("a", "one").await.unwrap();
+        let path = store.on_disk("a");
+        let owned = chown(&path, Some(12345), Some(12346)).is_ok();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o4750)).unwrap();
+        let attributed =
+            rustix::fs::setxattr(&path, "user.note", b"kept", XattrFlags::empty()).is_ok();
+        let overwrite = CreateOptions::overwrite();
+        backend.create_with("a", "two".into(), overwrite).await.unwrap();
+        backend.update("a", "three").await.unwrap();
+        backend.update_with("a", "!".into(), UpdateOptions::append()).await.unwrap();
+        backend
+            .stream_write_with(
+                "a",
+                Box::pin(futures::stream::empty()),
+                f9::WriteOptions::overwrite(),
+            )
+            .await
+            .unwrap();
+        backend.create("b", "b").await.unwrap();
+        backend.copy_with("b", "a", CopyOptions::overwrite()).await.unwrap();
+        assert_eq!(mode(&store, "a"), 0o4750);
+        let data = fs::metadata(&path).unwrap();
+        if owned {
+            assert_eq!((data.uid(), data.gid()), (12345, 12346));
+        }
+        if attributed {
+            let mut value = [0; 16];
+            let length = rustix::fs::getxattr(&path, "user.note", &mut value).unwrap();
+            assert_eq!(&value[..length], b"kept");
+        }
+        let root = rustix::process::geteuid().is_root();
+        assert!(owned || !root, "root may give files away");
+        assert!(attributed || !root, "the disk of the tests has extended attributes");
+    }
+}
+
+#[tokio::test]
+async fn new_files_have_the_permissions_asked_for_or_what_the_umask_leaves() {
+    let store = Store::new().await;
+    store.backend.create("default", "x").await.unwrap();
+    fs::write(store.on_disk("by-std"), "x").unwrap();
+    assert_eq!(mode(&store, "default"), mode(&store, "by-std"));
+    for durability in [Durability::Atomic, Durability::Synced] {
+        let builder = LocalFileBackend::builder(&store.root).durability(durability);
+        let private = builder.permissions(0o600).open().await.unwrap();
+        let name = format!("private-{durability}");
+        private.create(&name, "x").await.unwrap();
+        assert_eq!(mode(&store, &name), 0o600);
+    }
+    fs::set_permissions(store.on_disk("default"), fs::Permissions::from_mode(0o4751)).unwrap();
+    store.backend.copy("default", "copy").await.unwrap();
+    assert_eq!(mode(&store, "copy"), 0o751, "a copy has the mode, not the set-id bits");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_given_away_loses_its_set_id_bits() {
+    let store = Store::new().await;
+    store.backend.create("a", "one").await.unwrap();
+    let path = store.on_disk("a");
+    if chown(&path, Some(12345), Some(12345)).is_err() {
+        assert!(!rustix::process::geteuid().is_root());
+        return;
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o6777)).unwrap();
+    fs::set_permissions(&store.root, fs::Permissions::from_mode(0o777)).unwrap();
+    let root = store.root.clone();
+    std::thread::spawn(move || {
+        let nobody = rustix::process::Uid::from_raw(65534);
+        rustix::thread::set_thread_uid(nobody).unwrap();
+        let backend = LocalFileBackend::builder(&root).create_root(false).open();
+        let backend = futures::executor::block_on(backend).unwrap();
+        futures::executor::block_on(backend.update("a", "two")).unwrap();
+    })
+    .join()
+    .unwrap();
+    let data = fs::metadata(&path).unwrap();
+    assert_eq!((data.uid(), data.mode() & 0o7777), (65534, 0o777));
+}
+
+#[tokio::test]
+async fn a_hard_link_keeps_the_old_content_and_copies_are_independent() {
+    let store = Store::new().await;
+    let backend = &store.backend;
+    backend.create("a", "one").await.unwrap();
+    fs::hard_link(store.on_disk("a"), store.on_disk("b")).unwrap();
+    backend.update("a", "two").await.unwrap();
+    assert_eq!(backend.read("b").await.unwrap(), "one");
+    backend.copy("a", "c").await.unwrap();
+    let inode = |path| fs::metadata(store.on_disk(path)).unwrap().ino();
+    assert_ne!(inode("a"), inode("c"));
+    fs::write(store.on_disk("a"), "changed in place").unwrap();
+    assert_eq!(backend.read("c").await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn renaming_onto_another_name_of_the_same_file_leaves_one_name() {
+    let store = Store::new().await;
+    store.backend.create("a", "x").await.unwrap();
+    fs::hard_link(store.on_disk("a"), store.on_disk("b")).unwrap();
+    store.backend.rename_with("a", "b", f9::RenameOptions::overwrite()).await.unwrap();
+    assert!(!store.backend.exists("a").await.unwrap());
+    assert_eq!(store.backend.read("b").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn the_etag_changes_also_when_the_modification_time_was_set_back() {
+    let store = Store::new().await;
+    store.backend.create("a", "0000").await.unwrap();
+    let path = store.on_disk("a");
+    let mut seen = std::collections::HashSet::new();
+    for round in 0..500 {
+        fs::write(&path, format!("{round:04}")).unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let etag = store.backend.info("a").await.unwrap().etag.unwrap();
+        assert!(seen.insert(etag), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn info_has_what_the_system_knows() {
+    let store = Store::new().await;
+    let before = SystemTime::now() - std::time::Duration::from_secs(2);
+    store.backend.create("a", "12345").await.unwrap();
+    let info = store.backend.info("a").await.unwrap();
+    let data = fs::metadata(store.on_disk("a")).unwrap();
+    assert_eq!(info.size, Some(5));
+    assert_eq!(info.modified_at, data.modified().ok());
+    assert_eq!(info.created_at, data.created().ok());
+    assert_eq!(info.accessed_at, data.accessed().ok());
+    assert_eq!(info.permissions, Some(data.mode() & 0o7777));
+    assert_eq!((info.owner_uid, info.owner_gid), (Some(data.uid()), Some(data.gid())));
+    assert!(info.is_modified_since(before));
+    let ancient = SystemTime::UNIX_EPOCH - std::time::Duration::from_millis(1500);
+    let file = fs::File::options().write(true).open(store.on_disk("a")).unwrap();
+    file.set_modified(ancient).unwrap();
+    assert_eq!(store.backend.info("a").await.unwrap().modified_at, Some(ancient));
+}

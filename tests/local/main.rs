@@ -1,0 +1,20 @@
+//! What the local backend promises beyond the contract: about links, special files, other processes, and the disk.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
+
+mod attributes;
+mod links;
+mod names;
+mod processes;
+mod resources;
+mod root;
+mod sessions;
+mod special_files;
+mod store;
+mod streams;
+mod sweep;

@@ -1,0 +1,126 @@
+//! Many files, deep trees, and few descriptors.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use f9::prelude::*;
+use f9::{Checksum, ChecksumAlgorithm, DeleteOptions, FilePath, ListOptions, LocalFileBackend};
+use futures::StreamExt as _;
+use futures::future::join_all;
+
+use crate::processes;
+
+/// Runs the test `name` of this binary with at most `files` open files.
+fn run_with_few_files(name: &str, files: u32, root: &Path) {
+    let binary = std::env::current_exe().unwrap();
+    let script = format!("ulimit -n {files} && exec \"$0\" --exact {name} --nocapture");
+    let done = Command::new("sh")
+        .args(["-c", &script])
+        .arg(binary)
+        .env("F9_TEST_ROOT", root)
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{out}\n{err}");
+    assert!(out.contains("1 passed"), "{out}");
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|i| format!("d{}/f{i}", i % 10)).collect()
+}
+
+fn fill(root: &Path, names: &[String]) {
+    for name in names {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_checksums_at_once() {
+    let (root, _own) = processes::root();
+    let names = names(10_000);
+    fill(&root, &names);
+    let backend = LocalFileBackend::new(&root).await.unwrap();
+    let sums = join_all(names.iter().map(|name| backend.checksum(name, ChecksumAlgorithm::Sha256)));
+    for (name, sum) in names.iter().zip(sums.await) {
+        assert_eq!(sum.unwrap(), Checksum::of(ChecksumAlgorithm::Sha256, name.as_bytes()).hex());
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_paths_are_hashed_with_few_files_open() {
+    let (root, _own) = processes::root();
+    let names = names(1000);
+    fill(&root, &names);
+    let backend = LocalFileBackend::new(&root).await.unwrap();
+    // Most of them do not exist, which costs as many look-ups.
+    let paths: Vec<String> =
+        names.iter().cloned().chain((0..99_000).map(|i| format!("d0/missing{i}"))).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let sums = backend.checksum_many(&paths, ChecksumAlgorithm::Blake3).await.unwrap();
+    assert_eq!(sums.len(), 1000);
+    for (path, sum) in &sums {
+        assert_eq!(*sum, Checksum::of(ChecksumAlgorithm::Blake3, path.as_bytes()).hex());
+    }
+}
+
+#[test]
+fn checksums_keep_within_the_limit_on_open_files() {
+    let dir = tempfile::tempdir().unwrap();
+    run_with_few_files("resources::ten_thousand_checksums_at_once", 1024, dir.path());
+    let dir = tempfile::tempdir().unwrap();
+    let name = "resources::a_hundred_thousand_paths_are_hashed_with_few_files_open";
+    run_with_few_files(name, 64, dir.path());
+}
+
+/// Makes a tree that is deeper than any path is long.
+fn dig(root: &Path, depth: usize) {
+    let mut here = fs::File::open(root).unwrap();
+    for _ in 0..depth {
+        let mode = rustix::fs::Mode::from_raw_mode(0o777);
+        rustix::fs::mkdirat(&here, "deep", mode).unwrap();
+        let flags = rustix::fs::OFlags::DIRECTORY;
+        here = rustix::fs::openat(&here, "deep", flags, mode).unwrap().into();
+    }
+    rustix::fs::mkdirat(&here, "bottom", rustix::fs::Mode::from_raw_mode(0o777)).unwrap();
+}
+
+#[tokio::test]
+async fn a_tree_of_any_depth_is_listed_and_deleted() {
+    let (root, _own) = processes::root();
+    dig(&root, 3000);
+    fs::write(root.join("deep/file"), "x").unwrap();
+    let backend = LocalFileBackend::new(&root).await.unwrap();
+    let entries = backend.list_with("", ListOptions::recursive()).await.unwrap();
+    let entries: Vec<_> = entries.map(Result::unwrap).collect().await;
+    assert_eq!(entries.len(), 3002);
+    assert!(entries.iter().any(|entry| entry.path.name() == Some("bottom")));
+    assert_eq!(backend.glob("**/bottom").await.unwrap().len(), 1);
+    backend.delete_with("deep", DeleteOptions::recursive()).await.unwrap();
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+}
+
+#[test]
+fn a_deep_tree_needs_few_open_files() {
+    let dir = tempfile::tempdir().unwrap();
+    run_with_few_files("resources::a_tree_of_any_depth_is_listed_and_deleted", 64, dir.path());
+}
+
+#[tokio::test]
+async fn a_path_of_4096_bytes_works_and_a_longer_one_is_refused() {
+    let (root, _own) = processes::root();
+    let backend = LocalFileBackend::new(&root).await.unwrap();
+    let path = format!("{}zz/{}", format!("{}/", "n".repeat(255)).repeat(15), "z".repeat(253));
+    assert_eq!(path.len(), 4096);
+    assert!(FilePath::parse(&path).is_ok());
+    backend.create(&path, "deep").await.unwrap();
+    assert_eq!(backend.read(&path).await.unwrap(), "deep");
+    backend.rename(&path, "moved").await.unwrap();
+    backend.copy("moved", &path).await.unwrap();
+    backend.delete(&path).await.unwrap();
+    let error = backend.create(&format!("{path}z"), "x").await.unwrap_err();
+    assert_eq!(error.kind(), f9::ErrorKind::InvalidPath);
+}

@@ -1,0 +1,197 @@
+//! Sessions among processes.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use f9::prelude::*;
+use f9::{ErrorKind, LocalFileBackend, SessionOptions};
+
+use crate::processes;
+use crate::store::Store;
+
+const WAIT: Duration = Duration::from_secs(20);
+
+fn within(milliseconds: u64) -> SessionOptions {
+    SessionOptions::timeout(Duration::from_millis(milliseconds))
+}
+
+/// Another process that holds the lock until it is killed, as `flock(1)` and a user of Python's `fcntl.flock` would.
+fn holder(root: &Path) -> Child {
+    let mut child = Command::new("flock")
+        // Without a process of its own for the command, so that killing this one ends the lock.
+        .arg("--no-fork")
+        .arg(root.join(".backend.lock"))
+        .args(["sh", "-c", "echo held; exec sleep 600"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    child
+}
+
+/// Kills the holder; gives the moment.
+fn kill(mut child: Child) -> Instant {
+    let killed = Instant::now();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    killed
+}
+
+#[tokio::test]
+async fn another_process_is_waited_for_and_named() {
+    let store = Store::new().await;
+    let child = holder(&store.root);
+    let started = Instant::now();
+    let error = store.backend.sync_session_with(within(300)).await.unwrap_err();
+    let waited = started.elapsed();
+    assert_eq!(error.kind(), ErrorKind::LockTimeout);
+    assert!(error.to_string().contains("held by process"), "{error}");
+    assert!((300..2000).contains(&waited.as_millis()), "{waited:?}");
+    let started = Instant::now();
+    let error = store.backend.sync_session_with(within(0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LockTimeout);
+    assert!(started.elapsed() < Duration::from_secs(1));
+    kill(child);
+    store.backend.sync_session_with(within(1000)).await.unwrap().finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_holder_that_is_killed_is_followed_within_100_ms() {
+    let store = Store::new().await;
+    let mut fastest = Duration::MAX;
+    // The machine may be busy with something else for a moment, but not three times in a row.
+    for _ in 0..3 {
+        let child = holder(&store.root);
+        let backend = store.backend.clone();
+        let waiter = tokio::spawn(async move {
+            let session = backend.sync_session_with(SessionOptions::timeout(WAIT)).await.unwrap();
+            (Instant::now(), session.finish().await.unwrap()).0
+        });
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert!(!waiter.is_finished());
+        let killed = kill(child);
+        fastest = fastest.min(waiter.await.unwrap().duration_since(killed));
+    }
+    assert!(fastest < Duration::from_millis(100), "{fastest:?}");
+}
+
+/// Adds to a number in a file by reading, waiting and writing, which only a session makes safe.
+#[tokio::test]
+async fn sessions_make_unsafe_steps_safe() {
+    let (root, own) = processes::root();
+    let number = root.join("number");
+    let read = || fs::read_to_string(&number).unwrap_or_default().parse::<u32>().unwrap_or(0);
+    let backend = LocalFileBackend::new(&root).await.unwrap();
+    for _ in 0..20 {
+        let session = backend.sync_session().await.unwrap();
+        let seen = read();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        fs::write(&number, (seen + 1).to_string()).unwrap();
+        session.finish().await.unwrap();
+    }
+    assert!(read() >= 20);
+    drop(own);
+}
+
+#[tokio::test]
+async fn processes_contend_for_sessions_and_each_gets_its_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "sessions::sessions_make_unsafe_steps_safe";
+    let children: Vec<_> = (0..3).map(|_| processes::start(name, dir.path())).collect();
+    for child in children {
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    }
+    assert_eq!(fs::read_to_string(dir.path().join("number")).unwrap(), "60");
+}
+
+#[tokio::test]
+async fn waiting_costs_next_to_no_processor_time() {
+    let store = Store::new().await;
+    let child = holder(&store.root);
+    let backend = store.backend.clone();
+    let before = thread_time();
+    backend.sync_session_with(within(2000)).await.unwrap_err();
+    let spent = thread_time() - before;
+    kill(child);
+    assert!(spent < Duration::from_millis(100), "{spent:?} of 2 s");
+}
+
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
+}
+
+#[tokio::test]
+async fn backends_on_one_root_share_its_sessions() {
+    let store = Store::new().await;
+    let link = store.outside.join("alias");
+    std::os::unix::fs::symlink(&store.root, &link).unwrap();
+    let other = LocalFileBackend::new(&link).await.unwrap();
+    let session = store.backend.sync_session().await.unwrap();
+    let again = other.sync_session().await.unwrap();
+    again.finish().await.unwrap();
+    let contender = other.clone();
+    let error =
+        tokio::spawn(async move { contender.sync_session_with(within(50)).await.map(drop) });
+    assert_eq!(error.await.unwrap().unwrap_err().kind(), ErrorKind::LockTimeout);
+    session.finish().await.unwrap();
+    tokio::spawn(async move { other.sync_session_with(within(1000)).await.map(drop) })
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_file_that_is_replaced_guards_nothing() {
+    let store = Store::new().await;
+    let path = store.on_disk(".backend.lock");
+    let old = File::create(&path).unwrap();
+    old.try_lock().unwrap();
+    let backend = store.backend.clone();
+    let waiter = tokio::spawn(async move {
+        let session = backend.sync_session_with(SessionOptions::timeout(WAIT)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        session.finish().await.unwrap();
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    fs::remove_file(&path).unwrap();
+    drop(old);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let now = File::options().write(true).open(&path).expect("made anew");
+    assert!(now.try_lock().is_err(), "the session holds the file that others see");
+    waiter.await.unwrap();
+}
+
+#[tokio::test]
+async fn something_else_in_place_of_the_lock_file_is_refused() {
+    let store = Store::new().await;
+    let path = store.on_disk(".backend.lock");
+    fs::create_dir(&path).unwrap();
+    let error = store.backend.sync_session().await.unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::IsADirectory, Some(".backend.lock")));
+    fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink(store.outside.join("secret"), &path).unwrap();
+    let error = store.backend.sync_session().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LinkLoop);
+    fs::remove_file(&path).unwrap();
+    store.backend.sync_session().await.unwrap().finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn cancelled_waiters_leave_the_lock_and_the_pool_free() {
+    let store = Store::new().await;
+    let child = holder(&store.root);
+    for _ in 0..100 {
+        let waiting = store.backend.sync_session();
+        assert!(tokio::time::timeout(Duration::from_millis(2), waiting).await.is_err());
+    }
+    store.backend.create("a", "the pool is free").await.unwrap();
+    kill(child);
+    store.backend.sync_session_with(within(2000)).await.unwrap().finish().await.unwrap();
+}

@@ -1,0 +1,83 @@
+//! Files that change while they are streamed, and sources that take their time.
+
+use std::fs;
+use std::time::Duration;
+
+use f9::prelude::*;
+use f9::{CreateOptions, ErrorKind, LocalFileBackend, ReadOptions};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::store::Store;
+
+fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_file_truncated_under_way_fails_and_ends() {
+    let store = Store::new().await;
+    store.backend.create("a", content(3_000_000)).await.unwrap();
+    let mut chunks = store.backend.stream_read("a").await.unwrap();
+    chunks.next().await.unwrap().unwrap();
+    let file = fs::File::options().write(true).open(store.on_disk("a")).unwrap();
+    file.set_len(300_000).unwrap();
+    let rest = tokio::time::timeout(Duration::from_secs(10), chunks.collect::<Vec<_>>());
+    let rest = rest.await.expect("the stream spins");
+    let error = rest.last().unwrap().as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    assert_eq!((error.path(), error.operation()), (Some("a"), Some("read")));
+    assert!(rest[..rest.len() - 1].iter().all(Result::is_ok), "the error is the last item");
+}
+
+#[tokio::test]
+async fn a_file_replaced_or_deleted_under_way_is_read_to_its_old_end() {
+    let store = Store::new().await;
+    let old = content(2_000_000);
+    for replace in [true, false] {
+        let overwrite = CreateOptions::overwrite();
+        store.backend.create_with("a", old.clone().into(), overwrite.clone()).await.unwrap();
+        let mut chunks = store.backend.stream_read("a").await.unwrap();
+        let mut read = chunks.next().await.unwrap().unwrap().to_vec();
+        if replace {
+            store.backend.create_with("a", "new".into(), overwrite).await.unwrap();
+        } else {
+            store.backend.delete("a").await.unwrap();
+        }
+        while let Some(chunk) = chunks.try_next().await.unwrap() {
+            read.extend_from_slice(&chunk);
+        }
+        assert!(read == old);
+    }
+}
+
+#[tokio::test]
+async fn the_backends_chunk_size_is_used_unless_another_is_asked_for() {
+    let store = Store::new().await;
+    let builder = LocalFileBackend::builder(&store.root).chunk_size(1000);
+    let backend = builder.open().await.unwrap();
+    backend.create("a", content(2500)).await.unwrap();
+    let sizes = async |options| {
+        let chunks = backend.stream_read_with("a", options).await.unwrap();
+        chunks.map_ok(|chunk| chunk.len()).try_collect::<Vec<_>>().await.unwrap()
+    };
+    assert_eq!(sizes(ReadOptions::default()).await, [1000, 1000, 500]);
+    assert_eq!(sizes(ReadOptions::default().with_chunk_size(2000)).await, [2000, 500]);
+    assert_eq!(sizes(ReadOptions::range(500..1700)).await, [1000, 200]);
+}
+
+#[tokio::test]
+async fn nothing_has_a_name_while_a_stream_is_written() {
+    let store = Store::new().await;
+    let (send, receive) = tokio::sync::mpsc::channel::<f9::Result<bytes::Bytes>>(1);
+    let source = futures::stream::unfold(receive, |mut receive| async {
+        receive.recv().await.map(|item| (item, receive))
+    });
+    let backend = store.backend.clone();
+    let writing = tokio::spawn(async move { backend.stream_write("new/dir/a", source).await });
+    for _ in 0..5 {
+        send.send(Ok(content(1_000_000).into())).await.unwrap();
+    }
+    assert!(!store.on_disk("new").exists(), "not even the directories on the way");
+    drop(send);
+    assert_eq!(writing.await.unwrap().unwrap().size, Some(5_000_000));
+}
