@@ -14,6 +14,7 @@ mod options;
 mod path;
 mod secret;
 pub mod stream;
+mod uri;
 
 pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
@@ -29,6 +30,9 @@ pub use options::*;
 pub use path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
 pub use secret::Secret;
 pub use stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, TextStream};
+pub use uri::{
+    BackendFactory, BackendUri, Parameters, parse_uri, register_backend, resolve_backend,
+};
 
 /// The traits that bring the verbs into scope.
 pub mod prelude {
