@@ -21,3 +21,28 @@ pub(super) async fn open(uri: BackendUri) -> Result<Arc<dyn AsyncFileBackend>> {
         .await?;
     Ok(Arc::new(backend))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+    use crate::{ErrorKind, resolve_backend};
+
+    #[tokio::test]
+    async fn a_directory_is_opened_by_uri() {
+        let parent = tempfile::tempdir().unwrap();
+        let uri = format!("file://{}/a%20b", parent.path().display());
+
+        let error = resolve_backend(&format!("{uri}?create_root=false"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(!parent.path().join("a b").exists());
+
+        let backend = resolve_backend(&format!("{uri}?durability=synced"))
+            .await
+            .unwrap();
+        backend.create("x", "1").await.unwrap();
+        let content = std::fs::read_to_string(parent.path().join("a b/x")).unwrap();
+        assert_eq!(content, "1");
+    }
+}
