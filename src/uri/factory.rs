@@ -6,9 +6,8 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
 
-use super::file_uri::FileUri;
-use super::{BackendUri, parse};
-use crate::{AsyncFileBackend, Error, ErrorKind, MemoryFileBackend, Result};
+use super::{BackendUri, file, parse};
+use crate::{AsyncFileBackend, Error, MemoryFileBackend, Result};
 
 type Opened = Result<Arc<dyn AsyncFileBackend>>;
 type Handler = Arc<dyn Fn(BackendUri) -> BoxFuture<'static, Opened> + Send + Sync>;
@@ -53,7 +52,7 @@ impl BackendFactory {
     #[must_use]
     pub fn new() -> Self {
         let factory = Self::empty();
-        factory.insert("file".to_owned(), boxed(open_file));
+        factory.insert("file".to_owned(), boxed(file::open));
         factory.insert("memory".to_owned(), boxed(open_memory));
         factory
     }
@@ -70,7 +69,7 @@ impl BackendFactory {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`](ErrorKind::InvalidUri) if no URI can have this scheme.
+    /// [`InvalidUri`](crate::ErrorKind::InvalidUri) if no URI can have this scheme.
     pub fn register<H, F>(&self, scheme: &str, handler: H) -> Result<()>
     where
         H: Fn(BackendUri) -> F + Send + Sync + 'static,
@@ -86,7 +85,7 @@ impl BackendFactory {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`](ErrorKind::InvalidUri) if it is malformed, of a scheme that is not registered, or has parameters that the
+    /// [`InvalidUri`](crate::ErrorKind::InvalidUri) if it is malformed, of a scheme that is not registered, or has parameters that the
     /// handler does not know; otherwise what keeps the backend from being opened. Passwords and the like are not in the error.
     pub async fn resolve(&self, uri: &str) -> Result<Arc<dyn AsyncFileBackend>> {
         let resolving = |error: Error| error.with_operation("resolve");
@@ -100,7 +99,7 @@ impl BackendFactory {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`](ErrorKind::InvalidUri) if it is malformed.
+    /// [`InvalidUri`](crate::ErrorKind::InvalidUri) if it is malformed.
     pub fn parse_uri(&self, uri: &str) -> Result<BackendUri> {
         uri.parse()
     }
@@ -156,13 +155,6 @@ where
     Arc::new(move |uri| Box::pin(handler(uri)))
 }
 
-/// Stands in for `file::open` until the local backend is there: checks the URI, then says so.
-async fn open_file(uri: BackendUri) -> Opened {
-    let file = FileUri::from(&uri)?;
-    Err(Error::new(ErrorKind::Unsupported)
-        .with_message(format!("{file:?} needs the local backend")))
-}
-
 async fn open_memory(uri: BackendUri) -> Opened {
     uri.parameters().finish()?;
     // Those who think of `file:///` write three slashes, and those who think of directories one at the end.
@@ -206,7 +198,7 @@ pub async fn resolve_backend(uri: &str) -> Result<Arc<dyn AsyncFileBackend>> {
 ///
 /// # Errors
 ///
-/// [`InvalidUri`](ErrorKind::InvalidUri) if no URI can have this scheme.
+/// [`InvalidUri`](crate::ErrorKind::InvalidUri) if no URI can have this scheme.
 ///
 /// # Examples
 ///
@@ -234,7 +226,7 @@ where
 ///
 /// # Errors
 ///
-/// [`InvalidUri`](ErrorKind::InvalidUri) if it is malformed.
+/// [`InvalidUri`](crate::ErrorKind::InvalidUri) if it is malformed.
 pub fn parse_uri(uri: &str) -> Result<BackendUri> {
     uri.parse()
 }

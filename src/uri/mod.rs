@@ -1,7 +1,7 @@
 //! From the text of a URI to an open backend.
 //!
 //! [`BackendUri`] takes a URI apart and never shows what is secret in it; [`Parameters`] reads what stands after the `?`; a
-//! [`BackendFactory`] knows which handler opens which scheme. Only `factory` knows any backend.
+//! [`BackendFactory`] knows which handler opens which scheme. Only `factory` and the handlers it registers know any backend.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use crate::{Error, ErrorKind, Result};
 
 mod factory;
-mod file_uri;
+mod file;
 mod parameters;
 mod parse;
 mod redact;

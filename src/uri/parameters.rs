@@ -66,21 +66,6 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Reads one of `choices`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidUri`](ErrorKind::InvalidUri) for anything else.
-    pub fn one_of<'c>(&mut self, name: &str, choices: &[&'c str]) -> Result<Option<&'c str>> {
-        let Some(value) = self.text(name) else {
-            return Ok(None);
-        };
-        match choices.iter().find(|&&choice| choice == value) {
-            Some(&choice) => Ok(Some(choice)),
-            None => Err(self.invalid(name, &choices.join(" or "))),
-        }
-    }
-
     /// Reads whatever parses; `accepted` says in the error what would, as in "a number of seconds".
     ///
     /// # Errors

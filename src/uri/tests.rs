@@ -2,10 +2,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
-use super::file_uri::FileUri;
+use super::file::FileUri;
 use super::*;
 use crate::prelude::*;
-use crate::{MemoryFileBackend, Secret};
+use crate::{Capability, CreateOptions, MemoryFileBackend, Secret};
 
 fn parsed(text: &str) -> BackendUri {
     text.parse()
@@ -258,7 +258,7 @@ fn whatever_is_shown_is_a_uri_that_shows_the_same() {
 
 #[tokio::test]
 async fn parameters_are_read_by_type() {
-    let text = "x://h?yes=true&one=1&no=false&nil=0&n=42&s=env:PATH&plain=p&mode=b&t=a%20b";
+    let text = "x://h?yes=true&one=1&no=false&nil=0&n=42&s=env:PATH&plain=p&t=a%20b";
     let uri = parsed(text);
     let mut parameters = uri.parameters();
     assert_eq!(parameters.bool("yes").unwrap(), Some(true));
@@ -268,8 +268,6 @@ async fn parameters_are_read_by_type() {
     assert_eq!(parameters.bool("absent").unwrap(), None);
     assert_eq!(parameters.parse::<u8>("n", "a number").unwrap(), Some(42));
     assert_eq!(parameters.parse::<u8>("absent", "a number").unwrap(), None);
-    assert_eq!(parameters.one_of("mode", &["a", "b"]).unwrap(), Some("b"));
-    assert_eq!(parameters.one_of("absent", &["a"]).unwrap(), None);
     assert_eq!(parameters.text("t"), Some("a b"));
     let path = Secret::new(std::env::var("PATH").unwrap());
     assert_eq!(parameters.secret("s").await.unwrap(), Some(path));
@@ -281,7 +279,7 @@ async fn parameters_are_read_by_type() {
 
 #[tokio::test]
 async fn bad_values_are_refused_by_name_and_never_told() {
-    let uri = parsed("x://h?flag=yes&n=300&mode=c&empty=&password=hunter2");
+    let uri = parsed("x://h?flag=yes&n=300&empty=&password=hunter2");
     let mut parameters = uri.parameters();
     for (error, text) in [
         (
@@ -297,16 +295,12 @@ async fn bad_values_are_refused_by_name_and_never_told() {
             "the parameter `n` accepts 0 to 255",
         ),
         (
-            parameters.one_of("mode", &["a", "b"]).unwrap_err(),
-            "the parameter `mode` accepts a or b",
-        ),
-        (
             parameters.parse::<u8>("password", "a PIN").unwrap_err(),
             "the parameter `password` accepts a PIN",
         ),
     ] {
         assert_eq!(error.kind(), ErrorKind::InvalidUri);
-        let shown = "`x://h?flag=yes&n=300&mode=c&empty=&password=***`: invalid URI: ";
+        let shown = "`x://h?flag=yes&n=300&empty=&password=***`: invalid URI: ";
         assert_eq!(error.to_string(), format!("{shown}{text}"));
         assert!(!format!("{error:?}").contains("hunter2"));
     }
@@ -376,7 +370,7 @@ fn file_uris_name_directories() {
         let file = FileUri::from(&parsed(text)).unwrap();
         assert_eq!(file.root, Path::new(root), "{text}");
         assert_eq!(file.create_root, create_root, "{text}");
-        assert_eq!(file.durability, durability, "{text}");
+        assert_eq!(file.durability.to_string(), durability, "{text}");
     }
 }
 
@@ -413,6 +407,31 @@ fn file_uris_that_name_none_are_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidUri, "{text}");
         assert!(error.to_string().contains(reason), "{text}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_directory_is_opened_by_uri() {
+    let parent = tempfile::tempdir().unwrap();
+    let uri = format!("file://{}/a%20b", parent.path().display());
+
+    let required = format!("{uri}?create_root=false");
+    let error = resolve_backend(&required).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(!parent.path().join("a b").exists());
+
+    for parameters in ["", "?create_root=false&durability=synced"] {
+        let backend = resolve_backend(&format!("{uri}{parameters}"))
+            .await
+            .unwrap();
+        backend
+            .create_with("x", "1".into(), CreateOptions::overwrite())
+            .await
+            .unwrap();
+        let durable = backend.capabilities().has(Capability::Durable);
+        assert_eq!(durable, parameters.ends_with("synced"));
+    }
+    let content = std::fs::read_to_string(parent.path().join("a b/x")).unwrap();
+    assert_eq!(content, "1");
 }
 
 #[tokio::test]
