@@ -1,0 +1,90 @@
+//! What of a URI may be seen.
+//!
+//! Where it is unclear whether a part is secret, it is taken for one: too little shown costs a look into the configuration, too
+//! much a new password.
+
+use super::parse::{Parameter, try_decode};
+
+const HIDDEN: &str = "***";
+
+/// What in the name of a parameter, in lower case, says that its value is a secret. `pas` is in `password`, in `passphrase` and in
+/// most ways to misspell them.
+const SECRET_WORDS: &[&str] = &[
+    "pas",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "credential",
+    "signature",
+    "authorization",
+    "bearer",
+];
+
+/// Names of parameters that hold a secret though no such word is in them; `sig` is that of Azure's shared access signatures.
+const SECRET_NAMES: &[&str] = &["auth", "sig", "sas", "jwt", "pw"];
+
+/// All that can be shown of a URI whose parts cannot be told apart.
+pub(super) fn all_but_scheme(scheme: &str) -> String {
+    format!("{scheme}://{HIDDEN}")
+}
+
+/// The URI as it was written, but for its secrets.
+pub(super) fn show(
+    scheme: &str,
+    authority: &str,
+    raw_path: &str,
+    parameters: &[Parameter<'_>],
+) -> String {
+    let mut after = raw_path.to_owned();
+    let mut separator = '?';
+    for parameter in parameters {
+        let value = if is_secret(&parameter.name, &parameter.value) {
+            HIDDEN
+        } else {
+            parameter.raw_value
+        };
+        after += &format!("{separator}{}={value}", parameter.raw_name);
+        separator = '&';
+    }
+    if is_cut_short(authority) && after.contains('@') {
+        return all_but_scheme(scheme);
+    }
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", show_user(scheme, user)),
+        None => authority.to_owned(),
+    };
+    format!("{scheme}://{authority}{after}")
+}
+
+/// Whether the value of a parameter may be a secret. A URI in it may bring its own.
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+        || SECRET_NAMES.contains(&name.as_str())
+        || (value.contains("://") && value.contains(['@', '?']))
+}
+
+/// Whether an authority without `@` may be the beginning of `user:password@host`, cut by a `/` or `?` in the password: what
+/// follows its colon is no port.
+fn is_cut_short(authority: &str) -> bool {
+    let host_end = match authority.rfind(']') {
+        Some(end) if authority.starts_with('[') => end,
+        _ => 0,
+    };
+    let port = authority[host_end..].split_once(':');
+    !authority.contains('@')
+        && port.is_some_and(|(_, port)| port.contains(|c: char| !c.is_ascii_digit()))
+}
+
+fn show_user(scheme: &str, user: &str) -> String {
+    // Over HTTP a token may stand where the name should, alone or with one of GitHub's stand-ins for a password.
+    let http = scheme.contains("http");
+    match user.split_once(':') {
+        Some((_, "" | "x-oauth-basic")) if http => HIDDEN.to_owned(),
+        Some((name, _)) => format!("{name}:{HIDDEN}"),
+        None if user == "git" => user.to_owned(),
+        None if http || try_decode(user).is_ok_and(|user| user.contains(':')) => HIDDEN.to_owned(),
+        None => user.to_owned(),
+    }
+}
