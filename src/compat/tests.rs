@@ -11,10 +11,7 @@ struct Failing(ErrorKind);
 
 impl Failing {
     fn error(&self) -> Error {
-        Error::new(self.0)
-            .with_operation("test")
-            .with_path("a/b")
-            .with_message("on purpose")
+        Error::new(self.0).with_operation("test").with_path("a/b").with_message("on purpose")
     }
 }
 
@@ -181,11 +178,7 @@ async fn every_kind_arrives_as_its_io_kind_with_the_error_inside() {
     let kinds: std::collections::HashSet<_> = TABLE.iter().map(|row| row.0).collect();
     assert_eq!(kinds.len(), TABLE.len());
     let last = TABLE.last().unwrap().0 as usize;
-    assert_eq!(
-        TABLE.len(),
-        last + 1,
-        "the table has every kind up to the last"
-    );
+    assert_eq!(TABLE.len(), last + 1, "the table has every kind up to the last");
 }
 
 #[tokio::test]
@@ -274,10 +267,7 @@ async fn errors_within_streams_are_io_errors_too() {
 async fn the_verbs_do_what_those_of_the_backend_do() {
     let backend = memory();
     backend.create("d/a", "hello").await.unwrap();
-    backend
-        .create_with("d/b", "x".into(), CreateOptions::overwrite())
-        .await
-        .unwrap();
+    backend.create_with("d/b", "x".into(), CreateOptions::overwrite()).await.unwrap();
     backend.create_dir("d/e").await.unwrap();
     backend.update("d/b", "hello".to_owned()).await.unwrap();
     assert_eq!(backend.read_text("d/b").await.unwrap(), "hello");
@@ -286,22 +276,10 @@ async fn the_verbs_do_what_those_of_the_backend_do() {
     assert_eq!(backend.glob("d/*").await.unwrap(), ["d/a", "d/b", "d/e"]);
     assert_eq!(backend.glob_files("d/*").await.unwrap(), ["d/a", "d/b"]);
     assert_eq!(backend.glob_dirs("d/*").await.unwrap(), ["d/e"]);
-    let entries: Vec<_> = backend
-        .list("d")
-        .await
-        .unwrap()
-        .try_collect()
-        .await
-        .unwrap();
-    assert_eq!(
-        entries.iter().map(|info| &*info.path).collect::<Vec<_>>(),
-        ["d/a", "d/b", "d/e"]
-    );
+    let entries: Vec<_> = backend.list("d").await.unwrap().try_collect().await.unwrap();
+    assert_eq!(entries.iter().map(|info| &*info.path).collect::<Vec<_>>(), ["d/a", "d/b", "d/e"]);
     let sums = backend.checksum_many(&["d/a", "none"], ChecksumAlgorithm::Sha256);
-    let sum = backend
-        .checksum("d/b", ChecksumAlgorithm::Sha256)
-        .await
-        .unwrap();
+    let sum = backend.checksum("d/b", ChecksumAlgorithm::Sha256).await.unwrap();
     assert_eq!(sums.await.unwrap().into_values().collect::<Vec<_>>(), [sum]);
     backend.copy("d/a", "c").await.unwrap();
     backend.rename("c", "r").await.unwrap();
@@ -309,10 +287,7 @@ async fn the_verbs_do_what_those_of_the_backend_do() {
     let session = backend.sync_session().await.unwrap();
     session.finish().await.unwrap();
     backend.clone().delete("r").await.unwrap();
-    assert!(
-        !backend.exists("r").await.unwrap(),
-        "clones share the backend"
-    );
+    assert!(!backend.exists("r").await.unwrap(), "clones share the backend");
     assert_eq!(backend.capabilities(), backend.backend().capabilities());
 }
 
@@ -323,17 +298,12 @@ async fn what_one_verb_streams_another_takes() {
     let content = from.stream_read("a").await.unwrap();
     to.stream_write("b", content).await.unwrap();
     let content = from.stream_read("a").await.unwrap();
-    to.stream_write_with("b", content, WriteOptions::overwrite())
-        .await
-        .unwrap();
+    to.stream_write_with("b", content, WriteOptions::overwrite()).await.unwrap();
     assert_eq!(to.read("b").await.unwrap(), "hello");
 
     // A failing source keeps its own io kind and leaves nothing.
     let broken: [io::Result<Bytes>; 2] = [Ok("x".into()), Err(io::ErrorKind::BrokenPipe.into())];
-    let error = to
-        .stream_write("c", stream::iter(broken))
-        .await
-        .unwrap_err();
+    let error = to.stream_write("c", stream::iter(broken)).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     assert!(!to.exists("c").await.unwrap());
 }
@@ -343,9 +313,7 @@ async fn its_futures_go_to_other_threads() {
     let backend = memory();
     let task = tokio::spawn(async move {
         backend.create("a", "hello").await?;
-        backend
-            .stream_write("b", backend.stream_read("a").await?)
-            .await?;
+        backend.stream_write("b", backend.stream_read("a").await?).await?;
         backend.sync_session().await?.finish().await?;
         backend.read("b").await
     });

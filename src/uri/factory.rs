@@ -60,9 +60,7 @@ impl BackendFactory {
     /// A factory that knows no scheme yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self {
-            handlers: Arc::default(),
-        }
+        Self { handlers: Arc::default() }
     }
 
     /// Opens URIs of `scheme` with `handler` from now on; an earlier handler of the scheme is replaced.
@@ -141,9 +139,7 @@ impl Default for BackendFactory {
 
 impl fmt::Debug for BackendFactory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackendFactory")
-            .field("schemes", &self.schemes())
-            .finish()
+        f.debug_struct("BackendFactory").field("schemes", &self.schemes()).finish()
     }
 }
 

@@ -107,9 +107,7 @@ impl BackendUri {
     /// ```
     #[must_use]
     pub fn invalid(&self, reason: impl Into<String>) -> Error {
-        Error::new(ErrorKind::InvalidUri)
-            .with_path(&self.shown)
-            .with_message(reason.into())
+        Error::new(ErrorKind::InvalidUri).with_path(&self.shown).with_message(reason.into())
     }
 
     /// The URI without its parameters, for an error about one that may be a secret under a misspelt name.

@@ -38,10 +38,7 @@ pub struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     pub(super) fn new(uri: &'a BackendUri) -> Self {
-        Self {
-            uri,
-            known: Vec::new(),
-        }
+        Self { uri, known: Vec::new() }
     }
 
     /// Reads any text. `None` here and in the other methods if the URI has no such parameter.
@@ -119,7 +116,6 @@ impl<'a> Parameters<'a> {
     }
 
     fn invalid(&self, name: &str, accepted: &str) -> Error {
-        self.uri
-            .invalid(format!("the parameter `{name}` accepts {accepted}"))
+        self.uri.invalid(format!("the parameter `{name}` accepts {accepted}"))
     }
 }

@@ -29,9 +29,7 @@ pub(super) fn check_scheme(scheme: &str) -> Result<String> {
     if scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(follows) {
         Ok(scheme.to_ascii_lowercase())
     } else {
-        Err(invalid(
-            "a scheme is a letter, followed by letters, digits, `+`, `-` and `.`",
-        ))
+        Err(invalid("a scheme is a letter, followed by letters, digits, `+`, `-` and `.`"))
     }
 }
 
@@ -79,12 +77,7 @@ fn parse_parameters(query: &str) -> Result<Vec<Parameter<'_>>> {
         if parameters.iter().any(|earlier| earlier.name == name) {
             return Err(failing("an earlier one has the same name"));
         }
-        parameters.push(Parameter {
-            raw_name,
-            raw_value,
-            name,
-            value,
-        });
+        parameters.push(Parameter { raw_name, raw_value, name, value });
     }
     Ok(parameters)
 }

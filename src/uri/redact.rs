@@ -9,17 +9,8 @@ const HIDDEN: &str = "***";
 
 /// What in the name of a parameter, in lower case, says that its value is a secret. `pas` is in `password`, in `passphrase` and in
 /// most ways to misspell them.
-const SECRET_WORDS: &[&str] = &[
-    "pas",
-    "pwd",
-    "secret",
-    "token",
-    "key",
-    "credential",
-    "signature",
-    "authorization",
-    "bearer",
-];
+const SECRET_WORDS: &[&str] =
+    &["pas", "pwd", "secret", "token", "key", "credential", "signature", "authorization", "bearer"];
 
 /// Names of parameters that hold a secret though no such word is in them; `sig` is that of Azure's shared access signatures.
 const SECRET_NAMES: &[&str] = &["auth", "sig", "sas", "jwt", "pw"];
@@ -39,11 +30,8 @@ pub(super) fn show(
     let mut after = raw_path.to_owned();
     let mut separator = '?';
     for parameter in parameters {
-        let value = if is_secret(&parameter.name, &parameter.value) {
-            HIDDEN
-        } else {
-            parameter.raw_value
-        };
+        let value =
+            if is_secret(&parameter.name, &parameter.value) { HIDDEN } else { parameter.raw_value };
         after += &format!("{separator}{}={value}", parameter.raw_name);
         separator = '&';
     }

@@ -8,8 +8,7 @@ use crate::prelude::*;
 use crate::{Capability, CreateOptions, MemoryFileBackend, Secret};
 
 fn parsed(text: &str) -> BackendUri {
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn refused(text: &str) -> Error {
@@ -43,12 +42,7 @@ fn a_uri_is_taken_apart() {
         ("x://a://b", ["x", "a:", "//b", "a://b"]),
         (
             "git+https://me:pw@host:8080/org/repo@main?path=docs",
-            [
-                "git+https",
-                "me:pw@host:8080",
-                "/org/repo@main",
-                "me:pw@host:8080/org/repo@main",
-            ],
+            ["git+https", "me:pw@host:8080", "/org/repo@main", "me:pw@host:8080/org/repo@main"],
         ),
     ] {
         let uri = parsed(text);
@@ -62,13 +56,7 @@ fn parameters_are_decoded_and_keep_their_order() {
     let uri = parsed("x://h/p?b=1&a%3D=x%26y&c=&d=e=f?g/h&%C3%A9=1+1");
     assert_eq!(
         uri.iter_parameters().collect::<Vec<_>>(),
-        [
-            ("b", "1"),
-            ("a=", "x&y"),
-            ("c", ""),
-            ("d", "e=f?g/h"),
-            ("é", "1+1")
-        ]
+        [("b", "1"), ("a=", "x&y"), ("c", ""), ("d", "e=f?g/h"), ("é", "1+1")]
     );
     assert_eq!(uri.parameter("c"), Some(""));
     assert_eq!(uri.parameter("C"), None);
@@ -115,14 +103,8 @@ fn malformed_uris_are_refused_with_a_reason() {
         ("x://h?a=1&", "parameter 2: it has no `=`"),
         ("x://h?&a=1", "parameter 1: it has no `=`"),
         ("x://h?=1", "parameter 1: its name is empty"),
-        (
-            "x://h?a=1&b=2&a=1",
-            "parameter 3: an earlier one has the same name",
-        ),
-        (
-            "x://h?a=1&%61=2",
-            "parameter 2: an earlier one has the same name",
-        ),
+        ("x://h?a=1&b=2&a=1", "parameter 3: an earlier one has the same name"),
+        ("x://h?a=1&%61=2", "parameter 2: an earlier one has the same name"),
     ] {
         let message = refused(text).to_string();
         assert!(message.contains(reason), "{text:?}: {message}");
@@ -144,16 +126,10 @@ fn secrets_are_not_shown() {
         ("x://user%3Ahunter2@host", "x://***@host"),
         ("x://:hunter2@host", "x://:***@host"),
         ("x://user:@host", "x://user:***@host"),
-        (
-            "git+https://me:hunter2@host:80/repo@main",
-            "git+https://me:***@host:80/repo@main",
-        ),
+        ("git+https://me:hunter2@host:80/repo@main", "git+https://me:***@host:80/repo@main"),
         ("https://hunter2@host/p", "https://***@host/p"),
         ("git+http://hunter2:@host", "git+http://***@host"),
-        (
-            "git+https://hunter2:x-oauth-basic@host",
-            "git+https://***@host",
-        ),
+        ("git+https://hunter2:x-oauth-basic@host", "git+https://***@host"),
         // Passwords with a raw `/` or `?` end the authority early.
         ("git+https://me:hun/ter2@host/repo", "git+https://***"),
         ("git+https://me:hun?ter2=@host/repo", "git+https://***"),
@@ -168,20 +144,14 @@ fn secrets_are_not_shown() {
         ("x://h?sas_token=hunter2", "x://h?sas_token=***"),
         ("x://h?api_key=hunter2", "x://h?api_key=***"),
         ("x://h?apiKey=hunter2", "x://h?apiKey=***"),
-        (
-            "x://h?X-Amz-Credential=hunter2",
-            "x://h?X-Amz-Credential=***",
-        ),
+        ("x://h?X-Amz-Credential=hunter2", "x://h?X-Amz-Credential=***"),
         ("x://h?X-Amz-Signature=hunter2", "x://h?X-Amz-Signature=***"),
         ("x://h?sig=hunter2", "x://h?sig=***"),
         ("x://h?ssh_key=/hunter2", "x://h?ssh_key=***"),
         ("x://h?password=", "x://h?password=***"),
         // URIs in values.
         ("x://h?base_url=https://me:hunter2@h/", "x://h?base_url=***"),
-        (
-            "x://h?base_url=https%3A%2F%2Fh%2F%3Ft=hunter2",
-            "x://h?base_url=***",
-        ),
+        ("x://h?base_url=https%3A%2F%2Fh%2F%3Ft=hunter2", "x://h?base_url=***"),
     ] {
         let uri = parsed(text);
         assert_eq!(uri.to_string(), shown, "{text}");
@@ -246,11 +216,7 @@ fn whatever_is_shown_is_a_uri_that_shows_the_same() {
         texts = longer.collect();
         for text in &texts {
             if let Ok(uri) = text.parse::<BackendUri>() {
-                assert_eq!(
-                    parsed(&uri.to_string()).to_string(),
-                    uri.to_string(),
-                    "{text}"
-                );
+                assert_eq!(parsed(&uri.to_string()).to_string(), uri.to_string(), "{text}");
             }
         }
     }
@@ -282,10 +248,7 @@ async fn bad_values_are_refused_by_name_and_never_told() {
     let uri = parsed("x://h?flag=yes&n=300&empty=&password=hunter2");
     let mut parameters = uri.parameters();
     for (error, text) in [
-        (
-            parameters.bool("flag").unwrap_err(),
-            "the parameter `flag` accepts true, false, 1 or 0",
-        ),
+        (parameters.bool("flag").unwrap_err(), "the parameter `flag` accepts true, false, 1 or 0"),
         (
             parameters.bool("empty").unwrap_err(),
             "the parameter `empty` accepts true, false, 1 or 0",
@@ -327,18 +290,11 @@ fn unknown_parameters_are_refused_and_the_known_listed() {
     parameters.text("a");
     let error = parameters.finish().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidUri);
-    assert_eq!(
-        error.to_string(),
-        "`x://h`: invalid URI: unknown parameter `pin`; known are c, a"
-    );
+    assert_eq!(error.to_string(), "`x://h`: invalid URI: unknown parameter `pin`; known are c, a");
     assert!(!format!("{error:?}").contains("hunter2"));
 
     let error = uri.parameters().finish().unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("unknown parameter `a`; this scheme has none")
-    );
+    assert!(error.to_string().ends_with("unknown parameter `a`; this scheme has none"));
 }
 
 #[test]
@@ -353,18 +309,8 @@ fn file_uris_name_directories() {
         ("file:///a%20b/%3F%23", "/a b/?#", true, "atomic"),
         ("file://a%20b/c", "a b/c", true, "atomic"),
         ("file:///d?create_root=false", "/d", false, "atomic"),
-        (
-            "file:///d?create_root=1&durability=atomic",
-            "/d",
-            true,
-            "atomic",
-        ),
-        (
-            "file:///d?durability=synced&create_root=0",
-            "/d",
-            false,
-            "synced",
-        ),
+        ("file:///d?create_root=1&durability=atomic", "/d", true, "atomic"),
+        ("file:///d?durability=synced&create_root=0", "/d", false, "synced"),
         ("file://./localhost/d", "./localhost/d", true, "atomic"),
     ] {
         let file = FileUri::from(&parsed(text)).unwrap();
@@ -381,27 +327,12 @@ fn file_uris_that_name_none_are_refused() {
         ("file://?durability=synced", "a directory is needed"),
         ("file://localhost/srv", "three slashes"),
         ("file://LocalHost", "three slashes"),
-        (
-            "file:///d?create_root=yes",
-            "`create_root` accepts true, false",
-        ),
-        (
-            "file:///d?create_root=TRUE",
-            "`create_root` accepts true, false",
-        ),
-        (
-            "file:///d?durability=none",
-            "`durability` accepts atomic or synced",
-        ),
-        (
-            "file:///d?durability=",
-            "`durability` accepts atomic or synced",
-        ),
+        ("file:///d?create_root=yes", "`create_root` accepts true, false"),
+        ("file:///d?create_root=TRUE", "`create_root` accepts true, false"),
+        ("file:///d?durability=none", "`durability` accepts atomic or synced"),
+        ("file:///d?durability=", "`durability` accepts atomic or synced"),
         ("file:///d?x=1", "known are create_root, durability"),
-        (
-            "file:///d?Durability=synced",
-            "known are create_root, durability",
-        ),
+        ("file:///d?Durability=synced", "known are create_root, durability"),
     ] {
         let error = FileUri::from(&parsed(text)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidUri, "{text}");
@@ -420,13 +351,8 @@ async fn a_directory_is_opened_by_uri() {
     assert!(!parent.path().join("a b").exists());
 
     for parameters in ["", "?create_root=false&durability=synced"] {
-        let backend = resolve_backend(&format!("{uri}{parameters}"))
-            .await
-            .unwrap();
-        backend
-            .create_with("x", "1".into(), CreateOptions::overwrite())
-            .await
-            .unwrap();
+        let backend = resolve_backend(&format!("{uri}{parameters}")).await.unwrap();
+        backend.create_with("x", "1".into(), CreateOptions::overwrite()).await.unwrap();
         let durable = backend.capabilities().has(Capability::Durable);
         assert_eq!(durable, parameters.ends_with("synced"));
     }
@@ -438,11 +364,9 @@ async fn a_directory_is_opened_by_uri() {
 async fn memory_uris_share_their_store_by_name() {
     let named = MemoryFileBackend::named("uri-tests/a b");
     named.create("x", "1").await.unwrap();
-    for uri in [
-        "memory://uri-tests/a%20b",
-        "memory://uri-tests/a b/",
-        "MEMORY:///uri-tests%2Fa%20b",
-    ] {
+    for uri in
+        ["memory://uri-tests/a%20b", "memory://uri-tests/a b/", "MEMORY:///uri-tests%2Fa%20b"]
+    {
         let backend = resolve_backend(uri).await.unwrap();
         assert_eq!(backend.read("x").await.unwrap(), "1", "{uri}");
     }
@@ -484,15 +408,8 @@ async fn what_cannot_be_resolved_says_why() {
         assert_eq!(error.kind(), ErrorKind::InvalidUri, "{uri}");
         assert_eq!(error.to_string(), text);
     }
-    let error = BackendFactory::empty()
-        .resolve("memory://a")
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("unknown scheme `memory`; none is registered")
-    );
+    let error = BackendFactory::empty().resolve("memory://a").await.unwrap_err();
+    assert!(error.to_string().ends_with("unknown scheme `memory`; none is registered"));
 }
 
 #[tokio::test]
@@ -511,23 +428,16 @@ async fn the_second_registration_of_a_scheme_replaces_the_first() {
     factory.clone().resolve("mine://x").await.unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 10);
     assert_eq!(factory.schemes(), ["file", "memory", "mine"]);
-    factory
-        .register("memory", |_| async { Ok(memory()) })
-        .unwrap();
+    factory.register("memory", |_| async { Ok(memory()) }).unwrap();
     factory.resolve("memory://?anything=goes").await.unwrap();
-    assert_eq!(
-        format!("{:?}", BackendFactory::empty()),
-        "BackendFactory { schemes: [] }"
-    );
+    assert_eq!(format!("{:?}", BackendFactory::empty()), "BackendFactory { schemes: [] }");
 }
 
 #[test]
 fn only_schemes_that_a_uri_can_have_are_registered() {
     let factory = BackendFactory::empty();
     for scheme in ["", "1a", "a b", "a_b", "a://", "a:", "é"] {
-        let error = factory
-            .register(scheme, |_| async { Ok(memory()) })
-            .unwrap_err();
+        let error = factory.register(scheme, |_| async { Ok(memory()) }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidUri, "{scheme}");
         assert_eq!(error.path(), Some(scheme));
     }
@@ -539,15 +449,9 @@ async fn the_failure_of_a_handler_names_the_uri_but_not_its_secrets() {
     let factory = BackendFactory::empty();
     let refuse = |_| async { Err(Error::new(ErrorKind::PermissionDenied)) };
     factory.register("x", refuse).unwrap();
-    let error = factory
-        .resolve("x://me:hunter2@h?token=hunter2")
-        .await
-        .unwrap_err();
+    let error = factory.resolve("x://me:hunter2@h?token=hunter2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert_eq!(
-        error.to_string(),
-        "cannot resolve `x://me:***@h?token=***`: permission denied"
-    );
+    assert_eq!(error.to_string(), "cannot resolve `x://me:***@h?token=***`: permission denied");
 }
 
 #[tokio::test]
@@ -558,9 +462,7 @@ async fn a_handler_may_use_its_factory() {
         let factory = inner.clone();
         async move {
             factory.register("late", |_| async { Ok(memory()) })?;
-            factory
-                .resolve(&format!("memory://{}", uri.authority()))
-                .await
+            factory.resolve(&format!("memory://{}", uri.authority())).await
         }
     };
     factory.register("via", handler).unwrap();
@@ -578,9 +480,7 @@ fn a_factory_is_used_from_many_threads() {
             scope.spawn(move || {
                 start.wait();
                 let scheme = format!("s{index}");
-                factory
-                    .register(&scheme, |_| async { Ok(memory()) })
-                    .unwrap();
+                factory.register(&scheme, |_| async { Ok(memory()) }).unwrap();
                 let uri = format!("{scheme}://x");
                 futures::executor::block_on(factory.resolve(&uri)).unwrap();
             });

@@ -72,11 +72,7 @@ impl VaultRegistry {
         if vaults.iter().any(|vault| vault.name == name) {
             return Err(failing(ErrorKind::AlreadyExists).with_path(name));
         }
-        vaults.push(Vault {
-            name: name.to_owned(),
-            backend,
-            options,
-        });
+        vaults.push(Vault { name: name.to_owned(), backend, options });
         Ok(())
     }
 
@@ -130,18 +126,13 @@ impl VaultRegistry {
     /// [`NotFound`](ErrorKind::NotFound).
     pub fn context(&self, name: &str) -> Result<VaultContext> {
         let backend = self.get(name)?;
-        Ok(VaultContext {
-            name: name.into(),
-            backend,
-        })
+        Ok(VaultContext { name: name.into(), backend })
     }
 
     fn with<T>(&self, name: &str, take: impl FnOnce(&Vault) -> T) -> Result<T> {
         let vaults = self.read();
         let vault = vaults.iter().find(|vault| vault.name == name);
-        vault
-            .map(take)
-            .ok_or_else(|| not_found("open the vault", name))
+        vault.map(take).ok_or_else(|| not_found("open the vault", name))
     }
 
     // A panic cannot leave the list half-changed: nothing of the caller's runs while it is locked but `Clone` of its options.
@@ -156,16 +147,12 @@ impl VaultRegistry {
 
 impl fmt::Debug for VaultRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VaultRegistry")
-            .field("vaults", &self.list())
-            .finish_non_exhaustive()
+        f.debug_struct("VaultRegistry").field("vaults", &self.list()).finish_non_exhaustive()
     }
 }
 
 fn not_found(operation: &'static str, name: &str) -> Error {
-    Error::new(ErrorKind::NotFound)
-        .with_operation(operation)
-        .with_path(name)
+    Error::new(ErrorKind::NotFound).with_operation(operation).with_path(name)
 }
 
 /// A vault that is in use: its backend, and what it is called. Goes on working when the vault is unregistered.

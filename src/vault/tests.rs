@@ -34,9 +34,7 @@ fn active() -> Option<String> {
 async fn a_vault_is_found_until_it_is_unregistered() {
     let vaults = VaultRegistry::new();
     let backend = memory();
-    vaults
-        .register("a", Arc::clone(&backend), json!({ "n": 1 }))
-        .unwrap();
+    vaults.register("a", Arc::clone(&backend), json!({ "n": 1 })).unwrap();
     assert!(vaults.exists("a"));
     assert!(Arc::ptr_eq(&vaults.get("a").unwrap(), &backend));
     assert_eq!(vaults.get_options("a").unwrap(), json!({ "n": 1 }));
@@ -67,15 +65,10 @@ fn vaults_are_listed_in_the_order_of_their_registration() {
 fn a_taken_name_is_refused_and_keeps_its_vault() {
     let vaults = VaultRegistry::new();
     let backend = memory();
-    vaults
-        .register("a", Arc::clone(&backend), json!(1))
-        .unwrap();
+    vaults.register("a", Arc::clone(&backend), json!(1)).unwrap();
     let error = vaults.register("a", memory(), json!(2)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert_eq!(
-        error.to_string(),
-        "cannot register the vault `a`: already exists"
-    );
+    assert_eq!(error.to_string(), "cannot register the vault `a`: already exists");
     assert!(Arc::ptr_eq(&vaults.get("a").unwrap(), &backend));
     assert_eq!(vaults.get_options("a").unwrap(), 1);
     assert_eq!(vaults.list(), ["a"]);
@@ -95,30 +88,15 @@ async fn what_is_missing_is_named_and_nothing_else() {
     vaults.register("other", memory(), json!("s3cret")).unwrap();
     let global = "vault-tests-missing";
     for (error, text) in [
-        (
-            vaults.get("a").map(drop),
-            "cannot open the vault `a`: not found",
-        ),
-        (
-            vaults.get_options("a").map(drop),
-            "cannot open the vault `a`: not found",
-        ),
-        (
-            vaults.context("a").map(drop),
-            "cannot open the vault `a`: not found",
-        ),
-        (
-            vaults.unregister("a").map(drop),
-            "cannot unregister the vault `a`: not found",
-        ),
+        (vaults.get("a").map(drop), "cannot open the vault `a`: not found"),
+        (vaults.get_options("a").map(drop), "cannot open the vault `a`: not found"),
+        (vaults.context("a").map(drop), "cannot open the vault `a`: not found"),
+        (vaults.unregister("a").map(drop), "cannot unregister the vault `a`: not found"),
         (
             with_vault(global, async { panic!("it is not run") }).await,
             "cannot open the vault `vault-tests-missing`: not found",
         ),
-        (
-            get_vault(global).map(drop),
-            "cannot open the vault `vault-tests-missing`: not found",
-        ),
+        (get_vault(global).map(drop), "cannot open the vault `vault-tests-missing`: not found"),
     ] {
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -131,15 +109,9 @@ async fn what_is_missing_is_named_and_nothing_else() {
 fn options_are_never_shown() {
     let vaults = VaultRegistry::new();
     vaults.register("a", memory(), json!("s3cret")).unwrap();
-    assert_eq!(
-        format!("{vaults:?}"),
-        r#"VaultRegistry { vaults: ["a"], .. }"#
-    );
+    assert_eq!(format!("{vaults:?}"), r#"VaultRegistry { vaults: ["a"], .. }"#);
     let context = format!("{:?}", vaults.context("a").unwrap());
-    assert!(
-        context.starts_with(r#"VaultContext { name: "a", backend: "#),
-        "{context}"
-    );
+    assert!(context.starts_with(r#"VaultContext { name: "a", backend: "#), "{context}");
 }
 
 #[test]
@@ -216,9 +188,8 @@ async fn futures_of_one_task_have_their_own_active_vaults() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spawned_task_does_not_inherit_the_active_vault() {
     let _vault = Registered::new("vault-tests-spawn");
-    let task = with_vault("vault-tests-spawn", async {
-        tokio::spawn(async { active() }).await.unwrap()
-    });
+    let task =
+        with_vault("vault-tests-spawn", async { tokio::spawn(async { active() }).await.unwrap() });
     let inherited = tokio::spawn(task).await.unwrap().unwrap();
     assert_eq!(inherited, None);
 }
