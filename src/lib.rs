@@ -1,5 +1,88 @@
-//! f9
-use std as _;
+//! One async contract for files wherever they live.
+//!
+//! f9 reads and writes files through one trait, [`AsyncFileBackend`], whatever keeps them: a folder, memory, and in time a git
+//! repository, an OpenAI vector store, an object store. Every write is all-or-nothing, every path is confined to its root, and every
+//! promise is a test that runs over every backend.
+//!
+//! # Files in a folder
+//!
+//! ```
+//! use f9::prelude::*;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> f9::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("notes");
+//! let notes = f9::LocalFileBackend::new(path).await?;
+//! notes.create("2026/plan.md", "# Plan").await?;
+//! notes.update_with("2026/plan.md", "\n- ship".into(), f9::UpdateOptions::append()).await?;
+//! assert_eq!(notes.read_text("2026/plan.md").await?, "# Plan\n- ship");
+//! assert_eq!(notes.glob("**/*.md").await?, ["2026/plan.md"]);
+//! notes.delete("2026/plan.md").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A short verb does the plain thing; its `_with` twin takes options. [`LocalFileBackend`] tells what is promised about links,
+//! crashes and power loss.
+//!
+//! # Without async
+//!
+//! [`blocking`] has the same names. It works on any thread, also within async code:
+//!
+//! ```
+//! # #[cfg(feature = "blocking")] {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("notes");
+//! let notes = f9::blocking::LocalFileBackend::new(path)?;
+//! notes.create("a.txt", "hello")?;
+//! assert_eq!(notes.read("a.txt")?, "hello");
+//! # }
+//! # Ok::<(), f9::Error>(())
+//! ```
+//!
+//! # Changing a file that others change too
+//!
+//! An [`Etag`] names the content that was seen; [`WriteMode::IfMatch`] writes only while it is still there:
+//!
+//! ```
+//! use f9::prelude::*;
+//! use f9::{CreateOptions, ErrorKind};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> f9::Result<()> {
+//! let backend = f9::MemoryFileBackend::new();
+//! let seen = backend.create("counter", "1").await?.etag.unwrap();
+//! backend.update("counter", "7").await?; // somebody else
+//! let late = backend.create_with("counter", "2".into(), CreateOptions::if_match(seen)).await;
+//! assert_eq!(late.unwrap_err().kind(), ErrorKind::PreconditionFailed);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For a sequence of operations there are sessions, [`AsyncFileBackendExt::sync_session`].
+//!
+//! # Large files
+//!
+//! [`AsyncFileBackendExt::stream_read`] and [`AsyncFileBackendExt::stream_write`] need the same memory whatever the size, and
+//! go to and from `AsyncRead` and `AsyncWrite`, see [`stream`].
+//!
+//! # Choosing the store at run time
+//!
+//! [`resolve_backend`] opens a backend by URI as `Arc<dyn AsyncFileBackend>`; [`register_backend`] adds a scheme;
+//! [`VaultRegistry`] keeps named backends.
+//!
+//! # Errors
+//!
+//! [`Error::kind`] tells what happened in the words of [`std::io::ErrorKind`]; the text names the operation and the path. For
+//! code that speaks `std::io::Result` there is [`CompatibleFileBackend`].
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `blocking` (default) | `f9::blocking`, the synchronous twin |
+//! | `testing` | `f9::testing`, the conformance suite for backends of your own |
+//! | `git` (default), `openai`, `object-store` | nothing yet: the names are kept for the backends to come |
+//! | `full` | all of these |
 
 mod backend;
 mod backends;
@@ -29,7 +112,11 @@ pub use compat::CompatibleFileBackend;
 pub use error::{Error, ErrorKind, Result};
 pub use glob::GlobPattern;
 pub use info::{Encoding, Etag, FileInfo, FileType};
-pub use options::*;
+pub use options::{
+    ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Depth, DirMode,
+    EncodingMode, GlobKind, GlobOptions, InfoOptions, LinkMode, ListOptions, ReadOptions,
+    RenameOptions, SessionOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
+};
 pub use path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
 pub use secret::Secret;
 pub use stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, TextStream};
