@@ -3,6 +3,8 @@ use std as _;
 
 mod backend;
 mod backends;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod checksum;
 mod error;
 mod glob;

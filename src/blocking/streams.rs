@@ -1,0 +1,186 @@
+//! The streams of the contract as iterators and readers, and readers as iterators of chunks.
+
+use std::io::{self, BufRead, Read};
+use std::iter::FusedIterator;
+use std::mem;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::Bridge;
+use super::held::Held;
+use crate::stream::{ByteStream, InfoStream, TextStream};
+use crate::{DEFAULT_CHUNK_SIZE, Error, FileInfo, Result};
+
+/// The content of a file, as an iterator of chunks and as a reader, which may be mixed. Nothing follows an error.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{BufRead as _, Read as _};
+/// # fn main() -> f9::Result<()> {
+/// let files = f9::blocking::MemoryFileBackend::new()?;
+/// files.create("a.txt", "one\ntwo\nthree")?;
+/// let mut reader = files.stream_read("a.txt")?;
+/// let (mut line, mut bytes) = (String::new(), [0; 3]);
+/// reader.read_line(&mut line)?;
+/// reader.read_exact(&mut bytes)?;
+/// assert_eq!((line.as_str(), &bytes), ("one\n", b"two"));
+/// assert_eq!(reader.next().transpose()?, Some("\nthree".into()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ByteReader {
+    chunks: Held<ByteStream<'static>>,
+    /// What the reader has not been asked for yet of the chunk that came last.
+    rest: Bytes,
+}
+
+impl ByteReader {
+    pub(super) fn new(chunks: ByteStream<'static>, bridge: Bridge) -> Self {
+        Self {
+            chunks: Held::new(chunks, bridge),
+            rest: Bytes::new(),
+        }
+    }
+}
+
+impl Iterator for ByteReader {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            self.chunks.next_or_last()
+        } else {
+            Some(Ok(mem::take(&mut self.rest)))
+        }
+    }
+}
+
+impl FusedIterator for ByteReader {}
+
+impl BufRead for ByteReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.rest.is_empty() {
+            match self.next() {
+                Some(chunk) => self.rest = chunk.map_err(into_io)?,
+                None => break,
+            }
+        }
+        Ok(&self.rest)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.rest.advance(amount.min(self.rest.len()));
+    }
+}
+
+impl Read for ByteReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+/// The standard library's loops read on after [`Interrupted`](io::ErrorKind::Interrupted). Here nothing follows, so they would
+/// take what came so far for the whole file.
+fn into_io(error: Error) -> io::Error {
+    let error = io::Error::from(error);
+    match error.kind() {
+        io::ErrorKind::Interrupted => io::Error::other(Error::from(error)),
+        _ => error,
+    }
+}
+
+/// The entries of a directory in byte order of their paths. More may follow an error: one entry that cannot be represented does
+/// not hide the others.
+#[derive(Debug)]
+pub struct Entries(Held<InfoStream<'static>>);
+
+impl Entries {
+    pub(super) fn new(entries: InfoStream<'static>, bridge: Bridge) -> Self {
+        Self(Held::new(entries, bridge))
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<FileInfo>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl FusedIterator for Entries {}
+
+/// The text of a file, piece by piece, never splitting a character. Nothing follows an error.
+#[derive(Debug)]
+pub struct TextChunks(Held<TextStream<'static>>);
+
+impl TextChunks {
+    pub(super) fn new(text: TextStream<'static>, bridge: Bridge) -> Self {
+        Self(Held::new(text, bridge))
+    }
+}
+
+impl Iterator for TextChunks {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next_or_last()
+    }
+}
+
+impl FusedIterator for TextChunks {}
+
+/// What a reader gives, in chunks that are full but for the last.
+pub(super) struct Chunks<R> {
+    /// `None` once its end or an error has been seen.
+    reader: Option<R>,
+}
+
+impl<R: Read> Chunks<R> {
+    pub(super) fn of(reader: R) -> Self {
+        let reader = Some(reader);
+        Self { reader }
+    }
+}
+
+impl<R: Read> Iterator for Chunks<R> {
+    type Item = io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut chunk = BytesMut::zeroed(DEFAULT_CHUNK_SIZE);
+        match fill(self.reader.as_mut()?, &mut chunk) {
+            Ok(filled) => {
+                if filled < chunk.len() {
+                    self.reader = None;
+                    chunk.truncate(filled);
+                }
+                (filled > 0).then(|| Ok(chunk.freeze()))
+            }
+            Err(error) => {
+                self.reader = None;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// Reads until `buffer` is full or the reader at its end.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled = buffer.len().min(filled + read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
