@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime, RuntimeFlavor};
 use tokio::task::{self, coop};
@@ -19,9 +20,12 @@ use crate::{Error, ErrorKind, Result, offload};
 /// They only serve events; the work itself is done by the threads that wait.
 const WORKERS: usize = 2;
 
+/// How often a future is polled unasked on the thread of a current-thread runtime.
+const TICK: Duration = Duration::from_millis(1);
+
 tokio::task_local! {
-    /// Set while a thread waits: the runtime that it works for, if any.
-    static EMPLOYER: Option<Handle>;
+    /// Set while a thread waits: whether it did so inside a multi-thread runtime.
+    static AMONG_WORKERS: bool;
 }
 
 /// What lets a thread wait for async code: a runtime that serves timers, the network and spawned tasks.
@@ -75,9 +79,6 @@ impl Bridge {
 
     /// A bridge over the caller's own runtime, which must outlive it.
     ///
-    /// A call from a task of that very runtime keeps one of its workers; where all of them wait like this, nobody is left to
-    /// serve them.
-    ///
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) for the handle of a current-thread runtime: that stands still whenever its one
@@ -105,10 +106,10 @@ impl Bridge {
     }
 
     fn poll_to_end<F: Future>(&self, future: F) -> F::Output {
-        let employer = employer();
+        let among_workers = among_workers();
         // Declared before the future, so that this is dropped inside too.
         let _entered = self.handle.enter();
-        let future = EMPLOYER.scope(employer.clone(), future);
+        let future = AMONG_WORKERS.scope(among_workers, future);
         // A task that has used up its budget would find every channel and timer pending until it returns to its scheduler.
         let mut future = pin!(coop::unconstrained(future));
         let alarm = Arc::new(Alarm::for_this_thread());
@@ -119,8 +120,7 @@ impl Bridge {
                 return output;
             }
             if !alarm.has_rung() {
-                hand_over(employer.as_ref());
-                alarm.sleep();
+                sleep(&alarm, among_workers);
             }
         }
     }
@@ -147,25 +147,39 @@ fn start() -> io::Result<Runtime> {
         .build()
 }
 
-/// The multi-thread runtime whose task this thread runs.
-fn employer() -> Option<Handle> {
+fn among_workers() -> bool {
     // Within a nested call the current handle is that of the outer call's bridge.
-    EMPLOYER.try_with(Clone::clone).unwrap_or_else(|_| {
-        task::try_id()?;
-        let current = Handle::try_current().ok();
-        current.filter(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+    AMONG_WORKERS.try_with(|among| *among).unwrap_or_else(|_| {
+        let current = Handle::try_current();
+        current.is_ok_and(|current| current.runtime_flavor() == RuntimeFlavor::MultiThread)
     })
 }
 
-/// Lets the other workers have what this one, about to sleep, was going to do next.
-///
-/// A worker keeps the task woken last in a slot of its own, out of reach of the others, until another takes its place. The first
-/// empty task takes it; the second one displaces the first, which also wakes a worker, to take over the timers and the network.
-fn hand_over(employer: Option<&Handle>) {
-    if let Some(employer) = employer {
-        drop(employer.spawn(async {}));
-        drop(employer.spawn(async {}));
+fn sleep(alarm: &Alarm, among_workers: bool) {
+    if !is_scheduler() {
+        alarm.sleep();
+    } else if among_workers {
+        // The worker's other tasks go on with another thread; one of them may be what is waited for.
+        task::block_in_place(|| alarm.sleep());
+    } else {
+        // What has yielded to this scheduler is woken when it has its thread back, which would be never.
+        alarm.nap();
     }
+}
+
+/// Whether this thread is the one that runs the tasks of a scheduler, rather than one of a blocking pool or outside of runtimes.
+fn is_scheduler() -> bool {
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    // Who yields is woken at once, except by a scheduler: that keeps the waker until it has nothing else to do.
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&woken));
+    let yielded = pin!(task::yield_now()).poll(&mut Context::from_waker(&waker));
+    yielded.is_pending() && !woken.0.load(Ordering::Relaxed)
 }
 
 /// Wakes a sleeping thread. The flag is what counts: a nested call on the same thread may use up the token of `unpark`.
@@ -191,6 +205,13 @@ impl Alarm {
             thread::park();
         }
     }
+
+    fn nap(&self) {
+        if !self.has_rung() {
+            thread::park_timeout(TICK);
+            self.has_rung();
+        }
+    }
 }
 
 impl Wake for Alarm {
@@ -202,5 +223,32 @@ impl Wake for Alarm {
         if !self.rung.swap(true, Ordering::Release) {
             self.thread.unpark();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_operations_run_on_the_waiting_thread_unless_there_are_many() {
+        let (bridge, here) = (Bridge::shared().unwrap(), thread::current().id());
+        let operation = || offload::run(|| Ok(thread::current().id()));
+        assert_eq!(bridge.wait(operation()).unwrap(), here);
+        assert_ne!(
+            bridge.wait_for_many(async { operation().await }).unwrap(),
+            here
+        );
+    }
+
+    #[test]
+    fn a_scheduler_is_told_from_other_threads() {
+        assert!(!is_scheduler());
+        let runtime = Builder::new_current_thread().build().unwrap();
+        assert!(runtime.block_on(async { is_scheduler() }));
+        let runtime = Builder::new_multi_thread().build().unwrap();
+        assert!(!runtime.block_on(async { is_scheduler() }));
+        let within = async { is_scheduler() && !task::block_in_place(is_scheduler) };
+        assert!(runtime.block_on(runtime.spawn(within)).unwrap());
     }
 }

@@ -13,6 +13,9 @@ use crate::{DEFAULT_CHUNK_SIZE, Error, FileInfo, Result};
 
 /// The content of a file, as an iterator of chunks and as a reader, which may be mixed. Nothing follows an error.
 ///
+/// Where [`Read`] is in scope, `take`, `chain` and `by_ref` must say which they mean: `Iterator::take(reader, 3)`,
+/// `Read::take(reader, 3)`.
+///
 /// # Examples
 ///
 /// ```
@@ -183,4 +186,44 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Dribble(usize);
+
+    impl Read for Dribble {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let read = buffer.len().min(self.0).min(1000);
+            self.0 -= read;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn chunks_of_a_reader_are_full_but_for_the_last() {
+        let sizes = |size| {
+            let chunks = Chunks::of(Dribble(size));
+            chunks.map(|c| c.unwrap().len()).collect::<Vec<_>>()
+        };
+        const FULL: usize = DEFAULT_CHUNK_SIZE;
+        assert!(sizes(0).is_empty());
+        assert_eq!(sizes(5), [5]);
+        assert_eq!(sizes(2 * FULL), [FULL, FULL]);
+        assert_eq!(sizes(FULL + 1), [FULL, 1]);
+    }
+
+    #[test]
+    fn a_reader_that_lies_about_what_it_read_does_no_harm() {
+        struct Liar;
+        impl Read for Liar {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                Ok(buffer.len() + 1)
+            }
+        }
+        let chunk = Chunks::of(Liar).next().unwrap().unwrap();
+        assert_eq!(chunk.len(), DEFAULT_CHUNK_SIZE);
+    }
 }
