@@ -180,7 +180,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {
             Ok(0) => break,
-            Ok(read) => filled = buffer.len().min(filled + read),
+            Ok(read) => filled = filled.saturating_add(read),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -220,10 +220,29 @@ mod tests {
         struct Liar;
         impl Read for Liar {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                Ok(buffer.len() + 1)
+                Ok(if buffer.len() == DEFAULT_CHUNK_SIZE {
+                    1
+                } else {
+                    usize::MAX
+                })
             }
         }
         let chunk = Chunks::of(Liar).next().unwrap().unwrap();
         assert_eq!(chunk.len(), DEFAULT_CHUNK_SIZE);
+    }
+
+    #[test]
+    fn a_reader_is_left_alone_after_its_error() {
+        struct Failing(bool);
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                assert!(!self.0, "asked again");
+                self.0 = true;
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        let mut chunks = Chunks::of(Failing(false));
+        assert!(chunks.next().unwrap().is_err());
+        assert!(chunks.next().is_none());
     }
 }

@@ -40,7 +40,6 @@ fn a_reader_gives_the_same_through_buffers_of_any_size() {
             let options = ReadOptions::default().with_chunk_size(chunk_size);
             let mut reader = files.stream_read_with("a.bin", options).unwrap();
             let (mut all, mut buffer) = (Vec::new(), vec![0; buffer_size]);
-            assert_eq!(reader.read(&mut []).unwrap(), 0);
             loop {
                 match reader.read(&mut buffer).unwrap() {
                     0 => break,
@@ -51,6 +50,15 @@ fn a_reader_gives_the_same_through_buffers_of_any_size() {
             assert_eq!(all, content, "chunks of {chunk_size} in {buffer_size}");
         }
     }
+}
+
+#[test]
+fn an_empty_buffer_asks_for_nothing() {
+    let mut reader = Scripted::reading([Err(failure())])
+        .stream_read("x")
+        .unwrap();
+    assert_eq!(reader.read(&mut []).unwrap(), 0);
+    reader.read(&mut [0]).unwrap_err();
 }
 
 #[test]
