@@ -86,6 +86,8 @@
 
 mod backend;
 mod backends;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod checksum;
 mod compat;
 mod error;

@@ -1,0 +1,76 @@
+//! Values of the async side that a caller of the facade keeps.
+
+use std::fmt;
+
+use futures::stream::{Stream, StreamExt as _};
+
+use super::Bridge;
+
+/// A value that may count on a runtime around it, also when it is dropped.
+pub(super) struct Held<T> {
+    /// `None` once it has been taken or let go.
+    value: Option<T>,
+    bridge: Bridge,
+}
+
+impl<T> Held<T> {
+    pub(super) fn new(value: T, bridge: Bridge) -> Self {
+        let value = Some(value);
+        Self { value, bridge }
+    }
+
+    pub(super) fn take(&mut self) -> Option<T> {
+        self.value.take()
+    }
+
+    pub(super) fn bridge(&self) -> &Bridge {
+        &self.bridge
+    }
+
+    /// Drops the value inside the runtime.
+    pub(super) fn let_go(&mut self) {
+        if self.value.is_some() {
+            let _entered = self.bridge.enter();
+            self.value = None;
+        }
+    }
+}
+
+impl<S: Stream + Unpin> Held<S> {
+    /// Waits for the next item. Lets the stream go at its end, after which it must not be polled.
+    pub(super) fn next(&mut self) -> Option<S::Item> {
+        let stream = self.value.as_mut()?;
+        let item = self.bridge.wait(stream.next());
+        if item.is_none() {
+            self.let_go();
+        }
+        item
+    }
+}
+
+impl<S: Stream<Item = crate::Result<T>> + Unpin, T> Held<S> {
+    /// Waits for the next item of a stream that ends with its first error.
+    pub(super) fn next_or_last(&mut self) -> Option<S::Item> {
+        let item = self.next();
+        if matches!(item, Some(Err(_))) {
+            self.let_go();
+        }
+        item
+    }
+}
+
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl<T> fmt::Debug for Held<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.value.is_some() {
+            "open"
+        } else {
+            "ended"
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! A backend whose streams and sessions do what the test says.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use f9::blocking::Blocking;
+use f9::stream::{ByteStream, InfoStream};
+use f9::{
+    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, CreateDirOptions, DeleteOptions, Error,
+    ErrorKind, FileInfo, InfoOptions, ListOptions, ReadOptions, RenameOptions, Result,
+    SessionHandle, SessionOptions, SyncConflict, SyncSession, UpdateOptions, WriteOptions,
+};
+use futures::stream::{self, StreamExt as _};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::runtime::Handle;
+
+/// Streams give the items put here, once; they and the sessions can only be dropped where a runtime is.
+#[derive(Debug, Default)]
+pub(crate) struct Scripted {
+    pub(crate) chunks: Mutex<VecDeque<Result<Bytes>>>,
+    pub(crate) entries: Mutex<VecDeque<Result<FileInfo>>>,
+    pub(crate) synced: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub(crate) fn reading<const N: usize>(chunks: [Result<&'static str>; N]) -> Blocking<Self> {
+        let chunks = chunks.map(|chunk| chunk.map(Bytes::from));
+        let chunks = Mutex::new(chunks.into());
+        let scripted = Self {
+            chunks,
+            ..Self::default()
+        };
+        Blocking::from_backend(Arc::new(scripted)).unwrap()
+    }
+}
+
+struct NeedsRuntime;
+
+impl Drop for NeedsRuntime {
+    fn drop(&mut self) {
+        Handle::current();
+    }
+}
+
+/// The items, with a nap before each; panics when asked for more after the end.
+fn play<T: Send + 'static>(items: &Mutex<VecDeque<T>>) -> stream::BoxStream<'static, T> {
+    let state = (std::mem::take(&mut *items.lock().unwrap()), NeedsRuntime);
+    stream::unfold(state, |(mut items, needs_runtime)| async {
+        tokio::task::yield_now().await;
+        let item = items.pop_front()?;
+        Some((item, (items, needs_runtime)))
+    })
+    .boxed()
+}
+
+#[async_trait]
+impl SessionHandle for NeedsRuntime {
+    async fn finish(self: Box<Self>) -> Result<()> {
+        tokio::task::yield_now().await;
+        Err(Error::new(ErrorKind::QuotaExceeded))
+    }
+}
+
+fn unsupported<T>() -> Result<T> {
+    Err(Error::new(ErrorKind::Unsupported))
+}
+
+#[async_trait]
+impl AsyncFileBackend for Scripted {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+    async fn stream_write_with(
+        &self,
+        _: &str,
+        _: ByteStream<'_>,
+        _: WriteOptions,
+    ) -> Result<FileInfo> {
+        unsupported()
+    }
+    async fn create_dir_with(&self, _: &str, _: CreateDirOptions) -> Result<()> {
+        unsupported()
+    }
+    async fn stream_read_with(&self, _: &str, _: ReadOptions) -> Result<ByteStream<'static>> {
+        Ok(play(&self.chunks))
+    }
+    async fn update_with(&self, _: &str, _: Bytes, _: UpdateOptions) -> Result<FileInfo> {
+        unsupported()
+    }
+    async fn delete_with(&self, _: &str, _: DeleteOptions) -> Result<()> {
+        unsupported()
+    }
+    async fn info_with(&self, _: &str, _: InfoOptions) -> Result<FileInfo> {
+        unsupported()
+    }
+    async fn list_with(&self, _: &str, _: ListOptions) -> Result<InfoStream<'static>> {
+        Ok(play(&self.entries))
+    }
+    async fn rename_with(&self, _: &str, _: &str, _: RenameOptions) -> Result<FileInfo> {
+        unsupported()
+    }
+    async fn sync_session_with(&self, _: SessionOptions) -> Result<SyncSession> {
+        Ok(SyncSession::new(NeedsRuntime))
+    }
+}
+
+impl Scripted {
+    fn note(&self, call: impl Into<String>) -> Result<()> {
+        self.synced.lock().unwrap().push(call.into());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AsyncSyncFileBackend for Scripted {
+    async fn push(&self, message: &str) -> Result<()> {
+        self.note(format!("push {message}"))
+    }
+    async fn pull(&self) -> Result<()> {
+        self.note("pull")
+    }
+    async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {
+        self.note("report").map(|()| Vec::new())
+    }
+    async fn conflict_accept_local(&self, path: &str) -> Result<()> {
+        self.note(format!("local {path}"))
+    }
+    async fn conflict_accept_remote(&self, path: &str) -> Result<()> {
+        self.note(format!("remote {path}"))
+    }
+    async fn conflict_resolve(&self, path: &str, data: Bytes) -> Result<()> {
+        self.note(format!("resolve {path} {}", data.len()))
+    }
+}

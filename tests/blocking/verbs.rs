@@ -1,0 +1,139 @@
+//! Every verb reaches the backend's verb of the same name.
+
+use std::sync::Arc;
+
+use f9::blocking::{Blocking, FileBackend, MemoryFileBackend};
+use f9::{
+    AsyncFileBackend, AsyncSyncFileBackend, Capability, ChecksumAlgorithm, CopyOptions,
+    CreateDirOptions, CreateOptions, DeleteOptions, ErrorKind, GlobOptions, InfoOptions,
+    ListOptions, ReadOptions, RenameOptions, UpdateOptions,
+};
+
+use crate::scripted::Scripted;
+
+fn any() -> FileBackend {
+    MemoryFileBackend::new().unwrap().erased()
+}
+
+#[test]
+fn plain_verbs() {
+    let files = any();
+    assert!(files.capabilities().has(Capability::Append));
+    let info = files.create("d/a.txt", "one").unwrap();
+    assert_eq!((info.path.as_str(), info.size), ("d/a.txt", Some(3)));
+    let refused = files.create("d/a.txt", vec![1]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    files.create_dir("e").unwrap();
+    files.update("d/a.txt", "two").unwrap();
+    assert_eq!(files.read("d/a.txt").unwrap(), "two");
+    assert_eq!(files.info("d/a.txt").unwrap().size, Some(3));
+    files.copy("d/a.txt", "d/b.txt").unwrap();
+    files.rename("d/b.txt", "e/c.txt").unwrap();
+    assert_eq!(files.glob("*").unwrap(), ["d", "e"]);
+    assert_eq!(files.glob_dirs("**").unwrap(), ["d", "e"]);
+    assert_eq!(files.glob_files("**").unwrap(), ["d/a.txt", "e/c.txt"]);
+    assert_eq!(files.list("").unwrap().count(), 2);
+    let sum = files.checksum("d/a.txt", ChecksumAlgorithm::Md5).unwrap();
+    files.verify("d/a.txt", &format!("md5:{sum}")).unwrap();
+    let wrong = files.verify("e/c.txt", "md5:00000000000000000000000000000000");
+    assert_eq!(wrong.unwrap_err().kind(), ErrorKind::IntegrityMismatch);
+    let sums = files.checksum_many(&["e/c.txt", "none", "d/a.txt"], ChecksumAlgorithm::Md5);
+    assert_eq!(
+        sums.unwrap().into_values().collect::<Vec<_>>(),
+        [&*sum, &*sum]
+    );
+    files.delete("d/a.txt").unwrap();
+    assert!(!files.exists("d/a.txt").unwrap() && files.exists("d").unwrap());
+}
+
+#[test]
+fn verbs_with_options() {
+    let files = any();
+    let overwrite = CreateOptions::overwrite;
+    files
+        .create_with("d/a.txt", "one".into(), overwrite())
+        .unwrap();
+    files
+        .create_with("d/a.txt", "two".into(), overwrite())
+        .unwrap();
+    files
+        .create_dir_with("d", CreateDirOptions::overwrite())
+        .unwrap();
+    files
+        .update_with("d/a.txt", "!".into(), UpdateOptions::append())
+        .unwrap();
+    assert_eq!(
+        files.read_with("d/a.txt", ReadOptions::range(1..)).unwrap(),
+        "wo!"
+    );
+    let info = files.info_with("d/a.txt", InfoOptions::default().with_encoding());
+    assert!(info.unwrap().encoding.is_some());
+    files.create("b.txt", "").unwrap();
+    files
+        .copy_with("d/a.txt", "b.txt", CopyOptions::overwrite())
+        .unwrap();
+    files
+        .rename_with("b.txt", "d/a.txt", RenameOptions::overwrite())
+        .unwrap();
+    assert_eq!(
+        files
+            .list_with("", ListOptions::recursive())
+            .unwrap()
+            .count(),
+        2
+    );
+    assert_eq!(
+        files.glob_with("**", GlobOptions::files()).unwrap(),
+        ["d/a.txt"]
+    );
+    files.delete_with("d", DeleteOptions::recursive()).unwrap();
+    assert_eq!(files.list("").unwrap().count(), 0);
+}
+
+#[test]
+fn the_sync_verbs() {
+    let backend: Arc<dyn AsyncSyncFileBackend> = Arc::new(Scripted::default());
+    let files = Blocking::from_backend(backend).unwrap();
+    files.push("one").unwrap();
+    files.pull().unwrap();
+    files.sync("two").unwrap();
+    assert!(files.conflict_report().unwrap().is_empty());
+    files.conflict_accept_local("a").unwrap();
+    files.conflict_accept_remote("b").unwrap();
+    files.conflict_resolve("c", "text".into()).unwrap();
+    assert!(
+        files.capabilities().iter().next().is_none(),
+        "it has the verbs of files too"
+    );
+
+    let scripted = Arc::new(Scripted::default());
+    let files = Blocking::from_backend(Arc::clone(&scripted)).unwrap();
+    files.sync("three").unwrap();
+    files.conflict_resolve("c", "text".into()).unwrap();
+    let calls = scripted.synced.lock().unwrap().clone();
+    assert_eq!(calls, ["pull", "push three", "resolve c 4"]);
+}
+
+#[test]
+fn names_and_clones_share_their_files() {
+    let one = MemoryFileBackend::named("blocking-verbs").unwrap();
+    let two = MemoryFileBackend::named("blocking-verbs").unwrap();
+    one.create("a.txt", "shared").unwrap();
+    assert_eq!(two.clone().read("a.txt").unwrap(), "shared");
+    assert_eq!(two.erased().read("a.txt").unwrap(), "shared");
+    let elsewhere = MemoryFileBackend::new().unwrap();
+    assert_eq!(
+        elsewhere.read("a.txt").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn the_facade_is_send_sync_and_debug() {
+    fn check<T: Send + Sync + std::fmt::Debug>(value: &T) -> String {
+        format!("{value:?}")
+    }
+    assert!(check(&any()).starts_with("Blocking(MemoryFileBackend"));
+    let _: &Arc<dyn AsyncFileBackend> = any().backend();
+    assert_eq!(check(any().bridge()), "Bridge { .. }");
+}
