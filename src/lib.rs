@@ -13,6 +13,8 @@ mod options;
 mod path;
 mod secret;
 pub mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
