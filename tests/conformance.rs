@@ -6,6 +6,10 @@ use async_trait::async_trait;
 use f9::testing::{Fixture, every_case};
 use f9::{AsyncFileBackend, MemoryFileBackend};
 
+every_case!(memory, Memory::default());
+every_case!(provided_methods, provided::Few::default());
+every_case!(few_capabilities, provided::Few::unconditional());
+
 #[derive(Default)]
 struct Memory(MemoryFileBackend);
 
@@ -20,4 +24,122 @@ impl Fixture for Memory {
     }
 }
 
-every_case!(memory, Memory::default());
+/// A store that implements what is required and nothing else, so that the provided methods keep the promises too.
+mod provided {
+    use bytes::Bytes;
+    use f9::*;
+
+    use super::{Arc, Fixture, async_trait};
+
+    #[derive(Clone, Debug, Default)]
+    pub(super) struct Few {
+        files: MemoryFileBackend,
+        without: Option<Capability>,
+    }
+
+    impl Few {
+        /// A store without conditional writes, and without appending.
+        pub(super) fn unconditional() -> Self {
+            Self {
+                without: Some(Capability::ConditionalWrite),
+                ..Self::default()
+            }
+        }
+
+        fn check(&self, etag: Option<&Etag>, verb: &'static str, path: &str) -> Result<()> {
+            if etag.is_none() || self.capabilities().has(Capability::ConditionalWrite) {
+                return Ok(());
+            }
+            let error = Error::new(ErrorKind::Unsupported);
+            Err(error.with_operation(verb).with_path(path))
+        }
+    }
+
+    fn etag_of(mode: &WriteMode) -> Option<&Etag> {
+        match mode {
+            WriteMode::IfMatch(etag) => Some(etag),
+            _ => None,
+        }
+    }
+
+    #[async_trait]
+    impl Fixture for Few {
+        async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+            Arc::new(self.clone())
+        }
+    }
+
+    #[async_trait]
+    impl AsyncFileBackend for Few {
+        fn capabilities(&self) -> Capabilities {
+            let all = self.files.capabilities().without(Capability::Sessions);
+            match self.without {
+                Some(without) => all.without(without).without(Capability::Append),
+                None => all,
+            }
+        }
+
+        async fn stream_write_with(
+            &self,
+            path: &str,
+            data: ByteStream<'_>,
+            options: WriteOptions,
+        ) -> Result<FileInfo> {
+            self.check(etag_of(&options.mode), "write", path)?;
+            self.files.stream_write_with(path, data, options).await
+        }
+
+        async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
+            self.files.create_dir_with(path, options).await
+        }
+
+        async fn stream_read_with(
+            &self,
+            path: &str,
+            options: ReadOptions,
+        ) -> Result<ByteStream<'static>> {
+            self.files.stream_read_with(path, options).await
+        }
+
+        async fn update_with(
+            &self,
+            path: &str,
+            data: Bytes,
+            options: UpdateOptions,
+        ) -> Result<FileInfo> {
+            self.check(options.if_match.as_ref(), "update", path)?;
+            let appends = options.mode == UpdateMode::Append;
+            if appends && !self.capabilities().has(Capability::Append) {
+                let error = Error::new(ErrorKind::Unsupported);
+                return Err(error.with_operation("append to").with_path(path));
+            }
+            self.files.update_with(path, data, options).await
+        }
+
+        async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
+            self.files.delete_with(path, options).await
+        }
+
+        async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
+            self.files.info_with(path, options).await
+        }
+
+        async fn list_with(
+            &self,
+            prefix: &str,
+            options: ListOptions,
+        ) -> Result<InfoStream<'static>> {
+            self.files.list_with(prefix, options).await
+        }
+
+        async fn rename_with(
+            &self,
+            from: &str,
+            to: &str,
+            options: RenameOptions,
+        ) -> Result<FileInfo> {
+            self.check(etag_of(&options.mode), "rename", from)?;
+            self.files.rename_with(from, to, options).await
+        }
+    }
+}
