@@ -31,7 +31,7 @@
 //!
 //! f9::testing::every_case!(memory, Memory::default());
 //! # fn main() {
-//! #     for case in f9::testing::cases().into_iter().filter(|case| case.name().starts_with("create_")) {
+//! #     for case in f9::testing::all_cases().into_iter().filter(|case| case.name().starts_with("create_")) {
 //! #         f9::testing::run(case, Memory::default());
 //! #     }
 //! # }
@@ -52,7 +52,8 @@ mod state;
 
 pub mod cases;
 
+#[doc(inline)]
 pub use crate::__every_case as every_case;
-pub use cases::cases;
+pub use cases::all_cases;
 pub use fixture::Fixture;
 pub use run::{Case, run};

@@ -6,8 +6,8 @@ use crate::testing::content::source;
 use crate::testing::expect::refused;
 use crate::testing::state::state;
 use crate::{
-    Capability, CopyOptions, CreateOptions, ErrorKind, Etag, SessionOptions, UpdateOptions,
-    WriteOptions,
+    Capability, CopyOptions, CreateOptions, ErrorKind, Etag, RenameOptions, SessionOptions,
+    UpdateOptions, WriteOptions,
 };
 
 pub async fn a_store_without_append_says_so(store: &dyn Fixture) {
@@ -23,10 +23,9 @@ pub async fn a_store_without_append_says_so(store: &dyn Fixture) {
 pub async fn a_store_without_sessions_says_so(store: &dyn Fixture) {
     let files = store.backend().await;
     let options = SessionOptions::default();
-    let error = files
-        .sync_session_with(options)
-        .await
-        .expect_err("there are no sessions");
+    let Err(error) = files.sync_session_with(options).await else {
+        panic!("a session was opened in a store without sessions");
+    };
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(error.operation().is_some(), "no operation named: {error:?}");
 }
@@ -45,7 +44,8 @@ pub async fn a_store_without_conditional_writes_says_so(store: &dyn Fixture) {
     let create = CreateOptions::if_match(etag.clone());
     let write = WriteOptions::if_match(etag.clone());
     let update = UpdateOptions::if_match(etag.clone());
-    let copy = CopyOptions::if_match(etag);
+    let copy = CopyOptions::if_match(etag.clone());
+    let rename = RenameOptions::if_match(etag);
     for result in [
         files.create_with("a", "new".into(), create).await,
         files
@@ -53,6 +53,7 @@ pub async fn a_store_without_conditional_writes_says_so(store: &dyn Fixture) {
             .await,
         files.update_with("a", "new".into(), update).await,
         files.copy_with("b", "a", copy).await,
+        files.rename_with("b", "a", rename).await,
     ] {
         refused(result, ErrorKind::Unsupported);
     }

@@ -270,7 +270,11 @@ macro_rules! __case {
 macro_rules! __every_case {
     ($module:ident, $fixture:expr) => {
         mod $module {
-            #[allow(unused_imports, reason = "the fixture may be named by its full path")]
+            #[allow(
+                unused_imports,
+                clippy::wildcard_imports,
+                reason = "the fixture is whatever its user can see"
+            )]
             use super::*;
 
             $crate::__with_all_cases!([$crate::__tests] { $fixture });
@@ -304,7 +308,7 @@ macro_rules! values {
 
 /// All cases, for a test harness other than `#[test]`.
 #[must_use]
-pub fn cases() -> Vec<Case> {
+pub fn all_cases() -> Vec<Case> {
     __with_all_cases!([values])
 }
 
@@ -333,7 +337,7 @@ mod tests {
         let written = written();
         let unique: BTreeSet<&str> = written.iter().map(String::as_str).collect();
         assert_eq!(unique.len(), written.len(), "two cases of one name");
-        let listed: BTreeSet<&str> = super::cases().iter().map(super::Case::name).collect();
+        let listed: BTreeSet<&str> = super::all_cases().iter().map(super::Case::name).collect();
         assert_eq!(listed, unique);
     }
 }

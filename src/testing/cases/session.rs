@@ -27,7 +27,9 @@ async fn from_another_task(files: &Arc<dyn AsyncFileBackend>, timeout: Duration)
 
 #[track_caller]
 fn is_timeout(result: Result<()>) -> Error {
-    let error = result.expect_err("another session lasts");
+    let Err(error) = result else {
+        panic!("a session was opened while another lasts");
+    };
     assert_eq!(error.kind(), ErrorKind::LockTimeout, "{error}");
     assert!(error.operation().is_some(), "no operation named: {error:?}");
     assert!(error.is_retryable());
