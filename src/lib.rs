@@ -100,6 +100,8 @@ mod options;
 mod path;
 mod secret;
 pub mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod uri;
 mod vault;
 

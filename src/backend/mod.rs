@@ -191,12 +191,20 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     /// [`NotFound`](ErrorKind::NotFound) and [`IsADirectory`](ErrorKind::IsADirectory) for what is at `from`; those of
     /// [`stream_write_with`](Self::stream_write_with) for `to`.
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        let (from, to) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
-        if from == to && options.mode == crate::WriteMode::Overwrite {
-            return self.info_with(&from, InfoOptions::default()).await;
+        let failing = |error: Error| error.with_operation("copy").with_path(from).with_target(to);
+        let source = FilePath::parse_entry(from).map_err(failing)?;
+        let target = FilePath::parse_entry(to).map_err(failing)?;
+        if source == target && options.mode == crate::WriteMode::Overwrite {
+            let info = self.info_with(&source, InfoOptions::default()).await?;
+            return if info.is_dir() {
+                Err(failing(ErrorKind::IsADirectory.into()))
+            } else {
+                Ok(info)
+            };
         }
-        let data = self.stream_read_with(&from, ReadOptions::default()).await?;
-        self.stream_write_with(&to, data, WriteOptions::default().with_mode(options.mode)).await
+        let data = self.stream_read_with(&source, ReadOptions::default()).await?;
+        let options = WriteOptions::default().with_mode(options.mode);
+        self.stream_write_with(&target, data, options).await
     }
 
     /// Whether anything is at `path`. A link that leads nowhere is there too.
@@ -221,7 +229,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// [`InvalidPattern`](ErrorKind::InvalidPattern), and what keeps a directory from being read.
     async fn glob_with(&self, pattern: &str, options: GlobOptions) -> Result<Vec<FilePath>> {
-        let pattern = GlobPattern::parse(pattern)?;
+        let pattern = GlobPattern::parse(pattern).map_err(|error| error.with_operation("glob"))?;
         let (base, deep) = pattern.base();
         let depth = if deep { Depth::All } else { Depth::One };
         let mut entries =
@@ -270,7 +278,8 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
         algorithm: ChecksumAlgorithm,
     ) -> Result<BTreeMap<FilePath, String>> {
         let paths = paths.iter().map(|path| FilePath::parse_entry(path));
-        let paths: Vec<FilePath> = paths.collect::<Result<_>>()?;
+        let paths: Result<Vec<FilePath>> = paths.collect();
+        let paths = paths.map_err(|error| error.with_operation("checksum"))?;
         let checksums = stream::iter(paths).map(|path| async move {
             match self.checksum(&path, algorithm).await {
                 Ok(checksum) => Ok(Some((path, checksum))),

@@ -190,10 +190,7 @@ struct Alarm {
 
 impl Alarm {
     fn for_this_thread() -> Self {
-        Self {
-            thread: thread::current(),
-            rung: AtomicBool::new(false),
-        }
+        Self { thread: thread::current(), rung: AtomicBool::new(false) }
     }
 
     fn has_rung(&self) -> bool {
@@ -235,10 +232,7 @@ mod tests {
         let (bridge, here) = (Bridge::shared().unwrap(), thread::current().id());
         let operation = || offload::run(|| Ok(thread::current().id()));
         assert_eq!(bridge.wait(operation()).unwrap(), here);
-        assert_ne!(
-            bridge.wait_for_many(async { operation().await }).unwrap(),
-            here
-        );
+        assert_ne!(bridge.wait_for_many(async { operation().await }).unwrap(), here);
     }
 
     #[test]

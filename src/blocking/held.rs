@@ -67,10 +67,6 @@ impl<T> Drop for Held<T> {
 
 impl<T> fmt::Debug for Held<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.value.is_some() {
-            "open"
-        } else {
-            "ended"
-        })
+        f.write_str(if self.value.is_some() { "open" } else { "ended" })
     }
 }

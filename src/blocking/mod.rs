@@ -36,15 +36,19 @@ use crate::{AsyncFileBackend, Result};
 
 mod bridge;
 mod held;
+mod local;
 mod memory;
 mod session;
 mod streams;
+mod uri;
 mod verbs;
 
 pub use bridge::Bridge;
+pub use local::LocalFileBackend;
 pub use memory::MemoryFileBackend;
 pub use session::SyncSession;
 pub use streams::{ByteReader, Entries, TextChunks};
+pub use uri::resolve_backend;
 
 /// A backend with its verbs as plain functions. Clones share the backend.
 ///

@@ -41,10 +41,7 @@ pub struct ByteReader {
 
 impl ByteReader {
     pub(super) fn new(chunks: ByteStream<'static>, bridge: Bridge) -> Self {
-        Self {
-            chunks: Held::new(chunks, bridge),
-            rest: Bytes::new(),
-        }
+        Self { chunks: Held::new(chunks, bridge), rest: Bytes::new() }
     }
 }
 
@@ -220,11 +217,7 @@ mod tests {
         struct Liar;
         impl Read for Liar {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                Ok(if buffer.len() == DEFAULT_CHUNK_SIZE {
-                    1
-                } else {
-                    usize::MAX
-                })
+                Ok(if buffer.len() == DEFAULT_CHUNK_SIZE { 1 } else { usize::MAX })
             }
         }
         let chunk = Chunks::of(Liar).next().unwrap().unwrap();

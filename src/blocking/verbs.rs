@@ -126,8 +126,7 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         algorithm: ChecksumAlgorithm,
     ) -> Result<BTreeMap<FilePath, String>> {
         // On this thread they would be computed one after the other.
-        self.bridge
-            .wait_for_many(async { self.backend.checksum_many(paths, algorithm).await })
+        self.bridge.wait_for_many(async { self.backend.checksum_many(paths, algorithm).await })
     }
 
     /// Creates a new file from chunks; see [`stream_write`](crate::AsyncFileBackendExt::stream_write).
@@ -152,8 +151,7 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
     ) -> Result<FileInfo> {
         let chunks = chunks.into_iter().map(|chunk| chunk.map_err(Into::into));
         let chunks = stream::iter(chunks).boxed();
-        self.bridge
-            .wait(async { self.backend.stream_write_with(path, chunks, options).await })
+        self.bridge.wait(async { self.backend.stream_write_with(path, chunks, options).await })
     }
 
     /// Creates a new file from all that `reader` gives; see

@@ -27,11 +27,7 @@ fn in_time<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
         done.send(()).unwrap();
         outcome
     });
-    assert_ne!(
-        wait.recv_timeout(FOR_EVER),
-        Err(mpsc::RecvTimeoutError::Timeout),
-        "it hangs"
-    );
+    assert_ne!(wait.recv_timeout(FOR_EVER), Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
     thread.join().unwrap()
 }
 
@@ -45,8 +41,5 @@ fn multi_thread(workers: usize) -> tokio::runtime::Runtime {
 }
 
 fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

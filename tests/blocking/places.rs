@@ -83,9 +83,7 @@ fn inside_a_local_set() {
         for runtime in [multi_thread(1), current_thread()] {
             let set = LocalSet::new();
             runtime.block_on(set.run_until(async {
-                tokio::task::spawn_local(async { use_everything() })
-                    .await
-                    .unwrap();
+                tokio::task::spawn_local(async { use_everything() }).await.unwrap();
             }));
         }
     });

@@ -26,10 +26,7 @@ impl Scripted {
     pub(crate) fn reading<const N: usize>(chunks: [Result<&'static str>; N]) -> Blocking<Self> {
         let chunks = chunks.map(|chunk| chunk.map(Bytes::from));
         let chunks = Mutex::new(chunks.into());
-        let scripted = Self {
-            chunks,
-            ..Self::default()
-        };
+        let scripted = Self { chunks, ..Self::default() };
         Blocking::from_backend(Arc::new(scripted)).unwrap()
     }
 }

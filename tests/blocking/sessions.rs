@@ -44,9 +44,7 @@ fn a_thread_or_task_may_enter_again() {
         enter_again();
         current_thread().block_on(async { enter_again() });
         let runtime = multi_thread(1);
-        runtime
-            .block_on(runtime.spawn(async { enter_again() }))
-            .unwrap();
+        runtime.block_on(runtime.spawn(async { enter_again() })).unwrap();
     });
 }
 

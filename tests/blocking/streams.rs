@@ -54,9 +54,7 @@ fn a_reader_gives_the_same_through_buffers_of_any_size() {
 
 #[test]
 fn an_empty_buffer_asks_for_nothing() {
-    let mut reader = Scripted::reading([Err(failure())])
-        .stream_read("x")
-        .unwrap();
+    let mut reader = Scripted::reading([Err(failure())]).stream_read("x").unwrap();
     assert_eq!(reader.read(&mut []).unwrap(), 0);
     reader.read(&mut [0]).unwrap_err();
 }
@@ -73,9 +71,7 @@ fn lines_cross_chunks() {
 
 #[test]
 fn consuming_more_than_there_is_does_no_harm() {
-    let mut reader = Scripted::reading([Ok("ab"), Ok("c")])
-        .stream_read("x")
-        .unwrap();
+    let mut reader = Scripted::reading([Ok("ab"), Ok("c")]).stream_read("x").unwrap();
     assert_eq!(reader.fill_buf().unwrap(), b"ab");
     reader.consume(100);
     assert_eq!(reader.fill_buf().unwrap(), b"c");
@@ -83,9 +79,7 @@ fn consuming_more_than_there_is_does_no_harm() {
 
 #[test]
 fn an_iterator_goes_on_where_the_reader_stopped() {
-    let mut reader = Scripted::reading([Ok("abcd"), Ok("ef")])
-        .stream_read("x")
-        .unwrap();
+    let mut reader = Scripted::reading([Ok("abcd"), Ok("ef")]).stream_read("x").unwrap();
     reader.read_exact(&mut [0; 3]).unwrap();
     assert_eq!(reader.next().unwrap().unwrap(), "d");
     assert_eq!(reader.next().unwrap().unwrap(), "ef");
@@ -94,9 +88,8 @@ fn an_iterator_goes_on_where_the_reader_stopped() {
 
 #[test]
 fn an_empty_chunk_is_not_the_end() {
-    let mut reader = Scripted::reading([Ok(""), Ok("a"), Ok(""), Ok("b")])
-        .stream_read("x")
-        .unwrap();
+    let mut reader =
+        Scripted::reading([Ok(""), Ok("a"), Ok(""), Ok("b")]).stream_read("x").unwrap();
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     assert_eq!(text, "ab");
@@ -125,10 +118,7 @@ fn an_error_arrives_in_a_reader_with_its_kind_and_itself() {
     let error = reader.read_to_end(&mut buffer).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     assert_eq!(Error::from(error).path(), Some("a.txt"));
-    assert_eq!(
-        (buffer.as_slice(), reader.read(&mut [0]).unwrap()),
-        (b"ab".as_slice(), 0)
-    );
+    assert_eq!((buffer.as_slice(), reader.read(&mut [0]).unwrap()), (b"ab".as_slice(), 0));
 }
 
 #[test]
@@ -144,11 +134,7 @@ fn an_interruption_is_not_read_over() {
 fn text_never_splits_a_character() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.txt", "a€b".repeat(100_000)).unwrap();
-    let text: String = files
-        .stream_read_text("a.txt")
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let text: String = files.stream_read_text("a.txt").unwrap().map(Result::unwrap).collect();
     assert_eq!(text, files.read_text("a.txt").unwrap());
 }
 
@@ -196,9 +182,7 @@ fn streams_may_be_dropped_anywhere() {
 #[test]
 fn streams_move_between_threads() {
     in_time(|| {
-        let mut reader = Scripted::reading([Ok("a"), Ok("b")])
-            .stream_read("x")
-            .unwrap();
+        let mut reader = Scripted::reading([Ok("a"), Ok("b")]).stream_read("x").unwrap();
         reader.next().unwrap().unwrap();
         let rest = std::thread::spawn(move || reader.next().unwrap().unwrap());
         assert_eq!(rest.join().unwrap(), "b");
@@ -208,10 +192,7 @@ fn streams_move_between_threads() {
 #[test]
 fn debug_tells_whether_a_stream_has_ended() {
     let mut reader = Scripted::reading([]).stream_read("x").unwrap();
-    assert_eq!(
-        format!("{reader:?}"),
-        "ByteReader { chunks: open, rest: b\"\" }"
-    );
+    assert_eq!(format!("{reader:?}"), "ByteReader { chunks: open, rest: b\"\" }");
     assert!(reader.next().is_none());
     assert!(format!("{reader:?}").contains("ended"));
 }

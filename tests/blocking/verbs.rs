@@ -38,10 +38,7 @@ fn plain_verbs() {
     let wrong = files.verify("e/c.txt", "md5:00000000000000000000000000000000");
     assert_eq!(wrong.unwrap_err().kind(), ErrorKind::IntegrityMismatch);
     let sums = files.checksum_many(&["e/c.txt", "none", "d/a.txt"], ChecksumAlgorithm::Md5);
-    assert_eq!(
-        sums.unwrap().into_values().collect::<Vec<_>>(),
-        [&*sum, &*sum]
-    );
+    assert_eq!(sums.unwrap().into_values().collect::<Vec<_>>(), [&*sum, &*sum]);
     files.delete("d/a.txt").unwrap();
     assert!(!files.exists("d/a.txt").unwrap() && files.exists("d").unwrap());
 }
@@ -50,42 +47,18 @@ fn plain_verbs() {
 fn verbs_with_options() {
     let files = any();
     let overwrite = CreateOptions::overwrite;
-    files
-        .create_with("d/a.txt", "one".into(), overwrite())
-        .unwrap();
-    files
-        .create_with("d/a.txt", "two".into(), overwrite())
-        .unwrap();
-    files
-        .create_dir_with("d", CreateDirOptions::overwrite())
-        .unwrap();
-    files
-        .update_with("d/a.txt", "!".into(), UpdateOptions::append())
-        .unwrap();
-    assert_eq!(
-        files.read_with("d/a.txt", ReadOptions::range(1..)).unwrap(),
-        "wo!"
-    );
+    files.create_with("d/a.txt", "one".into(), overwrite()).unwrap();
+    files.create_with("d/a.txt", "two".into(), overwrite()).unwrap();
+    files.create_dir_with("d", CreateDirOptions::overwrite()).unwrap();
+    files.update_with("d/a.txt", "!".into(), UpdateOptions::append()).unwrap();
+    assert_eq!(files.read_with("d/a.txt", ReadOptions::range(1..)).unwrap(), "wo!");
     let info = files.info_with("d/a.txt", InfoOptions::default().with_encoding());
     assert!(info.unwrap().encoding.is_some());
     files.create("b.txt", "").unwrap();
-    files
-        .copy_with("d/a.txt", "b.txt", CopyOptions::overwrite())
-        .unwrap();
-    files
-        .rename_with("b.txt", "d/a.txt", RenameOptions::overwrite())
-        .unwrap();
-    assert_eq!(
-        files
-            .list_with("", ListOptions::recursive())
-            .unwrap()
-            .count(),
-        2
-    );
-    assert_eq!(
-        files.glob_with("**", GlobOptions::files()).unwrap(),
-        ["d/a.txt"]
-    );
+    files.copy_with("d/a.txt", "b.txt", CopyOptions::overwrite()).unwrap();
+    files.rename_with("b.txt", "d/a.txt", RenameOptions::overwrite()).unwrap();
+    assert_eq!(files.list_with("", ListOptions::recursive()).unwrap().count(), 2);
+    assert_eq!(files.glob_with("**", GlobOptions::files()).unwrap(), ["d/a.txt"]);
     files.delete_with("d", DeleteOptions::recursive()).unwrap();
     assert_eq!(files.list("").unwrap().count(), 0);
 }
@@ -101,10 +74,7 @@ fn the_sync_verbs() {
     files.conflict_accept_local("a").unwrap();
     files.conflict_accept_remote("b").unwrap();
     files.conflict_resolve("c", "text".into()).unwrap();
-    assert!(
-        files.capabilities().iter().next().is_none(),
-        "it has the verbs of files too"
-    );
+    assert!(files.capabilities().iter().next().is_none(), "it has the verbs of files too");
 
     let scripted = Arc::new(Scripted::default());
     let files = Blocking::from_backend(Arc::clone(&scripted)).unwrap();
@@ -122,10 +92,7 @@ fn names_and_clones_share_their_files() {
     assert_eq!(two.clone().read("a.txt").unwrap(), "shared");
     assert_eq!(two.erased().read("a.txt").unwrap(), "shared");
     let elsewhere = MemoryFileBackend::new().unwrap();
-    assert_eq!(
-        elsewhere.read("a.txt").unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(elsewhere.read("a.txt").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]

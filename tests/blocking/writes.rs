@@ -30,9 +30,7 @@ fn a_source_that_fails_leaves_everything_as_it_was() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.txt", "old").unwrap();
     let source = || [Ok(Bytes::from("new")), Err(io::Error::other("broken"))];
-    let error = files
-        .stream_write_with("a.txt", source(), WriteOptions::overwrite())
-        .unwrap_err();
+    let error = files.stream_write_with("a.txt", source(), WriteOptions::overwrite()).unwrap_err();
     assert_eq!(error.path(), Some("a.txt"));
     assert_eq!(files.read("a.txt").unwrap(), "old");
     files.stream_write("b.txt", source()).unwrap_err();
@@ -60,12 +58,7 @@ struct Dribble {
 
 impl Dribble {
     fn of(size: usize) -> Self {
-        Self {
-            content: Cursor::new(content(size)),
-            calls: 0,
-            failing_at: None,
-            ended: false,
-        }
+        Self { content: Cursor::new(content(size)), calls: 0, failing_at: None, ended: false }
     }
 }
 
@@ -97,9 +90,7 @@ fn a_reader_of_any_size_is_written_whole() {
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 700_001] {
         let options = WriteOptions::overwrite().with_size(size as u64);
-        files
-            .create_from_reader_with("a.bin", Dribble::of(size), options)
-            .unwrap();
+        files.create_from_reader_with("a.bin", Dribble::of(size), options).unwrap();
         assert_eq!(files.read("a.bin").unwrap(), content(size), "{size} bytes");
     }
 }
@@ -107,10 +98,7 @@ fn a_reader_of_any_size_is_written_whole() {
 #[test]
 fn a_reader_that_fails_leaves_nothing() {
     let files = MemoryFileBackend::new().unwrap();
-    let reader = Dribble {
-        failing_at: Some(4),
-        ..Dribble::of(700_000)
-    };
+    let reader = Dribble { failing_at: Some(4), ..Dribble::of(700_000) };
     let error = files.create_from_reader("a.bin", reader).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(!files.exists("a.bin").unwrap());
@@ -121,9 +109,7 @@ fn a_reader_may_borrow() {
     let files = MemoryFileBackend::new().unwrap();
     let text = String::from("borrowed text");
     let mut reader = text.as_bytes();
-    files
-        .create_from_reader("a.txt", (&mut reader).take(8))
-        .unwrap();
+    files.create_from_reader("a.txt", (&mut reader).take(8)).unwrap();
     assert_eq!(files.read("a.txt").unwrap(), "borrowed");
     assert_eq!(reader, b" text");
 }

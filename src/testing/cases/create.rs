@@ -1,0 +1,260 @@
+//! A file is created whole or not at all, and never in place of another unless asked.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::join_all;
+
+use crate::prelude::*;
+use crate::testing::Fixture;
+use crate::testing::content::{bytes, signed};
+use crate::testing::expect::refused;
+use crate::testing::state::{listed, state};
+use crate::{
+    Checksum, ChecksumAlgorithm, CreateDirOptions, CreateOptions, DEFAULT_CHUNK_SIZE, ErrorKind,
+    Etag, ListOptions,
+};
+
+pub async fn create_makes_the_file_and_its_parents(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("a/b/c.txt", "hello").await.unwrap();
+    assert_eq!(files.read("a/b/c.txt").await.unwrap(), "hello");
+    let all = listed(&*files, "", ListOptions::recursive()).await;
+    assert_eq!(all, ["a/", "a/b/", "a/b/c.txt"]);
+}
+
+pub async fn content_of_every_size_comes_back_as_written(store: &dyn Fixture) {
+    const CHUNK: usize = DEFAULT_CHUNK_SIZE;
+    let files = store.backend().await;
+    for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7, 5 << 20] {
+        let (path, content) = (format!("{size}"), bytes(size));
+        let info = files.create(&path, content.clone()).await.unwrap();
+        assert_eq!(info.size, Some(size as u64));
+        assert_eq!(files.info(&path).await.unwrap().size, Some(size as u64));
+        assert!(files.read(&path).await.unwrap() == content, "{size} bytes");
+    }
+}
+
+pub async fn create_refuses_to_replace_a_file(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let created = files.create("a", "old").await.unwrap();
+    refused(files.create("a", "new").await, ErrorKind::AlreadyExists);
+    assert_eq!(files.read("a").await.unwrap(), "old");
+    assert_eq!(files.info("a").await.unwrap().etag, created.etag);
+}
+
+pub async fn create_refuses_to_replace_a_directory_in_every_mode(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("dir/a", "old").await.unwrap();
+    let before = state(&*files).await;
+    refused(files.create("dir", "new").await, ErrorKind::AlreadyExists);
+    let overwritten = files.create_with("dir", "new".into(), CreateOptions::overwrite()).await;
+    refused(overwritten, ErrorKind::IsADirectory);
+    assert_eq!(state(&*files).await, before);
+}
+
+pub async fn an_etag_matches_no_directory(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let etag = files.create("dir/a", "old").await.unwrap().etag.unwrap();
+    let options = CreateOptions::if_match(etag);
+    let replaced = files.create_with("dir", "new".into(), options).await;
+    refused(replaced, ErrorKind::IsADirectory);
+}
+
+pub async fn create_below_a_file_is_refused(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("file", "old").await.unwrap();
+    for path in ["file/a", "file/a/b"] {
+        refused(files.create(path, "new").await, ErrorKind::NotADirectory);
+        let overwritten = files.create_with(path, "new".into(), CreateOptions::overwrite()).await;
+        refused(overwritten, ErrorKind::NotADirectory);
+        refused(files.create_dir(path).await, ErrorKind::NotADirectory);
+    }
+    assert_eq!(files.read("file").await.unwrap(), "old");
+}
+
+pub async fn overwriting_creates_or_replaces_the_whole_content(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for content in ["first", "a longer second", "3", ""] {
+        let options = CreateOptions::overwrite();
+        let info = files.create_with("a/b", content.into(), options).await.unwrap();
+        assert_eq!(info.size, Some(content.len() as u64));
+        assert_eq!(files.read("a/b").await.unwrap(), content);
+    }
+}
+
+pub async fn a_matching_etag_replaces_the_file(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let mut etag = files.create("a", "0").await.unwrap().etag.unwrap();
+    for content in ["1", "2", "3"] {
+        let options = CreateOptions::if_match(etag);
+        let info = files.create_with("a", content.into(), options).await.unwrap();
+        etag = info.etag.unwrap();
+        assert_eq!(files.read("a").await.unwrap(), content);
+    }
+}
+
+pub async fn a_stale_etag_leaves_the_file_as_it_is(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let stale = files.create("a", "old").await.unwrap().etag.unwrap();
+    let current = files.update("a", "now").await.unwrap().etag;
+    for etag in [stale, Etag::new("never given"), Etag::new("")] {
+        let options = CreateOptions::if_match(etag);
+        let replaced = files.create_with("a", "new".into(), options).await;
+        refused(replaced, ErrorKind::PreconditionFailed);
+    }
+    assert_eq!(files.read("a").await.unwrap(), "now");
+    assert_eq!(files.info("a").await.unwrap().etag, current);
+}
+
+pub async fn an_etag_matches_no_missing_file(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let etag = files.create("a", "old").await.unwrap().etag.unwrap();
+    files.delete("a").await.unwrap();
+    for path in ["a", "never", "new/dir/a"] {
+        let options = CreateOptions::if_match(etag.clone());
+        let created = files.create_with(path, "new".into(), options).await;
+        refused(created, ErrorKind::PreconditionFailed);
+    }
+    assert!(listed(&*files, "", ListOptions::recursive()).await.is_empty());
+}
+
+pub async fn create_tells_what_the_file_became(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for options in [CreateOptions::default(), CreateOptions::overwrite()] {
+        let created = files.create_with("a/b", "hello".into(), options).await.unwrap();
+        let info = files.info("a/b").await.unwrap();
+        assert_eq!((created.path.as_str(), created.is_file()), ("a/b", true));
+        assert_eq!((&created.etag, created.size), (&info.etag, info.size));
+        assert_eq!(created.size, Some(5));
+    }
+}
+
+pub async fn every_overwrite_changes_the_etag(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let mut seen = vec![files.create("a", "same").await.unwrap().etag.unwrap()];
+    for round in 0..100 {
+        let content = if round % 2 == 0 { "othr" } else { "same" };
+        let options = CreateOptions::overwrite();
+        let info = files.create_with("a", content.into(), options).await.unwrap();
+        let etag = info.etag.unwrap();
+        assert_ne!(seen.last(), Some(&etag), "after overwrite {round}");
+        seen.push(etag);
+    }
+}
+
+pub async fn content_with_another_checksum_is_refused(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for &algorithm in ChecksumAlgorithm::ALL {
+        let right = CreateOptions::default().with_checksum(Checksum::of(algorithm, b"hello"));
+        let path = format!("dir/{algorithm}");
+        let changed = files.create_with(&path, "hellp".into(), right.clone()).await;
+        refused(changed, ErrorKind::IntegrityMismatch);
+        assert!(!files.exists("dir").await.unwrap(), "nothing is created");
+        files.create_with(&path, "hello".into(), right).await.unwrap();
+        files.delete(&path).await.unwrap();
+        if files.exists("dir").await.unwrap() {
+            files.delete("dir").await.unwrap();
+        }
+    }
+}
+
+pub async fn of_racing_creators_exactly_one_wins(store: &dyn Fixture) {
+    const CREATORS: usize = 8;
+    let files = store.backend().await;
+    for round in 0..50 {
+        let path = format!("round {round}/deep/file");
+        let creators = (0..CREATORS).map(|creator| {
+            let (files, path) = (Arc::clone(&files), path.clone());
+            tokio::spawn(async move { files.create(&path, signed(creator, 10_000)).await })
+        });
+        let outcomes = join_all(creators.collect::<Vec<_>>()).await;
+        let mut winners = Vec::new();
+        for (creator, outcome) in outcomes.into_iter().enumerate() {
+            match outcome.unwrap() {
+                Ok(_) => winners.push(creator),
+                lost => drop(refused(lost, ErrorKind::AlreadyExists)),
+            }
+        }
+        assert_eq!(winners.len(), 1, "round {round} was won by {winners:?}");
+        let content = files.read(&path).await.unwrap();
+        assert!(content == signed(winners[0], 10_000), "the winner's content is whole");
+    }
+}
+
+pub async fn racing_overwriters_never_tear_a_file(store: &dyn Fixture) {
+    const SIZE: usize = 100_000;
+    let files = store.backend().await;
+    files.create("a", signed(0, SIZE)).await.unwrap();
+    let writers = (0..4).map(|writer| {
+        let files = Arc::clone(&files);
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                let options = CreateOptions::overwrite();
+                files.create_with("a", signed(writer, SIZE), options).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let whole: Vec<Bytes> = (0..4).map(|writer| signed(writer, SIZE)).collect();
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        let content = files.read("a").await.unwrap();
+        assert!(whole.contains(&content), "a mix: {:?}…", content.get(..18));
+        tokio::task::yield_now().await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+pub async fn create_dir_makes_the_directory_and_its_parents(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create_dir("a/b/c").await.unwrap();
+    assert!(files.info("a/b/c").await.unwrap().is_dir());
+    let all = listed(&*files, "", ListOptions::recursive()).await;
+    assert_eq!(all, ["a/", "a/b/", "a/b/c/"]);
+    files.create("a/b/c/file", "inside").await.unwrap();
+    assert_eq!(files.read("a/b/c/file").await.unwrap(), "inside");
+}
+
+pub async fn create_dir_refuses_an_existing_directory_unless_told(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("dir/a", "inside").await.unwrap();
+    let before = state(&*files).await;
+    refused(files.create_dir("dir").await, ErrorKind::AlreadyExists);
+    files.create_dir_with("dir", CreateDirOptions::overwrite()).await.unwrap();
+    assert_eq!(state(&*files).await, before);
+    files.create_dir_with("new/er", CreateDirOptions::overwrite()).await.unwrap();
+    assert!(files.info("new/er").await.unwrap().is_dir());
+}
+
+pub async fn create_dir_refuses_a_file_in_every_mode(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("file", "content").await.unwrap();
+    for options in [CreateDirOptions::default(), CreateDirOptions::overwrite()] {
+        let made = files.create_dir_with("file", options).await;
+        refused(made, ErrorKind::NotADirectory);
+    }
+    assert_eq!(files.read("file").await.unwrap(), "content");
+}
+
+pub async fn of_racing_makers_of_a_directory_exactly_one_wins(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for round in 0..20 {
+        let path = format!("round {round}/dir");
+        let makers = (0..8).map(|_| {
+            let (files, path) = (Arc::clone(&files), path.clone());
+            tokio::spawn(async move { files.create_dir(&path).await })
+        });
+        let outcomes = join_all(makers.collect::<Vec<_>>()).await;
+        let mut winners = 0;
+        for outcome in outcomes {
+            match outcome.unwrap() {
+                Ok(()) => winners += 1,
+                lost => drop(refused(lost, ErrorKind::AlreadyExists)),
+            }
+        }
+        assert_eq!(winners, 1, "round {round}");
+    }
+}

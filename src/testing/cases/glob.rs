@@ -1,0 +1,227 @@
+//! Patterns find what they describe, and nothing else in the store ever acts as a pattern.
+
+use crate::prelude::*;
+use crate::testing::Fixture;
+use crate::testing::expect::refused_when;
+use crate::{ErrorKind, GlobPattern};
+
+const TREE: &[&str] = &[
+    ".config/rc",
+    ".hidden",
+    "Cargo.toml",
+    "a.txt",
+    "abc",
+    "b.rs",
+    "banana",
+    "docs/a.md",
+    "docs/\u{e9}.md",
+    "src.x/y.rs",
+    "src/.git-keep",
+    "src/deep/er/x.rs",
+    "src/deep/mod.rs",
+    "src/lib.rs",
+    "src/main.rs",
+    "srcfoo/y.rs",
+];
+
+/// Patterns that find something, and all that each finds in the tree.
+const FOUND: &[(&str, &[&str])] = &[
+    (
+        "*",
+        &[
+            ".config",
+            ".hidden",
+            "Cargo.toml",
+            "a.txt",
+            "abc",
+            "b.rs",
+            "banana",
+            "docs",
+            "src",
+            "src.x",
+            "srcfoo",
+        ],
+    ),
+    (".*", &[".config", ".hidden"]),
+    ("*.rs", &["b.rs"]),
+    ("*/*.rs", &["src.x/y.rs", "src/lib.rs", "src/main.rs", "srcfoo/y.rs"]),
+    (
+        "**/*.rs",
+        &[
+            "b.rs",
+            "src.x/y.rs",
+            "src/deep/er/x.rs",
+            "src/deep/mod.rs",
+            "src/lib.rs",
+            "src/main.rs",
+            "srcfoo/y.rs",
+        ],
+    ),
+    ("src/*.rs", &["src/lib.rs", "src/main.rs"]),
+    ("src/*", &["src/.git-keep", "src/deep", "src/lib.rs", "src/main.rs"]),
+    (
+        "src/**",
+        &[
+            "src/.git-keep",
+            "src/deep",
+            "src/deep/er",
+            "src/deep/er/x.rs",
+            "src/deep/mod.rs",
+            "src/lib.rs",
+            "src/main.rs",
+        ],
+    ),
+    ("src/**/*.rs", &["src/deep/er/x.rs", "src/deep/mod.rs", "src/lib.rs", "src/main.rs"]),
+    ("src/**/x.rs", &["src/deep/er/x.rs"]),
+    ("src/**/deep", &["src/deep"]),
+    ("**/deep/**", &["src/deep/er", "src/deep/er/x.rs", "src/deep/mod.rs"]),
+    ("**/er", &["src/deep/er"]),
+    ("**/**/x.rs", &["src/deep/er/x.rs"]),
+    ("src*", &["src", "src.x", "srcfoo"]),
+    ("src*/y.rs", &["src.x/y.rs", "srcfoo/y.rs"]),
+    ("a*", &["a.txt", "abc"]),
+    ("?.*", &["a.txt", "b.rs"]),
+    ("a?c", &["abc"]),
+    ("docs/?.md", &["docs/a.md", "docs/\u{e9}.md"]),
+    ("docs/[!a].md", &["docs/\u{e9}.md"]),
+    ("docs/[\u{e0}-\u{fc}].md", &["docs/\u{e9}.md"]),
+    ("[ab]*", &["a.txt", "abc", "b.rs", "banana"]),
+    ("[a-c]bc", &["abc"]),
+    ("[!.A-Zs]*", &["a.txt", "abc", "b.rs", "banana", "docs"]),
+    ("*a*a*a*", &["banana"]),
+    ("b**a", &["banana"]),
+    ("*.{rs,toml}", &["Cargo.toml", "b.rs"]),
+    ("{a,b}.{rs,txt}", &["a.txt", "b.rs"]),
+    ("{docs/a,src/li{b,x}}.*", &["docs/a.md", "src/lib.rs"]),
+    ("{a.txt,a.*,a?txt}", &["a.txt"]),
+    ("{,b}a*", &["a.txt", "abc", "banana"]),
+    ("a.txt", &["a.txt"]),
+    ("/a.txt", &["a.txt"]),
+    ("./src//deep/./mod.rs", &["src/deep/mod.rs"]),
+    ("src", &["src"]),
+    ("src/", &["src"]),
+    ("docs/\u{e9}.md", &["docs/\u{e9}.md"]),
+];
+
+/// Patterns that find nothing in the tree.
+const NOT_FOUND: &[&str] = &[
+    "",
+    "/",
+    ".",
+    "A.txt",
+    "*.RS",
+    "*.r",
+    "rs",
+    "a.txt/*",
+    "a.txt/**",
+    "missing/*",
+    "missing/**",
+    "src/missing",
+    "missing",
+    "src/lib",
+    "docs/??.md",
+    "*rc/rc",
+    "sr?/lib",
+    "**/*.md/*",
+    "\\*",
+    "src\\lib.rs",
+    "%61.txt",
+    "!a.txt",
+    "~",
+    "src/*/*/*/*",
+];
+
+const INVALID: &[&str] = &[
+    "[", "[a", "a[", "[!", "[]", "{", "{a", "{a,{b}", "}", "a}b", "..", "../*", "**/../*", "a/..",
+    "a\0b", "*\0", "src[/.]x",
+];
+
+async fn plant(files: &dyn AsyncFileBackend) {
+    for path in TREE {
+        files.create(path, *path).await.unwrap();
+    }
+}
+
+pub async fn a_pattern_finds_all_that_it_matches_in_order(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    for (pattern, expected) in FOUND {
+        let found = files.glob(pattern).await.unwrap();
+        assert_eq!(found, *expected, "{pattern}");
+    }
+}
+
+pub async fn a_pattern_finds_nothing_else(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    for pattern in NOT_FOUND {
+        let found = files.glob(pattern).await.unwrap();
+        assert!(found.is_empty(), "{pattern:?} found {found:?}");
+    }
+}
+
+pub async fn a_glob_can_be_for_files_or_for_directories(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    let found = files.glob_files("src/*").await.unwrap();
+    assert_eq!(found, ["src/.git-keep", "src/lib.rs", "src/main.rs"]);
+    assert_eq!(files.glob_dirs("src/*").await.unwrap(), ["src/deep"]);
+    assert_eq!(files.glob_dirs("src/**").await.unwrap(), ["src/deep", "src/deep/er"]);
+    assert_eq!(files.glob_files("**").await.unwrap(), TREE);
+    assert!(files.glob_dirs("a.txt").await.unwrap().is_empty());
+    assert!(files.glob_files("src").await.unwrap().is_empty());
+}
+
+pub async fn a_glob_agrees_with_its_pattern_on_every_path(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    let all = files.glob("**").await.unwrap();
+    for (text, _) in FOUND {
+        let pattern = GlobPattern::parse(text).unwrap();
+        let matching: Vec<_> = all.iter().filter(|path| pattern.matches(path)).cloned().collect();
+        assert_eq!(files.glob(text).await.unwrap(), matching, "{text}");
+    }
+}
+
+pub async fn an_invalid_pattern_is_refused(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    let (long, many) = ("*/".repeat(5_000), "{a,b}".repeat(11));
+    for pattern in INVALID.iter().copied().chain([long.as_str(), many.as_str()]) {
+        let call = format!("the pattern {:?}", &pattern[..pattern.len().min(20)]);
+        refused_when(files.glob(pattern).await, ErrorKind::InvalidPattern, &call);
+        refused_when(files.glob_dirs(pattern).await, ErrorKind::InvalidPattern, &call);
+    }
+}
+
+pub async fn an_escaped_name_finds_itself_alone(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let names = [
+        "a*b",
+        "a?b",
+        "[x]",
+        "[!x]",
+        "{a,b}",
+        "a]b",
+        "a,b",
+        "**",
+        "a}",
+        "{a",
+        "[",
+        "axb",
+        "x",
+        "a",
+        "a\\*b",
+        "new\nline*",
+    ];
+    for name in names {
+        files.create(name, "").await.unwrap();
+        files.create(&format!("dir {name}/{name}"), "").await.unwrap();
+    }
+    for name in names {
+        let escaped = GlobPattern::escape(name);
+        assert_eq!(files.glob(&escaped).await.unwrap(), [name], "{escaped}");
+        let below = files.glob(&format!("dir {escaped}/*")).await.unwrap();
+        assert_eq!(below, [format!("dir {name}/{name}").as_str()], "{escaped}");
+    }
+}

@@ -1,0 +1,221 @@
+//! A listing is complete, in the byte order of the whole paths, and shows what is the user's and nothing else.
+
+use std::collections::BTreeSet;
+
+use futures::future::try_join_all;
+use futures::stream::{StreamExt as _, TryStreamExt as _};
+
+use crate::prelude::*;
+use crate::testing::Fixture;
+use crate::testing::expect::refused_when;
+use crate::testing::state::{key, listed};
+use crate::{DeleteOptions, ErrorKind, ListOptions};
+
+/// Names whose order differs between paths, names and locales.
+const TREE: &[&str] = &[
+    "B",
+    "a",
+    "foo!",
+    "foo-/x",
+    "foo.bar",
+    "foo.d/x",
+    "foo/a",
+    "foo/b/c",
+    "foo/b.c",
+    "foo/b-/d",
+    "foo/\u{1f389}/x",
+    "foo0",
+    "foobar/x",
+    "z",
+    "\u{e9}",
+    "\u{ffff}",
+    "\u{1f389}",
+    " ",
+    "Z/y",
+];
+
+/// All keys of the tree, directories among them, in byte order.
+fn keys() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for path in TREE {
+        keys.insert((*path).to_owned());
+        keys.extend(path.match_indices('/').map(|(at, _)| path[..=at].to_owned()));
+    }
+    keys
+}
+
+/// The keys right below a directory, which is the root or ends in a slash.
+fn right_below(directory: &str) -> Vec<String> {
+    let is_right_below = |key: &&String| {
+        let rest = key.strip_prefix(directory).unwrap_or_default();
+        !rest.is_empty() && !rest.trim_end_matches('/').contains('/')
+    };
+    keys().iter().filter(is_right_below).cloned().collect()
+}
+
+async fn plant(files: &dyn AsyncFileBackend) {
+    for path in TREE {
+        files.create(path, *path).await.unwrap();
+    }
+}
+
+pub async fn a_listing_is_in_byte_order_of_the_paths(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    let one_level = ListOptions::default;
+    assert_eq!(listed(&*files, "", one_level()).await, right_below(""));
+    for directory in ["foo/", "foo/b/", "foo-/", "Z/"] {
+        let found = listed(&*files, directory, one_level()).await;
+        assert_eq!(found, right_below(directory), "{directory}");
+    }
+}
+
+pub async fn a_recursive_listing_is_in_byte_order_of_the_paths(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    let all: Vec<String> = keys().into_iter().collect();
+    assert_eq!(listed(&*files, "", ListOptions::recursive()).await, all);
+    let below = |key: &&String| key.starts_with("foo/") && *key != "foo/";
+    let below: Vec<String> = all.iter().filter(below).cloned().collect();
+    assert_eq!(listed(&*files, "foo", ListOptions::recursive()).await, below);
+}
+
+pub async fn a_listing_tells_what_info_tells(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    let entries = files.list_with("", ListOptions::recursive()).await.unwrap();
+    let entries: Vec<_> = entries.try_collect().await.unwrap();
+    for entry in entries {
+        let info = files.info(&entry.path).await.unwrap();
+        assert_eq!(entry.path, info.path);
+        assert_eq!((entry.file_type, entry.size), (info.file_type, info.size));
+        if entry.is_file() {
+            assert!(entry.etag.is_none() || entry.etag == info.etag, "{}", entry.path);
+        }
+        assert_eq!((entry.checksum, entry.encoding), (None, None));
+    }
+}
+
+pub async fn only_an_existing_directory_is_listed(store: &dyn Fixture) {
+    let files = store.backend().await;
+    plant(&*files).await;
+    for (prefix, kind) in [
+        ("missing", ErrorKind::NotFound),
+        ("missing/deeper", ErrorKind::NotFound),
+        ("fo", ErrorKind::NotFound),
+        ("foo/missing", ErrorKind::NotFound),
+        ("foo/a", ErrorKind::NotADirectory),
+        ("foo/a/below", ErrorKind::NotADirectory),
+        ("foo.bar", ErrorKind::NotADirectory),
+    ] {
+        for options in [ListOptions::default(), ListOptions::recursive()] {
+            let entries = files.list_with(prefix, options).await;
+            refused_when(entries, kind, prefix);
+        }
+    }
+}
+
+pub async fn an_empty_store_lists_nothing(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for options in [ListOptions::default(), ListOptions::recursive()] {
+        assert!(listed(&*files, "", options).await.is_empty());
+    }
+}
+
+pub async fn an_empty_directory_lists_nothing(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create_dir("dir/empty").await.unwrap();
+    for options in [ListOptions::default(), ListOptions::recursive()] {
+        assert!(listed(&*files, "dir/empty", options).await.is_empty());
+    }
+    assert_eq!(listed(&*files, "dir", ListOptions::default()).await, ["dir/empty/"]);
+}
+
+/// Makes `count` files in `big/`, some at a time, and gives their paths in order.
+async fn many(files: &dyn AsyncFileBackend, count: usize) -> Vec<String> {
+    let paths: Vec<String> = (0..count).map(|number| format!("big/{number:05}")).collect();
+    for some in paths.chunks(16) {
+        let created: Vec<_> = some.iter().map(|path| files.create(path, "x")).collect();
+        try_join_all(created).await.unwrap();
+    }
+    paths
+}
+
+pub async fn a_large_directory_is_listed_in_full_and_in_order(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let paths = many(&*files, 2_000).await;
+    assert_eq!(listed(&*files, "big", ListOptions::default()).await, paths);
+    let all = listed(&*files, "", ListOptions::recursive()).await;
+    assert_eq!((all[0].as_str(), &all[1..]), ("big/", &paths[..]));
+}
+
+pub async fn many_directories_are_listed_in_full_and_in_order(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let mut expected = Vec::new();
+    for number in 0..300 {
+        let directory = format!("d{number:03}/");
+        files.create(&format!("{directory}x"), "").await.unwrap();
+        files.create(&format!("d{number:03}.x"), "").await.unwrap();
+        expected.extend([format!("d{number:03}.x"), directory.clone(), format!("{directory}x")]);
+    }
+    assert_eq!(listed(&*files, "", ListOptions::recursive()).await, expected);
+    expected.retain(|key| !key.ends_with("/x"));
+    assert_eq!(listed(&*files, "", ListOptions::default()).await, expected);
+}
+
+pub async fn entries_deleted_meanwhile_do_not_break_a_listing(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let paths = many(&*files, 1_000).await;
+    let mut entries = files.list("big").await.unwrap();
+    let mut found = Vec::new();
+    for _ in 0..10 {
+        found.push(key(&entries.try_next().await.unwrap().unwrap()));
+    }
+    for path in paths.iter().skip(5).step_by(2) {
+        files.delete(path).await.unwrap();
+    }
+    while let Some(info) = entries.try_next().await.unwrap() {
+        found.push(key(&info));
+    }
+    assert!(found.is_sorted_by(|a, b| a < b), "in order, and none twice");
+    for stayed in paths.iter().skip(6).step_by(2) {
+        assert!(found.contains(stayed), "{stayed} is missing");
+    }
+}
+
+pub async fn a_directory_deleted_meanwhile_ends_its_listing(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for options in [ListOptions::default(), ListOptions::recursive()] {
+        many(&*files, 600).await;
+        let mut entries = files.list_with("big", options).await.unwrap();
+        assert!(entries.next().await.is_some());
+        files.delete_with("big", DeleteOptions::recursive()).await.unwrap();
+        // What was read before may still come, and a failure may be told; but it ends.
+        assert!(entries.count().await < 1_200);
+    }
+}
+
+pub async fn a_listing_can_be_dropped_half_way(store: &dyn Fixture) {
+    let files = store.backend().await;
+    many(&*files, 600).await;
+    for taken in [0, 1, 300] {
+        for options in [ListOptions::default(), ListOptions::recursive()] {
+            let entries = files.list_with("", options).await.unwrap();
+            let some: Vec<_> = entries.take(taken).collect().await;
+            assert!(some.iter().all(Result::is_ok));
+        }
+    }
+    files.delete_with("big", DeleteOptions::recursive()).await.unwrap();
+    assert!(listed(&*files, "", ListOptions::default()).await.is_empty());
+}
+
+pub async fn a_listing_hides_what_f9_keeps_for_itself(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("dir/a", "content").await.unwrap();
+    let session = files.sync_session().await.unwrap();
+    let all = listed(&*files, "", ListOptions::recursive()).await;
+    assert_eq!(all, ["dir/", "dir/a"]);
+    assert_eq!(files.glob("**").await.unwrap(), ["dir", "dir/a"]);
+    session.finish().await.unwrap();
+    assert_eq!(listed(&*files, "", ListOptions::recursive()).await, all);
+}

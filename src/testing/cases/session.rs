@@ -1,0 +1,192 @@
+//! A session excludes all others until it ends, and only while it lasts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use crate::prelude::*;
+use crate::testing::Fixture;
+use crate::{Error, ErrorKind, Result, SessionOptions};
+
+const SOON: Duration = Duration::from_millis(100);
+const LATER: Duration = Duration::from_secs(20);
+
+/// Opens a session from another task, ends it, and tells how that went.
+async fn from_another_task(files: &Arc<dyn AsyncFileBackend>, timeout: Duration) -> Result<()> {
+    let files = Arc::clone(files);
+    let opened = tokio::spawn(async move {
+        let session = files.sync_session_with(SessionOptions::timeout(timeout)).await?;
+        session.finish().await
+    });
+    opened.await.unwrap()
+}
+
+#[track_caller]
+fn is_timeout(result: Result<()>) -> Error {
+    let Err(error) = result else {
+        panic!("a session was opened while another lasts");
+    };
+    assert_eq!(error.kind(), ErrorKind::LockTimeout, "{error}");
+    assert!(error.operation().is_some(), "no operation named: {error:?}");
+    assert!(error.is_retryable());
+    error
+}
+
+pub async fn a_session_excludes_those_of_other_tasks(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let session = files.sync_session().await.unwrap();
+    is_timeout(from_another_task(&files, SOON).await);
+    session.finish().await.unwrap();
+    from_another_task(&files, SOON).await.unwrap();
+}
+
+pub async fn a_dropped_session_is_over(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for _ in 0..5 {
+        let session = files.sync_session().await.unwrap();
+        is_timeout(from_another_task(&files, Duration::ZERO).await);
+        drop(session);
+        from_another_task(&files, LATER).await.unwrap();
+    }
+}
+
+pub async fn a_session_is_waited_for_no_longer_than_asked(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let session = files.sync_session().await.unwrap();
+    for timeout in [Duration::ZERO, SOON, Duration::from_millis(500)] {
+        let started = Instant::now();
+        is_timeout(from_another_task(&files, timeout).await);
+        let waited = started.elapsed();
+        assert!(waited >= timeout, "gave up after {waited:?} of {timeout:?}");
+        assert!(waited < timeout + Duration::from_secs(2), "waited {waited:?}");
+    }
+    session.finish().await.unwrap();
+}
+
+pub async fn a_timeout_of_zero_tries_once(store: &dyn Fixture) {
+    let files = store.backend().await;
+    from_another_task(&files, Duration::ZERO).await.unwrap();
+    let session = files.sync_session_with(SessionOptions::timeout(Duration::ZERO)).await.unwrap();
+    is_timeout(from_another_task(&files, Duration::ZERO).await);
+    session.finish().await.unwrap();
+}
+
+pub async fn a_task_may_open_sessions_within_its_own(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let outer = files.sync_session().await.unwrap();
+    let inner = files.sync_session_with(SessionOptions::timeout(Duration::ZERO)).await.unwrap();
+    let innermost = files.sync_session_with(SessionOptions::timeout(SOON)).await.unwrap();
+    inner.finish().await.unwrap();
+    is_timeout(from_another_task(&files, Duration::ZERO).await);
+    // The guards may end in any order.
+    drop(outer);
+    is_timeout(from_another_task(&files, Duration::ZERO).await);
+    innermost.finish().await.unwrap();
+    from_another_task(&files, LATER).await.unwrap();
+}
+
+pub async fn a_waiting_task_gets_the_session_when_it_ends(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let session = files.sync_session().await.unwrap();
+    let waiting = {
+        let files = Arc::clone(&files);
+        tokio::spawn(async move { from_another_task(&files, LATER).await })
+    };
+    tokio::time::sleep(SOON).await;
+    assert!(!waiting.is_finished());
+    session.finish().await.unwrap();
+    let started = Instant::now();
+    waiting.await.unwrap().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+pub async fn sessions_never_overlap(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let inside = Arc::new(AtomicUsize::new(0));
+    let tasks = (0..8).map(|_| {
+        let (files, inside) = (Arc::clone(&files), Arc::clone(&inside));
+        tokio::spawn(async move {
+            for _ in 0..3 {
+                let options = SessionOptions::timeout(LATER);
+                let session = files.sync_session_with(options).await.unwrap();
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two sessions at once");
+                tokio::task::yield_now().await;
+                inside.fetch_sub(1, Ordering::SeqCst);
+                session.finish().await.unwrap();
+            }
+        })
+    });
+    for done in join_all(tasks.collect::<Vec<_>>()).await {
+        done.unwrap();
+    }
+}
+
+pub async fn a_cancelled_waiter_leaves_the_queue(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let session = files.sync_session().await.unwrap();
+    let waiters = (0..3).map(|_| {
+        let files = Arc::clone(&files);
+        tokio::spawn(async move { files.sync_session().await.map(drop) })
+    });
+    let waiters: Vec<_> = waiters.collect();
+    tokio::time::sleep(SOON).await;
+    for waiter in waiters {
+        waiter.abort();
+        assert!(waiter.await.unwrap_err().is_cancelled());
+    }
+    session.finish().await.unwrap();
+    from_another_task(&files, Duration::from_secs(2)).await.unwrap();
+}
+
+pub async fn a_session_can_end_on_another_task(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let session = files.sync_session().await.unwrap();
+    tokio::spawn(async move { drop(session) }).await.unwrap();
+    from_another_task(&files, LATER).await.unwrap();
+    let session = files.sync_session().await.unwrap();
+    tokio::spawn(async move { session.finish().await }).await.unwrap().unwrap();
+    from_another_task(&files, LATER).await.unwrap();
+}
+
+pub async fn a_session_ends_with_a_task_that_panics(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let holder = Arc::clone(&files);
+    let held = tokio::spawn(async move {
+        let _session = holder.sync_session().await.unwrap();
+        // Unlike a panic, this says nothing on standard error.
+        std::panic::resume_unwind(Box::new("the task fails within its session"));
+    });
+    let ended: Result<(), _> = held.await;
+    assert!(ended.unwrap_err().is_panic());
+    from_another_task(&files, LATER).await.unwrap();
+}
+
+pub async fn another_handle_onto_the_store_is_excluded(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let Some(second) = store.second().await else {
+        return;
+    };
+    let session = files.sync_session().await.unwrap();
+    is_timeout(from_another_task(&second, SOON).await);
+    session.finish().await.unwrap();
+    let session = second.sync_session().await.unwrap();
+    is_timeout(from_another_task(&files, SOON).await);
+    drop(session);
+    from_another_task(&files, LATER).await.unwrap();
+    from_another_task(&second, LATER).await.unwrap();
+}
+
+pub async fn operations_go_on_during_a_session(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let session = files.sync_session().await.unwrap();
+    files.create("dir/a", "one").await.unwrap();
+    files.update("dir/a", "two").await.unwrap();
+    files.rename("dir/a", "b").await.unwrap();
+    let other = Arc::clone(&files);
+    let read = tokio::spawn(async move { other.read("b").await }).await.unwrap();
+    assert_eq!(read.unwrap(), "two", "sessions exclude sessions, not operations");
+    files.delete("b").await.unwrap();
+    session.finish().await.unwrap();
+}

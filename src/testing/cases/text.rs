@@ -1,0 +1,56 @@
+//! Text is read without splitting characters, and what is not text is reported with its place.
+
+use futures::TryStreamExt as _;
+
+use crate::prelude::*;
+use crate::testing::Fixture;
+use crate::testing::expect::refused;
+use crate::{DEFAULT_CHUNK_SIZE, ErrorKind};
+
+async fn streamed(files: &dyn AsyncFileBackend, path: &str) -> crate::Result<Vec<String>> {
+    files.stream_read_text(path).await?.try_collect().await
+}
+
+pub async fn text_comes_back_as_written(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for text in ["", "plain", "caf\u{e9}", "\u{1f389}\n\r\0", "\u{feff}marked"] {
+        files.create("a", text).await.unwrap();
+        assert_eq!(files.read_text("a").await.unwrap(), text);
+        assert_eq!(streamed(&*files, "a").await.unwrap().concat(), text);
+        files.delete("a").await.unwrap();
+    }
+}
+
+pub async fn no_character_is_split_at_a_chunk_border(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for shift in ["", "x", "xy"] {
+        let text = format!("{shift}{}", "\u{20ac}".repeat(2 * DEFAULT_CHUNK_SIZE / 3 + 1_000));
+        files.create("a", text.clone()).await.unwrap();
+        let pieces = streamed(&*files, "a").await.unwrap();
+        assert!(pieces.iter().all(|piece| !piece.is_empty()));
+        assert!(pieces.concat() == text, "shifted by {}", shift.len());
+        assert!(files.read_text("a").await.unwrap() == text);
+        files.delete("a").await.unwrap();
+    }
+}
+
+pub async fn what_is_not_text_is_refused_with_its_place(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let mut late = vec![b'x'; DEFAULT_CHUNK_SIZE + 10];
+    late.push(0xff);
+    let late_at = late.len() - 1;
+    let contents: [(&[u8], usize); 5] =
+        [(b"\xff", 0), (b"ab\xffc", 2), (b"ab\xe2\x82", 2), (b"\xed\xa0\x80", 0), (&late, late_at)];
+    for (content, at) in contents {
+        files.create("a", content.to_vec()).await.unwrap();
+        for result in
+            [files.read_text("a").await, streamed(&*files, "a").await.map(|pieces| pieces.concat())]
+        {
+            let error = refused(result, ErrorKind::InvalidData);
+            let named = error.to_string().contains(&format!("byte {at}"));
+            assert!(named, "no byte {at} in: {error}");
+            assert_eq!(error.path(), Some("a"));
+        }
+        files.delete("a").await.unwrap();
+    }
+}

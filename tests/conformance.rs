@@ -1,0 +1,216 @@
+//! The conformance suite over every store of the crate. A new one is a fixture and a line with `every_case!`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use f9::testing::{Fixture, ThroughFacade, every_case};
+use f9::{AsyncFileBackend, Durability, LocalFileBackend, MemoryFileBackend};
+use tempfile::TempDir;
+
+every_case!(memory, Memory::default());
+every_case!(local_atomic, Local::new(Durability::Atomic));
+every_case!(local_synced, Local::new(Durability::Synced));
+every_case!(memory_through_the_facade, Dressed(Memory::default()));
+every_case!(local_atomic_through_the_facade, Dressed(Local::new(Durability::Atomic)));
+every_case!(local_synced_through_the_facade, Dressed(Local::new(Durability::Synced)));
+every_case!(provided_methods, provided::Few::default());
+every_case!(few_capabilities, provided::Few::unconditional());
+
+#[derive(Default)]
+struct Memory(MemoryFileBackend);
+
+#[async_trait]
+impl Fixture for Memory {
+    async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn second(&self) -> Option<Arc<dyn AsyncFileBackend>> {
+        Some(Arc::new(self.0.clone()))
+    }
+}
+
+/// A folder of its own, gone with the fixture.
+struct Local {
+    dir: TempDir,
+    durability: Durability,
+}
+
+impl Local {
+    fn new(durability: Durability) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), durability }
+    }
+
+    async fn open(&self) -> Arc<dyn AsyncFileBackend> {
+        let builder = LocalFileBackend::builder(self.dir.path()).durability(self.durability);
+        Arc::new(builder.open().await.unwrap())
+    }
+}
+
+#[async_trait]
+impl Fixture for Local {
+    async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+        self.open().await
+    }
+
+    async fn second(&self) -> Option<Arc<dyn AsyncFileBackend>> {
+        Some(self.open().await)
+    }
+
+    async fn litter(&self) -> Vec<String> {
+        let (mut litter, mut waiting) = (Vec::new(), vec![self.dir.path().to_owned()]);
+        while let Some(dir) = waiting.pop() {
+            // A directory that is being deleted may be gone by now.
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if f9::is_reserved_name(&name) && name != ".backend.lock" {
+                    litter.push(name);
+                }
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    waiting.push(entry.path());
+                }
+            }
+        }
+        litter
+    }
+}
+
+/// A store as synchronous code uses it.
+struct Dressed<F>(F);
+
+#[async_trait]
+impl<F: Fixture> Fixture for Dressed<F> {
+    async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+        Arc::new(ThroughFacade::new(self.0.backend().await).unwrap())
+    }
+
+    async fn second(&self) -> Option<Arc<dyn AsyncFileBackend>> {
+        let second = self.0.second().await?;
+        Some(Arc::new(ThroughFacade::new(second).unwrap()))
+    }
+
+    async fn litter(&self) -> Vec<String> {
+        self.0.litter().await
+    }
+
+    fn is_cancellable(&self) -> bool {
+        false
+    }
+}
+
+/// A store that implements what is required and nothing else, so that the provided methods keep the promises too.
+mod provided {
+    use bytes::Bytes;
+    use f9::*;
+
+    use super::{Arc, Fixture, async_trait};
+
+    #[derive(Clone, Debug, Default)]
+    pub(super) struct Few {
+        files: MemoryFileBackend,
+        without: Option<Capability>,
+    }
+
+    impl Few {
+        /// A store without conditional writes, and without appending.
+        pub(super) fn unconditional() -> Self {
+            Self { without: Some(Capability::ConditionalWrite), ..Self::default() }
+        }
+
+        fn check(&self, etag: Option<&Etag>, verb: &'static str, path: &str) -> Result<()> {
+            if etag.is_none() || self.capabilities().has(Capability::ConditionalWrite) {
+                return Ok(());
+            }
+            let error = Error::new(ErrorKind::Unsupported);
+            Err(error.with_operation(verb).with_path(path))
+        }
+    }
+
+    fn etag_of(mode: &WriteMode) -> Option<&Etag> {
+        match mode {
+            WriteMode::IfMatch(etag) => Some(etag),
+            _ => None,
+        }
+    }
+
+    #[async_trait]
+    impl Fixture for Few {
+        async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+            Arc::new(self.clone())
+        }
+    }
+
+    #[async_trait]
+    impl AsyncFileBackend for Few {
+        fn capabilities(&self) -> Capabilities {
+            let all = self.files.capabilities().without(Capability::Sessions);
+            match self.without {
+                Some(without) => all.without(without).without(Capability::Append),
+                None => all,
+            }
+        }
+
+        async fn stream_write_with(
+            &self,
+            path: &str,
+            data: ByteStream<'_>,
+            options: WriteOptions,
+        ) -> Result<FileInfo> {
+            self.check(etag_of(&options.mode), "write", path)?;
+            self.files.stream_write_with(path, data, options).await
+        }
+
+        async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
+            self.files.create_dir_with(path, options).await
+        }
+
+        async fn stream_read_with(
+            &self,
+            path: &str,
+            options: ReadOptions,
+        ) -> Result<ByteStream<'static>> {
+            self.files.stream_read_with(path, options).await
+        }
+
+        async fn update_with(
+            &self,
+            path: &str,
+            data: Bytes,
+            options: UpdateOptions,
+        ) -> Result<FileInfo> {
+            self.check(options.if_match.as_ref(), "update", path)?;
+            let appends = options.mode == UpdateMode::Append;
+            if appends && !self.capabilities().has(Capability::Append) {
+                let error = Error::new(ErrorKind::Unsupported);
+                return Err(error.with_operation("append to").with_path(path));
+            }
+            self.files.update_with(path, data, options).await
+        }
+
+        async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
+            self.files.delete_with(path, options).await
+        }
+
+        async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
+            self.files.info_with(path, options).await
+        }
+
+        async fn list_with(
+            &self,
+            prefix: &str,
+            options: ListOptions,
+        ) -> Result<InfoStream<'static>> {
+            self.files.list_with(prefix, options).await
+        }
+
+        async fn rename_with(
+            &self,
+            from: &str,
+            to: &str,
+            options: RenameOptions,
+        ) -> Result<FileInfo> {
+            self.check(etag_of(&options.mode), "rename", from)?;
+            self.files.rename_with(from, to, options).await
+        }
+    }
+}
