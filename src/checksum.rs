@@ -57,7 +57,7 @@ algorithms! {
     Sha256 = "sha256",
     /// SHA-512 (FIPS 180-4).
     Sha512 = "sha512",
-    /// `BLAKE2b` with 64 bytes (RFC 7693).
+    /// BLAKE2b with 64 bytes (RFC 7693).
     Blake2b = "blake2b",
     /// BLAKE3 with 32 bytes; the fastest, as it uses all cores for large files.
     Blake3 = "blake3",
