@@ -1,5 +1,7 @@
 //! The conformance suite over every store of the crate. A new one is a fixture and a line with `every_case!`.
 
+#![allow(clippy::unwrap_used, reason = "a store that cannot be opened fails the test")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
