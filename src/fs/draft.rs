@@ -1,9 +1,10 @@
 //! A file being written: everything goes to a temporary, and becomes visible in one step.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsFd as _;
 
+use bytes::Bytes;
 use rustix::fs::{Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -15,6 +16,9 @@ use crate::{Error, ErrorKind, Result, WriteMode};
 
 /// How often a name that comes and goes meanwhile is tried again.
 const ATTEMPTS: usize = 64;
+
+/// How many pieces one `writev` takes.
+const IOV_MAX: usize = 1024;
 
 /// What a file that is made shall be like.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,9 +62,26 @@ impl Draft {
 
     /// Adds to the end.
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<()> {
-        let mut file = self.file();
-        file.seek(SeekFrom::End(0))?;
-        Ok(file.write_all(bytes)?)
+        Ok(self.file().write_all(bytes)?)
+    }
+
+    /// Adds pieces to the end, as many at a time as the system takes.
+    pub(crate) fn append_all(&self, pieces: &[Bytes]) -> Result<()> {
+        for pieces in pieces.chunks(IOV_MAX) {
+            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|p| IoSlice::new(p)).collect();
+            let mut left = &mut slices[..];
+            // Empty ones at the front are passed over, so that nothing written means nothing more fits.
+            IoSlice::advance_slices(&mut left, 0);
+            while !left.is_empty() {
+                match self.file().write_vectored(left) {
+                    Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                    Ok(written) => IoSlice::advance_slices(&mut left, written),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives the file up: its name, if it has one, goes at once; closing what is returned frees its blocks.

@@ -1,7 +1,7 @@
 //! Copying content, and moving names.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 
 use rustix::fs::AtFlags;
@@ -20,7 +20,10 @@ const COPY_BLOCK: usize = 64 * 1024 * 1024;
 
 /// Copies all of `from` into the empty file `to`: by sharing the blocks where the file system can, else within the kernel.
 pub(crate) fn copy_content(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
+    let mut target = to;
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
+        // Sharing moves no offset; what is appended goes behind.
+        target.seek(SeekFrom::End(0))?;
         return Ok(());
     }
     let mut copied = false;
@@ -39,8 +42,8 @@ pub(crate) fn copy_content(from: &File, to: &File, cancelled: &Cancelled) -> Res
             Err(errno) => return Err(errno.into()),
         }
     }
-    let (mut from, mut to) = (from, to);
-    io::copy(&mut from, &mut to)?;
+    let mut source = from;
+    io::copy(&mut source, &mut target)?;
     Ok(())
 }
 

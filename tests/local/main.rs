@@ -8,6 +8,7 @@
 )]
 
 mod attributes;
+mod durability;
 mod links;
 mod names;
 mod processes;

@@ -94,13 +94,11 @@ impl Writer {
     }
 
     fn write(&mut self, pieces: &[Bytes]) -> Result<()> {
-        for piece in pieces {
-            if let Some(draft) = &self.draft {
-                draft.append(piece)?;
-            }
-            if let Some(hasher) = &mut self.hasher {
-                hasher.update(piece);
-            }
+        if let Some(draft) = &self.draft {
+            draft.append_all(pieces)?;
+        }
+        if let Some(hasher) = &mut self.hasher {
+            pieces.iter().for_each(|piece| hasher.update(piece));
         }
         Ok(())
     }

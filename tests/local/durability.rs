@@ -1,0 +1,120 @@
+//! The order of system calls that makes a write survive a power loss: file, name, directory.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use f9::prelude::*;
+use f9::{CreateOptions, DeleteOptions, Durability, LocalFileBackend, UpdateOptions};
+
+use crate::processes;
+
+/// What the traced process does, in its own directory.
+#[tokio::test]
+async fn durable_changes_of_every_kind() {
+    let (root, _own) = processes::root();
+    let builder = LocalFileBackend::builder(&root).durability(Durability::Synced);
+    let backend = builder.open().await.unwrap();
+    let mark = |name: &str| fs::create_dir(root.join(format!("mark-{name}"))).unwrap();
+    mark("create");
+    backend.create("new/deep/a", "one").await.unwrap();
+    mark("replace");
+    backend.create_with("new/deep/a", "two".into(), CreateOptions::overwrite()).await.unwrap();
+    mark("append");
+    backend.update_with("new/deep/a", "+".into(), UpdateOptions::append()).await.unwrap();
+    mark("copy");
+    backend.copy("new/deep/a", "new/b").await.unwrap();
+    mark("rename");
+    backend.rename("new/b", "c").await.unwrap();
+    mark("delete");
+    backend.delete("c").await.unwrap();
+    mark("delete-tree");
+    backend.delete_with("new", DeleteOptions::recursive()).await.unwrap();
+    mark("create-dir");
+    backend.create_dir("d/e").await.unwrap();
+    mark("end");
+}
+
+/// The system calls of each change, as words: `fsync NAME`, `rename`, `link`, `unlink`, `mkdir`.
+fn traced(root: &Path) -> Vec<(String, Vec<String>)> {
+    let log = root.with_extension("strace");
+    let calls = "fsync,fdatasync,renameat,renameat2,rename,linkat,unlinkat,mkdirat,mkdir";
+    let done = Command::new("strace")
+        .args(["-f", "-y", "-qq", "-e", &format!("trace={calls}"), "-o"])
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "durability::durable_changes_of_every_kind"])
+        .env("F9_TEST_ROOT", root)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let mut changes: Vec<(String, Vec<String>)> = Vec::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let Some((_, call)) = line.split_once(' ') else { continue };
+        let call = call.trim_start();
+        if let Some((_, rest)) = call.split_once("mark-") {
+            changes.push((rest.split('"').next().unwrap().to_owned(), Vec::new()));
+        } else if let Some((_, words)) = changes.last_mut() {
+            let verb =
+                call.split('(').next().unwrap().trim_end_matches("at2").trim_end_matches("at");
+            if verb == "fsync" {
+                let path = call.split_once('<').unwrap().1.split_once('>').unwrap().0;
+                let name = path.strip_prefix(root.to_str().unwrap()).unwrap_or(path);
+                let name = if name.contains(".f9tmp-") { "temporary" } else { name };
+                words.push(format!("fsync {name}"));
+            } else {
+                words.push(verb.to_owned());
+            }
+        }
+    }
+    changes
+}
+
+#[test]
+fn what_is_acknowledged_is_on_stable_storage() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI has to install strace");
+        println!("not run: watching system calls needs strace");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(dir.path()).unwrap().join("root");
+    fs::create_dir(&root).unwrap();
+    let changes = traced(&root);
+    let expected: [(&str, &[&str]); 9] = [
+        (
+            "create",
+            &[
+                "mkdir",
+                "fsync ",
+                "mkdir",
+                "fsync /new",
+                "fsync temporary",
+                "rename",
+                "fsync /new/deep",
+            ],
+        ),
+        ("replace", &["fsync temporary", "rename", "fsync /new/deep"]),
+        ("append", &["fsync temporary", "rename", "fsync /new/deep"]),
+        ("copy", &["fsync temporary", "rename", "fsync /new"]),
+        ("rename", &["rename", "fsync ", "fsync /new"]),
+        ("delete", &["unlink", "fsync "]),
+        (
+            "delete-tree",
+            &["unlink", "rename", "unlink", "unlink", "unlink", "unlink", "unlink", "fsync "],
+        ),
+        ("create-dir", &["mkdir", "fsync ", "mkdir", "fsync /d"]),
+        ("end", &[]),
+    ];
+    for ((name, words), (expected_name, expected)) in changes.iter().zip(expected) {
+        assert_eq!(name, expected_name);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if name == "delete-tree" {
+            // How the tree is taken apart is free; that its disappearance is synced last is not.
+            assert_eq!((words.first(), words.last()), (expected.first(), expected.last()));
+        } else {
+            assert_eq!(words, expected, "{name}");
+        }
+    }
+    assert_eq!(changes.len(), 9);
+}
