@@ -1,7 +1,8 @@
 //! The synchronous twin of every backend.
 //!
 //! [`Blocking`] gives any async backend, also one of another crate, the verbs of the contract as plain functions, under the names
-//! they have there. [`MemoryFileBackend`] and its siblings name the backends of this crate; [`FileBackend`] is any of them.
+//! they have there. [`LocalFileBackend`] and [`MemoryFileBackend`] are those of this crate; [`FileBackend`] is any, as
+//! [`resolve_backend`] gives it.
 //!
 //! A call runs on the thread that makes it: a file operation costs no change of thread, and sources of a write may borrow from the
 //! caller. What comes from a network is served by a [`Bridge`], of which there is one in the process unless told otherwise.

@@ -178,7 +178,8 @@ fn the_other_tasks_of_a_worker_go_on_meanwhile() {
 #[test]
 fn futures_that_yield_side_by_side_go_on() {
     in_time(|| {
-        let task = multi_thread(1).spawn(async {
+        let runtime = multi_thread(1);
+        let task = runtime.spawn(async {
             let files = MemoryFileBackend::new().unwrap();
             let yielding = (0..10).map(|_| async {
                 for _ in 0..10 {
@@ -188,6 +189,6 @@ fn futures_that_yield_side_by_side_go_on() {
             let all = FuturesUnordered::from_iter(yielding);
             files.bridge().wait(all.collect::<Vec<()>>()).len()
         });
-        assert_eq!(futures::executor::block_on(task).unwrap(), 10);
+        assert_eq!(runtime.block_on(task).unwrap(), 10);
     });
 }

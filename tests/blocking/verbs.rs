@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use f9::blocking::{Blocking, FileBackend, MemoryFileBackend};
+use f9::blocking::{Blocking, FileBackend, LocalFileBackend, MemoryFileBackend};
 use f9::{
     AsyncFileBackend, AsyncSyncFileBackend, Capability, ChecksumAlgorithm, CopyOptions,
     CreateDirOptions, CreateOptions, DeleteOptions, ErrorKind, GlobOptions, InfoOptions,
@@ -93,6 +93,19 @@ fn names_and_clones_share_their_files() {
     assert_eq!(two.erased().read("a.txt").unwrap(), "shared");
     let elsewhere = MemoryFileBackend::new().unwrap();
     assert_eq!(elsewhere.read("a.txt").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_folder_is_opened_by_path_by_builder_and_by_uri() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("new");
+    LocalFileBackend::new(&root).unwrap().create("a.txt", "one").unwrap();
+    let builder = f9::LocalFileBackend::builder(&root).create_root(false);
+    assert_eq!(LocalFileBackend::open(builder).unwrap().read("a.txt").unwrap(), "one");
+    let uri = format!("file://{}", root.display());
+    assert_eq!(f9::blocking::resolve_backend(&uri).unwrap().read("a.txt").unwrap(), "one");
+    let missing = f9::blocking::resolve_backend("nonsense://").unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::InvalidUri);
 }
 
 #[test]
