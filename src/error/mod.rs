@@ -464,10 +464,11 @@ impl From<rustix::io::Errno> for Error {
 impl From<Error> for io::Error {
     /// Keeps the nearest [`io::ErrorKind`] and nests the error.
     fn from(error: Error) -> Self {
-        let kind = match (error.kind(), error.0.source.as_ref()) {
-            (ErrorKind::Io, Some(source)) => {
-                source.downcast_ref::<Self>().map_or(io::ErrorKind::Other, Self::kind)
-            }
+        let source = error.0.source.as_ref().and_then(|source| source.downcast_ref::<Self>());
+        let kind = match (error.kind(), source.map(Self::kind)) {
+            // Whoever reads or writes in a loop takes it for a call to be repeated, and would lose the error.
+            (ErrorKind::Io, Some(io::ErrorKind::Interrupted)) => io::ErrorKind::Other,
+            (ErrorKind::Io, Some(kind)) => kind,
             (kind, _) => kind.to_io(),
         };
         Self::new(kind, error)

@@ -100,6 +100,8 @@ fn the_io_kind_of_an_unclassified_failure_is_kept() {
     let error = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
     assert_eq!(error.kind(), ErrorKind::Io);
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::BrokenPipe);
+    let interrupted = Error::from(io::Error::from(io::ErrorKind::Interrupted));
+    assert_eq!(io::Error::from(interrupted).kind(), io::ErrorKind::Other, "it is not repeated");
 }
 
 #[test]

@@ -100,6 +100,35 @@ async fn a_file_that_cannot_be_given_away_loses_its_set_id_bits() {
 }
 
 #[tokio::test]
+async fn a_temporary_shows_nobody_what_the_file_hides() {
+    let store = Store::new().await;
+    let builder = LocalFileBackend::builder(&store.root).durability(Durability::Synced);
+    let backend = builder.open().await.unwrap();
+    backend.create("a", "one").await.unwrap();
+    fs::set_permissions(store.on_disk("a"), fs::Permissions::from_mode(0o600)).unwrap();
+    let (go, wait) = tokio::sync::oneshot::channel::<()>();
+    let source = futures::stream::once(async {
+        wait.await.unwrap();
+        f9::Result::Ok("two".into())
+    });
+    let writer = backend.clone();
+    let writing = tokio::spawn(async move {
+        writer.stream_write_with("a", Box::pin(source), f9::WriteOptions::overwrite()).await
+    });
+    let temporary = loop {
+        let names = fs::read_dir(&store.root).unwrap().map(|entry| entry.unwrap().path());
+        if let Some(found) = names.into_iter().find(|path| !path.ends_with("a")) {
+            break found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    };
+    assert_eq!(fs::metadata(temporary).unwrap().mode() & 0o777, 0o600);
+    go.send(()).unwrap();
+    writing.await.unwrap().unwrap();
+    assert_eq!(mode(&store, "a"), 0o600);
+}
+
+#[tokio::test]
 async fn a_hard_link_keeps_the_old_content_and_copies_are_independent() {
     let store = Store::new().await;
     let backend = &store.backend;
