@@ -123,10 +123,11 @@ pub async fn a_waiting_task_gets_the_session_when_it_ends(store: &dyn Fixture) {
 pub async fn sessions_never_overlap(store: &dyn Fixture) {
     let files = store.backend().await;
     let inside = Arc::new(AtomicUsize::new(0));
-    let tasks = (0..8).map(|_| {
+    // Fewer than the suite has threads, as a waiting call may keep its own.
+    let tasks = (0..3).map(|_| {
         let (files, inside) = (Arc::clone(&files), Arc::clone(&inside));
         tokio::spawn(async move {
-            for _ in 0..3 {
+            for _ in 0..8 {
                 let options = SessionOptions::timeout(LATER);
                 let session = files.sync_session_with(options).await.unwrap();
                 assert_eq!(
