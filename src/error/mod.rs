@@ -208,8 +208,7 @@ impl ErrorKind {
             match errno {
                 Errno::NAMETOOLONG => return Self::InvalidPath,
                 Errno::LOOP => return Self::LinkLoop,
-                // Only `openat2` with `RESOLVE_BENEATH` reaches here with this one; renames turn it into words of their own.
-                Errno::XDEV => return Self::PathEscapesRoot,
+                Errno::XDEV => return Self::Unsupported,
                 Errno::MFILE | Errno::NFILE => return Self::TooManyOpenFiles,
                 Errno::NXIO | Errno::NODEV => return Self::NotAFile,
                 _ => {}
@@ -455,6 +454,8 @@ impl From<io::Error> for Error {
     }
 }
 
+// For the use of this crate; what it makes its errors from is no part of the contract.
+#[doc(hidden)]
 impl From<rustix::io::Errno> for Error {
     fn from(errno: rustix::io::Errno) -> Self {
         Self::from(io::Error::from(errno))

@@ -71,7 +71,7 @@ fn system_errors_keep_their_kind() {
         (Errno::PERM, ErrorKind::PermissionDenied),
         (Errno::NAMETOOLONG, ErrorKind::InvalidPath),
         (Errno::LOOP, ErrorKind::LinkLoop),
-        (Errno::XDEV, ErrorKind::PathEscapesRoot),
+        (Errno::XDEV, ErrorKind::Unsupported),
         (Errno::MFILE, ErrorKind::TooManyOpenFiles),
         (Errno::NFILE, ErrorKind::TooManyOpenFiles),
         (Errno::NXIO, ErrorKind::NotAFile),

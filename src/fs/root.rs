@@ -6,6 +6,7 @@
 //! leads outside or to a reserved name.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,7 +96,7 @@ impl Root {
         let path = if path.is_empty() { "." } else { path };
         match open_plain(self.fd(), path.as_ref(), flags) {
             Err(Errno::LOOP) => self.open_through_links(path, flags),
-            opened => Ok(opened?),
+            opened => opened.map_err(not_opened),
         }
     }
 
@@ -111,7 +112,7 @@ impl Root {
             match open_plain(self.fd(), &resolved, flags) {
                 // Something on the expanded path has become a link meanwhile.
                 Err(Errno::LOOP) => {}
-                opened => return Ok(opened?),
+                opened => return opened.map_err(not_opened),
             }
         }
         Err(ErrorKind::LinkLoop.into())
@@ -121,9 +122,7 @@ impl Root {
     fn expand(&self, path: &str) -> Result<std::path::PathBuf> {
         let expanded = self.dir.canonicalize(path).map_err(|error| {
             // cap-std reports an escape in words of its own, without a system error behind it.
-            if error.kind() == std::io::ErrorKind::PermissionDenied
-                && error.raw_os_error().is_none()
-            {
+            if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
                 Error::new(ErrorKind::PathEscapesRoot).with_source(error)
             } else {
                 Error::from(error)
@@ -190,6 +189,14 @@ impl Root {
             return self.locate_existing(&FilePath::found(target.to_owned()));
         }
         Ok(place)
+    }
+}
+
+/// The error of a look-up, where `EXDEV` is how the kernel says that the path leads out.
+fn not_opened(errno: Errno) -> Error {
+    match errno {
+        Errno::XDEV => Error::new(ErrorKind::PathEscapesRoot).with_source(io::Error::from(errno)),
+        errno => errno.into(),
     }
 }
 
