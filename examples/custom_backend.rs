@@ -1,0 +1,167 @@
+//! A backend of one's own, with a URI scheme, held to the whole contract:
+//! `cargo run --example custom_backend --features testing`.
+//!
+//! [`Masked`] keeps its files in another backend, every byte turned over, so that a search of the disk does not find the text.
+//! (It keeps no secret: real encryption takes more.) It implements what is required and nothing else.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use f9::prelude::*;
+use f9::testing::Fixture;
+use f9::{
+    BackendUri, ByteStream, Capabilities, Capability, Checksum, CreateDirOptions, DeleteOptions,
+    Encoding, EncodingMode, FileInfo, Hasher, InfoOptions, InfoStream, ListOptions,
+    LocalFileBackend, MemoryFileBackend, ReadOptions, RenameOptions, Result, UpdateOptions,
+    WriteOptions,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+/// The files of another backend, every byte of their content turned over.
+#[derive(Debug)]
+struct Masked {
+    inner: Arc<dyn AsyncFileBackend>,
+}
+
+fn mask(bytes: &Bytes) -> Bytes {
+    bytes.iter().map(|byte| !byte).collect()
+}
+
+/// What goes to the store: each chunk masked, and an error in place of the end if the plain content is not the expected.
+fn masking(data: ByteStream<'_>, expected: Option<Checksum>) -> ByteStream<'_> {
+    let state = (data, expected.map(|expected| (Hasher::new(expected.algorithm()), expected)));
+    let masked = stream::try_unfold(state, |(mut data, mut expected)| async move {
+        if let Some(chunk) = data.try_next().await? {
+            if let Some((hasher, _)) = &mut expected {
+                hasher.update(&chunk);
+            }
+            return Ok(Some((mask(&chunk), (data, expected))));
+        }
+        if let Some((hasher, expected)) = expected {
+            expected.expect(&hasher.finish())?;
+        }
+        Ok(None)
+    });
+    masked.boxed()
+}
+
+#[async_trait]
+impl AsyncFileBackend for Masked {
+    fn capabilities(&self) -> Capabilities {
+        // What is provided by the contract does without these.
+        let inner = self.inner.capabilities();
+        inner
+            .without(Capability::ServerSideCopy)
+            .without(Capability::Sessions)
+            .without(Capability::CrossProcessSessions)
+    }
+
+    async fn stream_write_with(
+        &self,
+        path: &str,
+        data: ByteStream<'_>,
+        mut options: WriteOptions,
+    ) -> Result<FileInfo> {
+        let data = masking(data, options.checksum.take());
+        self.inner.stream_write_with(path, data, options).await
+    }
+
+    async fn stream_read_with(
+        &self,
+        path: &str,
+        options: ReadOptions,
+    ) -> Result<ByteStream<'static>> {
+        let content = self.inner.stream_read_with(path, options).await?;
+        Ok(content.map_ok(|chunk| mask(&chunk)).boxed())
+    }
+
+    async fn update_with(
+        &self,
+        path: &str,
+        data: Bytes,
+        options: UpdateOptions,
+    ) -> Result<FileInfo> {
+        self.inner.update_with(path, mask(&data), options).await
+    }
+
+    async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
+        let plain = InfoOptions::default().with_links(options.links);
+        let mut info = self.inner.info_with(path, plain).await?;
+        // What is told of the content is told of the plain content.
+        if let (true, Some(algorithm)) = (info.is_file(), options.checksum) {
+            let digits = self.checksum(path, algorithm).await?;
+            info.checksum = Some(Checksum::new(algorithm, &digits)?);
+        }
+        if info.is_file() && options.encoding == EncodingMode::Detect {
+            let start = ReadOptions::range(..Encoding::SAMPLE_BYTES as u64);
+            let sample = self.read_with(path, start).await?;
+            let complete = info.size == Some(sample.len() as u64);
+            info.encoding = Some(Encoding::detect(&sample, complete));
+        }
+        Ok(info)
+    }
+
+    // What follows has nothing to do with the content.
+
+    async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
+        self.inner.create_dir_with(path, options).await
+    }
+
+    async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
+        self.inner.delete_with(path, options).await
+    }
+
+    async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
+        self.inner.list_with(prefix, options).await
+    }
+
+    async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
+        self.inner.rename_with(from, to, options).await
+    }
+}
+
+/// Opens `masked:///srv/notes`.
+async fn open(uri: BackendUri) -> Result<Arc<dyn AsyncFileBackend>> {
+    uri.parameters().finish()?; // there are none; one that is given is an error
+    let inner = LocalFileBackend::new(uri.location()).await?;
+    Ok(Arc::new(Masked { inner: Arc::new(inner) }))
+}
+
+/// What the suite needs: an empty store for each of its cases.
+struct Fresh;
+
+#[async_trait]
+impl Fixture for Fresh {
+    async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+        Arc::new(Masked { inner: Arc::new(MemoryFileBackend::new()) })
+    }
+}
+
+#[tokio::main]
+async fn use_it() -> Result<()> {
+    f9::register_backend("masked", open)?;
+    let dir = tempfile::tempdir()?;
+    let notes = f9::resolve_backend(&format!("masked://{}", dir.path().display())).await?;
+    notes.create("a.txt", "attack at dawn").await?;
+    assert_eq!(notes.read_text("a.txt").await?, "attack at dawn");
+    assert_ne!(std::fs::read(dir.path().join("a.txt"))?, b"attack at dawn");
+
+    let unknown = f9::resolve_backend("masked:///srv/notes?key=1").await.unwrap_err();
+    println!("{unknown}");
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    use_it()?;
+    // Each case runs on a runtime of its own, and panics if the backend breaks its promise.
+    let cases = f9::testing::all_cases();
+    let count = cases.len();
+    for case in cases {
+        f9::testing::run(case, Fresh);
+    }
+    println!("{count} cases passed or were skipped, as told above");
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! A tour of the verbs over a folder: `cargo run --example tour`.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use f9::prelude::*;
+use f9::{
+    ChecksumAlgorithm, CreateOptions, DeleteOptions, ErrorKind, ListOptions, LocalFileBackend,
+    ReadOptions, UpdateOptions,
+};
+use futures::TryStreamExt as _;
+
+#[tokio::main]
+async fn main() -> f9::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let notes = LocalFileBackend::new(dir.path().join("notes")).await?;
+    write_and_read(&notes).await?;
+    change_only_what_was_seen(&notes).await?;
+    stream(&notes).await?;
+    find(&notes).await?;
+    check_and_move(&notes).await?;
+    take_turns(&notes).await?;
+    clean_up(&notes).await
+}
+
+async fn write_and_read(notes: &LocalFileBackend) -> f9::Result<()> {
+    // The directory `2026` is made on the way.
+    notes.create("2026/plan.md", "# Plan\n").await?;
+    let taken = notes.create("2026/plan.md", "# Another\n").await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    println!("{taken}");
+
+    notes.update_with("2026/plan.md", "- ship\n".into(), UpdateOptions::append()).await?;
+    assert_eq!(notes.read_text("2026/plan.md").await?, "# Plan\n- ship\n");
+    let end = notes.read_with("2026/plan.md", ReadOptions::range(7..)).await?;
+    assert_eq!(end, "- ship\n");
+    println!("2026/plan.md has {:?} bytes", notes.info("2026/plan.md").await?.size);
+    Ok(())
+}
+
+async fn change_only_what_was_seen(notes: &LocalFileBackend) -> f9::Result<()> {
+    notes.create("counter", "1").await?;
+    let seen = notes.info("counter").await?.etag.ok_or(ErrorKind::Unsupported)?;
+    notes.update("counter", "7").await?; // somebody else
+    let late = notes.update_with("counter", "2".into(), UpdateOptions::if_match(seen)).await;
+    let late = late.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
+    assert_eq!(notes.read("counter").await?, "7");
+    println!("{late}");
+    Ok(())
+}
+
+async fn stream(notes: &LocalFileBackend) -> f9::Result<()> {
+    // Any `AsyncRead` is a source, and any `AsyncWrite` takes a file. Neither is ever held in memory whole.
+    let source = tokio::io::AsyncReadExt::take(tokio::io::repeat(b'x'), 1_000_000);
+    let info = notes.create_from_reader("big.bin", source).await?;
+    assert_eq!(info.size, Some(1_000_000));
+    let written = notes.read_to_writer("big.bin", tokio::io::sink()).await?;
+    assert_eq!(written, 1_000_000);
+
+    // A stream of one backend goes straight into another, or into another file.
+    notes.stream_write("big copy.bin", notes.stream_read("big.bin").await?).await?;
+    let mut chunks = notes.stream_read("big copy.bin").await?;
+    let (mut count, mut bytes) = (0, 0);
+    while let Some(chunk) = chunks.try_next().await? {
+        count += 1;
+        bytes += chunk.len();
+    }
+    assert_eq!(bytes, 1_000_000);
+    println!("big copy.bin came in {count} chunks");
+    Ok(())
+}
+
+async fn find(notes: &LocalFileBackend) -> f9::Result<()> {
+    let mut entries = notes.list_with("", ListOptions::recursive()).await?;
+    let mut names = Vec::new();
+    while let Some(entry) = entries.try_next().await? {
+        names.push(entry.path.to_string());
+    }
+    assert_eq!(names, ["2026", "2026/plan.md", "big copy.bin", "big.bin", "counter"]);
+    assert_eq!(notes.glob("**/*.{md,txt}").await?, ["2026/plan.md"]);
+    assert_eq!(notes.glob_dirs("*").await?, ["2026"]);
+    println!("{}", names.join(", "));
+    Ok(())
+}
+
+async fn check_and_move(notes: &LocalFileBackend) -> f9::Result<()> {
+    let digits = notes.checksum("big.bin", ChecksumAlgorithm::Blake3).await?;
+    notes.copy("big.bin", "2026/big.bin").await?;
+    notes.verify("2026/big.bin", &format!("blake3:{digits}")).await?;
+    notes.rename("2026", "archive/2026").await?;
+    assert!(notes.exists("archive/2026/big.bin").await?);
+    assert!(!notes.exists("2026").await?);
+    println!("blake3:{digits}  archive/2026/big.bin");
+    Ok(())
+}
+
+async fn take_turns(notes: &LocalFileBackend) -> f9::Result<()> {
+    // Sessions exclude each other, also those of other processes on the same folder.
+    let session = notes.sync_session().await?;
+    let count: u64 = notes.read_text("counter").await?.parse().unwrap_or(0);
+    let next = (count + 1).to_string();
+    notes.create_with("counter", next.into(), CreateOptions::overwrite()).await?;
+    session.finish().await?;
+    assert_eq!(notes.read("counter").await?, "8");
+    println!("counted to 8");
+    Ok(())
+}
+
+async fn clean_up(notes: &LocalFileBackend) -> f9::Result<()> {
+    let full = notes.delete("archive").await.unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::DirectoryNotEmpty);
+    notes.delete_with("archive", DeleteOptions::recursive()).await?;
+    for path in ["big.bin", "big copy.bin", "counter"] {
+        notes.delete(path).await?;
+    }
+    assert!(notes.glob("**").await?.is_empty());
+    println!("nothing left");
+    Ok(())
+}
