@@ -1,8 +1,8 @@
 //! A backend of one's own, with a URI scheme, held to the whole contract:
 //! `cargo run --example custom_backend --features testing`.
 //!
-//! [`Masked`] keeps its files in another backend, every byte turned over, so that a search of the disk does not find the text.
-//! (It keeps no secret: real encryption takes more.) It implements the nine required methods and two more.
+//! [`Masked`] keeps its files in another backend, every byte turned over, so that a search of the disk does not find the
+//! text. (It keeps no secret: real encryption takes more.) It implements the nine required methods and two more.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -30,7 +30,7 @@ fn mask(bytes: &Bytes) -> Bytes {
     bytes.iter().map(|byte| !byte).collect()
 }
 
-/// What goes to the store: each chunk masked, and an error in place of the end if the plain content is not the expected.
+/// What goes to the store: each chunk masked, and an error at the end if the plain content is not the expected.
 fn masking(data: ByteStream<'_>, expected: Option<Checksum>) -> ByteStream<'_> {
     let state = (data, expected.map(|expected| (Hasher::new(expected.algorithm()), expected)));
     let masked = stream::try_unfold(state, |(mut data, mut expected)| async move {
@@ -117,8 +117,8 @@ impl AsyncFileBackend for Masked {
         self.inner.rename_with(from, to, options).await
     }
 
-    // These two are not required. The first is there because the other store may copy without sending the bytes through here;
-    // the second because a store without it has no sessions.
+    // These two are not required. The first is there because the other store may copy without sending the bytes
+    // through here; the second because a store without it has no sessions.
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
         self.inner.copy_with(from, to, options).await

@@ -136,3 +136,8 @@ pub use vault::{
 pub mod prelude {
     pub use crate::{AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend};
 }
+
+/// The examples of the README compile and do what they say.
+#[cfg(all(doctest, feature = "blocking", feature = "testing"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
