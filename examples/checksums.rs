@@ -2,8 +2,6 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::time::Instant;
-
 use f9::prelude::*;
 use f9::{ChecksumAlgorithm, FilePath, LocalFileBackend};
 use futures::future::join_all;
@@ -21,17 +19,15 @@ async fn main() -> f9::Result<()> {
     assert_eq!(paths.len(), FILES);
 
     // As many futures as there are files; the backend opens only so many files at once.
-    let begun = Instant::now();
     let checksums = paths.iter().map(|path| files.checksum(path, ChecksumAlgorithm::Sha256));
     let one_by_one: Vec<f9::Result<String>> = join_all(checksums).await;
-    println!("join_all:      {FILES} files in {:?}", begun.elapsed());
+    println!("join_all: {} checksums", one_by_one.len());
 
     // The same in one call. Files that are missing are left out of the map.
-    let begun = Instant::now();
     let mut names: Vec<&str> = paths.iter().map(FilePath::as_str).collect();
     names.push("no such file");
     let together = files.checksum_many(&names, ChecksumAlgorithm::Sha256).await?;
-    println!("checksum_many: {} files in {:?}", together.len(), begun.elapsed());
+    println!("checksum_many: {} checksums", together.len());
 
     assert_eq!(together.len(), FILES);
     for (path, checksum) in paths.iter().zip(one_by_one) {

@@ -1,8 +1,8 @@
 //! A backend of one's own, with a URI scheme, held to the whole contract:
 //! `cargo run --example custom_backend --features testing`.
 //!
-//! [`Masked`] keeps its files in another backend, every byte turned over, so that a search of the disk does not find the
-//! text. (It keeps no secret: real encryption takes more.) It implements the nine required methods and two more.
+//! [`Masked`] keeps its files in another backend, every byte turned over, so that a search of the disk does not find
+//! the text. (It keeps no secret: real encryption takes more.) It implements the nine required methods and two more.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 

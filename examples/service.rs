@@ -1,7 +1,7 @@
 //! A Tokio service that keeps notes: `cargo run --example service`.
 //!
-//! It speaks lines: `PUT name text`, `GET name`, `LIST`, `DEL name`. Where the notes are is the business of one URI; the
-//! tasks share an `Arc<dyn AsyncFileBackend>` and await its operations. The program starts the service, plays three
+//! It speaks lines: `PUT name text`, `GET name`, `LIST`, `DEL name`. Where the notes are is the business of one URI;
+//! the tasks share an `Arc<dyn AsyncFileBackend>` and await its operations. The program starts the service, plays three
 //! clients, and ends.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]

@@ -122,7 +122,7 @@ impl<F: Fixture> Fixture for Opened<F> {
 ///
 /// # Panics
 ///
-/// If the store breaks the promise, or does not come to an end within a minute.
+/// If the store breaks the promise, does not come to an end within a minute, or if called inside async code.
 pub fn run(case: Case, fixture: impl Fixture) {
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
     // Sessions belong to tasks, and so the case must be one.
