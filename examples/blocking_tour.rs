@@ -1,6 +1,10 @@
 //! The tour of the verbs without async: `cargo run --example blocking_tour`.
 
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "an example shows what it does, and asserts what must fail"
+)]
 
 use std::io::{self, BufRead as _, Read as _};
 

@@ -4,7 +4,11 @@
 //! [`Masked`] keeps its files in another backend, every byte turned over, so that a search of the disk does not find
 //! the text. (It keeps no secret: real encryption takes more.) It implements the nine required methods and two more.
 
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "an example shows what it does, and asserts what must fail"
+)]
 
 use std::sync::Arc;
 

@@ -1,6 +1,10 @@
 //! A tour of the verbs over a folder: `cargo run --example tour`.
 
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "an example shows what it does, and asserts what must fail"
+)]
 
 use f9::prelude::*;
 use f9::{
