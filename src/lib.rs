@@ -105,12 +105,16 @@ pub mod testing;
 mod uri;
 mod vault;
 
+#[doc(no_inline)]
+pub use async_trait::async_trait;
 pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
     ConflictStatus, SessionHandle, SyncConflict, SyncSession,
 };
 pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::MemoryFileBackend;
+#[doc(no_inline)]
+pub use bytes::Bytes;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
 pub use compat::CompatibleFileBackend;
 pub use error::{Error, ErrorKind, Result};

@@ -102,7 +102,6 @@ impl<F: Fixture> Fixture for Dressed<F> {
 
 /// A store that implements what is required and nothing else, so that the provided methods keep the promises too.
 mod provided {
-    use bytes::Bytes;
     use f9::*;
 
     use super::{Arc, Fixture, async_trait};

@@ -51,7 +51,14 @@ const CHECKSUMS_AT_A_TIME: usize = 8;
 /// # Implementing a backend
 ///
 /// Implement the nine required methods; the conformance suite in `f9::testing` tells whether all promises are kept.
-/// Check paths with [`FilePath::parse_entry`] (or [`FilePath::parse`] where the root is accepted).
+///
+/// - Check paths with [`FilePath::parse_entry`], or [`FilePath::parse`] where the root is accepted.
+/// - Declare in [`capabilities`](Self::capabilities) what the store can do; sessions come only from an own
+///   [`sync_session_with`](Self::sync_session_with).
+/// - The options hold what is easily forgotten: [`WriteOptions::check_size`] and [`WriteOptions::checksum`],
+///   [`ReadOptions::check_etag`], and what [`InfoOptions`] asks for.
+/// - A backend that wraps another forwards also the provided methods that the other may do better (`copy_with`, `checksum`,
+///   `checksum_many`, `glob_with`), unless it changes what they would see, and renames paths with [`Error::map_paths`].
 #[async_trait]
 pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     /// What this store can do. What it cannot do fails with [`Unsupported`](ErrorKind::Unsupported).

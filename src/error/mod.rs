@@ -334,6 +334,29 @@ impl Error {
         self.0.target.as_deref()
     }
 
+    /// What the kind alone does not say.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// Replaces the paths by what `map` makes of them: for a backend that shows the files of another under other paths.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let inner = f9::Error::new(f9::ErrorKind::NotFound).with_path("tenants/7/a.txt");
+    /// let outer = inner.map_paths(|path| path.trim_start_matches("tenants/7/").to_owned());
+    /// assert_eq!(outer.path(), Some("a.txt"));
+    /// ```
+    #[must_use]
+    pub fn map_paths(mut self, map: impl Fn(&str) -> String) -> Self {
+        for path in [&mut self.0.path, &mut self.0.target] {
+            *path = path.as_deref().map(&map);
+        }
+        self
+    }
+
     /// The operation that failed, as a verb.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {

@@ -4,13 +4,15 @@
 //! call another that does. The lock is free again when all its guards are gone, in whatever order and on whatever thread.
 
 use std::fs::File;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures::future::{Either, select};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task;
 
 use crate::{Error, ErrorKind, Result, SessionHandle};
@@ -56,15 +58,24 @@ struct Holder {
     permit: OwnedSemaphorePermit,
 }
 
+/// How a session begins.
+enum Turn {
+    First(OwnedSemaphorePermit),
+    /// Within another of the same owner.
+    Within(SessionGuard),
+}
+
 #[derive(Debug)]
 pub(crate) struct SessionLock {
     gate: Arc<Semaphore>,
     holder: Mutex<Option<Holder>>,
+    /// Tells those in the queue that there is a new holder.
+    entered: Notify,
 }
 
 impl Default for SessionLock {
     fn default() -> Self {
-        Self { gate: Arc::new(Semaphore::new(1)), holder: Mutex::new(None) }
+        Self { gate: Arc::new(Semaphore::new(1)), holder: Mutex::new(None), entered: Notify::new() }
     }
 }
 
@@ -79,20 +90,30 @@ impl SessionLock {
         F: Future<Output = Result<Option<File>>>,
     {
         let owner = Owner::current();
-        if let Some(holder) = self.holder().as_mut().filter(|holder| holder.owner == owner) {
-            holder.guards += 1;
-            return Ok(SessionGuard(Arc::clone(self)));
-        }
         let left = TimeLeft::new(timeout);
-        let permit = self.wait(left).await?;
+        let permit = match self.wait(owner, left).await? {
+            Turn::Within(guard) => return Ok(guard),
+            Turn::First(permit) => permit,
+        };
         let file = other_processes(left).await?;
         *self.holder() = Some(Holder { owner, guards: 1, since: Instant::now(), file, permit });
+        self.entered.notify_waiters();
         Ok(SessionGuard(Arc::clone(self)))
     }
 
-    async fn wait(&self, left: TimeLeft) -> Result<OwnedSemaphorePermit> {
+    /// One more guard, if `owner` is the holder.
+    fn enter_within(self: &Arc<Self>, owner: Owner) -> Option<SessionGuard> {
+        let mut holder = self.holder();
+        holder.as_mut().filter(|holder| holder.owner == owner)?.guards += 1;
+        Some(SessionGuard(Arc::clone(self)))
+    }
+
+    async fn wait(self: &Arc<Self>, owner: Owner, left: TimeLeft) -> Result<Turn> {
+        if let Some(guard) = self.enter_within(owner) {
+            return Ok(Turn::Within(guard));
+        }
         if let Ok(permit) = Arc::clone(&self.gate).try_acquire_owned() {
-            return Ok(permit);
+            return Ok(Turn::First(permit));
         }
         if left.get().is_zero() {
             return Err(self.timed_out());
@@ -101,11 +122,24 @@ impl SessionLock {
             return Err(Error::new(ErrorKind::Unsupported)
                 .with_message("waiting for a session needs a Tokio runtime"));
         }
-        match tokio::time::timeout(left.get(), Arc::clone(&self.gate).acquire_owned()).await {
-            Ok(permit) => {
-                permit.map_err(|closed| Error::new(ErrorKind::Internal).with_source(closed))
+        let queued = tokio::time::timeout(left.get(), self.queue(owner));
+        queued.await.unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
+    /// Waits in turn, or until the same owner has got the lock: of two futures that one task polls side by side, one may be in the
+    /// queue while the other enters.
+    async fn queue(self: &Arc<Self>, owner: Owner) -> Result<Turn> {
+        let mut turn = pin!(Arc::clone(&self.gate).acquire_owned());
+        loop {
+            let mut entered = pin!(self.entered.notified());
+            entered.as_mut().enable();
+            if let Some(guard) = self.enter_within(owner) {
+                return Ok(Turn::Within(guard));
             }
-            Err(_) => Err(self.timed_out()),
+            if let Either::Left((permit, _)) = select(turn.as_mut(), entered).await {
+                let closed = |closed| Error::new(ErrorKind::Internal).with_source(closed);
+                return permit.map(Turn::First).map_err(closed);
+            }
         }
     }
 
@@ -190,6 +224,23 @@ mod tests {
         thread::spawn(move || drop(inner)).join().unwrap();
         let other = Arc::clone(&shared);
         tokio::spawn(async move { lock(&other, SOON).await.map(drop) }).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn futures_side_by_side_in_one_task_share_the_lock() {
+        let shared = Arc::new(SessionLock::default());
+        let slow = || {
+            shared.lock(Duration::from_secs(5), async |_| {
+                tokio::time::sleep(SOON).await;
+                Ok(None)
+            })
+        };
+        let (one, two) = tokio::join!(slow(), slow());
+        let (one, two) = (one.unwrap(), two.unwrap());
+        drop(one);
+        assert!(shared.holder().is_some());
+        drop(two);
+        assert!(shared.holder().is_none());
     }
 
     #[tokio::test]

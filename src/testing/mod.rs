@@ -60,4 +60,4 @@ pub use cases::all_cases;
 #[cfg(feature = "blocking")]
 pub use facade::ThroughFacade;
 pub use fixture::Fixture;
-pub use run::{Case, run};
+pub use run::{Case, Outcome, run};

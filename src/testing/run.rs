@@ -89,6 +89,16 @@ impl fmt::Debug for Case {
     }
 }
 
+/// How a case ended, if not with a panic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The store keeps the promise.
+    Passed,
+    /// The promise does not apply to the store, for this reason.
+    Skipped(String),
+}
+
 /// A fixture whose store has been opened, so that all who ask for it get the same.
 struct Opened<F> {
     fixture: F,
@@ -123,7 +133,7 @@ impl<F: Fixture> Fixture for Opened<F> {
 /// # Panics
 ///
 /// If the store breaks the promise, does not come to an end within a minute, or if called inside async code.
-pub fn run(case: Case, fixture: impl Fixture) {
+pub fn run(case: Case, fixture: impl Fixture) -> Outcome {
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
     // Sessions belong to tasks, and so the case must be one.
     let mut running = runtime.spawn(run_here(case, fixture));
@@ -138,23 +148,24 @@ pub fn run(case: Case, fixture: impl Fixture) {
     // A call that hangs on its thread must not keep the test from ending.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match done {
-        Some(Ok(())) => {}
+        Some(Ok(outcome)) => outcome,
         Some(Err(error)) => panic::resume_unwind(error.into_panic()),
         None => panic!("{} did not end within {LIMIT:?}", case.name),
     }
 }
 
 #[expect(clippy::print_stdout, reason = "tests report to people on standard output")]
-async fn run_here(case: Case, fixture: impl Fixture) {
+async fn run_here(case: Case, fixture: impl Fixture) -> Outcome {
     let backend = fixture.backend().await;
     let skipped = case.skipped(backend.capabilities(), fixture.is_cancellable());
     if let Some(reason) = skipped {
         println!("skipped {}: {reason}", case.name);
-        return;
+        return Outcome::Skipped(reason);
     }
     let opened = Opened { fixture, backend };
     (case.body)(&opened).await;
     is_clean(&opened).await;
+    Outcome::Passed
 }
 
 #[cfg(test)]
