@@ -171,6 +171,36 @@ macro_rules! setters {
     };
 }
 
+/// The setters of what may replace a file.
+macro_rules! replacing {
+    ($($options:ident)*) => {
+        $(
+            impl $options {
+                /// Replaces what is there, if anything is.
+                #[must_use]
+                pub fn overwrite() -> Self {
+                    Self::default().with_mode(WriteMode::Overwrite)
+                }
+
+                /// Replaces the file only while it still has this etag.
+                #[must_use]
+                pub fn if_match(etag: Etag) -> Self {
+                    Self::default().with_mode(WriteMode::IfMatch(etag))
+                }
+
+                /// Sets what happens to a file that exists already.
+                #[must_use]
+                pub fn with_mode(mut self, mode: WriteMode) -> Self {
+                    self.mode = mode;
+                    self
+                }
+            }
+        )*
+    };
+}
+
+replacing!(CreateOptions WriteOptions CopyOptions RenameOptions);
+
 /// Options of [`create`](crate::AsyncFileBackend::create_with).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -181,23 +211,7 @@ pub struct CreateOptions {
     pub checksum: Option<Checksum>,
 }
 
-impl CreateOptions {
-    /// Creates the file or replaces it.
-    #[must_use]
-    pub fn overwrite() -> Self {
-        Self::default().with_mode(WriteMode::Overwrite)
-    }
-
-    /// Replaces the file only while it still has this etag.
-    #[must_use]
-    pub fn if_match(etag: Etag) -> Self {
-        Self::default().with_mode(WriteMode::IfMatch(etag))
-    }
-}
-
 setters!(CreateOptions {
-    /// Sets what happens to a file that exists already.
-    with_mode(mode: WriteMode) => mode;
     /// Sets the checksum that the content must have.
     with_checksum(checksum: Checksum) => Some(checksum);
 });
@@ -214,23 +228,7 @@ pub struct WriteOptions {
     pub checksum: Option<Checksum>,
 }
 
-impl WriteOptions {
-    /// Creates the file or replaces it.
-    #[must_use]
-    pub fn overwrite() -> Self {
-        Self::default().with_mode(WriteMode::Overwrite)
-    }
-
-    /// Replaces the file only while it still has this etag.
-    #[must_use]
-    pub fn if_match(etag: Etag) -> Self {
-        Self::default().with_mode(WriteMode::IfMatch(etag))
-    }
-}
-
 setters!(WriteOptions {
-    /// Sets what happens to a file that exists already.
-    with_mode(mode: WriteMode) => mode;
     /// Sets how many bytes the source must give.
     with_size(size: u64) => Some(size);
     /// Sets the checksum that the content must have.
@@ -500,45 +498,21 @@ setters!(GlobOptions {
     with_kind(kind: GlobKind) => kind;
 });
 
-macro_rules! transfer_options {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default)]
-        #[non_exhaustive]
-        pub struct $name {
-            /// What happens to something that exists at the destination already.
-            pub mode: WriteMode,
-        }
-
-        impl $name {
-            /// Replaces what exists at the destination.
-            #[must_use]
-            pub fn overwrite() -> Self {
-                Self::default().with_mode(WriteMode::Overwrite)
-            }
-
-            /// Replaces the destination only while it still has this etag.
-            #[must_use]
-            pub fn if_match(etag: Etag) -> Self {
-                Self::default().with_mode(WriteMode::IfMatch(etag))
-            }
-        }
-
-        setters!($name {
-            /// Sets what happens to something that exists at the destination already.
-            with_mode(mode: WriteMode) => mode;
-        });
-    };
+/// Options of [`copy`](crate::AsyncFileBackend::copy_with).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CopyOptions {
+    /// What happens to a file that exists at the destination already.
+    pub mode: WriteMode,
 }
 
-transfer_options!(
-    /// Options of [`copy`](crate::AsyncFileBackend::copy_with).
-    CopyOptions
-);
-transfer_options!(
-    /// Options of [`rename`](crate::AsyncFileBackend::rename_with).
-    RenameOptions
-);
+/// Options of [`rename`](crate::AsyncFileBackend::rename_with).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RenameOptions {
+    /// What happens to something that exists at the destination already.
+    pub mode: WriteMode,
+}
 
 /// Options of [`sync_session`](crate::AsyncFileBackend::sync_session_with).
 #[derive(Clone, Debug)]
