@@ -50,6 +50,25 @@ async fn ten_thousand_checksums_at_once() {
     }
 }
 
+/// Futures that were begun and are not polled must not keep those waiting that are.
+#[tokio::test]
+async fn a_checksum_does_not_wait_for_others_that_nobody_polls() {
+    let (root, _own) = processes::root();
+    let names = names(200);
+    fill(&root, &names);
+    let backend = LocalFileBackend::new(&root).await.unwrap();
+    let checksum = |name| backend.checksum(name, ChecksumAlgorithm::Sha256);
+    let mut sums = futures::stream::iter(&names).map(|name| checksum(name)).buffer_unordered(100);
+    let all = async {
+        while let Some(sum) = sums.next().await {
+            assert_eq!(sum.unwrap().len(), 64);
+            checksum(&names[0]).await.unwrap();
+        }
+    };
+    let done = tokio::time::timeout(std::time::Duration::from_secs(20), all).await;
+    done.expect("waits for what is not polled");
+}
+
 #[tokio::test]
 async fn a_hundred_thousand_paths_are_hashed_with_few_files_open() {
     let (root, _own) = processes::root();

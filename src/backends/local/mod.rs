@@ -493,11 +493,15 @@ impl AsyncFileBackend for LocalFileBackend {
     async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<String> {
         // However many callers there are, only so many files are open.
         static OPEN: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(checksums::AT_A_TIME));
-        let _permit = OPEN.acquire().await;
-        self.act("checksum", path, move |shared, path, cancelled| {
-            not_root(path)?;
-            let checksum = fs::open_file(&shared.root, path)?.checksum(algorithm, cancelled)?;
-            Ok(checksum.into_hex())
+        let (backend, path) = (self.clone(), path.to_owned());
+        offload::detached(async move {
+            let _permit = OPEN.acquire().await;
+            let hash = move |shared: &Shared, path: &FilePath, cancelled: &Cancelled| {
+                not_root(path)?;
+                let checksum = fs::open_file(&shared.root, path)?.checksum(algorithm, cancelled)?;
+                Ok(checksum.into_hex())
+            };
+            backend.act("checksum", &path, hash).await
         })
         .await
     }
