@@ -11,6 +11,7 @@ mod attributes;
 mod links;
 mod names;
 mod processes;
+mod races;
 mod resources;
 mod root;
 mod sessions;
