@@ -95,6 +95,20 @@ where
     start(operation).await
 }
 
+/// Drives `future` on, also while the caller does not poll: so what it waits for in a queue, or holds, keeps nobody else waiting.
+/// Dropping it cancels it.
+pub(crate) async fn detached<T>(
+    future: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T>
+where
+    T: Send + 'static,
+{
+    match handle() {
+        None => future.await,
+        Some(handle) => Hop { task: handle.spawn(future), cancelled: Cancelled::default() }.await?,
+    }
+}
+
 /// Starts `operation` at once where there is a pool, so that it runs beside the caller; else it runs when awaited.
 pub(crate) fn start<T, F>(operation: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
 where

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
+use std::mem;
 use std::os::fd::AsFd as _;
 
 use bytes::Bytes;
@@ -9,13 +10,10 @@ use rustix::fs::{Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::lock::{Attempt, DirectoryLock, Hold};
-use super::root::{Made, Place, confirm, sync_directory};
+use super::root::{ATTEMPTS, Made, Place, Root, act_at, await_removal, confirm, sync_directory};
 use super::stat::Stat;
 use super::temporary::Temporary;
-use crate::{Error, ErrorKind, Result, WriteMode};
-
-/// How often a name that comes and goes meanwhile is tried again.
-const ATTEMPTS: usize = 64;
+use crate::{Error, ErrorKind, FilePath, Result, WriteMode};
 
 /// How many pieces one `writev` takes.
 const IOV_MAX: usize = 1024;
@@ -36,24 +34,30 @@ pub(crate) struct Draft {
     place: Place,
     settings: NewFile,
     made: Made,
+    /// Whether the temporary has other permissions than a new file has.
+    private: bool,
 }
 
 impl Draft {
-    /// Begins a file for `place`, unless `mode` is already known to forbid it.
-    pub(crate) fn begin(place: Place, mode: &WriteMode, settings: NewFile) -> Result<Self> {
-        let old = place.stat()?;
-        check(old.as_ref(), mode)?;
-        // The content of a file that others may not read must not be readable under the temporary's name.
-        let private = old.is_some() || settings.permissions.is_some();
-        let permissions = if private { 0o600 } else { 0o666 };
-        // On btrfs, syncing a file that has no name yet does nothing.
-        let unnamed = !settings.sync;
-        let temporary = Temporary::create(place.dir.as_fd(), permissions, unnamed)?;
-        let draft = Self { temporary, place, settings, made: Made::default() };
-        if private && old.is_none() {
-            draft.set_new_permissions()?;
-        }
-        Ok(draft)
+    /// Begins a file for `path`, unless `mode` is already known to forbid it.
+    pub(crate) fn begin(
+        root: &Root,
+        path: &FilePath,
+        mode: &WriteMode,
+        settings: NewFile,
+    ) -> Result<Self> {
+        let begin = |place: &mut Place| {
+            let old = place.stat()?;
+            check(old.as_ref(), mode)?;
+            // The content of a file that others may not read must not be readable under the temporary's name.
+            let private = old.is_some() || settings.permissions.is_some();
+            let permissions = if private { 0o600 } else { 0o666 };
+            // On btrfs, syncing a file that has no name yet does nothing.
+            let unnamed = !settings.sync;
+            Ok((Temporary::create(place.dir.as_fd(), permissions, unnamed)?, private))
+        };
+        let (place, (temporary, private)) = act_at(root, || root.locate_for(path, mode), begin)?;
+        Ok(Self { temporary, place, settings, made: Made::default(), private })
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -91,11 +95,26 @@ impl Draft {
         file
     }
 
-    /// Makes the file visible under its name, or reports that the directory is in use.
-    pub(crate) fn commit(mut self, mode: &WriteMode) -> Result<Attempt<Stat, Self>> {
-        match self.publish(mode) {
+    /// Makes the file visible at `path`, where it was begun, or reports that the directory is in use.
+    pub(crate) fn commit(
+        mut self,
+        root: &Root,
+        path: &FilePath,
+        mode: &WriteMode,
+    ) -> Result<Attempt<Stat, Self>> {
+        let mut published = self.publish(mode);
+        for attempt in 0..ATTEMPTS {
+            if published.is_ok() || !self.place.is_gone() || root.is_gone() {
+                break;
+            }
+            await_removal(attempt);
+            mem::take(&mut self.made).undo();
+            self.place = root.locate_for(path, mode)?;
+            published = self.publish(mode);
+        }
+        match published {
             Ok(true) => {
-                let stat = Stat::of(self.file().as_fd())?;
+                let stat = confirm(Stat::of(self.file().as_fd()).map_err(Error::from))?;
                 if self.settings.sync {
                     confirm(sync_directory(self.place.dir.as_fd()))?;
                 }
@@ -114,6 +133,9 @@ impl Draft {
             let old = self.place.stat()?;
             check(old.as_ref(), mode)?;
             let Some(old) = old else {
+                if self.private {
+                    self.set_new_permissions()?;
+                }
                 self.sync()?;
                 match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
                     Ok(()) => return Ok(true),
@@ -126,6 +148,7 @@ impl Draft {
                 }
             };
             self.adopt(&old)?;
+            self.private = true;
             self.sync()?;
             let hold =
                 if matches!(mode, WriteMode::IfMatch(_)) { Hold::Exclusive } else { Hold::Shared };
@@ -171,6 +194,8 @@ impl Draft {
             if rustix::fs::fchown(self.file(), Some(uid), Some(gid)).is_err() {
                 // Not permitted: with another owner these bits would lend another's rights.
                 permissions &= 0o777;
+                // A member of the group may still keep the file in it.
+                let _ = rustix::fs::fchown(self.file(), None, Some(gid));
             }
         }
         self.set_permissions(permissions)?;

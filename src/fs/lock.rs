@@ -5,7 +5,7 @@
 //! nor of another, no lock file lies about, and a killed process lets go by itself. It is held for a few system calls; who finds it
 //! taken tries for a moment and then reports [`Attempt::Busy`], so that the wait happens outside of the pool.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -61,20 +61,11 @@ impl DirectoryLock {
             Err(Errno::ACCESS) => return Self::without(hold),
             Err(errno) => return Err(errno.into()),
         };
-        let operation = match hold {
-            Hold::Shared => FlockOperation::NonBlockingLockShared,
-            Hold::Exclusive => FlockOperation::NonBlockingLockExclusive,
-        };
-        for pause in [0, 0, 20, 50, 100, 200, 400, 800, 1600] {
-            match retry_on_intr(|| rustix::fs::flock(own.as_fd(), operation)) {
-                Ok(()) => return Ok(Some(Self(Some(own)))),
-                Err(Errno::WOULDBLOCK) if pause == 0 => thread::yield_now(),
-                Err(Errno::WOULDBLOCK) => thread::sleep(Duration::from_micros(pause)),
-                Err(Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF) => return Self::without(hold),
-                Err(errno) => return Err(errno.into()),
-            }
+        match hold_open(own.as_fd(), hold) {
+            Ok(held) => Ok(held.then_some(Self(Some(own)))),
+            Err(Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF) => Self::without(hold),
+            Err(errno) => Err(errno.into()),
         }
-        Ok(None)
     }
 
     /// A plain write is atomic without a lock; a conditional one would only pretend.
@@ -85,4 +76,21 @@ impl DirectoryLock {
                 .with_message("the directory cannot be locked, which a conditional write needs")),
         }
     }
+}
+
+/// Tries for a moment to hold a directory until it is closed; `false` if others hold it all the while.
+pub(super) fn hold_open(dir: BorrowedFd<'_>, hold: Hold) -> Result<bool, Errno> {
+    let operation = match hold {
+        Hold::Shared => FlockOperation::NonBlockingLockShared,
+        Hold::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    };
+    for pause in [0, 0, 20, 50, 100, 200, 400, 800, 1600] {
+        match retry_on_intr(|| rustix::fs::flock(dir, operation)) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) if pause == 0 => thread::yield_now(),
+            Err(Errno::WOULDBLOCK) => thread::sleep(Duration::from_micros(pause)),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(false)
 }

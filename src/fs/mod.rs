@@ -19,7 +19,7 @@ pub(crate) use content::{OpenFile, look_up, open_file};
 pub(crate) use draft::{Draft, NewFile};
 pub(crate) use lock::{Attempt, directory_lock_timeout};
 pub(crate) use remove::remove;
-pub(crate) use root::{Place, Root, make_directory};
+pub(crate) use root::{Root, make_directory};
 pub(crate) use stat::Stat;
 pub(crate) use sweep::sweep;
 pub(crate) use transfer::rename;

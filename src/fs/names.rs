@@ -4,10 +4,12 @@
 //! after the last one given out. A larger directory is read again for each batch.
 
 use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
 use std::vec;
 
 use rustix::fs::{Dir, FileType};
+use rustix::io::Errno;
 
 use super::stat::Stat;
 use crate::Result;
@@ -71,24 +73,29 @@ impl Names {
         let mut smallest = BinaryHeap::new();
         for_each_name(dir, |name, is_dir| {
             let entry = Entry::new(name, is_dir);
-            if self.last.as_ref().is_some_and(|last| entry <= *last) {
-                return;
+            if self.last.as_ref().is_none_or(|last| entry > *last) {
+                smallest.push(entry);
             }
-            smallest.push(entry);
             if smallest.len() > held {
                 smallest.pop();
                 self.more = true;
             }
+            ControlFlow::Continue(())
         })?;
         self.batch = smallest.into_sorted_vec().into_iter();
         Ok(())
     }
 }
 
-/// Calls `each` with every name in `dir`, in no order, and whether it is a directory.
-pub(super) fn for_each_name(dir: BorrowedFd<'_>, mut each: impl FnMut(&[u8], bool)) -> Result<()> {
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
+/// Calls `each` with every name in `dir`, in no order, and whether it is a directory, until it breaks off.
+pub(super) fn for_each_name(
+    dir: BorrowedFd<'_>,
+    mut each: impl FnMut(&[u8], bool) -> ControlFlow<()>,
+) -> Result<()> {
+    // One that may only be searched is open as a mere path.
+    let may_not_read = |errno| if errno == Errno::BADF { Errno::ACCESS } else { errno };
+    for entry in Dir::read_from(dir).map_err(may_not_read)? {
+        let entry = entry.map_err(may_not_read)?;
         let name = entry.file_name().to_bytes();
         if name == b"." || name == b".." {
             continue;
@@ -101,7 +108,9 @@ pub(super) fn for_each_name(dir: BorrowedFd<'_>, mut each: impl FnMut(&[u8], boo
             }
             _ => false,
         };
-        each(name, is_dir);
+        if each(name, is_dir).is_break() {
+            break;
+        }
     }
     Ok(())
 }

@@ -1,19 +1,25 @@
 //! Deleting.
 
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::descent::Descent;
-use super::lock::{Attempt, DirectoryLock, Hold};
+use super::lock::{Attempt, DirectoryLock, Hold, hold_open};
 use super::names::for_each_name;
 use super::root::{DIRECTORY, Place, Root, confirm, sync_directory};
+use super::stat::Stat;
 use super::temporary::{fresh_name, rename_new};
-use crate::{Depth, ErrorKind, FilePath, Result};
+use crate::{Depth, Error, ErrorKind, FilePath, Result};
 
 /// How many names are read before they are deleted: few enough to hold, many enough to be worth a pass.
 const BATCH: usize = 1024;
+
+/// How often a directory that others put something into is emptied again. Nobody finds the way there any more, so only those who
+/// had begun can.
+const REFILLS: usize = 1024;
 
 /// Deletes what is at `path`.
 pub(crate) fn remove(
@@ -37,7 +43,7 @@ pub(crate) fn remove(
                 return Ok(Attempt::Busy(()));
             };
             drop(lock);
-            trash.empty()?;
+            trash.empty(path)?;
         }
         Err(Errno::NOTEMPTY | Errno::EXIST) => return Err(ErrorKind::DirectoryNotEmpty.into()),
         Err(errno) => return Err(errno.into()),
@@ -70,73 +76,135 @@ impl<'a> Trash<'a> {
         }
         let name = fresh_name()?;
         rename_new(place.dir.as_fd(), &place.name, place.dir.as_fd(), &name)?;
-        Ok(Some(Self { place, name, dir }))
+        let trash = Self { place, name, dir };
+        if !trash.is_what_was_opened() {
+            // Another directory had taken the name.
+            trash.restore();
+            return Ok(None);
+        }
+        Ok(Some(trash))
     }
 
-    fn empty(self) -> Result<()> {
-        let (parent, own) = (self.place.dir.as_fd(), self.dir.try_clone()?);
-        let emptied = empty_directory(own).and_then(|()| {
-            let name = self.name.as_str();
-            Ok(retry_on_intr(|| rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR))?)
-        });
-        if emptied.is_err() {
-            // If the name has been taken meanwhile, what is left waits for a sweep.
-            let _ = rename_new(parent, &self.name, parent, &self.place.name);
+    fn is_what_was_opened(&self) -> bool {
+        let moved = Stat::of_name(self.place.dir.as_fd(), self.name.as_ref());
+        matches!((moved, Stat::of(self.dir.as_fd())), (Ok(a), Ok(b)) if a.id() == b.id())
+    }
+
+    fn restore(&self) {
+        let parent = self.place.dir.as_fd();
+        // If the name has been taken meanwhile, what is left waits for a sweep.
+        let _ = rename_new(parent, &self.name, parent, &self.place.name);
+    }
+
+    fn empty(self, path: &str) -> Result<()> {
+        for _ in 0..REFILLS {
+            let emptied = self.dir.try_clone().map_err(Error::from);
+            if let Err(error) = emptied.and_then(|dir| empty_directory(dir, path)) {
+                self.restore();
+                return Err(error);
+            }
+            let (parent, name) = (&self.place.dir, self.name.as_str());
+            match retry_on_intr(|| rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)) {
+                Ok(()) => return Ok(()),
+                Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(errno) => {
+                    self.restore();
+                    return Err(errno.into());
+                }
+            }
         }
-        emptied
+        self.restore();
+        Err(ErrorKind::DirectoryNotEmpty.into())
     }
 }
 
-/// Deletes everything in a directory, however deep, without following a link.
-pub(super) fn empty_directory(dir: OwnedFd) -> Result<()> {
-    let mut descent = Descent::start(dir)?;
-    // The names still to be deleted in each directory on the way, and of each the one that is being emptied.
-    let mut way: Vec<Vec<(Box<[u8]>, bool)>> = vec![batch(&descent)?];
-    let mut entered: Vec<Box<[u8]>> = Vec::new();
-    loop {
-        let Some(here) = way.last_mut() else {
-            return Ok(());
-        };
-        if let Some((name, is_dir)) = here.pop() {
-            if delete_name(&descent, &name, is_dir)? {
+/// Deletes everything in a directory, however deep, without following a link. `path` is what it is called in an error.
+pub(super) fn empty_directory(dir: OwnedFd, path: &str) -> Result<()> {
+    let mut emptying =
+        Emptying { descent: Descent::start(dir)?, way: Vec::new(), at: Vec::new(), refilled: 0 };
+    emptying.run().map_err(|error| error.with_path(emptying.path_below(path)))
+}
+
+struct Emptying {
+    descent: Descent,
+    /// The names still to be deleted in each directory on the way.
+    way: Vec<Vec<(Box<[u8]>, bool)>>,
+    /// The names of the directories that were entered, and of what is being deleted in the last of them.
+    at: Vec<Box<[u8]>>,
+    refilled: usize,
+}
+
+impl Emptying {
+    fn run(&mut self) -> Result<()> {
+        self.way.push(batch(&self.descent)?);
+        while let Some(here) = self.way.last_mut() {
+            if let Some((name, is_dir)) = here.pop() {
+                self.at.push(name);
+                if !self.delete(is_dir)? {
+                    self.enter()?;
+                }
                 continue;
             }
-            descent.enter_bytes(&name)?;
-            entered.push(name);
-            way.push(batch(&descent)?);
-            continue;
-        }
-        *here = batch(&descent)?;
-        if here.is_empty() {
-            way.pop();
-            let Some(name) = entered.pop() else {
-                return Ok(());
-            };
-            descent.leave()?;
-            if !delete_name(&descent, &name, true)? {
+            *here = batch(&self.descent)?;
+            if !here.is_empty() {
+                continue;
+            }
+            self.way.pop();
+            if self.way.is_empty() {
+                break;
+            }
+            self.descent.leave()?;
+            if !self.delete(true)? {
                 // Somebody who had it open put something into it.
-                return Err(ErrorKind::DirectoryNotEmpty.into());
+                self.refilled += 1;
+                if self.refilled > REFILLS {
+                    return Err(ErrorKind::DirectoryNotEmpty.into());
+                }
+                self.enter()?;
             }
         }
+        Ok(())
+    }
+
+    /// Deletes the name at hand; `false` for a directory that is not empty.
+    fn delete(&mut self, is_dir: bool) -> Result<bool> {
+        let Some(name) = self.at.last() else {
+            return Ok(true);
+        };
+        let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        match retry_on_intr(|| rustix::fs::unlinkat(self.descent.here(), &**name, flags)) {
+            Ok(()) | Err(Errno::NOENT) => {
+                self.at.pop();
+                Ok(true)
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST) if is_dir => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Steps down into the directory at hand.
+    fn enter(&mut self) -> Result<()> {
+        if let Some(name) = self.at.last() {
+            self.descent.enter_bytes(name)?;
+            // Who is publishing in there finishes first, and who comes later waits until it is gone, and then makes it anew:
+            // else the name of a temporary could vanish in the middle. It need not succeed.
+            let _ = hold_open(self.descent.here(), Hold::Exclusive);
+            self.way.push(batch(&self.descent)?);
+        }
+        Ok(())
+    }
+
+    fn path_below(&self, path: &str) -> String {
+        let names = self.at.iter().map(|name| String::from_utf8_lossy(name));
+        names.fold(path.to_owned(), |path, name| format!("{path}/{name}"))
     }
 }
 
 fn batch(descent: &Descent) -> Result<Vec<(Box<[u8]>, bool)>> {
     let mut names = Vec::new();
     for_each_name(descent.here(), |name, is_dir| {
-        if names.len() < BATCH {
-            names.push((name.into(), is_dir));
-        }
+        names.push((name.into(), is_dir));
+        if names.len() < BATCH { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(names)
-}
-
-/// Deletes one name; `false` for a directory that is not empty.
-fn delete_name(descent: &Descent, name: &[u8], is_dir: bool) -> Result<bool> {
-    let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-    match retry_on_intr(|| rustix::fs::unlinkat(descent.here(), name, flags)) {
-        Ok(()) | Err(Errno::NOENT) => Ok(true),
-        Err(Errno::NOTEMPTY | Errno::EXIST) if is_dir => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
 }

@@ -10,6 +10,8 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -18,13 +20,13 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::stat::Stat;
 use crate::path::LOCK_FILE_NAME;
-use crate::{DirMode, Error, ErrorKind, FilePath, Result, is_reserved_name};
+use crate::{DirMode, Error, ErrorKind, FilePath, Result, WriteMode, is_reserved_name};
 
 /// The kernel takes paths of up to this many bytes, with the NUL at the end (`PATH_MAX`).
 const PATH_MAX: usize = 4096;
 
 /// How often a path that keeps changing under the look-up is tried again.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: u64 = 64;
 
 pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
@@ -190,6 +192,38 @@ impl Root {
         }
         Ok(place)
     }
+
+    /// Where a file is written to: a link leads on to its file, unless nothing at all may be there.
+    pub(super) fn locate_for(&self, path: &FilePath, mode: &WriteMode) -> Result<Place> {
+        match mode {
+            WriteMode::Create => self.locate(path),
+            WriteMode::Overwrite | WriteMode::IfMatch(_) => self.locate_content(path),
+        }
+    }
+}
+
+/// Acts at the place that `find` finds. If its directory is removed in between, by somebody who undoes what he made or deletes a
+/// tree, the place is found anew.
+pub(super) fn act_at<T>(
+    root: &Root,
+    find: impl Fn() -> Result<Place>,
+    mut act: impl FnMut(&mut Place) -> Result<T>,
+) -> Result<(Place, T)> {
+    let mut attempt = 0;
+    loop {
+        let mut place = find()?;
+        match act(&mut place) {
+            Err(_) if attempt < ATTEMPTS && place.is_gone() && !root.is_gone() => {}
+            acted => return Ok((place, acted?)),
+        }
+        await_removal(attempt);
+        attempt += 1;
+    }
+}
+
+/// Gives a moment to who removes a directory: until he is done, the name still leads to it.
+pub(super) fn await_removal(attempt: u64) {
+    thread::sleep(Duration::from_micros(attempt * attempt));
 }
 
 /// The error of a look-up, where `EXDEV` is how the kernel says that the path leads out.
@@ -221,24 +255,22 @@ impl Place {
         }
     }
 
+    /// Whether the directory has been removed since it was found. What is tried in it then fails with `ENOENT`, or `EPERM`.
+    pub(super) fn is_gone(&self) -> bool {
+        Stat::of(self.dir.as_fd()).is_ok_and(|stat| stat.links() == 0)
+    }
+
     /// Makes the missing directories, so that `dir` is the one the name goes into.
     pub(super) fn make_missing(&mut self, sync: bool) -> Result<Made> {
         let mut made = Made(Vec::new());
         for segment in std::mem::take(&mut self.missing) {
-            let fresh = match retry_on_intr(|| {
-                rustix::fs::mkdirat(&self.dir, segment.as_str(), Mode::from_raw_mode(0o777))
-            }) {
-                Ok(()) => true,
-                Err(Errno::EXIST) => false,
-                Err(errno) => return made.undone(errno.into()),
-            };
-            let below = open_plain(self.dir.as_fd(), segment.as_ref(), DIRECTORY);
-            let above = match below {
-                Ok(below) => std::mem::replace(&mut self.dir, below),
+            let (fresh, below) = match make_and_open(self.dir.as_fd(), &segment) {
+                Ok(opened) => opened,
                 // A file, or a link that leads nowhere, took the name.
                 Err(Errno::LOOP) => return made.undone(ErrorKind::NotADirectory.into()),
                 Err(errno) => return made.undone(errno.into()),
             };
+            let above = std::mem::replace(&mut self.dir, below);
             if fresh {
                 let synced = if sync { sync_directory(above.as_fd()) } else { Ok(()) };
                 made.0.push((above, segment));
@@ -249,6 +281,28 @@ impl Place {
         }
         Ok(made)
     }
+}
+
+/// Opens the directory `name`, and tells whether it had to be made.
+fn make_and_open(dir: BorrowedFd<'_>, name: &str) -> Result<(bool, OwnedFd), Errno> {
+    let mut opened = Err(Errno::NOENT);
+    for _ in 0..ATTEMPTS {
+        let mode = Mode::from_raw_mode(0o777);
+        let fresh = match retry_on_intr(|| rustix::fs::mkdirat(dir, name, mode)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(errno),
+        };
+        opened = open_plain(dir, name.as_ref(), DIRECTORY).map(|below| (fresh, below));
+        if fresh && opened.is_err() {
+            let _ = rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR);
+        }
+        // Whoever made it has undone that, or took it for what he had made himself.
+        if !matches!(opened, Err(Errno::NOENT)) {
+            break;
+        }
+    }
+    opened
 }
 
 /// The directories made on the way to a place, the topmost first.
@@ -279,7 +333,17 @@ pub(crate) fn make_directory(
     mode: DirMode,
     sync: bool,
 ) -> Result<()> {
-    let mut place = root.locate(path)?;
+    let make = |place: &mut Place| make_directory_at(root, path, place, mode, sync);
+    act_at(root, || root.locate(path), make).map(drop)
+}
+
+fn make_directory_at(
+    root: &Root,
+    path: &FilePath,
+    place: &mut Place,
+    mode: DirMode,
+    sync: bool,
+) -> Result<()> {
     let made = place.make_missing(sync)?;
     let created = retry_on_intr(|| {
         rustix::fs::mkdirat(&place.dir, place.name.as_str(), Mode::from_raw_mode(0o777))
@@ -314,9 +378,9 @@ pub(super) fn sync_directory(dir: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// After this point the change is visible: a sync that fails means that it may not last, not that it did not happen.
-pub(super) fn confirm(synced: Result<()>) -> Result<()> {
-    synced.map_err(|error| Error::new(ErrorKind::DurabilityUnknown).with_source(error))
+/// After this point the change is visible: a failure means that it may not last, not that it did not happen.
+pub(super) fn confirm<T>(confirmed: Result<T>) -> Result<T> {
+    confirmed.map_err(|error| Error::new(ErrorKind::DurabilityUnknown).with_source(error))
 }
 
 /// Opens `path` beneath `dir`; a symbolic link anywhere in it is `ELOOP`, unless it is the last name and `flags` have

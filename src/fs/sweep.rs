@@ -1,12 +1,13 @@
 //! Removing what dead processes left.
 
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::retry_on_intr;
 
 use super::descent::Descent;
-use super::names::for_each_name;
+use super::names::{for_each_name, name_path};
 use super::remove::empty_directory;
 use super::root::Root;
 use super::stat::Stat;
@@ -45,6 +46,7 @@ fn sweep_directory(descent: &Descent) -> Vec<Box<[u8]>> {
         } else if is_dir {
             below.push(name.into());
         }
+        ControlFlow::Continue(())
     });
     drop(read);
     for name in found {
@@ -60,10 +62,15 @@ fn remove_dead(descent: &Descent, name: &[u8]) -> Result<()> {
         retry_on_intr(|| rustix::fs::openat(descent.here(), name, flags, Mode::empty()))?;
     // Whoever works with it holds it locked.
     retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive))?;
-    let is_dir = Stat::of(file.as_fd())?.is_dir();
+    let stat = Stat::of(file.as_fd())?;
+    if Stat::of_name(descent.here(), name_path(name))?.id() != stat.id() {
+        // A deletion that failed has moved its directory back meanwhile.
+        return Ok(());
+    }
+    let is_dir = stat.is_dir();
     let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
     if is_dir {
-        empty_directory(file.try_clone()?)?;
+        empty_directory(file.try_clone()?, "")?;
     }
     Ok(rustix::fs::unlinkat(descent.here(), name, flags)?)
 }

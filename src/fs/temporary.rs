@@ -52,14 +52,15 @@ impl Temporary {
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
-            let name = fresh_name()?;
+            // First, as it may fail, and then the file would keep its name.
+            let (own, name) = (duplicate(dir)?, fresh_name()?);
             let file: File =
                 match retry_on_intr(|| rustix::fs::openat(dir, name.as_str(), flags, mode)) {
                     Ok(file) => file.into(),
                     Err(Errno::EXIST) => continue,
                     Err(errno) => return Err(errno.into()),
                 };
-            let temporary = Self { name: Some((duplicate(dir)?, name)), file };
+            let temporary = Self { name: Some((own, name)), file };
             // A sweep between the two calls took it for a dead one.
             if temporary.keep_from_sweep()? {
                 return Ok(temporary);
@@ -100,10 +101,10 @@ impl Temporary {
             // An unnamed file cannot take a name that is taken: it gets one of its own first.
             loop {
                 self.keep_from_sweep()?;
-                let temporary = fresh_name()?;
+                let (own, temporary) = (duplicate(dir)?, fresh_name()?);
                 match link_unnamed(&self.file, dir, &temporary) {
                     Ok(()) => {
-                        self.name = Some((duplicate(dir)?, temporary));
+                        self.name = Some((own, temporary));
                         break;
                     }
                     Err(Errno::EXIST) => {}

@@ -9,7 +9,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::draft::{check, etag_changed};
 use super::lock::{Attempt, DirectoryLock, Hold};
-use super::root::{Place, Root, confirm, sync_directory};
+use super::root::{Place, Root, act_at, confirm, sync_directory};
 use super::stat::Stat;
 use super::temporary::rename_new;
 use crate::offload::Cancelled;
@@ -57,25 +57,32 @@ pub(crate) fn rename(
 ) -> Result<Attempt<Stat, ()>> {
     let source = root.locate_existing(from)?;
     let stat = source.stat()?.ok_or(ErrorKind::NotFound)?;
-    let mut target = root.locate(to)?;
     if stat.is_dir() && from != to && to.starts_with(from) {
         return Err(into_itself());
     }
-    let old = target.stat()?;
-    check_target(&stat, old.as_ref(), mode)?;
+    let moved = |target: &mut Place| {
+        check_target(&stat, target.stat()?.as_ref(), mode)?;
+        if from == to {
+            return Ok(true);
+        }
+        let made = target.make_missing(sync)?;
+        match move_name(&source, target, &stat, mode) {
+            Err(error) => made.undone(error),
+            Ok(false) => {
+                made.undo();
+                Ok(false)
+            }
+            moved => moved,
+        }
+    };
+    let (target, moved) = act_at(root, || root.locate(to), moved)?;
+    if !moved {
+        return Ok(Attempt::Busy(()));
+    }
     if from == to {
         return Ok(Attempt::Done(stat));
     }
-    let made = target.make_missing(sync)?;
-    match move_name(&source, &target, &stat, mode) {
-        Ok(true) => {}
-        Ok(false) => {
-            made.undo();
-            return Ok(Attempt::Busy(()));
-        }
-        Err(error) => return made.undone(error),
-    }
-    let stat = target.stat()?.unwrap_or(stat);
+    let stat = confirm(target.stat())?.unwrap_or(stat);
     if sync {
         confirm(sync_directory(target.dir.as_fd()))?;
         confirm(sync_directory(source.dir.as_fd()))?;
@@ -120,6 +127,9 @@ fn move_name(source: &Place, target: &Place, stat: &Stat, mode: &WriteMode) -> R
     };
     let old = target.stat()?;
     check_target(stat, old.as_ref(), mode)?;
+    if one_directory && source.name == target.name {
+        return Ok(true);
+    }
     let (from, to) = (source.dir.as_fd(), target.dir.as_fd());
     let moved = if old.is_none() {
         rename_new(from, &source.name, to, &target.name)
@@ -138,8 +148,9 @@ fn move_name(source: &Place, target: &Place, stat: &Stat, mode: &WriteMode) -> R
         }
         Err(errno) => return Err(errno.into()),
     }
-    if old.is_some_and(|old| old.id() == stat.id()) {
-        // Renaming onto another name of the same file does nothing and succeeds (rename(2)).
+    // Renaming onto another name of the same file does nothing and succeeds (rename(2)). With a single link, both are
+    // spellings of one name.
+    if old.is_some_and(|old| old.id() == stat.id() && old.links() > 1) {
         retry_on_intr(|| rustix::fs::unlinkat(from, source.name.as_str(), AtFlags::empty()))?;
     }
     Ok(true)

@@ -12,6 +12,7 @@ mod durability;
 mod links;
 mod names;
 mod processes;
+mod races;
 mod resources;
 mod root;
 mod sessions;

@@ -7,6 +7,7 @@ use std::process::Command;
 use f9::prelude::*;
 use f9::{Checksum, ChecksumAlgorithm, DeleteOptions, FilePath, ListOptions, LocalFileBackend};
 use futures::StreamExt as _;
+use futures::executor::block_on;
 use futures::future::join_all;
 
 use crate::processes;
@@ -48,6 +49,25 @@ async fn ten_thousand_checksums_at_once() {
     for (name, sum) in names.iter().zip(sums.await) {
         assert_eq!(sum.unwrap(), Checksum::of(ChecksumAlgorithm::Sha256, name.as_bytes()).hex());
     }
+}
+
+/// Futures that were begun and are not polled must not keep those waiting that are.
+#[tokio::test]
+async fn a_checksum_does_not_wait_for_others_that_nobody_polls() {
+    let (root, _own) = processes::root();
+    let names = names(200);
+    fill(&root, &names);
+    let backend = LocalFileBackend::new(&root).await.unwrap();
+    let checksum = |name| backend.checksum(name, ChecksumAlgorithm::Sha256);
+    let mut sums = futures::stream::iter(&names).map(|name| checksum(name)).buffer_unordered(100);
+    let all = async {
+        while let Some(sum) = sums.next().await {
+            assert_eq!(sum.unwrap().len(), 64);
+            checksum(&names[0]).await.unwrap();
+        }
+    };
+    let done = tokio::time::timeout(std::time::Duration::from_secs(20), all).await;
+    done.expect("waits for what is not polled");
 }
 
 #[tokio::test]
@@ -123,4 +143,47 @@ async fn a_path_of_4096_bytes_works_and_a_longer_one_is_refused() {
     backend.delete(&path).await.unwrap();
     let error = backend.create(&format!("{path}z"), "x").await.unwrap_err();
     assert_eq!(error.kind(), f9::ErrorKind::InvalidPath);
+}
+
+/// Meant for a process of its own, as it uses up all descriptors.
+#[test]
+fn writes_for_want_of_descriptors_leave_nothing() {
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    let builder = LocalFileBackend::builder(&root).durability(f9::Durability::Synced);
+    let backend = block_on(builder.open()).unwrap();
+    block_on(backend.create("old", "old")).unwrap();
+    let before = crate::store::contents(&root);
+    let (mut taken, mut failed) = (Vec::new(), 0);
+    while let Ok(file) = fs::File::open("/dev/null") {
+        taken.push(file);
+    }
+    loop {
+        let new = block_on(backend.create("new/dir/a", "new"));
+        let old = block_on(backend.update("old", "old"));
+        let done = new.is_ok() && old.is_ok();
+        for error in [new.err(), old.err()].into_iter().flatten() {
+            assert_eq!(error.kind(), f9::ErrorKind::TooManyOpenFiles, "{error}");
+            failed += 1;
+        }
+        let Some(next) = taken.pop() else { break };
+        if done {
+            break;
+        }
+        // To look, one needs some.
+        let free = taken.split_off(taken.len().saturating_sub(8)).len();
+        let made = root.join("new/dir/a").exists();
+        assert!(made || crate::store::contents(&root) == before, "{failed}");
+        taken.extend((0..free).map(|_| next.try_clone().unwrap()));
+        drop(next);
+    }
+    assert!(failed > 3 && root.join("new/dir/a").exists());
+}
+
+#[test]
+fn a_write_without_descriptors_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    run_with_few_files("resources::writes_for_want_of_descriptors_leave_nothing", 64, dir.path());
 }

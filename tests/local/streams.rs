@@ -7,6 +7,7 @@ use f9::prelude::*;
 use f9::{CreateOptions, ErrorKind, LocalFileBackend, ReadOptions};
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::processes;
 use crate::store::Store;
 
 fn content(length: usize) -> Vec<u8> {
@@ -80,4 +81,37 @@ async fn nothing_has_a_name_while_a_stream_is_written() {
     assert!(!store.on_disk("new").exists(), "not even the directories on the way");
     drop(send);
     assert_eq!(writing.await.unwrap().unwrap().size, Some(5_000_000));
+}
+
+/// The most memory this process has used, in bytes.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Meant for a process of its own, as others use memory too.
+#[tokio::test]
+async fn memory_for_tiny_pieces() {
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    let backend = LocalFileBackend::new(root).await.unwrap();
+    let before = peak_memory();
+    let pieces = (0..4_000_000).map(|i| if i % 8 == 0 { &b"x"[..] } else { &b""[..] });
+    let source =
+        futures::stream::iter(pieces.map(|p| Ok::<_, f9::Error>(bytes::Bytes::from_static(p))));
+    let info = backend.stream_write("a", source).await.unwrap();
+    assert_eq!(info.size, Some(500_000));
+    let grown = peak_memory() - before;
+    assert!(grown < 16 << 20, "{grown} bytes more");
+}
+
+#[test]
+fn empty_and_tiny_pieces_take_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = processes::start("streams::memory_for_tiny_pieces", dir.path());
+    let done = done.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
 }

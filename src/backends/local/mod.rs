@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::fs::{
-    self, Attempt, Draft, NewFile, OpenFile, Place, Root, Stat, Walk, directory_lock_timeout,
+    self, Attempt, Draft, NewFile, OpenFile, Root, Stat, Walk, directory_lock_timeout,
 };
 use crate::lock::{SessionLock, TimeLeft};
 use crate::offload::{self, Cancelled};
@@ -58,7 +58,8 @@ const NAME: &str = "local";
 ///
 /// # Runtime
 ///
-/// File operations go to Tokio's blocking pool, one trip each. Waiting for a session needs a runtime with all drivers enabled.
+/// File operations go to Tokio's blocking pool, one trip each. Waiting for a session, or for somebody else's conditional write in
+/// the same directory, needs a runtime with all drivers enabled: without its timer Tokio panics there.
 /// Clones share the same root.
 ///
 /// # Examples
@@ -172,7 +173,8 @@ impl LocalFileBackend {
     ) -> Result<FileInfo> {
         self.settle(None, move |shared, draft: Option<Draft>, cancelled| {
             let draft = draft.map_or_else(|| write(shared, cancelled), Ok)?;
-            Ok(draft.commit(&mode)?.map(|stat| stat.info(path.clone())))
+            let committed = draft.commit(&shared.root, &path, &mode)?;
+            Ok(committed.map(|stat| stat.info(path.clone())))
         })
         .await
     }
@@ -194,16 +196,8 @@ impl Shared {
         if doubtful && self.root.is_gone() { error.with_kind(ErrorKind::RootGone) } else { error }
     }
 
-    /// Where a file is written to: a link leads on to its file, unless nothing at all may be there.
-    fn place(&self, path: &FilePath, mode: &WriteMode) -> Result<Place> {
-        match mode {
-            WriteMode::Create => self.root.locate(path),
-            WriteMode::Overwrite | WriteMode::IfMatch(_) => self.root.locate_content(path),
-        }
-    }
-
     fn begin(&self, path: &FilePath, mode: &WriteMode) -> Result<Draft> {
-        Draft::begin(self.place(path, mode)?, mode, self.new_file)
+        Draft::begin(&self.root, path, mode, self.new_file)
     }
 
     fn open(&self, path: &FilePath, options: &ReadOptions) -> Result<OpenFile> {
@@ -249,13 +243,13 @@ impl Shared {
         let etag = old.stat.etag();
         check_update(&old.stat, options)?;
         let mode = WriteMode::IfMatch(etag);
-        let draft = match Draft::begin(place, &mode, self.new_file) {
+        let draft = match self.begin(path, &mode) {
             Err(error) if is_overtaken(&error, options) => return Ok(Attempt::Busy(())),
             draft => draft?,
         };
         old.copy_to(&draft, cancelled)?;
         draft.append(data)?;
-        match draft.commit(&mode) {
+        match draft.commit(&self.root, path, &mode) {
             Ok(Attempt::Done(stat)) => Ok(Attempt::Done(stat)),
             Ok(Attempt::Busy(_)) => Ok(Attempt::Busy(())),
             Err(error) if is_overtaken(&error, options) => Ok(Attempt::Busy(())),
@@ -334,7 +328,7 @@ impl AsyncFileBackend for LocalFileBackend {
             let draft = offload::run(move || shared.begin(&begun, &mode)).await?;
             let writer = stream::Writer::new(draft, &options);
             let written = stream::write(writer, &mut data, &options).await?;
-            self.settle(Some(State::Written(Box::new(written))), move |_, state, _| {
+            self.settle(Some(State::Written(Box::new(written))), move |shared, state, _| {
                 let draft = match state {
                     Some(State::Written(written)) => {
                         let (writer, last) = *written;
@@ -343,7 +337,7 @@ impl AsyncFileBackend for LocalFileBackend {
                     Some(State::Complete(draft)) => draft,
                     None => return Err(ErrorKind::Internal.into()),
                 };
-                Ok(match draft.commit(&options.mode)? {
+                Ok(match draft.commit(&shared.root, &file, &options.mode)? {
                     Attempt::Done(stat) => Attempt::Done(stat.info(file.clone())),
                     Attempt::Busy(draft) => Attempt::Busy(State::Complete(draft)),
                 })
@@ -408,7 +402,7 @@ impl AsyncFileBackend for LocalFileBackend {
             self.publish(file.clone(), mode.clone(), move |shared, _| {
                 let place = shared.root.locate_content(&file)?;
                 check_update(&place.stat()?.ok_or(ErrorKind::NotFound)?, &options)?;
-                let draft = Draft::begin(place, &mode, shared.new_file)?;
+                let draft = shared.begin(&file, &mode)?;
                 draft.append(&data)?;
                 Ok(draft)
             })
@@ -467,8 +461,8 @@ impl AsyncFileBackend for LocalFileBackend {
             }
             self.publish(target.clone(), mode.clone(), move |shared, cancelled| {
                 let file = fs::open_file(&shared.root, &source)?;
-                let place = shared.place(&target, &mode)?;
-                let draft = Draft::begin(place, &mode, file.copied(shared.new_file))?;
+                let new_file = file.copied(shared.new_file);
+                let draft = Draft::begin(&shared.root, &target, &mode, new_file)?;
                 file.copy_to(&draft, cancelled)?;
                 Ok(draft)
             })
@@ -493,11 +487,15 @@ impl AsyncFileBackend for LocalFileBackend {
     async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<String> {
         // However many callers there are, only so many files are open.
         static OPEN: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(checksums::AT_A_TIME));
-        let _permit = OPEN.acquire().await;
-        self.act("checksum", path, move |shared, path, cancelled| {
-            not_root(path)?;
-            let checksum = fs::open_file(&shared.root, path)?.checksum(algorithm, cancelled)?;
-            Ok(checksum.into_hex())
+        let (backend, path) = (self.clone(), path.to_owned());
+        offload::detached(async move {
+            let _permit = OPEN.acquire().await;
+            let hash = move |shared: &Shared, path: &FilePath, cancelled: &Cancelled| {
+                not_root(path)?;
+                let checksum = fs::open_file(&shared.root, path)?.checksum(algorithm, cancelled)?;
+                Ok(checksum.into_hex())
+            };
+            backend.act("checksum", &path, hash).await
         })
         .await
     }

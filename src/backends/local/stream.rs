@@ -147,7 +147,11 @@ pub(super) async fn write(
     while let Some(piece) = data.try_next().await? {
         given += piece.len() as u64;
         options.check_size_so_far(given)?;
-        gathered += piece.len();
+        if piece.is_empty() {
+            continue;
+        }
+        // Of tiny pieces, what holds them is the larger part.
+        gathered += piece.len() + size_of::<Bytes>();
         pieces.push(piece);
         if gathered >= WRITE_BEHIND {
             let mut writer = hand.free().await?;
