@@ -197,6 +197,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dropped_before_its_turn_never_runs() {
+        let builder = || tokio::runtime::Builder::new_current_thread();
+        let runtime = builder().max_blocking_threads(1).build().unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let (ran, has_run) = mpsc::channel();
+        runtime.block_on(async {
+            let occupying = start(move |_| wait.recv().map_err(|_| ErrorKind::Internal.into()));
+            let waiting = start(move |_| ran.send(()).map_err(|_| ErrorKind::Internal.into()));
+            drop(waiting);
+            go.send(()).unwrap();
+            occupying.await.unwrap();
+            run(|| Ok(())).await.unwrap();
+        });
+        assert!(has_run.recv().is_err(), "the closure was dropped without a call");
+    }
+
+    #[test]
     fn a_runtime_that_shuts_down_gives_an_error_not_a_hang() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let handle = runtime.handle().clone();

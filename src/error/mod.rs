@@ -155,7 +155,7 @@ impl ErrorKind {
             Self::LockTimeout => "timed out waiting for the lock",
             Self::Timeout => "timed out",
             Self::Cancelled => "cancelled",
-            Self::DurabilityUnknown => "written, but not confirmed to be on stable storage",
+            Self::DurabilityUnknown => "done, but not confirmed to be on stable storage",
             Self::Unsupported => "not supported by this backend",
             Self::Internal => "internal error",
             Self::Io => "input/output error",

@@ -34,7 +34,7 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
     (ErrorKind::Cancelled, "cancelled", io::ErrorKind::Other),
     (
         ErrorKind::DurabilityUnknown,
-        "written, but not confirmed to be on stable storage",
+        "done, but not confirmed to be on stable storage",
         io::ErrorKind::Other,
     ),
     (ErrorKind::Unsupported, "not supported by this backend", io::ErrorKind::Unsupported),

@@ -36,6 +36,8 @@ pub(crate) struct Draft {
     made: Made,
     /// Whether the temporary has other permissions than a new file has.
     private: bool,
+    /// Whether there must be a file to replace.
+    replaces: bool,
 }
 
 impl Draft {
@@ -57,7 +59,12 @@ impl Draft {
             Ok((Temporary::create(place.dir.as_fd(), permissions, unnamed)?, private))
         };
         let (place, (temporary, private)) = act_at(root, || root.locate_for(path, mode), begin)?;
-        Ok(Self { temporary, place, settings, made: Made::default(), private })
+        Ok(Self { temporary, place, settings, made: Made::default(), private, replaces: false })
+    }
+
+    /// Has it replace a file that exists; one deleted meanwhile does not come back.
+    pub(crate) fn replacing(self) -> Self {
+        Self { replaces: true, ..self }
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -133,6 +140,9 @@ impl Draft {
             let old = self.place.stat()?;
             check(old.as_ref(), mode)?;
             let Some(old) = old else {
+                if self.replaces {
+                    return Err(ErrorKind::NotFound.into());
+                }
                 if self.private {
                     self.set_new_permissions()?;
                 }

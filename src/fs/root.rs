@@ -38,15 +38,23 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// Opens the directory at `path`, making it and those above it if `create` says so.
-    pub(crate) fn open(path: &Path, create: bool) -> Result<Self> {
-        if create {
-            std::fs::create_dir_all(path).map_err(|error| match Stat::of_path(CWD, path) {
-                Ok(_) => Error::new(ErrorKind::NotADirectory).with_source(error),
-                Err(_) => Error::from(error),
-            })?;
-        }
+    /// Opens the directory at `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         Ok(Self { dir: Dir::open_ambient_dir(path, ambient_authority())? })
+    }
+
+    /// Makes the directory at `path` and those above it, unless they exist.
+    pub(crate) fn make(path: &Path, sync: bool) -> Result<()> {
+        let is_missing = |path: &&Path| Stat::of_path(CWD, path).err() == Some(Errno::NOENT);
+        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+        std::fs::create_dir_all(path).map_err(|error| match Stat::of_path(CWD, path) {
+            Ok(_) => Error::new(ErrorKind::NotADirectory).with_source(error),
+            Err(_) => Error::from(error),
+        })?;
+        for above in missing.iter().filter_map(|made| made.parent()).filter(|_| sync) {
+            File::open(above)?.sync_all()?;
+        }
+        Ok(())
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

@@ -45,6 +45,10 @@ where
         if let Some(file) = lock_current(file, is_current, left).await? {
             return Ok(file);
         }
+        if left.get().is_zero() {
+            return Err(Error::new(ErrorKind::LockTimeout)
+                .with_message("the file to lock keeps being replaced"));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod bridge;
+mod local_set;
 mod places;
 mod scripted;
 mod sessions;

@@ -1,10 +1,34 @@
 //! What dead processes leave is gone after the next opening; what is alive stays.
 
 use std::fs;
+use std::time::Duration;
 
-use f9::LocalFileBackend;
+use f9::prelude::*;
+use f9::{Durability, LocalFileBackend};
 
 use crate::store::{Store, contents};
+
+#[tokio::test]
+async fn a_write_under_way_survives_the_opening_of_another_backend() {
+    let store = Store::new().await;
+    let builder = LocalFileBackend::builder(&store.root).durability(Durability::Synced);
+    let backend = builder.open().await.unwrap();
+    let (go, wait) = tokio::sync::oneshot::channel::<()>();
+    let source = futures::stream::once(async {
+        wait.await.unwrap();
+        Ok::<_, f9::Error>("whole".into())
+    });
+    let writing = tokio::spawn(async move { backend.stream_write("a", source).await });
+    while fs::read_dir(&store.root).unwrap().count() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..10 {
+        LocalFileBackend::new(&store.root).await.unwrap();
+    }
+    go.send(()).unwrap();
+    writing.await.unwrap().unwrap();
+    assert_eq!(fs::read(store.on_disk("a")).unwrap(), b"whole");
+}
 
 #[tokio::test]
 async fn opening_removes_dead_temporaries_and_nothing_else() {

@@ -149,12 +149,15 @@ impl LocalFileBackendBuilder {
 
     fn open_here(self) -> Result<LocalFileBackend> {
         let path = std::path::absolute(&self.root)?;
-        let root = Root::open(&path, self.create_root)?;
+        let sync = self.durability == Durability::Synced;
+        if self.create_root {
+            Root::make(&path, sync)?;
+        }
+        let root = Root::open(&path)?;
         if self.sweep {
             sweep(&root)?;
         }
         let session = session::of_root(root.id()?);
-        let sync = self.durability == Durability::Synced;
         let new_file = NewFile { sync, permissions: self.permissions };
         let chunk_size = self.chunk_size;
         let shared = Shared { root, path, new_file, chunk_size, session };

@@ -402,7 +402,7 @@ impl AsyncFileBackend for LocalFileBackend {
             self.publish(file.clone(), mode.clone(), move |shared, _| {
                 let place = shared.root.locate_content(&file)?;
                 check_update(&place.stat()?.ok_or(ErrorKind::NotFound)?, &options)?;
-                let draft = shared.begin(&file, &mode)?;
+                let draft = shared.begin(&file, &mode)?.replacing();
                 draft.append(&data)?;
                 Ok(draft)
             })
