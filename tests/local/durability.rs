@@ -32,6 +32,9 @@ async fn durable_changes_of_every_kind() {
     backend.delete_with("new", DeleteOptions::recursive()).await.unwrap();
     mark("create-dir");
     backend.create_dir("d/e").await.unwrap();
+    mark("root");
+    let below = LocalFileBackend::builder(root.join("new-root/deep"));
+    below.durability(Durability::Synced).open().await.unwrap();
     mark("end");
 }
 
@@ -81,7 +84,7 @@ fn what_is_acknowledged_is_on_stable_storage() {
     let root = fs::canonicalize(dir.path()).unwrap().join("root");
     fs::create_dir(&root).unwrap();
     let changes = traced(&root);
-    let expected: [(&str, &[&str]); 9] = [
+    let expected: [(&str, &[&str]); 10] = [
         (
             "create",
             &[
@@ -104,6 +107,7 @@ fn what_is_acknowledged_is_on_stable_storage() {
             &["unlink", "rename", "unlink", "unlink", "unlink", "unlink", "unlink", "fsync "],
         ),
         ("create-dir", &["mkdir", "fsync ", "mkdir", "fsync /d"]),
+        ("root", &["mkdir", "mkdir", "mkdir", "fsync /new-root", "fsync "]),
         ("end", &[]),
     ];
     for ((name, words), (expected_name, expected)) in changes.iter().zip(expected) {
@@ -116,5 +120,5 @@ fn what_is_acknowledged_is_on_stable_storage() {
             assert_eq!(words, expected, "{name}");
         }
     }
-    assert_eq!(changes.len(), 9);
+    assert_eq!(changes.len(), 10);
 }
