@@ -309,6 +309,12 @@ impl ReadOptions {
         Self::default().with_range(range)
     }
 
+    /// Reads only a file that has this etag.
+    #[must_use]
+    pub fn if_match(etag: Etag) -> Self {
+        Self::default().with_if_match(etag)
+    }
+
     /// Sets the part to read.
     #[must_use]
     pub fn with_range(mut self, range: impl Into<ByteRange>) -> Self {

@@ -196,13 +196,13 @@ fn check_segment(segment: &str) -> Result<()> {
         );
     }
     if is_reserved_name(segment) {
-        return Err(Error::new(ErrorKind::ReservedPath));
+        return Err(Error::new(ErrorKind::ReservedPath).with_message(format!("`{segment}`")));
     }
     Ok(())
 }
 
 /// Over-long input is named by its beginning, so that an error text stays a line.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     if text.len() <= MAX_NAME_BYTES {
         return text.to_owned();
     }

@@ -36,7 +36,8 @@ capabilities! {
     ConditionalWrite = "conditional-write",
     /// [`UpdateMode::Append`](crate::UpdateMode::Append).
     Append = "append",
-    /// Directories that hold nothing persist.
+    /// Directories that hold nothing persist. Elsewhere there are only those on the way to a file, and
+    /// [`create_dir`](crate::AsyncFileBackend::create_dir_with) is [`Unsupported`](crate::ErrorKind::Unsupported).
     EmptyDirectories = "empty-directories",
     /// [`rename`](crate::AsyncFileBackend::rename_with) is atomic, also of a directory.
     AtomicRename = "atomic-rename",

@@ -30,7 +30,7 @@ use crate::{
 /// # }
 /// ```
 pub trait AsyncFileBackendExt: AsyncFileBackend {
-    /// Creates a new file; refuses to replace one. See [`create_with`](AsyncFileBackend::create_with).
+    /// Creates a new file; refuses to replace one. A borrowed `&str` that is not `'static` needs `.to_owned()`. See [`create_with`](AsyncFileBackend::create_with).
     fn create<'a>(
         &'a self,
         path: &'a str,

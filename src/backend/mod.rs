@@ -92,6 +92,8 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
+    /// [`Unsupported`](ErrorKind::Unsupported), where nothing stands in the way, on a store without
+    /// [`EmptyDirectories`](Capability::EmptyDirectories);
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the directory exists and the mode is
     /// [`Create`](crate::DirMode::Create); [`NotADirectory`](ErrorKind::NotADirectory) if something else is there or on the way.
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()>;
@@ -153,10 +155,11 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>>;
 
     /// Moves a file, a directory with all it holds, or a link to `to`, making the directories on the way, and tells what is there
-    /// now. Onto itself it changes nothing.
+    /// now.
     ///
     /// Atomic where the store can, see [`AtomicRename`](Capability::AtomicRename). With
-    /// [`Overwrite`](crate::WriteMode::Overwrite) a file may replace a file, and a directory an empty directory.
+    /// [`Overwrite`](crate::WriteMode::Overwrite) a file may replace a file, a directory an empty directory, and a move onto itself
+    /// changes nothing.
     ///
     /// # Errors
     ///
@@ -198,7 +201,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     /// [`NotFound`](ErrorKind::NotFound) and [`IsADirectory`](ErrorKind::IsADirectory) for what is at `from`; those of
     /// [`stream_write_with`](Self::stream_write_with) for `to`.
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        let failing = |error: Error| error.with_operation("copy").with_path(from).with_target(to);
+        let failing = |error: Error| error.with_operation("copy").between(from, to);
         let source = FilePath::parse_entry(from).map_err(failing)?;
         let target = FilePath::parse_entry(to).map_err(failing)?;
         if source == target && options.mode == crate::WriteMode::Overwrite {

@@ -21,6 +21,12 @@ impl LocalFileBackend {
         Ok(Self::with_bridge(Arc::new(backend), bridge))
     }
 
+    /// Where the root was when it was opened.
+    #[must_use]
+    pub fn root(&self) -> &std::path::Path {
+        self.backend().root()
+    }
+
     /// The files in the folder that `builder` describes; see [`open`](LocalFileBackendBuilder::open).
     ///
     /// # Errors

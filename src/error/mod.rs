@@ -12,6 +12,8 @@ use std::io;
 /// The result of every operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+use crate::path::shortened;
+
 type Source = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong, where, and in which operation.
@@ -288,6 +290,14 @@ impl Error {
         self
     }
 
+    /// Names both paths of a copy or rename, also where one of them was named as the cause already.
+    #[must_use]
+    pub(crate) fn between(mut self, from: &str, to: &str) -> Self {
+        self.0.path = Some(shortened(from));
+        self.0.target = Some(shortened(to));
+        self
+    }
+
     /// Names the operation as a verb ("create"), unless one is named already: the innermost is the exact one.
     #[must_use]
     pub fn with_operation(mut self, operation: &'static str) -> Self {
@@ -435,6 +445,9 @@ struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("the root");
+        }
         f.write_char('`')?;
         write_escaped(f, self.0)?;
         f.write_char('`')
@@ -468,8 +481,15 @@ impl From<io::Error> for Error {
             Err(error) => {
                 let kind = ErrorKind::of_io(&error);
                 let mut own = Self::new(kind);
-                if let (ErrorKind::Io, Some(code)) = (kind, error.raw_os_error()) {
-                    own = own.with_message(format!("{} (os error {code})", error.kind()));
+                // The kind alone would not tell what broke; the whole text is the source's to tell.
+                match error.raw_os_error() {
+                    Some(code) if kind == ErrorKind::Io => {
+                        own = own.with_message(format!("{} (os error {code})", error.kind()));
+                    }
+                    None if kind == ErrorKind::Io && error.kind() != io::ErrorKind::Other => {
+                        own = own.with_message(error.kind().to_string());
+                    }
+                    _ => {}
                 }
                 own.with_source(error)
             }

@@ -105,6 +105,27 @@ fn the_io_kind_of_an_unclassified_failure_is_kept() {
 }
 
 #[test]
+fn a_failing_source_is_told_from_a_failing_disk() {
+    let reset = io::Error::new(io::ErrorKind::ConnectionReset, "peer gone");
+    let error = Error::from(reset).with_operation("write").with_path("a");
+    assert_eq!(error.to_string(), "cannot write `a`: input/output error: connection reset");
+    assert_eq!(error.source().unwrap().to_string(), "peer gone");
+}
+
+#[test]
+fn the_root_is_called_so() {
+    let error = Error::new(ErrorKind::InvalidPath).with_operation("delete").with_path("");
+    assert_eq!(error.to_string(), "cannot delete the root: invalid path");
+}
+
+#[test]
+fn a_bad_destination_does_not_hide_the_source() {
+    let error = Error::new(ErrorKind::PathEscapesRoot).with_path("../x").with_operation("rename");
+    let error = error.between("a", "../x");
+    assert_eq!((error.path(), error.target()), (Some("a"), Some("../x")));
+}
+
+#[test]
 fn an_error_is_one_pointer_wide() {
     assert_eq!(size_of::<Error>(), size_of::<usize>());
     assert_eq!(size_of::<Result<()>>(), size_of::<usize>());

@@ -248,7 +248,9 @@ impl Draft {
 pub(super) fn check(old: Option<&Stat>, mode: &WriteMode) -> Result<()> {
     match (old, mode) {
         (None, WriteMode::Create | WriteMode::Overwrite) => Ok(()),
-        (None, WriteMode::IfMatch(_)) => Err(ErrorKind::PreconditionFailed.into()),
+        (None, WriteMode::IfMatch(_)) => {
+            Err(Error::new(ErrorKind::PreconditionFailed).with_message("there is no file"))
+        }
         (Some(_), WriteMode::Create) => Err(ErrorKind::AlreadyExists.into()),
         (Some(old), WriteMode::Overwrite) => old.expect_file(),
         (Some(old), WriteMode::IfMatch(etag)) => {

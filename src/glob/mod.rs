@@ -30,7 +30,7 @@ const MAX_BRANCHES: usize = 1024;
 /// | `**/` | any number of directories, also none |
 /// | `/**` at the end | everything below |
 ///
-/// A leading slash means the root, as in a path. Special characters are taken literally inside `[…]`, which is what
+/// Within a name, as in `a**b`, two stars are one. A leading slash means the root, as in a path. Special characters are taken literally inside `[…]`, which is what
 /// [`escape`](Self::escape) makes use of; a backslash is a character like any other.
 ///
 /// # Examples

@@ -14,6 +14,8 @@ pub(super) struct FileUri {
     /// Whether a root that is missing is made.
     pub(super) create_root: bool,
     pub(super) durability: Durability,
+    /// Whether the temporaries of dead processes are removed.
+    pub(super) sweep: bool,
 }
 
 impl FileUri {
@@ -21,6 +23,7 @@ impl FileUri {
         let mut parameters = uri.parameters();
         let create_root = parameters.bool("create_root")?;
         let durability = parameters.parse("durability", "atomic or synced")?;
+        let sweep = parameters.bool("sweep")?;
         parameters.finish()?;
         if uri.location().is_empty() {
             return Err(
@@ -38,6 +41,7 @@ impl FileUri {
             root: uri.location().into(),
             create_root: create_root.unwrap_or(true),
             durability: durability.unwrap_or_default(),
+            sweep: sweep.unwrap_or(true),
         })
     }
 }
@@ -48,6 +52,7 @@ pub(super) async fn open(uri: BackendUri) -> Result<Arc<dyn AsyncFileBackend>> {
     let backend = LocalFileBackend::builder(file.root)
         .create_root(file.create_root)
         .durability(file.durability)
+        .sweep(file.sweep)
         .open()
         .await?;
     Ok(Arc::new(backend))

@@ -17,7 +17,9 @@ pub(super) struct Parameter<'a> {
 
 pub(super) fn parse(text: &str) -> Result<BackendUri> {
     let (scheme, rest) = text.split_once("://").ok_or_else(|| {
-        invalid("it does not begin with `scheme://`; the directory /srv/data is file:///srv/data")
+        invalid(
+            "it does not begin with `scheme://`; a directory such as /srv/data is file:///srv/data",
+        )
     })?;
     let scheme = check_scheme(scheme)?;
     take_apart(&scheme, rest).map_err(|error| error.with_path(redact::all_but_scheme(&scheme)))
@@ -44,7 +46,8 @@ fn take_apart(scheme: &str, rest: &str) -> Result<BackendUri> {
     }
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, raw_path) = place.split_at(place.find('/').unwrap_or(place.len()));
-    let parameters = parse_parameters(query)?;
+    let shown = || redact::show(scheme, authority, raw_path, &[]);
+    let parameters = parse_parameters(query).map_err(|error| error.with_path(shown()))?;
     Ok(BackendUri {
         path: decode(raw_path)?,
         location: decode(place)?,
@@ -58,14 +61,14 @@ fn take_apart(scheme: &str, rest: &str) -> Result<BackendUri> {
     })
 }
 
-/// Takes the parameters apart. Errors count them rather than name them: the second of `password=a&b` is a part of the first.
+/// Takes the parameters apart. Errors count them rather than show them: the second of `password=a&b` is a part of the first.
 fn parse_parameters(query: &str) -> Result<Vec<Parameter<'_>>> {
     let mut parameters: Vec<Parameter<'_>> = Vec::new();
     if query.is_empty() {
         return Ok(parameters);
     }
     for (index, parameter) in query.split('&').enumerate() {
-        let failing = |reason| invalid(format!("parameter {}: {reason}", index + 1));
+        let failing = |reason: &str| invalid(format!("parameter {}: {reason}", index + 1));
         let Some((raw_name, raw_value)) = parameter.split_once('=') else {
             return Err(failing("it has no `=`; a literal `&` is written %26"));
         };

@@ -199,7 +199,12 @@ fn the_errors_of_malformed_uris_hold_no_secret() {
         let error = refused(text);
         let chain = format!("{error} {error:?} {:?}", error.path());
         assert!(!chain.contains("hunter2"), "{text}: {chain}");
-        let at_most = text.starts_with("x://").then_some("x://***");
+        let at_most = match text {
+            _ if !text.starts_with("x://") => None,
+            // What stands before the parameters has been understood.
+            _ if text.starts_with("x://h?") => Some("x://h"),
+            _ => Some("x://***"),
+        };
         assert_eq!(error.path(), at_most, "{text}");
     }
 }

@@ -112,7 +112,7 @@ impl LocalFileBackendBuilder {
     }
 
     /// Sets whether opening removes the temporaries of dead processes. It does by default, which reads the names of the whole tree,
-    /// about 50 ms for 100,000 files; turn it off for a store that is huge or slow to list.
+    /// about 50 ms for 100,000 files; turn it off for a store that is huge or slow to list, such as a whole file system.
     pub fn sweep(mut self, sweep: bool) -> Self {
         self.sweep = sweep;
         self
@@ -143,6 +143,9 @@ impl LocalFileBackendBuilder {
         }
         if self.root.as_os_str().is_empty() {
             return invalid("the root is an empty path");
+        }
+        if self.root.as_os_str().as_encoded_bytes().contains(&0) {
+            return invalid("the root holds a NUL");
         }
         Ok(())
     }

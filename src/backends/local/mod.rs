@@ -468,7 +468,7 @@ impl AsyncFileBackend for LocalFileBackend {
             })
             .await
         };
-        copied.await.map_err(|error| self.failing("copy", from)(error).with_target(to))
+        copied.await.map_err(|error| self.failing("copy", from)(error.between(from, to)))
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
@@ -481,7 +481,7 @@ impl AsyncFileBackend for LocalFileBackend {
             };
             self.settle(None, step).await
         };
-        renamed.await.map_err(|error| self.failing("rename", from)(error).with_target(to))
+        renamed.await.map_err(|error| self.failing("rename", from)(error.between(from, to)))
     }
 
     async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<String> {

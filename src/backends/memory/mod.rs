@@ -92,7 +92,7 @@ fn failing_pair<'a>(
     from: &'a str,
     to: &'a str,
 ) -> impl Fn(Error) -> Error + 'a {
-    move |error| failing(operation, from)(error).with_target(to)
+    move |error| failing(operation, from)(error.between(from, to))
 }
 
 #[async_trait]

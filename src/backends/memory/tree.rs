@@ -92,7 +92,9 @@ impl Tree {
             WriteMode::Create if file.is_some() || is_dir => Err(ErrorKind::AlreadyExists.into()),
             _ if is_dir => Err(ErrorKind::IsADirectory.into()),
             WriteMode::IfMatch(etag) if file.is_none_or(|file| file.etag != *etag) => {
-                Err(ErrorKind::PreconditionFailed.into())
+                let found =
+                    if file.is_some() { "the etag has changed" } else { "there is no file" };
+                Err(Error::new(ErrorKind::PreconditionFailed).with_message(found))
             }
             _ => Ok(()),
         }

@@ -6,8 +6,8 @@ use crate::testing::content::source;
 use crate::testing::expect::refused;
 use crate::testing::state::state;
 use crate::{
-    Capability, CopyOptions, CreateOptions, ErrorKind, Etag, RenameOptions, SessionOptions,
-    UpdateOptions, WriteOptions,
+    Capability, CopyOptions, CreateDirOptions, CreateOptions, ErrorKind, Etag, RenameOptions,
+    SessionOptions, UpdateOptions, WriteOptions,
 };
 
 pub async fn a_store_without_append_says_so(store: &dyn Fixture) {
@@ -16,6 +16,14 @@ pub async fn a_store_without_append_says_so(store: &dyn Fixture) {
     let appended = files.update_with("a", "more".into(), UpdateOptions::append()).await;
     refused(appended, ErrorKind::Unsupported);
     assert_eq!(files.read("a").await.unwrap(), "content");
+}
+
+pub async fn a_store_without_empty_directories_says_so(store: &dyn Fixture) {
+    let files = store.backend().await;
+    refused(files.create_dir("a").await, ErrorKind::Unsupported);
+    let overwrite = CreateDirOptions::overwrite();
+    refused(files.create_dir_with("a/b", overwrite).await, ErrorKind::Unsupported);
+    assert!(!files.exists("a").await.unwrap());
 }
 
 pub async fn a_store_without_sessions_says_so(store: &dyn Fixture) {

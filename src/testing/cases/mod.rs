@@ -213,6 +213,7 @@ macro_rules! __with_all_cases {
             }
             capability {
                 a_store_without_append_says_so.lacks(Append);
+                a_store_without_empty_directories_says_so.lacks(EmptyDirectories);
                 a_store_without_sessions_says_so.lacks(Sessions);
                 a_store_without_conditional_writes_says_so.lacks(ConditionalWrite);
                 sessions_across_processes_exclude_within_one_too.needs(CrossProcessSessions);
