@@ -113,7 +113,7 @@ mod provided {
     }
 
     impl Few {
-        /// A store without conditional writes, and without appending.
+        /// A store without conditional writes, appending and directories of their own.
         pub(super) fn unconditional() -> Self {
             Self { without: Some(Capability::ConditionalWrite), ..Self::default() }
         }
@@ -146,7 +146,10 @@ mod provided {
         fn capabilities(&self) -> Capabilities {
             let all = self.files.capabilities().without(Capability::Sessions);
             match self.without {
-                Some(without) => all.without(without).without(Capability::Append),
+                Some(without) => all
+                    .without(without)
+                    .without(Capability::Append)
+                    .without(Capability::EmptyDirectories),
                 None => all,
             }
         }
@@ -162,6 +165,11 @@ mod provided {
         }
 
         async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
+            let makes = !self.files.exists(path).await?;
+            if makes && !self.capabilities().has(Capability::EmptyDirectories) {
+                let error = Error::new(ErrorKind::Unsupported);
+                return Err(error.with_operation("create directory").with_path(path));
+            }
             self.files.create_dir_with(path, options).await
         }
 
