@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use f9::prelude::*;
-use f9::{CreateOptions, ErrorKind, LocalFileBackend, LocalFileBackendBuilder};
+use f9::{CreateOptions, ErrorKind, ListOptions, LocalFileBackend, LocalFileBackendBuilder};
+use futures::StreamExt as _;
 
 use crate::store::{Store, every_verb};
 
@@ -128,8 +129,49 @@ async fn a_directory_that_may_not_be_written_to_keeps_what_it_has() {
 }
 
 #[tokio::test]
+async fn a_directory_that_may_not_be_read_hides_no_other() {
+    let store = Store::new().await;
+    for path in ["closed/b.rs", "open/a.rs"] {
+        store.backend.create(path, "x").await.unwrap();
+    }
+    let closed = store.on_disk("closed");
+    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    fs::set_permissions(&store.root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let root = store.root.clone();
+    std::thread::spawn(move || {
+        if rustix::process::geteuid().is_root() {
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
+        }
+        futures::executor::block_on(async {
+            let backend = LocalFileBackend::builder(&root).open().await.unwrap();
+            let entries = backend.list_with("", ListOptions::recursive()).await.unwrap();
+            let entries: Vec<_> = entries.collect().await;
+            let shown: Vec<_> = entries
+                .iter()
+                .map(|entry| match entry {
+                    Ok(info) => Ok(info.path.as_str()),
+                    Err(error) => Err((error.kind(), error.path().unwrap())),
+                })
+                .collect();
+            let denied = Err((ErrorKind::PermissionDenied, "closed"));
+            assert_eq!(shown, [Ok("closed"), denied, Ok("open"), Ok("open/a.rs")]);
+            // What a pattern cannot reach is not even tried.
+            assert_eq!(backend.glob("open/*.rs").await.unwrap(), ["open/a.rs"]);
+            let error = backend.glob("**/*.rs").await.unwrap_err();
+            assert_eq!((error.kind(), error.path()), (ErrorKind::PermissionDenied, Some("closed")));
+            let error = backend.exists("closed/b.rs").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        });
+    })
+    .join()
+    .unwrap();
+    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
 async fn a_file_system_that_is_read_only_is_told() {
     if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI has to run as root");
         println!("not run: mounting a read-only file system needs root");
         return;
     }
