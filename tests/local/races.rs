@@ -161,7 +161,7 @@ async fn a_directory_that_may_be_searched_but_not_read_is_told() {
     let store = Store::new().await;
     let backend = store.backend.clone();
     backend.create("a", "x").await.unwrap();
-    fs::set_permissions(&store.root, fs::Permissions::from_mode(0o711)).unwrap();
+    fs::set_permissions(&store.root, fs::Permissions::from_mode(0o111)).unwrap();
     let kinds = thread::spawn(move || {
         if rustix::process::geteuid().is_root() {
             rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
@@ -177,6 +177,7 @@ async fn a_directory_that_may_be_searched_but_not_read_is_told() {
     })
     .join()
     .unwrap();
+    fs::set_permissions(&store.root, fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(kinds, [ErrorKind::PermissionDenied; 2]);
 }
 
@@ -225,6 +226,7 @@ async fn what_cannot_be_deleted_deep_inside_is_named_and_stays_where_it_was() {
     }
     let locked = store.on_disk("tree/a/b/locked");
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
+    let unlock = locked.clone();
     let error = thread::spawn(move || {
         if rustix::process::geteuid().is_root() {
             rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
@@ -237,4 +239,5 @@ async fn what_cannot_be_deleted_deep_inside_is_named_and_stays_where_it_was() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     assert_eq!(error.path(), Some("tree/a/b/locked/file"));
     assert_eq!(fs::read(store.on_disk("tree/a/b/locked/file")).unwrap(), b"kept");
+    fs::set_permissions(unlock, fs::Permissions::from_mode(0o755)).unwrap();
 }

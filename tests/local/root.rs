@@ -126,6 +126,7 @@ async fn a_directory_that_may_not_be_written_to_keeps_what_it_has() {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{verb}: {error}");
     }
     assert_eq!(fs::read(store.on_disk("a")).unwrap(), b"kept");
+    fs::set_permissions(&store.root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 }
 
 #[tokio::test]
