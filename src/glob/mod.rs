@@ -16,6 +16,10 @@ use crate::{Error, ErrorKind, FilePath, Result};
 /// How many alternatives the braces of one pattern may spell out.
 const MAX_BRANCHES: usize = 1024;
 
+/// How much text the braces of one pattern may spell out, counted again for each pair that is replaced. Without this bound four
+/// kilobytes keep a core busy for a minute.
+const MAX_SPELT_BYTES: usize = 1024 * 1024;
+
 /// A compiled glob pattern.
 ///
 /// # Syntax
@@ -74,7 +78,7 @@ impl GlobPattern {
     /// # Errors
     ///
     /// [`InvalidPattern`](ErrorKind::InvalidPattern) for an unclosed bracket or brace, a `..` segment, a NUL, more than 4,096
-    /// bytes, or braces that spell out more than 1,024 alternatives.
+    /// bytes, or braces that spell out more than 1,024 alternatives or a mebibyte of text.
     pub fn parse(text: &str) -> Result<Self> {
         let branches = compile(text).map_err(|reason| {
             let shown = &text[..text.floor_char_boundary(200)];
@@ -232,27 +236,35 @@ fn compile(text: &str) -> Result<Vec<Vec<Segment>>, String> {
     if text.contains('\0') {
         return Err("it holds a NUL character".to_owned());
     }
-    let mut spelt = Vec::new();
-    spell_out(text, &mut spelt)?;
-    spelt.iter().map(|branch| compile_branch(branch)).collect()
+    spell_out(text)?.iter().map(|branch| compile_branch(branch)).collect()
 }
 
 /// Replaces the first pair of braces by each of its alternatives, and so on until none is left.
-fn spell_out(text: &str, spelt: &mut Vec<String>) -> Result<(), String> {
-    let Some((open, commas, close)) = first_braces(text)? else {
-        if spelt.len() == MAX_BRANCHES {
-            return Err(format!("its braces spell out more than {MAX_BRANCHES} alternatives"));
+///
+/// Not by recursion: a pattern holds enough braces to overflow the stack of a thread.
+fn spell_out(text: &str) -> Result<Vec<String>, String> {
+    let (mut spelt, mut pending, mut bytes) = (Vec::new(), vec![text.to_owned()], 0);
+    while let Some(text) = pending.pop() {
+        let Some((open, commas, close)) = first_braces(&text)? else {
+            if spelt.len() == MAX_BRANCHES {
+                return Err(format!("its braces spell out more than {MAX_BRANCHES} alternatives"));
+            }
+            spelt.push(text);
+            continue;
+        };
+        let mut to = close;
+        // From the last to the first, as the last one pushed is the next one popped.
+        for before in commas.into_iter().rev().chain([open]) {
+            let branch = [&text[..open], &text[before + 1..to], &text[close + 1..]].concat();
+            bytes += branch.len();
+            if bytes > MAX_SPELT_BYTES {
+                return Err(format!("its braces spell out more than {MAX_SPELT_BYTES} bytes"));
+            }
+            pending.push(branch);
+            to = before;
         }
-        spelt.push(text.to_owned());
-        return Ok(());
-    };
-    let mut from = open + 1;
-    for to in commas.into_iter().chain([close]) {
-        let branch = format!("{}{}{}", &text[..open], &text[from..to], &text[close + 1..]);
-        spell_out(&branch, spelt)?;
-        from = to + 1;
     }
-    Ok(())
+    Ok(spelt)
 }
 
 type Braces = (usize, Vec<usize>, usize);

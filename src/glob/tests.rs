@@ -146,3 +146,17 @@ fn a_walk_knows_the_names_it_need_not_search_for() {
     assert_eq!(pattern.next_literals(&inside), None);
     assert!(pattern.advance(&start, "other").1.is_over());
 }
+
+#[test]
+fn braces_without_end_are_refused_at_once() {
+    for pattern in [
+        "{".repeat(2048) + &"}".repeat(2048),
+        "{,".repeat(1365) + &"}".repeat(1365),
+        "{a}".repeat(1365),
+        "{a,b}".repeat(10) + &"{a}".repeat(1348),
+        "{a,b}".repeat(10) + &"?".repeat(4000),
+    ] {
+        let error = GlobPattern::parse(&pattern).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidPattern, "{}", &pattern[..40]);
+    }
+}
