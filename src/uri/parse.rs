@@ -46,8 +46,13 @@ fn take_apart(scheme: &str, rest: &str) -> Result<BackendUri> {
     }
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, raw_path) = place.split_at(place.find('/').unwrap_or(place.len()));
-    let shown = || redact::show(scheme, authority, raw_path, &[]);
-    let parameters = parse_parameters(query).map_err(|error| error.with_path(shown()))?;
+    let parameters = parse_parameters(query).map_err(|error| {
+        // An `@` may end a password that has a `?` in it: then the authority is the beginning of that password.
+        if query.contains('@') {
+            return error;
+        }
+        error.with_path(redact::show(scheme, authority, raw_path, &[]))
+    })?;
     Ok(BackendUri {
         path: decode(raw_path)?,
         location: decode(place)?,

@@ -45,11 +45,13 @@ pub(super) fn show(
     format!("{scheme}://{authority}{after}")
 }
 
-/// Whether the value of a parameter may be a secret. A URI in it may bring its own.
+/// Whether the value of a parameter may be a secret. A URI in it may bring its own, as may a list such as a connection string.
 pub(super) fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
+    let (name, lower) = (name.to_ascii_lowercase(), value.to_ascii_lowercase());
+    let speaks_of_one = |text: &str| SECRET_WORDS.iter().any(|word| text.contains(word));
+    speaks_of_one(&name)
         || SECRET_NAMES.contains(&name.as_str())
+        || (value.contains('=') && speaks_of_one(&lower))
         || (value.contains("://") && value.contains(['@', '?']))
 }
 

@@ -141,6 +141,7 @@ fn secrets_are_not_shown() {
         ("x://h?passwd=hunter2", "x://h?passwd=***"),
         ("x://h?passphrase=hunter2", "x://h?passphrase=***"),
         ("x://h?client-secret=hunter2", "x://h?client-secret=***"),
+        ("x://h?connection=AccountName%3Da;AccountKey%3Dhunter2", "x://h?connection=***"),
         ("x://h?sas_token=hunter2", "x://h?sas_token=***"),
         ("x://h?api_key=hunter2", "x://h?api_key=***"),
         ("x://h?apiKey=hunter2", "x://h?apiKey=***"),
@@ -195,6 +196,9 @@ fn the_errors_of_malformed_uris_hold_no_secret() {
         "x://h?password=hunter2&password=b",
         "x://h?hunter2=1&hunter2=2",
         "x://h?=hunter2",
+        "x://me:hunter2?a@host/",
+        "x://me:hunter2?=1@host/",
+        "x://hunter2?a@host/",
     ] {
         let error = refused(text);
         let chain = format!("{error} {error:?} {:?}", error.path());
