@@ -15,6 +15,9 @@ use crate::{Error, ErrorKind, FileInfo, Result};
 /// The size of a chunk of a stream where nothing else was asked for: 256 KiB.
 pub const DEFAULT_CHUNK_SIZE: usize = 256 * 1024;
 
+/// The largest buffer that is made because a caller asked for large chunks.
+const MAX_BUFFER: usize = 16 * 1024 * 1024;
+
 /// The content of a file, piece by piece. No item follows an error.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
 
@@ -25,7 +28,9 @@ pub type InfoStream<'a> = BoxStream<'a, Result<FileInfo>>;
 /// The text of a file, piece by piece. No item follows an error.
 pub type TextStream<'a> = BoxStream<'a, Result<String>>;
 
-/// Turns the content of `reader` into a stream of chunks of at most `chunk_size` bytes.
+/// Turns the content of `reader` into a stream of chunks of at most `chunk_size` bytes, and at most 16 MiB.
+///
+/// A chunk size of zero gives a stream whose only item is [`InvalidInput`](ErrorKind::InvalidInput).
 ///
 /// # Examples
 ///
@@ -41,7 +46,12 @@ pub type TextStream<'a> = BoxStream<'a, Result<String>>;
 /// # }
 /// ```
 pub fn from_reader<'a>(reader: impl AsyncRead + Send + 'a, chunk_size: usize) -> ByteStream<'a> {
-    ReaderStream::with_capacity(reader, chunk_size).map_err(Error::from).boxed()
+    if chunk_size == 0 {
+        let error = Error::new(ErrorKind::InvalidInput).with_message("the chunk size is zero");
+        return stream::once(future::ready(Err(error))).boxed();
+    }
+    let capacity = chunk_size.min(MAX_BUFFER);
+    ReaderStream::with_capacity(reader, capacity).map_err(Error::from).boxed()
 }
 
 /// Turns a stream into a reader. An error of the stream arrives inside an [`io::Error`](std::io::Error) of the nearest kind.
@@ -170,6 +180,16 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidData);
             assert!(error.to_string().ends_with(&format!("at byte {offset}")), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn any_chunk_size_of_a_reader_is_fine_but_zero() {
+        let chunks = |size| from_reader(&b"abc"[..], size).map_ok(|chunk| chunk.len());
+        assert_eq!(chunks(2).try_collect::<Vec<_>>().await.unwrap(), [2, 1]);
+        assert_eq!(chunks(usize::MAX).try_collect::<Vec<_>>().await.unwrap(), [3]);
+        let refused = chunks(0).collect::<Vec<_>>().await;
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refused[0].as_ref().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 
     #[tokio::test]
