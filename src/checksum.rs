@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
+use crate::path::shortened;
 use crate::{Error, ErrorKind, Result};
 
 /// Files of this size and above are worth hashing with BLAKE3 on several threads.
@@ -78,7 +79,8 @@ impl FromStr for ChecksumAlgorithm {
         found.copied().ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(|known| known.name()).collect();
             Error::new(ErrorKind::InvalidInput).with_message(format!(
-                "unknown checksum algorithm `{name}`, known are {}",
+                "unknown checksum algorithm `{}`, known are {}",
+                shortened(name),
                 known.join(", ")
             ))
         })
@@ -169,8 +171,10 @@ impl FromStr for Checksum {
 
     fn from_str(text: &str) -> Result<Self> {
         let (algorithm, hex) = text.split_once(':').ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput)
-                .with_message(format!("`{text}` is no checksum of the form algorithm:digits"))
+            Error::new(ErrorKind::InvalidInput).with_message(format!(
+                "`{}` is no checksum of the form algorithm:digits",
+                shortened(text)
+            ))
         })?;
         Self::new(algorithm.parse()?, hex)
     }
@@ -317,6 +321,17 @@ mod tests {
             let mut hasher = Hasher::new(algorithm);
             content.chunks(70_001).for_each(|piece| hasher.update(piece));
             assert_eq!(hasher.finish(), Checksum::of(algorithm, &content), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_shown_in_part() {
+        let nonsense = "x".repeat(9000);
+        for error in [
+            nonsense.parse::<Checksum>().unwrap_err(),
+            nonsense.parse::<ChecksumAlgorithm>().unwrap_err(),
+        ] {
+            assert!(error.to_string().len() < 500, "{} bytes", error.to_string().len());
         }
     }
 

@@ -108,7 +108,7 @@ impl Encoding {
 
 /// What is known about one file or directory; `None` where the store does not know or was not asked.
 ///
-/// Serialised, times are RFC 3339 in UTC.
+/// Serialised, times are RFC 3339 in UTC, the nearest one where that cannot tell the year.
 ///
 /// # Examples
 ///
@@ -133,13 +133,13 @@ pub struct FileInfo {
     /// The size in bytes; `None` for a directory.
     pub size: Option<u64>,
     /// When the file came to be. Replacing a file counts as a new one where the store cannot tell otherwise.
-    #[serde(with = "rfc3339")]
+    #[serde(default, with = "rfc3339")]
     pub created_at: Option<SystemTime>,
     /// When the content last changed.
-    #[serde(with = "rfc3339")]
+    #[serde(default, with = "rfc3339")]
     pub modified_at: Option<SystemTime>,
     /// When the content was last read, as far as the store keeps track.
-    #[serde(with = "rfc3339")]
+    #[serde(default, with = "rfc3339")]
     pub accessed_at: Option<SystemTime>,
     /// The permission bits of POSIX, `0o7777` at most.
     pub permissions: Option<u32>,
@@ -216,22 +216,27 @@ impl FileInfo {
     }
 }
 
-/// Times as RFC 3339 text in UTC, also those before 1970.
+/// Times as RFC 3339 text in UTC, also those before 1970. One outside the years 0 to 9999, which file systems can hold, becomes
+/// the nearest that the text can tell: it must not keep a whole listing from being written.
 mod rfc3339 {
-    use std::time::SystemTime;
+    use std::time::{SystemTime, UNIX_EPOCH};
 
     use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    /// 0000-01-01T00:00:00Z.
+    const FIRST: Timestamp = Timestamp::constant(-62_167_219_200, 0);
 
     pub(super) fn serialize<S: Serializer>(
         time: &Option<SystemTime>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        time.map(Timestamp::try_from)
-            .transpose()
-            .map_err(ser::Error::custom)?
-            .map(|timestamp| timestamp.to_string())
-            .serialize(serializer)
+        let nearest = |time: SystemTime| match Timestamp::try_from(time) {
+            Ok(timestamp) => timestamp.max(FIRST),
+            Err(_) if time < UNIX_EPOCH => FIRST,
+            Err(_) => Timestamp::MAX,
+        };
+        time.map(|time| nearest(time).to_string()).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
@@ -265,6 +270,22 @@ mod tests {
         assert_eq!(json["accessed_at"], serde_json::Value::Null);
         assert_eq!(json["file_type"], "file");
         assert_eq!(serde_json::from_value::<FileInfo>(json).unwrap(), info);
+    }
+
+    #[test]
+    fn json_needs_no_more_than_the_path_and_the_type() {
+        let json = r#"{"path":"a.txt","file_type":"file"}"#;
+        assert_eq!(serde_json::from_str::<FileInfo>(json).unwrap(), file());
+    }
+
+    #[test]
+    fn times_that_rfc_3339_cannot_tell_are_the_nearest_it_can() {
+        let mut info = file();
+        info.created_at = Some(UNIX_EPOCH - Duration::from_secs(1 << 37));
+        info.modified_at = Some(UNIX_EPOCH + Duration::from_secs(1 << 40));
+        let json = serde_json::to_value(&info).unwrap();
+        assert_eq!(json["created_at"], "0000-01-01T00:00:00Z");
+        assert_eq!(json["modified_at"], "9999-12-30T22:00:00.999999999Z");
     }
 
     #[test]

@@ -457,8 +457,10 @@ impl fmt::Display for Quoted<'_> {
 fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for c in text.chars() {
         // Zero-width and direction-changing characters make one name look like another.
-        let misleading = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if c.is_control() || misleading {
+        let misleading = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if misleading {
+            write!(f, "{}", c.escape_unicode())?;
+        } else if c.is_control() {
             write!(f, "{}", c.escape_debug())?;
         } else {
             f.write_char(c)?;

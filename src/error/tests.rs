@@ -142,9 +142,10 @@ fn the_innermost_operation_and_path_win() {
 
 #[test]
 fn names_that_steer_a_terminal_are_escaped() {
-    let error = Error::new(ErrorKind::NotFound).with_path("a\n\u{1b}[2J\u{202e}b\"é");
+    let error =
+        Error::new(ErrorKind::NotFound).with_path("a\n\u{1b}[2J\u{202e}b\u{61c}\u{2060}\"é");
     let text = error.to_string();
-    assert_eq!(text, "`a\\n\\u{1b}[2J\\u{202e}b\"é`: not found");
+    assert_eq!(text, "`a\\n\\u{1b}[2J\\u{202e}b\\u{61c}\\u{2060}\"é`: not found");
     assert_eq!(text.lines().count(), 1);
 }
 
