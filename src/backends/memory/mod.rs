@@ -95,6 +95,11 @@ fn failing_pair<'a>(
     move |error| failing(operation, from)(error.between(from, to))
 }
 
+/// Hashing keeps a core busy for long where the content is.
+async fn hash(algorithm: ChecksumAlgorithm, content: Bytes) -> Result<Checksum> {
+    offload::run(move || Ok(Checksum::of(algorithm, &content))).await
+}
+
 #[async_trait]
 impl AsyncFileBackend for MemoryFileBackend {
     fn capabilities(&self) -> Capabilities {
@@ -191,20 +196,23 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
+        let failing = failing("get info of", path);
         let look_up = || {
             let path = FilePath::parse(path)?;
-            let mut info = self.tree().info(&path)?;
-            if info.is_file() && options.encoding == EncodingMode::Detect {
-                let content = self.tree().read(&path, &ReadOptions::default())?;
-                let sample = &content[..content.len().min(Encoding::SAMPLE_BYTES)];
-                info.encoding = Some(Encoding::detect(sample, sample.len() == content.len()));
-            }
-            Ok(info)
+            let tree = self.tree();
+            let info = tree.info(&path)?;
+            // At the same moment, so that size, etag and checksum are those of one content.
+            let whole = info.is_file().then(|| tree.read(&path, &ReadOptions::default()));
+            Ok((info, whole.transpose()?))
         };
-        let mut info = look_up().map_err(failing("get info of", path))?;
-        if let (true, Some(algorithm)) = (info.is_file(), options.checksum) {
-            let checksum = self.checksum(path, algorithm).await?;
-            info.checksum = Some(Checksum::new(algorithm, &checksum)?);
+        let (mut info, content) = look_up().map_err(&failing)?;
+        let Some(content) = content else { return Ok(info) };
+        if options.encoding == EncodingMode::Detect {
+            let sample = &content[..content.len().min(Encoding::SAMPLE_BYTES)];
+            info.encoding = Some(Encoding::detect(sample, sample.len() == content.len()));
+        }
+        if let Some(algorithm) = options.checksum {
+            info.checksum = Some(hash(algorithm, content).await.map_err(failing)?);
         }
         Ok(info)
     }
@@ -252,14 +260,46 @@ impl AsyncFileBackend for MemoryFileBackend {
         let read = FilePath::parse_entry(path)
             .and_then(|file| self.tree().read(&file, &ReadOptions::default()));
         let content = read.map_err(failing("checksum", path))?;
-        // Hashing keeps a core busy for long where the content is.
-        let hashed = offload::run(move || Ok(Checksum::of(algorithm, &content).into_hex()));
-        hashed.await.map_err(failing("checksum", path))
+        let hashed = hash(algorithm, content).await;
+        hashed.map(Checksum::into_hex).map_err(failing("checksum", path))
     }
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let guard = self.shared.session.lock(options.timeout, async |_| Ok(None)).await;
         let named = |error: Error| error.with_operation("open a session").with_backend(NAME);
         Ok(SyncSession::new(guard.map_err(named)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn info_is_of_one_moment() {
+        let backend = MemoryFileBackend::new();
+        let content = |byte, size| Bytes::from(vec![byte; size]);
+        let write = |data| backend.tree().write(&file(), data, &crate::WriteMode::Overwrite);
+        fn file() -> FilePath {
+            FilePath::parse("a").unwrap()
+        }
+        write(content(b'a', 1)).unwrap();
+        let options = InfoOptions::default().with_checksum(ChecksumAlgorithm::Md5);
+        let sums = [1, 2].map(|size| Checksum::of(ChecksumAlgorithm::Md5, &content(b'a', size)));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..20_000 {
+                    write(content(b'a', 1 + round % 2)).unwrap();
+                }
+            });
+            for _ in 0..2_000 {
+                let info = backend.info_with("a", options.clone());
+                let info = futures::executor::block_on(info).unwrap();
+                let size = usize::try_from(info.size.unwrap()).unwrap();
+                assert_eq!(info.checksum.as_ref(), Some(&sums[size - 1]));
+            }
+        });
     }
 }
