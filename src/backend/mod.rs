@@ -232,8 +232,8 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
 
     /// Finds the paths that match a [`GlobPattern`], in byte order.
     ///
-    /// Only directories that the pattern can reach are read, links are not followed, and names that cannot be represented match
-    /// nothing.
+    /// Only directories below the pattern's literal prefix are read, links are not followed, and names that cannot be represented
+    /// match nothing.
     ///
     /// # Errors
     ///
@@ -314,7 +314,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the queue.
+    /// Dropping the future leaves the queue. One that is kept but no longer polled keeps its place there, and others waiting.
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let _ = options;
         Err(SyncSession::unsupported())
