@@ -436,7 +436,7 @@ fn split_path(path: &Path, at: usize) -> (&Path, &Path) {
 }
 
 /// What `openat2` does, one name at a time, where it is missing.
-fn open_step_by_step(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+fn open_step_by_step(dir: BorrowedFd<'_>, path: &Path, asked: OFlags) -> Result<OwnedFd, Errno> {
     let mut above: Option<OwnedFd> = None;
     let mut components = path.components().peekable();
     while let Some(component) = components.next() {
@@ -451,15 +451,17 @@ fn open_step_by_step(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<
         let flags = if components.peek().is_some() {
             OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC
         } else {
-            flags | OFlags::NOFOLLOW
+            asked | OFlags::NOFOLLOW
         };
         let next = retry_on_intr(|| rustix::fs::openat(here, name, flags, Mode::empty()))
             .map_err(|errno| link_not_directory(here, name.as_ref(), errno))?;
+        // Opened by its path alone, a link at the end is the link itself; it is to be followed unless `NOFOLLOW` was asked for.
         let walked_through = components.peek().is_some();
-        if walked_through {
+        let kept = asked.contains(OFlags::NOFOLLOW) && !walked_through;
+        if flags.contains(OFlags::PATH) && !kept {
             match Stat::of(next.as_fd())? {
                 stat if stat.is_symlink() => return Err(Errno::LOOP),
-                stat if !stat.is_dir() => return Err(Errno::NOTDIR),
+                stat if walked_through && !stat.is_dir() => return Err(Errno::NOTDIR),
                 _ => {}
             }
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -253,4 +254,25 @@ async fn a_link_swapped_in_meanwhile_leads_nowhere() {
     swapper.join().unwrap();
     assert!(rounds > 10 && succeeded > 0, "{succeeded} of {rounds} rounds read the file");
     assert_eq!(store.outside_contents(), before);
+}
+
+/// Before Linux 5.6, and in some sandboxes, the kernel does not resolve whole paths beneath a directory.
+#[test]
+fn all_this_holds_where_the_kernel_cannot_confine_a_path() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI has to install strace");
+        println!("not run: taking openat2 away needs strace");
+        return;
+    }
+    for refusal in ["ENOSYS", "EPERM"] {
+        let traced = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat2"])
+            .args(["-e", &format!("inject=openat2:error={refusal}")])
+            .arg(std::env::current_exe().unwrap())
+            .args(["links::", "--skip", "where_the_kernel_cannot"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&traced.stdout);
+        assert!(traced.status.success() && told.contains("10 passed"), "{refusal}: {told}");
+    }
 }
