@@ -2,7 +2,8 @@
 //!
 //! A file operation is a few system calls that may wait for a disk. Each goes through here whole, as one closure: to Tokio's
 //! blocking pool from async code, straight away on the calling thread from the blocking facade, whose thread may wait, and
-//! where no Tokio runtime is running. No closure may wait for a lock: it could not be cancelled, and would keep a thread.
+//! where no Tokio runtime is running. No closure may wait for a lock for more than a moment: it could not be cancelled, and would keep a
+//! thread.
 
 use std::panic;
 use std::pin::Pin;

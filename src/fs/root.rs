@@ -188,7 +188,7 @@ impl Root {
 
     /// Like [`locate`](Self::locate) for content that is to be written: a link at `path` is followed to the file it leads to, so
     /// that the file is replaced and not the link.
-    pub(crate) fn locate_content(&self, path: &FilePath) -> Result<Place> {
+    fn locate_content(&self, path: &FilePath) -> Result<Place> {
         let place = self.locate(path)?;
         if place.missing.is_empty() && place.stat()?.is_some_and(|stat| stat.is_symlink()) {
             let target = self.expand(path)?;

@@ -19,7 +19,7 @@ use crate::stream::{ByteStream, InfoStream};
 use crate::{
     AsyncFileBackend, Capabilities, Capability, Checksum, ChecksumAlgorithm, CopyOptions,
     CreateDirOptions, CreateOptions, DeleteOptions, Encoding, EncodingMode, Error, ErrorKind,
-    FileInfo, FilePath, GlobOptions, GlobPattern, InfoOptions, ListOptions, ReadOptions,
+    FileInfo, FilePath, GlobOptions, GlobPattern, InfoOptions, LinkMode, ListOptions, ReadOptions,
     RenameOptions, Result, SessionOptions, SyncSession, UpdateMode, UpdateOptions, WriteMode,
     WriteOptions,
 };
@@ -237,8 +237,6 @@ impl Shared {
         options: &UpdateOptions,
         cancelled: &Cancelled,
     ) -> Result<Attempt<Stat, ()>> {
-        let place = self.root.locate_content(path)?;
-        place.stat()?.ok_or(ErrorKind::NotFound)?.expect_file()?;
         let old = fs::open_file(&self.root, path)?;
         let etag = old.stat.etag();
         check_update(&old.stat, options)?;
@@ -400,8 +398,7 @@ impl AsyncFileBackend for LocalFileBackend {
             }
             let mode = options.if_match.clone().map_or(WriteMode::Overwrite, WriteMode::IfMatch);
             self.publish(file.clone(), mode.clone(), move |shared, _| {
-                let place = shared.root.locate_content(&file)?;
-                check_update(&place.stat()?.ok_or(ErrorKind::NotFound)?, &options)?;
+                check_update(&fs::look_up(&shared.root, &file, LinkMode::Follow)?, &options)?;
                 let draft = shared.begin(&file, &mode)?.replacing();
                 draft.append(&data)?;
                 Ok(draft)
