@@ -7,7 +7,7 @@ use std::process::Command;
 use f9::prelude::*;
 use f9::{CreateOptions, DeleteOptions, Durability, LocalFileBackend, UpdateOptions};
 
-use crate::processes;
+use crate::{machine, processes};
 
 /// What the traced process does, in its own directory.
 #[tokio::test]
@@ -75,10 +75,8 @@ fn traced(root: &Path) -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn what_is_acknowledged_is_on_stable_storage() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "CI has to install strace");
-        println!("not run: watching system calls needs strace");
-        return;
+    if let Some(reason) = machine::lacks_strace() {
+        return machine::not_run("what_is_acknowledged_is_on_stable_storage", reason);
     }
     let dir = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(dir.path()).unwrap().join("root");

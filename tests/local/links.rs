@@ -16,6 +16,7 @@ use f9::{
 use futures::TryStreamExt as _;
 use rustix::fs::{CWD, RenameFlags};
 
+use crate::machine;
 use crate::store::{Store, every_verb};
 
 #[tokio::test]
@@ -259,10 +260,8 @@ async fn a_link_swapped_in_meanwhile_leads_nowhere() {
 /// Before Linux 5.6, and in some sandboxes, the kernel does not resolve whole paths beneath a directory.
 #[test]
 fn all_this_holds_where_the_kernel_cannot_confine_a_path() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "CI has to install strace");
-        println!("not run: taking openat2 away needs strace");
-        return;
+    if let Some(reason) = machine::lacks_strace() {
+        return machine::not_run("all_this_holds_where_the_kernel_cannot_confine_a_path", reason);
     }
     for refusal in ["ENOSYS", "EPERM"] {
         let traced = Command::new("strace")

@@ -10,6 +10,9 @@
 mod attributes;
 mod durability;
 mod links;
+#[path = "../machine/mod.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod machine;
 mod names;
 mod processes;
 mod races;

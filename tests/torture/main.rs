@@ -1,0 +1,13 @@
+//! What is promised of the local backend, under conditions that nobody wishes for: killed processes, failing and full disks, power
+//! loss, hostile neighbours, crowds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../machine/mod.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod machine;
