@@ -4,6 +4,10 @@
 //! blocking pool from async code, straight away on the calling thread from the blocking facade, whose thread may wait, and
 //! where no Tokio runtime is running. No closure may wait for a lock for more than a moment: it could not be cancelled, and would keep a
 //! thread.
+//!
+//! A trip to the pool costs several times what a cached read does. So what the kernel can answer from its caches is first asked for on
+//! the spot, in a way that never waits ([`Wait::Never`]); only if the kernel says `EAGAIN` is the trip made. This is what `io_uring`
+//! does too before it uses its own pool.
 
 use std::panic;
 use std::pin::Pin;
@@ -13,7 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, coop};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -32,6 +36,33 @@ fn handle() -> Option<Handle> {
     let inline = INLINE.try_with(|()| ()).is_ok();
     if inline { None } else { Handle::try_current().ok() }
 }
+
+/// Whether an operation may wait for a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It is `EAGAIN` ([`Error::would_wait`]) where it would have to.
+    Never,
+    Disk,
+}
+
+impl Wait {
+    /// # Errors
+    ///
+    /// `EAGAIN` where it must not wait.
+    pub(crate) fn expect_disk(self) -> Result<()> {
+        if self == Self::Disk {
+            Ok(())
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into())
+        }
+    }
+}
+
+/// How much an operation may copy on the spot: a trip to the pool costs about as much.
+pub(crate) const MOST_ON_THE_SPOT: usize = 256 * 1024;
+
+/// How much is copied on the spot for one unit of the task's budget, of which it has 128 before others get their turn.
+const BYTES_PER_UNIT: usize = 16 * 1024;
 
 /// Tells a long operation that nobody waits for it any more.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +125,40 @@ where
     T: Send + 'static,
 {
     start(operation).await
+}
+
+/// Runs `operation` on the spot if that needs no waiting, else where it may wait, with one trip to the pool. `copied` tells how many
+/// bytes it took.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) async fn attempt_or_run<T, F>(operation: F, copied: fn(&T) -> usize) -> Result<T>
+where
+    F: Fn(Wait, &Cancelled) -> Result<T> + Send + Sync + 'static,
+    T: Send + 'static,
+{
+    match attempt(|| operation(Wait::Never, &Cancelled::default()), copied).await {
+        Some(answer) => answer,
+        None => run_cancellable(move |cancelled| operation(Wait::Disk, cancelled)).await,
+    }
+}
+
+/// Runs `operation`, which must not wait, on the spot. `None` if it would have to wait, and where the thread may wait anyway.
+pub(crate) async fn attempt<T: Send>(
+    operation: impl FnOnce() -> Result<T> + Send,
+    copied: fn(&T) -> usize,
+) -> Option<Result<T>> {
+    handle()?;
+    let answer = match operation() {
+        Err(error) if error.would_wait() => return None,
+        answer => answer,
+    };
+    // A task that is always answered at once would never let others on its thread have their turn.
+    for _ in 0..=answer.as_ref().map_or(0, copied) / BYTES_PER_UNIT {
+        coop::consume_budget().await;
+    }
+    Some(answer)
 }
 
 /// Drives `future` on, also while the caller does not poll: so what it waits for in a queue, or holds, keeps nobody else waiting.

@@ -367,6 +367,12 @@ impl Error {
         self
     }
 
+    /// Whether the system would have had to wait, and was asked not to (`EAGAIN`).
+    pub(crate) fn would_wait(&self) -> bool {
+        let source = self.0.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
+        source.is_some_and(|source| source.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// The operation that failed, as a verb.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {

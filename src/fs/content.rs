@@ -3,17 +3,20 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
-use rustix::io::{pread, retry_on_intr};
+use rustix::io::{Errno, pread, retry_on_intr};
 
+use super::buffer::Buffers;
+use super::cache::Cache;
 use super::draft::{Draft, NewFile};
 use super::root::Root;
 use super::stat::Stat;
 use super::transfer::copy_content;
-use crate::offload::Cancelled;
+use crate::offload::{Cancelled, MOST_ON_THE_SPOT, Wait};
 use crate::{Checksum, ChecksumAlgorithm, Error, ErrorKind, Hasher, LinkMode, Result};
 
 /// How much is read at a time for hashing: enough for BLAKE3 to spread over the cores, little enough to stay in the cache.
@@ -24,18 +27,20 @@ const HASH_BLOCK: usize = 1024 * 1024;
 pub(crate) struct OpenFile {
     pub(super) file: File,
     pub(crate) stat: Stat,
+    cache: Arc<Cache>,
 }
 
 /// Opens the file at `path` for reading. A special file is refused, without waiting for its other end.
-pub(crate) fn open_file(root: &Root, path: &str) -> Result<OpenFile> {
-    let file: File = root.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?.into();
+pub(crate) fn open_file(root: &Root, path: &str, wait: Wait) -> Result<OpenFile> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file: File = root.open_within(path, flags, wait)?.into();
     let stat = Stat::of(file.as_fd())?;
     stat.expect_file()?;
-    Ok(OpenFile { file, stat })
+    Ok(OpenFile { file, stat, cache: Arc::clone(root.cache()) })
 }
 
 /// What is at `path`; the root too.
-pub(crate) fn look_up(root: &Root, path: &str, links: LinkMode) -> Result<Stat> {
+pub(crate) fn look_up(root: &Root, path: &str, links: LinkMode, wait: Wait) -> Result<Stat> {
     if path.is_empty() {
         root.expect_present()?;
     }
@@ -43,7 +48,7 @@ pub(crate) fn look_up(root: &Root, path: &str, links: LinkMode) -> Result<Stat> 
         LinkMode::Keep => OFlags::PATH | OFlags::NOFOLLOW,
         LinkMode::Follow => OFlags::PATH,
     };
-    Ok(Stat::of(root.open_at(path, flags)?.as_fd())?)
+    Ok(Stat::of(root.open_within(path, flags, wait)?.as_fd())?)
 }
 
 impl OpenFile {
@@ -64,30 +69,66 @@ impl OpenFile {
     /// # Errors
     ///
     /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file has been truncated since it was opened.
-    pub(crate) fn read(&self, range: &Range<u64>) -> Result<Bytes> {
+    pub(crate) fn read(&self, range: &Range<u64>, wait: Wait) -> Result<Bytes> {
         let too_large =
-            |_| Error::new(ErrorKind::TooLarge).with_message("it does not fit into memory");
-        let length = usize::try_from(range.end - range.start).map_err(too_large)?;
+            || Error::new(ErrorKind::TooLarge).with_message("it does not fit into memory");
+        let length = usize::try_from(range.end - range.start).map_err(|_| too_large())?;
+        if wait == Wait::Never {
+            if length > MOST_ON_THE_SPOT {
+                return Err(Errno::AGAIN.into());
+            }
+            let mut content = vec![0; length];
+            self.fill(&mut content, range.start, wait)?;
+            return Ok(content.into());
+        }
         let mut content = Vec::new();
-        content.try_reserve_exact(length).map_err(|_| {
-            Error::new(ErrorKind::TooLarge).with_message("it does not fit into memory")
-        })?;
+        content.try_reserve_exact(length).map_err(|_| too_large())?;
         while content.len() < length {
             let at = range.start + content.len() as u64;
-            let read = retry_on_intr(|| pread(&self.file, spare_capacity(&mut content), at))?;
-            if read == 0 {
-                return Err(Error::new(ErrorKind::UnexpectedEof)
-                    .with_message("the file was truncated while it was read"));
+            if retry_on_intr(|| pread(&self.file, spare_capacity(&mut content), at))? == 0 {
+                return Err(truncated());
             }
         }
         content.truncate(length);
         Ok(content.into())
     }
 
+    /// Reads a range that lies within the file into one of `buffers`.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub(crate) fn chunk(&self, range: &Range<u64>, buffers: &Buffers, wait: Wait) -> Result<Bytes> {
+        let too_large = |_| Error::new(ErrorKind::TooLarge);
+        let length = usize::try_from(range.end - range.start).map_err(too_large)?;
+        if wait == Wait::Never && length > MOST_ON_THE_SPOT {
+            return Err(Errno::AGAIN.into());
+        }
+        buffers.filled(length, |buffer| self.fill(buffer, range.start, wait).map(|()| length))
+    }
+
+    /// Fills `buffer` with the content from `offset` on.
+    fn fill(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<()> {
+        if wait == Wait::Never {
+            // Where less is there than there was, the file has changed, or not all of it is cached.
+            let read = self.cache.read(&self.file, buffer, offset)?;
+            return if read == buffer.len() { Ok(()) } else { Err(Errno::AGAIN.into()) };
+        }
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let at = offset + filled as u64;
+            match retry_on_intr(|| pread(&self.file, &mut buffer[filled..], at))? {
+                0 => return Err(truncated()),
+                read => filled += read,
+            }
+        }
+        Ok(())
+    }
+
     /// The start of the file, and whether that is all of it.
     pub(crate) fn sample(&self, bytes: usize) -> Result<(Bytes, bool)> {
         let length = self.stat.size().min(bytes as u64);
-        Ok((self.read(&(0..length))?, length == self.stat.size()))
+        Ok((self.read(&(0..length), Wait::Disk)?, length == self.stat.size()))
     }
 
     /// Hashes the file to its end.
@@ -105,11 +146,17 @@ impl OpenFile {
             cancelled.check()?;
             block.clear();
             let read = retry_on_intr(|| pread(&self.file, spare_capacity(&mut block), offset))?;
-            if read == 0 {
-                return Ok(hasher.finish());
-            }
             hasher.update(&block);
             offset += read as u64;
+            // At its known end, less than there was room for means that nothing came after it.
+            let ended = offset == self.stat.size() && block.len() < block.capacity();
+            if read == 0 || ended {
+                return Ok(hasher.finish());
+            }
         }
     }
+}
+
+fn truncated() -> Error {
+    Error::new(ErrorKind::UnexpectedEof).with_message("the file was truncated while it was read")
 }

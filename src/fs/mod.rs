@@ -1,7 +1,10 @@
 //! The file system, confined: every act begins at an open root directory and is resolved beneath it by the kernel.
 //!
-//! Nothing here knows of Tokio. The functions block, so they are called through [`offload`](crate::offload) alone.
+//! Nothing here knows of Tokio. The functions wait for the disk, so they are called through [`offload`](crate::offload) alone; those
+//! that take a [`Wait`](crate::offload::Wait) can do without.
 
+mod buffer;
+mod cache;
 mod content;
 mod descent;
 mod draft;
@@ -15,6 +18,7 @@ mod temporary;
 mod transfer;
 mod walk;
 
+pub(crate) use buffer::Buffers;
 pub(crate) use content::{OpenFile, look_up, open_file};
 pub(crate) use draft::{Draft, NewFile};
 pub(crate) use lock::{Attempt, directory_lock_timeout};

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +19,9 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::cache::Cache;
 use super::stat::Stat;
+use crate::offload::Wait;
 use crate::path::LOCK_FILE_NAME;
 use crate::{DirMode, Error, ErrorKind, FilePath, Result, WriteMode, is_reserved_name};
 
@@ -35,12 +38,15 @@ pub(super) const DIRECTORY: OFlags =
 #[derive(Debug)]
 pub(crate) struct Root {
     dir: Dir,
+    cache: Arc<Cache>,
 }
 
 impl Root {
     /// Opens the directory at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        Ok(Self { dir: Dir::open_ambient_dir(path, ambient_authority())? })
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        let cache = Arc::new(Cache::of(dir.as_fd()));
+        Ok(Self { dir, cache })
     }
 
     /// Makes the directory at `path` and those above it, unless they exist.
@@ -59,6 +65,11 @@ impl Root {
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
+    }
+
+    /// What can be told of its files without waiting.
+    pub(super) fn cache(&self) -> &Arc<Cache> {
+        &self.cache
     }
 
     /// Tells this directory from every other, whatever its path.
@@ -107,6 +118,16 @@ impl Root {
         match open_plain(self.fd(), path.as_ref(), flags) {
             Err(Errno::LOOP) => self.open_through_links(path, flags),
             opened => opened.map_err(not_opened),
+        }
+    }
+
+    /// Like [`open_at`](Self::open_at), waiting only as `wait` allows.
+    pub(super) fn open_within(&self, path: &str, flags: OFlags, wait: Wait) -> Result<OwnedFd> {
+        match wait {
+            Wait::Disk => self.open_at(path, flags),
+            // What is not there may well be the root itself.
+            Wait::Never if path.is_empty() => Err(Errno::AGAIN.into()),
+            Wait::Never => Ok(self.cache.open(self.fd(), path.as_ref(), flags)?),
         }
     }
 

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::backend::is_skipped;
 use crate::fs::{Root, open_file};
-use crate::offload::Cancelled;
+use crate::offload::{Cancelled, Wait};
 use crate::{ChecksumAlgorithm, Error, FilePath, Result};
 
 /// How many single checksums are computed at a time: enough to hide a disk's latency, few enough for any limit on open files.
@@ -25,7 +25,9 @@ pub(super) fn many(
         let mut found = Vec::new();
         while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
             cancelled.check()?;
-            match open_file(root, path).and_then(|file| file.checksum(algorithm, cancelled)) {
+            match open_file(root, path, Wait::Disk)
+                .and_then(|file| file.checksum(algorithm, cancelled))
+            {
                 Ok(checksum) => found.push((path.clone(), checksum.into_hex())),
                 Err(error) if is_skipped(&error) && !root.is_gone() => {}
                 Err(error) => {

@@ -14,7 +14,7 @@ use crate::fs::{
     self, Attempt, Draft, NewFile, OpenFile, Root, Stat, Walk, directory_lock_timeout,
 };
 use crate::lock::{SessionLock, TimeLeft};
-use crate::offload::{self, Cancelled};
+use crate::offload::{self, Cancelled, Wait};
 use crate::stream::{ByteStream, InfoStream};
 use crate::{
     AsyncFileBackend, Capabilities, Capability, Checksum, ChecksumAlgorithm, CopyOptions,
@@ -58,7 +58,8 @@ const NAME: &str = "local";
 ///
 /// # Runtime
 ///
-/// File operations go to Tokio's blocking pool, one trip each. Waiting for a session, or for somebody else's conditional write in
+/// What the kernel can read from its caches without waiting for a disk (`read`, `info`, `exists`, the chunks of `stream_read`; on ext4,
+/// XFS, Btrfs, F2FS and tmpfs) is read where it is asked for; all else goes to Tokio's blocking pool, one trip each. Waiting for a session, or for somebody else's conditional write in
 /// the same directory, needs a runtime with all drivers enabled: without its timer Tokio panics there.
 /// Clones share the same root.
 ///
@@ -138,6 +139,23 @@ impl LocalFileBackend {
         acted.await.map_err(|error| self.failing(operation, path)(error))
     }
 
+    /// Does one act on the spot if the kernel's caches suffice, else in one trip to the pool. `copied` tells how many bytes it took.
+    async fn look<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        act: impl Fn(&Shared, &FilePath, Wait, &Cancelled) -> Result<T> + Send + Sync + 'static,
+        copied: fn(&T) -> usize,
+    ) -> Result<T> {
+        let acted = async {
+            let parsed = FilePath::parse(path)?;
+            let shared = Arc::clone(&self.shared);
+            let act = move |wait, cancelled: &Cancelled| act(&shared, &parsed, wait, cancelled);
+            offload::attempt_or_run(act, copied).await
+        };
+        acted.await.map_err(|error| self.failing(operation, path)(error))
+    }
+
     /// Does one act that may find a directory in use, and then waits outside of the pool.
     async fn settle<T: Send + 'static, S: Send + 'static>(
         &self,
@@ -200,8 +218,8 @@ impl Shared {
         Draft::begin(&self.root, path, mode, self.new_file)
     }
 
-    fn open(&self, path: &FilePath, options: &ReadOptions) -> Result<OpenFile> {
-        let file = fs::open_file(&self.root, path)?;
+    fn open(&self, path: &FilePath, options: &ReadOptions, wait: Wait) -> Result<OpenFile> {
+        let file = fs::open_file(&self.root, path, wait)?;
         options.check_etag(Some(&file.stat.etag()))?;
         Ok(file)
     }
@@ -210,14 +228,16 @@ impl Shared {
         &self,
         path: &FilePath,
         options: &InfoOptions,
+        wait: Wait,
         cancelled: &Cancelled,
     ) -> Result<FileInfo> {
-        let stat = fs::look_up(&self.root, path, options.links)?;
+        let stat = fs::look_up(&self.root, path, options.links, wait)?;
         let wants_content = options.checksum.is_some() || options.encoding == EncodingMode::Detect;
         if !wants_content || !stat.is_file() {
             return Ok(stat.info(path.clone()));
         }
-        let file = fs::open_file(&self.root, path)?;
+        wait.expect_disk()?;
+        let file = fs::open_file(&self.root, path, wait)?;
         let mut info = file.stat.info(path.clone());
         if options.encoding == EncodingMode::Detect {
             let (sample, complete) = file.sample(Encoding::SAMPLE_BYTES)?;
@@ -237,7 +257,7 @@ impl Shared {
         options: &UpdateOptions,
         cancelled: &Cancelled,
     ) -> Result<Attempt<Stat, ()>> {
-        let old = fs::open_file(&self.root, path)?;
+        let old = fs::open_file(&self.root, path, Wait::Disk)?;
         let etag = old.stat.etag();
         check_update(&old.stat, options)?;
         let mode = WriteMode::IfMatch(etag);
@@ -354,13 +374,13 @@ impl AsyncFileBackend for LocalFileBackend {
     }
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
-        self.act("read", path, move |shared, path, _| {
+        let read = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
             not_root(path)?;
             options.chunk_size_or(shared.chunk_size)?;
-            let file = shared.open(path, &options)?;
-            file.read(&options.resolve_range(file.stat.size())?)
-        })
-        .await
+            let file = shared.open(path, &options, wait)?;
+            file.read(&options.resolve_range(file.stat.size())?, wait)
+        };
+        self.look("read", path, read, Bytes::len).await
     }
 
     async fn stream_read_with(
@@ -368,17 +388,15 @@ impl AsyncFileBackend for LocalFileBackend {
         path: &str,
         options: ReadOptions,
     ) -> Result<ByteStream<'static>> {
-        let opened = self.act("read", path, move |shared, path, _| {
+        let open = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
             not_root(path)?;
             let chunk_size = options.chunk_size_or(shared.chunk_size)?;
-            let file = shared.open(path, &options)?;
+            let file = shared.open(path, &options, wait)?;
             let range = options.resolve_range(file.stat.size())?;
-            let first = range.start..range.end.min(range.start.saturating_add(chunk_size as u64));
-            let first = file.read(&first)?;
-            Ok((file, range, first, chunk_size))
-        });
-        let (file, range, first, chunk_size) = opened.await?;
-        Ok(stream::read(file, range, first, chunk_size, self.failing("read", path)))
+            stream::Reader::begin(file, range, chunk_size, wait)
+        };
+        let reader = self.look("read", path, open, stream::Reader::begun).await?;
+        Ok(reader.into_stream(self.failing("read", path)))
     }
 
     async fn update_with(
@@ -398,7 +416,8 @@ impl AsyncFileBackend for LocalFileBackend {
             }
             let mode = options.if_match.clone().map_or(WriteMode::Overwrite, WriteMode::IfMatch);
             self.publish(file.clone(), mode.clone(), move |shared, _| {
-                check_update(&fs::look_up(&shared.root, &file, LinkMode::Follow)?, &options)?;
+                let old = fs::look_up(&shared.root, &file, LinkMode::Follow, Wait::Disk)?;
+                check_update(&old, &options)?;
                 let draft = shared.begin(&file, &mode)?.replacing();
                 draft.append(&data)?;
                 Ok(draft)
@@ -420,10 +439,10 @@ impl AsyncFileBackend for LocalFileBackend {
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
-        self.act("get info of", path, move |shared, path, cancelled| {
-            shared.info(path, &options, cancelled)
-        })
-        .await
+        let look = move |shared: &Shared, path: &FilePath, wait, cancelled: &Cancelled| {
+            shared.info(path, &options, wait, cancelled)
+        };
+        self.look("get info of", path, look, |_| 0).await
     }
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
@@ -453,11 +472,14 @@ impl AsyncFileBackend for LocalFileBackend {
             let mode = options.mode;
             if source == target && mode == WriteMode::Overwrite {
                 let shared = Arc::clone(&self.shared);
-                let stat = offload::run(move || Ok(fs::open_file(&shared.root, &source)?.stat));
+                let stat =
+                    offload::run(
+                        move || Ok(fs::open_file(&shared.root, &source, Wait::Disk)?.stat),
+                    );
                 return Ok(stat.await?.info(target));
             }
             self.publish(target.clone(), mode.clone(), move |shared, cancelled| {
-                let file = fs::open_file(&shared.root, &source)?;
+                let file = fs::open_file(&shared.root, &source, Wait::Disk)?;
                 let new_file = file.copied(shared.new_file);
                 let draft = Draft::begin(&shared.root, &target, &mode, new_file)?;
                 file.copy_to(&draft, cancelled)?;
@@ -489,7 +511,8 @@ impl AsyncFileBackend for LocalFileBackend {
             let _permit = OPEN.acquire().await;
             let hash = move |shared: &Shared, path: &FilePath, cancelled: &Cancelled| {
                 not_root(path)?;
-                let checksum = fs::open_file(&shared.root, path)?.checksum(algorithm, cancelled)?;
+                let file = fs::open_file(&shared.root, path, Wait::Disk)?;
+                let checksum = file.checksum(algorithm, cancelled)?;
                 Ok(checksum.into_hex())
             };
             backend.act("checksum", &path, hash).await

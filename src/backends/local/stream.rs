@@ -1,15 +1,14 @@
 //! Content that comes and goes piece by piece: one piece is read ahead, or written behind, while the caller is busy with another.
 
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::fs::{Draft, OpenFile, Walk};
-use crate::offload;
+use crate::fs::{Buffers, Draft, OpenFile, Walk};
+use crate::offload::{self, Wait};
 use crate::stream::{ByteStream, InfoStream};
 use crate::{Checksum, Error, FileInfo, Hasher, Result, WriteOptions};
 
@@ -19,35 +18,102 @@ const WRITE_BEHIND: usize = 1024 * 1024;
 /// How many entries of a listing are looked up in one trip to the pool.
 const ENTRIES_AHEAD: usize = 256;
 
-/// Streams `range` of an open file, whose first chunk has been read already.
-pub(super) fn read(
-    file: OpenFile,
-    range: Range<u64>,
-    first: Bytes,
+/// How many chunks are read from the disk before the cache is asked again.
+const BETWEEN_ATTEMPTS: u32 = 8;
+
+/// A part of an open file that is read chunk by chunk.
+///
+/// A chunk that the kernel has cached is copied when it is asked for. Once the disk had to be waited for it will likely have to be again,
+/// so then the next chunk is read in the pool while the caller is busy with the last one.
+pub(super) struct Reader {
+    file: Arc<OpenFile>,
+    rest: Range<u64>,
     chunk_size: usize,
-    failing: impl Fn(Error) -> Error + Send + 'static,
-) -> ByteStream<'static> {
-    let file = Arc::new(file);
-    let ahead = move |at: u64| -> Option<BoxFuture<'static, Result<Bytes>>> {
-        let chunk = at..range.end.min(at.saturating_add(chunk_size as u64));
-        let file = Arc::clone(&file);
-        let read = (!chunk.is_empty()).then(|| offload::start(move |_| file.read(&chunk)));
-        read.map(|read| Box::pin(read) as Pin<Box<_>>)
-    };
-    let at = range.start + first.len() as u64;
-    let rest = stream::try_unfold((at, ahead(at)), move |(at, reading)| {
-        let ahead = ahead.clone();
-        async move {
-            let Some(reading) = reading else {
+    buffers: Buffers,
+    /// The first chunk, read when the file was opened.
+    first: Option<Bytes>,
+    ahead: Option<BoxFuture<'static, Result<Bytes>>>,
+    /// How many chunks in a row were read ahead.
+    waited: u32,
+}
+
+impl Reader {
+    /// Begins with the first chunk of `range`.
+    pub(super) fn begin(
+        file: OpenFile,
+        range: Range<u64>,
+        chunk_size: usize,
+        wait: Wait,
+    ) -> Result<Self> {
+        let length = range.end - range.start;
+        let size = usize::try_from(length).map_or(chunk_size, |length| length.min(chunk_size));
+        let mut reader = Self {
+            file: Arc::new(file),
+            rest: range,
+            chunk_size: size,
+            buffers: Buffers::new(size),
+            first: None,
+            ahead: None,
+            waited: 0,
+        };
+        if let Some(range) = reader.next_range() {
+            reader.first = Some(reader.file.chunk(&range, &reader.buffers, wait)?);
+        }
+        Ok(reader)
+    }
+
+    /// How much was read to begin with.
+    pub(super) fn begun(&self) -> usize {
+        self.first.as_ref().map_or(0, Bytes::len)
+    }
+
+    pub(super) fn into_stream(
+        self,
+        failing: impl Fn(Error) -> Error + Send + 'static,
+    ) -> ByteStream<'static> {
+        let chunks = stream::try_unfold(self, async |mut reader| {
+            Ok(reader.next().await?.map(|chunk| (chunk, reader)))
+        });
+        chunks.map_err(failing).boxed()
+    }
+
+    /// Takes the next chunk off the rest.
+    fn next_range(&mut self) -> Option<Range<u64>> {
+        let start = self.rest.start;
+        self.rest.start = self.rest.end.min(start.saturating_add(self.chunk_size as u64));
+        (start < self.rest.start).then_some(start..self.rest.start)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        if self.ahead.is_none() {
+            let Some(range) = self.next_range() else {
                 return Ok(None);
             };
-            let chunk = reading.await?;
-            let at = at + chunk.len() as u64;
-            Ok(Some((chunk, (at, ahead(at)))))
+            let cached = || self.file.chunk(&range, &self.buffers, Wait::Never);
+            if let Some(chunk) = offload::attempt(cached, Bytes::len).await {
+                return chunk.map(Some);
+            }
+            self.waited = 0;
+            self.ahead = Some(self.start(range));
         }
-    });
-    let first = stream::iter((!first.is_empty()).then_some(Ok(first)));
-    first.chain(rest).map_err(failing).boxed()
+        let chunk = match self.ahead.take() {
+            Some(ahead) => ahead.await?,
+            None => return Ok(None),
+        };
+        self.waited += 1;
+        if self.waited < BETWEEN_ATTEMPTS {
+            self.ahead = self.next_range().map(|range| self.start(range));
+        }
+        Ok(Some(chunk))
+    }
+
+    fn start(&self, range: Range<u64>) -> BoxFuture<'static, Result<Bytes>> {
+        let (file, buffers) = (Arc::clone(&self.file), self.buffers.clone());
+        Box::pin(offload::start(move |_| file.chunk(&range, &buffers, Wait::Disk)))
+    }
 }
 
 /// Streams a listing.

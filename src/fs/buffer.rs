@@ -1,0 +1,92 @@
+//! Buffers that are used again: the pages of a fresh one have to be handed out and zeroed by the kernel first, which takes longer than
+//! to copy cached content into it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+/// How many idle buffers are kept: for the chunk in use, the one read ahead, and one on the way back.
+const KEPT: usize = 3;
+
+/// Buffers of one size, each of which comes back when the last piece of what was read into it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Buffers {
+    idle: Arc<Mutex<Vec<Box<[u8]>>>>,
+    size: usize,
+}
+
+impl Buffers {
+    pub(crate) fn new(size: usize) -> Self {
+        Self { idle: Arc::default(), size }
+    }
+
+    /// Has `fill` fill the first bytes of a buffer, `length` at most; what it fills becomes a chunk.
+    pub(crate) fn filled<E>(
+        &self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Bytes, E> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let memory = idle.unwrap_or_else(|| vec![0; self.size].into());
+        let mut buffer = Buffer { memory, filled: 0, home: Arc::clone(&self.idle) };
+        buffer.filled = fill(&mut buffer.memory[..length])?;
+        Ok(Bytes::from_owner(buffer))
+    }
+}
+
+/// A buffer that is lent out.
+struct Buffer {
+    memory: Box<[u8]>,
+    filled: usize,
+    home: Arc<Mutex<Vec<Box<[u8]>>>>,
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory[..self.filled]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut idle = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(buffers: &Buffers, text: &str) -> Bytes {
+        let fill = |space: &mut [u8]| {
+            space.copy_from_slice(text.as_bytes());
+            Ok::<_, ()>(text.len())
+        };
+        buffers.filled(text.len(), fill).unwrap()
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_once_nobody_holds_its_content() {
+        let buffers = Buffers::new(8);
+        let first = fill(&buffers, "one");
+        let part = first.slice(1..);
+        let second = fill(&buffers, "second");
+        assert_ne!(first.as_ptr(), second.as_ptr());
+        let place = first.as_ptr();
+        drop(first);
+        assert_ne!(fill(&buffers, "other").as_ptr(), place);
+        assert_eq!((&part[..], &second[..]), (&b"ne"[..], &b"second"[..]));
+        drop(part);
+        assert_eq!(fill(&buffers, "again").as_ptr(), place);
+    }
+
+    #[test]
+    fn few_buffers_are_kept_idle() {
+        let buffers = Buffers::new(8);
+        drop((0..9).map(|_| fill(&buffers, "x")).collect::<Vec<_>>());
+        assert_eq!(buffers.idle.lock().unwrap().len(), KEPT);
+    }
+}
