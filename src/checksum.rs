@@ -9,9 +9,6 @@ use sha2::Digest as _;
 use crate::path::shortened;
 use crate::{Error, ErrorKind, Result};
 
-/// Files of this size and above are worth hashing with BLAKE3 on several threads.
-const BLAKE3_PARALLEL_BYTES: usize = 128 * 1024;
-
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
         /// How a checksum is computed.
@@ -106,6 +103,10 @@ pub struct Checksum {
 }
 
 impl Checksum {
+    pub(crate) fn of_blake3(hash: &blake3::Hash) -> Self {
+        Self { algorithm: ChecksumAlgorithm::Blake3, hex: hash.to_hex().to_string() }
+    }
+
     /// The checksum of `content`.
     #[must_use]
     pub fn of(algorithm: ChecksumAlgorithm, content: &[u8]) -> Self {
@@ -233,7 +234,7 @@ impl Hasher {
         })
     }
 
-    /// Adds the next bytes. BLAKE3 spreads large pieces over the cores.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             State::Md5(hasher) => hasher.update(bytes),
@@ -241,9 +242,6 @@ impl Hasher {
             State::Sha256(hasher) => hasher.update(bytes),
             State::Sha512(hasher) => hasher.update(bytes),
             State::Blake2b(hasher) => hasher.update(bytes),
-            State::Blake3(hasher) if bytes.len() >= BLAKE3_PARALLEL_BYTES => {
-                hasher.update_rayon(bytes);
-            }
             State::Blake3(hasher) => {
                 hasher.update(bytes);
             }
@@ -259,9 +257,7 @@ impl Hasher {
             State::Sha256(hasher) => (ChecksumAlgorithm::Sha256, hex::encode(hasher.finalize())),
             State::Sha512(hasher) => (ChecksumAlgorithm::Sha512, hex::encode(hasher.finalize())),
             State::Blake2b(hasher) => (ChecksumAlgorithm::Blake2b, hex::encode(hasher.finalize())),
-            State::Blake3(hasher) => {
-                (ChecksumAlgorithm::Blake3, hasher.finalize().to_hex().to_string())
-            }
+            State::Blake3(hasher) => return Checksum::of_blake3(&hasher.finalize()),
         };
         Checksum { algorithm, hex }
     }

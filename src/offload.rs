@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -199,6 +200,22 @@ where
     }
 }
 
+/// Runs `work` on as many threads as there are cores, but not more than `most`, this one among them.
+pub(crate) fn on_each_core<T: Send>(most: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(most);
+    thread::scope(|scope| {
+        // Where the system allows no more threads, fewer do the work.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, &work).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let mut done = vec![work()];
+        done.extend(others.into_iter().map(|other| match other.join() {
+            Ok(value) => value,
+            Err(panic) => panic::resume_unwind(panic),
+        }));
+        done
+    })
+}
+
 /// Drops `value` where that may block: closing the last handle of a large file that has no name frees its blocks.
 pub(crate) fn discard<T: Send + 'static>(value: T) {
     if let Some(handle) = handle() {
@@ -213,14 +230,13 @@ pub(crate) async fn pause(duration: Duration) {
     if Handle::try_current().is_ok() {
         tokio::time::sleep(duration).await;
     } else {
-        std::thread::sleep(duration);
+        thread::sleep(duration);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::thread;
 
     use super::*;
 

@@ -16,11 +16,12 @@ use super::draft::{Draft, NewFile};
 use super::root::Root;
 use super::stat::Stat;
 use super::transfer::copy_content;
+use super::tree_hash;
 use crate::offload::{Cancelled, MOST_ON_THE_SPOT, Wait};
 use crate::{Checksum, ChecksumAlgorithm, Error, ErrorKind, Hasher, LinkMode, Result};
 
-/// How much is read at a time for hashing: enough for BLAKE3 to spread over the cores, little enough to stay in the cache.
-const HASH_BLOCK: usize = 1024 * 1024;
+/// How much is read at a time for hashing: little enough to stay in the core's cache.
+const HASH_BLOCK: usize = 256 * 1024;
 
 /// A regular file and what was known of it when it was opened.
 #[derive(Debug)]
@@ -137,6 +138,12 @@ impl OpenFile {
         algorithm: ChecksumAlgorithm,
         cancelled: &Cancelled,
     ) -> Result<Checksum> {
+        if algorithm == ChecksumAlgorithm::Blake3 && self.stat.size() >= tree_hash::WORTH_IT {
+            let hashed = tree_hash::hash(&self.file, self.stat.size(), cancelled)?;
+            if let Some(hash) = hashed {
+                return Ok(Checksum::of_blake3(&hash));
+            }
+        }
         let mut hasher = Hasher::new(algorithm);
         // A byte more than the file, so that a short read shows its end.
         let size = usize::try_from(self.stat.size()).unwrap_or(usize::MAX);

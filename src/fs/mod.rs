@@ -16,6 +16,7 @@ mod stat;
 mod sweep;
 mod temporary;
 mod transfer;
+mod tree_hash;
 mod walk;
 
 pub(crate) use buffer::Buffers;

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::backend::is_skipped;
 use crate::fs::{Root, open_file};
-use crate::offload::{Cancelled, Wait};
+use crate::offload::{Cancelled, Wait, on_each_core};
 use crate::{ChecksumAlgorithm, Error, FilePath, Result};
 
 /// How many single checksums are computed at a time: enough to hide a disk's latency, few enough for any limit on open files.
@@ -19,7 +18,6 @@ pub(super) fn many(
     algorithm: ChecksumAlgorithm,
     cancelled: &Cancelled,
 ) -> Result<BTreeMap<FilePath, String>> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(paths.len());
     let next = AtomicUsize::new(0);
     let hash = || -> Result<Vec<(FilePath, String)>> {
         let mut found = Vec::new();
@@ -39,15 +37,7 @@ pub(super) fn many(
         }
         Ok(found)
     };
-    let found = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(hash)).collect();
-        let mut found = vec![hash()];
-        found.extend(others.into_iter().map(|other| match other.join() {
-            Ok(hashed) => hashed,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }));
-        found
-    });
+    let found = on_each_core(paths.len(), hash);
     let found = found.into_iter().collect::<Result<Vec<_>, Error>>()?;
     Ok(found.into_iter().flatten().collect())
 }

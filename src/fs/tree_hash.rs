@@ -1,0 +1,111 @@
+//! BLAKE3 of a file by several threads.
+//!
+//! BLAKE3 hashes blocks of its input apart from each other and joins the results in a tree (the BLAKE3 paper, section 2.1). So each thread
+//! reads the next block into a buffer of its own, small enough to stay in its core's cache, and hashes it there.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use blake3::hazmat::{
+    ChainingValue, HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root,
+};
+use rustix::io::{pread, retry_on_intr};
+
+use crate::Result;
+use crate::offload::{Cancelled, on_each_core};
+
+/// How much is hashed at a time: a power of two, so that a block is a whole subtree.
+const BLOCK: usize = 256 * 1024;
+
+/// From this size on a file is worth more than one thread.
+pub(super) const WORTH_IT: u64 = 4 * BLOCK as u64;
+
+/// Hashes `file`, of at least [`WORTH_IT`] bytes. `None` if it is not of this size any more.
+pub(super) fn hash(file: &File, size: u64, cancelled: &Cancelled) -> Result<Option<blake3::Hash>> {
+    let Ok(blocks) = usize::try_from(size.div_ceil(BLOCK as u64)) else {
+        return Ok(None);
+    };
+    let next = AtomicUsize::new(0);
+    let hashed = on_each_core(blocks, || -> Result<Vec<(usize, ChainingValue)>> {
+        let (mut buffer, mut hashed) = (vec![0; BLOCK], Vec::new());
+        loop {
+            let block = next.fetch_add(1, Ordering::Relaxed);
+            if block >= blocks {
+                return Ok(hashed);
+            }
+            cancelled.check()?;
+            let offset = block as u64 * BLOCK as u64;
+            let content = read(file, &mut buffer, offset)?;
+            if content.len() as u64 != (size - offset).min(BLOCK as u64) {
+                // It was truncated or has grown; the others find nothing left to do.
+                next.store(blocks, Ordering::Relaxed);
+                return Ok(hashed);
+            }
+            let mut hasher = blake3::Hasher::new();
+            let value = hasher.set_input_offset(offset).update(content).finalize_non_root();
+            hashed.push((block, value));
+        }
+    });
+    let mut hashed = hashed.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    hashed.sort_unstable_by_key(|&(block, _)| block);
+    let values: Vec<ChainingValue> = hashed.into_iter().map(|(_, value)| value).collect();
+    let is_whole = values.len() == blocks && read(file, &mut [0], size)?.is_empty();
+    let (left, right) = values.split_at(left_of(values.len()));
+    Ok(is_whole.then(|| merge_subtrees_root(&join(left), &join(right), Mode::Hash)))
+}
+
+/// What is at `offset`, up to the size of the buffer.
+fn read<'a>(file: &File, buffer: &'a mut [u8], offset: u64) -> Result<&'a [u8]> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let at = offset + filled as u64;
+        match retry_on_intr(|| pread(file, &mut buffer[filled..], at))? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(&buffer[..filled])
+}
+
+/// How many of several blocks make the left subtree: the largest power of two that leaves some for the right.
+fn left_of(blocks: usize) -> usize {
+    blocks.next_power_of_two() / 2
+}
+
+fn join(values: &[ChainingValue]) -> ChainingValue {
+    if let [value] = values {
+        return *value;
+    }
+    let (left, right) = values.split_at(left_of(values.len()));
+    merge_subtrees_non_root(&join(left), &join(right), Mode::Hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_threads_give_the_hash_of_the_whole() {
+        let file = tempfile::tempfile().unwrap();
+        let content: Vec<u8> =
+            (0..9 * u32::try_from(BLOCK).unwrap()).map(|i| (i / 7 % 251) as u8).collect();
+        for blocks in 4..9 {
+            for more in [0, 1, 1024, BLOCK - 1] {
+                let content = &content[..blocks * BLOCK + more];
+                file.set_len(0).unwrap();
+                std::os::unix::fs::FileExt::write_all_at(&file, content, 0).unwrap();
+                let hashed = hash(&file, content.len() as u64, &Cancelled::default()).unwrap();
+                assert_eq!(hashed, Some(blake3::hash(content)), "{blocks} blocks and {more} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_size_is_told() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(2 * WORTH_IT).unwrap();
+        for size in [WORTH_IT, 2 * WORTH_IT - 1, 2 * WORTH_IT + 1, 3 * WORTH_IT] {
+            assert_eq!(hash(&file, size, &Cancelled::default()).unwrap(), None, "{size} bytes");
+        }
+    }
+}
