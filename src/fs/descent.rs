@@ -4,6 +4,7 @@
 //! `..`, which is believed only if it leads to the same directory: one that was moved elsewhere meanwhile ends the walk.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::Mode;
 use rustix::io::{Errno, retry_on_intr};
@@ -17,14 +18,14 @@ const KEPT_OPEN: usize = 16;
 
 #[derive(Debug)]
 struct Level {
-    dir: Option<OwnedFd>,
+    dir: Option<Arc<OwnedFd>>,
     id: (u32, u32, u64),
 }
 
 #[derive(Debug)]
 pub(super) struct Descent {
     above: Vec<Level>,
-    here: OwnedFd,
+    here: Arc<OwnedFd>,
     id: (u32, u32, u64),
 }
 
@@ -32,11 +33,16 @@ impl Descent {
     /// Begins at an open directory.
     pub(super) fn start(dir: OwnedFd) -> Result<Self> {
         let id = Stat::of(dir.as_fd())?.id();
-        Ok(Self { above: Vec::new(), here: dir, id })
+        Ok(Self { above: Vec::new(), here: Arc::new(dir), id })
     }
 
     pub(super) fn here(&self) -> BorrowedFd<'_> {
         self.here.as_fd()
+    }
+
+    /// The directory, to be kept open beyond the next step.
+    pub(super) fn share_here(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.here)
     }
 
     /// Steps down into the directory `name`; a link is `ELOOP` or `ENOTDIR`.
@@ -48,7 +54,7 @@ impl Descent {
         let below =
             retry_on_intr(|| rustix::fs::openat(&self.here, name, DIRECTORY, Mode::empty()))?;
         let id = Stat::of(below.as_fd())?.id();
-        let dir = std::mem::replace(&mut self.here, below);
+        let dir = std::mem::replace(&mut self.here, Arc::new(below));
         self.above.push(Level { dir: Some(dir), id: self.id });
         self.id = id;
         if let Some(far) = self.above.len().checked_sub(KEPT_OPEN + 1) {
@@ -72,7 +78,7 @@ impl Descent {
                     return Err(Error::new(ErrorKind::NotFound)
                         .with_message("a directory was moved while it was walked through"));
                 }
-                up
+                Arc::new(up)
             }
         };
         self.id = level.id;

@@ -28,7 +28,7 @@ pub(crate) use root::{Root, make_directory};
 pub(crate) use stat::Stat;
 pub(crate) use sweep::sweep;
 pub(crate) use transfer::rename;
-pub(crate) use walk::{Walk, glob};
+pub(crate) use walk::{Batch, Walk, glob};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(

@@ -1,9 +1,12 @@
 //! Listings and glob searches.
 
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
 use rustix::io::Errno;
 
 use super::descent::Descent;
-use super::names::{Names, name_path};
+use super::names::{Entry, Names, name_path};
 use super::root::Root;
 use super::stat::Stat;
 use crate::glob::Progress;
@@ -12,7 +15,11 @@ use crate::{
     Depth, Error, ErrorKind, FileInfo, FilePath, GlobKind, GlobPattern, Result, is_reserved_name,
 };
 
-/// A listing under way.
+/// How many directories one batch keeps open at most.
+const DIRECTORIES: usize = 6;
+
+/// A listing under way: which names there are, in their order. What they are is looked up apart from that, by [`Batch::look_up`], so that
+/// several threads can share the work.
 #[derive(Debug)]
 pub(crate) struct Walk {
     descent: Descent,
@@ -22,22 +29,18 @@ pub(crate) struct Walk {
 
 #[derive(Debug)]
 struct Level {
-    path: String,
+    path: Arc<str>,
     names: Names,
 }
 
 impl Level {
     fn new(path: &str) -> Self {
-        Self { path: path.to_owned(), names: Names::default() }
+        Self { path: path.into(), names: Names::default() }
     }
+}
 
-    fn path_of(&self, name: &str) -> FilePath {
-        FilePath::found(if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}/{name}", self.path)
-        })
-    }
+fn path_below(path: &str, name: &str) -> FilePath {
+    FilePath::found(if path.is_empty() { name.to_owned() } else { [path, "/", name].concat() })
 }
 
 impl Walk {
@@ -48,75 +51,130 @@ impl Walk {
         Ok(Self { descent, levels: vec![Level::new(path)], depth })
     }
 
-    /// Up to `limit` further items; none at the end.
-    pub(crate) fn next_items(&mut self, limit: usize) -> Vec<Result<FileInfo>> {
-        let mut items = Vec::with_capacity(limit);
-        while items.len() < limit {
+    /// Up to `limit` further names; `None` at the end.
+    pub(crate) fn next_batch(&mut self, limit: usize) -> Option<Batch> {
+        let (mut batch, mut names) = (Batch::default(), 0);
+        while names < limit && batch.0.len() < DIRECTORIES {
             let Some(level) = self.levels.last_mut() else {
                 break;
             };
             match level.names.next(self.descent.here()) {
                 Ok(Some(entry)) => {
-                    if let Some(item) = self.item(entry.name(), entry.is_dir(), &mut items) {
-                        items.push(item);
+                    let below = (self.depth != Depth::One && entry.is_dir())
+                        .then(|| std::str::from_utf8(entry.name()).ok().map(str::to_owned));
+                    batch.push(&level.path, &self.descent, entry);
+                    names += 1;
+                    if let Some(name) = below.flatten() {
+                        self.enter(&name, &mut batch);
                     }
                 }
-                Ok(None) => self.leave(&mut items),
+                Ok(None) => self.leave(&mut batch),
                 Err(error) => {
-                    items.push(Err(error.with_path(level.path.clone())));
-                    self.leave(&mut items);
+                    batch.fail(error, &level.path);
+                    self.leave(&mut batch);
                 }
             }
         }
-        items
+        (!batch.0.is_empty()).then_some(batch)
     }
 
-    fn leave(&mut self, items: &mut Vec<Result<FileInfo>>) {
+    /// Whether every name has been found.
+    pub(crate) fn is_over(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    fn enter(&mut self, name: &str, batch: &mut Batch) {
+        let Some(level) = self.levels.last() else {
+            return;
+        };
+        if is_reserved_name(name) {
+            return;
+        }
+        let path = path_below(&level.path, name);
+        match self.descent.enter(name) {
+            Ok(()) => self.levels.push(Level::new(&path)),
+            // It went away, or something else took its name.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            Err(errno) => batch.fail(errno.into(), &path),
+        }
+    }
+
+    fn leave(&mut self, batch: &mut Batch) {
         let left = self.levels.pop();
         if self.levels.is_empty() {
             return;
         }
         if let Err(error) = self.descent.leave() {
-            items.push(Err(error.with_path(left.map(|level| level.path).unwrap_or_default())));
+            batch.fail(error, left.as_ref().map_or("", |level| &level.path));
             self.levels.clear();
         }
     }
+}
 
-    /// The item of one name, `None` for one that is hidden or gone; a directory is entered if the listing goes deeper.
-    fn item(
-        &mut self,
-        name: &[u8],
-        is_dir: bool,
-        items: &mut Vec<Result<FileInfo>>,
-    ) -> Option<Result<FileInfo>> {
-        let level = self.levels.last()?;
-        let Ok(text) = std::str::from_utf8(name) else {
-            let shown = level.path_of(&String::from_utf8_lossy(name));
-            return Some(Err(Error::new(ErrorKind::InvalidPath)
-                .with_path(shown)
-                .with_message("the name is not UTF-8")));
-        };
-        if is_reserved_name(text) {
-            return None;
+/// Names that follow each other in a listing.
+#[derive(Debug, Default)]
+pub(crate) struct Batch(Vec<Part>);
+
+#[derive(Debug)]
+enum Part {
+    /// Some of the names in one directory.
+    Names {
+        path: Arc<str>,
+        dir: Arc<OwnedFd>,
+        names: Vec<Entry>,
+    },
+    Failed(Error),
+}
+
+impl Batch {
+    fn push(&mut self, directory: &Arc<str>, descent: &Descent, entry: Entry) {
+        match self.0.last_mut() {
+            Some(Part::Names { path, names, .. }) if Arc::ptr_eq(path, directory) => {
+                names.push(entry);
+            }
+            _ => self.0.push(Part::Names {
+                path: Arc::clone(directory),
+                dir: descent.share_here(),
+                names: vec![entry],
+            }),
         }
-        let path = level.path_of(text);
-        let stat = match Stat::of_name(self.descent.here(), name_path(name)) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return None,
-            Err(errno) => return Some(Err(Error::from(errno).with_path(path))),
-        };
-        let info = stat.info(path.clone());
-        if self.depth == Depth::One || !is_dir || !stat.is_dir() {
-            return Some(Ok(info));
+    }
+
+    fn fail(&mut self, error: Error, path: &str) {
+        self.0.push(Part::Failed(error.with_path(path)));
+    }
+
+    /// What has these names: an item each, but for those that are hidden or gone.
+    pub(crate) fn look_up(self) -> Vec<Result<FileInfo>> {
+        let mut items = Vec::new();
+        for part in self.0 {
+            match part {
+                Part::Names { path, dir, names } => {
+                    let item = |entry: &Entry| look_up_name(&path, dir.as_fd(), entry.name());
+                    items.extend(names.iter().filter_map(item));
+                }
+                Part::Failed(error) => items.push(Err(error)),
+            }
         }
-        items.push(Ok(info));
-        match self.descent.enter(text) {
-            Ok(()) => self.levels.push(Level::new(&path)),
-            // It went away, or something else took its name.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-            Err(errno) => return Some(Err(Error::from(errno).with_path(path))),
-        }
-        None
+        items
+    }
+}
+
+/// The item of one name, `None` for one that is hidden or gone.
+fn look_up_name(directory: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Option<Result<FileInfo>> {
+    let Ok(text) = std::str::from_utf8(name) else {
+        let shown = path_below(directory, &String::from_utf8_lossy(name));
+        return Some(Err(Error::new(ErrorKind::InvalidPath)
+            .with_path(shown)
+            .with_message("the name is not UTF-8")));
+    };
+    if is_reserved_name(text) {
+        return None;
+    }
+    match Stat::of_name(dir, name_path(name)) {
+        Ok(stat) => Some(Ok(stat.info(path_below(directory, text)))),
+        Err(Errno::NOENT) => None,
+        Err(errno) => Some(Err(Error::from(errno).with_path(path_below(directory, text)))),
     }
 }
 
@@ -134,7 +192,7 @@ pub(crate) fn glob(
     while let Some(level) = levels.last_mut() {
         cancelled.check()?;
         let entry = level.next(&descent);
-        match entry.map_err(|error| error.with_path(level.level.path.clone()))? {
+        match entry.map_err(|error| error.with_path(&*level.level.path))? {
             Some((name, is_dir)) => {
                 if let Some((path, progress)) = search.visit(level, &name, is_dir) {
                     match descent.enter(&name) {
@@ -211,7 +269,7 @@ impl Search<'_> {
             return None;
         }
         let (matched, below) = self.pattern.advance(&level.progress, name);
-        let path = level.level.path_of(name);
+        let path = path_below(&level.level.path, name);
         if matched && self.kind.accepts(is_dir) {
             self.found.push(path.clone());
         }

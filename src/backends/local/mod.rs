@@ -447,12 +447,10 @@ impl AsyncFileBackend for LocalFileBackend {
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
         let begun = self.act("list", prefix, move |shared, path, _| {
-            let mut walk = Walk::start(&shared.root, path, options.depth)?;
-            let first = stream::first_entries(&mut walk);
-            Ok((walk, first))
+            Ok(stream::begin_list(Walk::start(&shared.root, path, options.depth)?))
         });
-        let (walk, first) = begun.await?;
-        Ok(stream::list(walk, first, self.failing("list", prefix)))
+        let (first, rest) = begun.await?;
+        Ok(stream::list(first, rest, self.failing("list", prefix)))
     }
 
     async fn glob_with(&self, pattern: &str, options: GlobOptions) -> Result<Vec<FilePath>> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::fs::{Buffers, Draft, OpenFile, Walk};
+use crate::fs::{Batch, Buffers, Draft, OpenFile, Walk};
 use crate::offload::{self, Wait};
 use crate::stream::{ByteStream, InfoStream};
 use crate::{Checksum, Error, FileInfo, Hasher, Result, WriteOptions};
@@ -16,7 +16,10 @@ use crate::{Checksum, Error, FileInfo, Hasher, Result, WriteOptions};
 const WRITE_BEHIND: usize = 1024 * 1024;
 
 /// How many entries of a listing are looked up in one trip to the pool.
-const ENTRIES_AHEAD: usize = 256;
+const ENTRIES_AHEAD: usize = 512;
+
+/// How many such trips are under way at a time.
+const BATCHES_AT_A_TIME: usize = 2;
 
 /// How many chunks are read from the disk before the cache is asked again.
 const BETWEEN_ATTEMPTS: u32 = 8;
@@ -116,34 +119,46 @@ impl Reader {
     }
 }
 
-/// Streams a listing.
-pub(super) fn list(
-    walk: Walk,
-    first: Vec<Result<FileInfo>>,
-    failing: impl Fn(Error) -> Error + Send + 'static,
-) -> InfoStream<'static> {
-    type Page = (Walk, Vec<Result<FileInfo>>);
-    let ahead = |mut walk: Walk| -> BoxFuture<'static, Result<Page>> {
-        Box::pin(offload::start(move |_| {
-            let items = walk.next_items(ENTRIES_AHEAD);
-            Ok((walk, items))
-        }))
-    };
-    let rest = stream::unfold(Some(ahead(walk)), move |reading| async move {
-        let items = match reading?.await {
-            Ok((_, items)) if items.is_empty() => return None,
-            Ok((walk, items)) => (items, Some(ahead(walk))),
-            // The runtime is going away, and the walk with it.
-            Err(error) => (vec![Err(error)], None),
-        };
-        Some((stream::iter(items.0), items.1))
-    });
-    stream::iter(first).chain(rest.flatten()).map(move |item| item.map_err(&failing)).boxed()
+/// The first entries of a listing, and the rest of it.
+pub(super) fn begin_list(mut walk: Walk) -> (Vec<Result<FileInfo>>, Option<Walk>) {
+    let first = walk.next_batch(ENTRIES_AHEAD).map(Batch::look_up);
+    let rest = (!walk.is_over()).then_some(walk);
+    (first.unwrap_or_default(), rest)
 }
 
-/// The first entries of a listing.
-pub(super) fn first_entries(walk: &mut Walk) -> Vec<Result<FileInfo>> {
-    walk.next_items(ENTRIES_AHEAD)
+/// Streams the rest of a listing: while one thread finds the names of the next entries, others look up what they are.
+pub(super) fn list(
+    first: Vec<Result<FileInfo>>,
+    rest: Option<Walk>,
+    failing: impl Fn(Error) -> Error + Send + 'static,
+) -> InfoStream<'static> {
+    let names = |mut walk: Walk| -> BoxFuture<'static, Result<(Walk, Option<Batch>)>> {
+        Box::pin(offload::start(move |_| {
+            let batch = walk.next_batch(ENTRIES_AHEAD);
+            Ok((walk, batch))
+        }))
+    };
+    let batches = stream::unfold(rest.map(names), move |finding| async move {
+        match finding?.await {
+            Ok((walk, batch)) => {
+                let more = (!walk.is_over()).then(|| names(walk));
+                Some((Ok(batch?), more))
+            }
+            // The runtime is going away, and the walk with it.
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    let look_up = |batch: Result<Batch>| async {
+        match batch {
+            Ok(batch) => offload::start(move |_| Ok(batch.look_up())).await,
+            Err(error) => Err(error),
+        }
+    };
+    let rest = batches
+        .map(look_up)
+        .buffered(BATCHES_AT_A_TIME)
+        .flat_map(|items| stream::iter(items.unwrap_or_else(|error| vec![Err(error)])));
+    stream::iter(first).chain(rest).map(move |item| item.map_err(&failing)).boxed()
 }
 
 /// A file being written, with the checksum so far.
