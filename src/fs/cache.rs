@@ -68,7 +68,7 @@ impl Cache {
             | ResolveFlags::NO_XDEV
             | ResolveFlags::CACHED;
         match rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => Err(errno),
+            Err(Errno::NOENT) => Err(Errno::NOENT),
             Err(errno) => {
                 // A kernel that does not know the call or the flag.
                 if matches!(errno, Errno::INVAL | Errno::NOSYS) {

@@ -167,3 +167,25 @@ impl OpenFile {
 fn truncated() -> Error {
     Error::new(ErrorKind::UnexpectedEof).with_message("the file was truncated while it was read")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_truncated_between_look_and_read_is_looked_at_again_or_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let on_disk = dir.path().join("a");
+        std::fs::write(&on_disk, "0123456789").unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let file = open_file(&root, "a", Wait::Disk).unwrap();
+        std::fs::write(&on_disk, "0123").unwrap();
+        let (range, buffers) = (0..file.stat.size(), Buffers::new(10));
+        assert!(file.read(&range, Wait::Never).unwrap_err().would_wait());
+        assert!(file.chunk(&range, &buffers, Wait::Never).unwrap_err().would_wait());
+        let told = [file.read(&range, Wait::Disk), file.chunk(&range, &buffers, Wait::Disk)];
+        for read in told {
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        }
+    }
+}

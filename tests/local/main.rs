@@ -8,6 +8,7 @@
 )]
 
 mod attributes;
+mod cache;
 mod durability;
 mod links;
 #[path = "../machine/mod.rs"]

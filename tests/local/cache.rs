@@ -1,0 +1,264 @@
+//! What the kernel has cached is read where it is asked for; all else takes one trip to the pool.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use f9::prelude::*;
+use f9::{ErrorKind, LocalFileBackend, ReadOptions};
+use futures::TryStreamExt as _;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{error::Elapsed, timeout};
+
+use crate::machine::{self, Mount, not_run};
+use crate::processes;
+
+/// Names of ext4, XFS, Btrfs, F2FS and tmpfs in `statfs(2)`.
+const ASKED: [i64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+
+/// Whether files in `dir` are read on the spot, which depends on the machine.
+fn is_asked(test: &str, dir: &Path) -> bool {
+    let kind = rustix::fs::statfs(dir).unwrap().f_type;
+    if !ASKED.contains(&kind) {
+        not_run(test, "the temporary directory is on a file system that may wait");
+    }
+    ASKED.contains(&kind)
+}
+
+/// One thread for tasks, and one for what may wait.
+fn narrow_runtime() -> Runtime {
+    Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap()
+}
+
+/// Keeps the pool's only thread until it is dropped.
+struct BusyPool(#[expect(dead_code, reason = "dropping it lets the thread go")] mpsc::Sender<()>);
+
+impl BusyPool {
+    fn new() -> Self {
+        let (held, wait) = mpsc::channel::<()>();
+        #[expect(clippy::disallowed_methods, reason = "the pool itself is what is tested")]
+        drop(tokio::task::spawn_blocking(move || wait.recv()));
+        Self(held)
+    }
+}
+
+/// What `future` gives while the pool is busy.
+async fn on_the_spot<T>(future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    timeout(Duration::from_secs(10), future).await
+}
+
+/// Reads all that is cached of a store in `dir` in every way, with no pool to go to.
+async fn read_with_a_busy_pool(dir: &Path) {
+    let backend = LocalFileBackend::new(dir).await.unwrap();
+    let content: Vec<u8> = (0..900_000_u32).map(|i| (i % 251) as u8).collect();
+    backend.create("d/small", "small").await.unwrap();
+    backend.create("d/large", content.clone()).await.unwrap();
+    let etag = backend.info("d/small").await.unwrap().etag.unwrap();
+
+    let _busy = BusyPool::new();
+    let all = async {
+        assert_eq!(backend.read("d/small").await.unwrap(), "small");
+        let part = backend.read_with("d/large", ReadOptions::range(250..260)).await.unwrap();
+        assert_eq!(part, content[250..260]);
+        let fresh = ReadOptions::default().with_if_match(etag);
+        assert_eq!(backend.read_with("d/small", fresh).await.unwrap(), "small");
+        assert_eq!(backend.info("d/large").await.unwrap().size, Some(900_000));
+        assert!(backend.info("d").await.unwrap().is_dir());
+        assert!(backend.exists("d/small").await.unwrap());
+        let chunks = backend.stream_read("d/large").await.unwrap();
+        assert_eq!(chunks.try_collect::<Vec<_>>().await.unwrap().concat(), content);
+        let beyond = backend.read_with("d/small", ReadOptions::range(6..)).await;
+        assert_eq!(beyond.unwrap_err().kind(), ErrorKind::InvalidRange);
+        assert_eq!(backend.read("d").await.unwrap_err().kind(), ErrorKind::IsADirectory);
+    };
+    on_the_spot(all).await.expect("something cached was not read on the spot");
+}
+
+#[test]
+fn what_is_cached_is_read_without_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    if is_asked("what_is_cached_is_read_without_the_pool", dir.path()) {
+        narrow_runtime().block_on(read_with_a_busy_pool(dir.path()));
+    }
+}
+
+#[test]
+fn what_is_known_to_be_missing_is_told_without_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    if !is_asked("what_is_known_to_be_missing_is_told_without_the_pool", dir.path()) {
+        return;
+    }
+    // Tmpfs has no memory of names that do not exist.
+    if rustix::fs::statfs(dir.path()).unwrap().f_type == ASKED[4] {
+        return not_run("what_is_known_to_be_missing_is_told_without_the_pool", "it needs a disk");
+    }
+    narrow_runtime().block_on(async {
+        let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+        assert!(!backend.exists("missing").await.unwrap());
+        let _busy = BusyPool::new();
+        let told = on_the_spot(async {
+            assert!(!backend.exists("missing").await.unwrap());
+            backend.read("missing").await.unwrap_err()
+        });
+        let error = told.await.expect("something cached was not told on the spot");
+        assert_eq!((error.kind(), error.path()), (ErrorKind::NotFound, Some("missing")));
+    });
+}
+
+#[test]
+fn what_is_in_memory_is_read_without_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    match Mount::new(&["-t", "tmpfs", "f9"], dir.path()) {
+        Ok(_mounted) => narrow_runtime().block_on(read_with_a_busy_pool(dir.path())),
+        Err(reason) => not_run("what_is_in_memory_is_read_without_the_pool", &reason.to_string()),
+    }
+}
+
+/// Expects `future` to be ready only once the pool is free.
+async fn after_the_pool<T>(future: impl Future<Output = T>) -> T {
+    let busy = BusyPool::new();
+    let mut future = std::pin::pin!(future);
+    assert!(timeout(Duration::from_millis(100), &mut future).await.is_err(), "it did not wait");
+    drop(busy);
+    future.await
+}
+
+#[test]
+fn what_is_mounted_below_the_root_may_wait_and_goes_to_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("below");
+    fs::create_dir(&below).unwrap();
+    let _mounted = match Mount::new(&["-t", "tmpfs", "f9"], &below) {
+        Ok(mounted) => mounted,
+        Err(reason) => {
+            let test = "what_is_mounted_below_the_root_may_wait_and_goes_to_the_pool";
+            return not_run(test, &reason.to_string());
+        }
+    };
+    narrow_runtime().block_on(async {
+        let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+        backend.create("below/a", "text").await.unwrap();
+        assert_eq!(backend.read("below/a").await.unwrap(), "text");
+        assert_eq!(after_the_pool(backend.read("below/a")).await.unwrap(), "text");
+        assert_eq!(after_the_pool(backend.info("below/a")).await.unwrap().size, Some(4));
+    });
+}
+
+#[test]
+fn more_than_a_moment_takes_to_copy_goes_to_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    narrow_runtime().block_on(async {
+        let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+        backend.create("a", vec![1; 1_000_000]).await.unwrap();
+        assert_eq!(backend.read("a").await.unwrap().len(), 1_000_000);
+        assert_eq!(after_the_pool(backend.read("a")).await.unwrap().len(), 1_000_000);
+    });
+}
+
+#[test]
+fn other_tasks_have_their_turn_among_reads_that_never_wait() {
+    narrow_runtime().block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+        backend.create("small", "x").await.unwrap();
+        backend.create("large", vec![1; 200_000]).await.unwrap();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        let other = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        for (name, reads, expected) in [("small", 2_000, 15), ("large", 200, 15)] {
+            let before = turns.load(Ordering::Relaxed);
+            for _ in 0..reads {
+                backend.read(name).await.unwrap();
+            }
+            let had = turns.load(Ordering::Relaxed) - before;
+            assert!(had >= expected, "{had} turns in {reads} reads of the {name} file");
+        }
+        other.abort();
+    });
+}
+
+/// Three reads, look-ups and streams, by one thread and a pool of one: the part that is traced.
+#[test]
+fn three_of_each() {
+    let (root, _own) = processes::root();
+    fs::write(root.join("a"), "some text").unwrap();
+    narrow_runtime().block_on(async {
+        // A failure that is injected into the first call of each thread shall not meet the pool's work.
+        #[expect(clippy::disallowed_methods, reason = "the pool itself is what is tested")]
+        let first = tokio::task::spawn_blocking(|| {
+            let (flags, mode) = (OFlags::PATH, Mode::empty());
+            drop(rustix::fs::openat2(CWD, "/", flags, mode, ResolveFlags::empty()));
+        });
+        first.await.unwrap();
+        let backend = LocalFileBackend::builder(root).sweep(false).open().await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(backend.read("a").await.unwrap(), "some text");
+            assert_eq!(backend.info("a").await.unwrap().size, Some(9));
+            let chunks = backend.stream_read("a").await.unwrap();
+            assert_eq!(chunks.try_collect::<Vec<_>>().await.unwrap(), ["some text"]);
+        }
+    });
+}
+
+/// How often names were looked up on the spot, pages read on the spot, and files opened otherwise, where `failure` is injected.
+fn traced(failure: &str) -> (usize, usize, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("strace");
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let done = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=openat2,preadv2", "-e", failure, "-o"])
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "cache::three_of_each"])
+        .env("F9_TEST_ROOT", &root)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{failure}: {}", String::from_utf8_lossy(&done.stdout));
+    let calls = fs::read_to_string(log).unwrap();
+    let of = |wanted: &dyn Fn(&str) -> bool| calls.lines().filter(|call| wanted(call)).count();
+    (
+        of(&|call| call.contains("RESOLVE_CACHED")),
+        of(&|call| call.contains("preadv2(")),
+        of(&|call| call.contains("openat2(") && call.contains("\"a\"") && !call.contains("CACHED")),
+    )
+}
+
+#[test]
+fn a_system_that_would_wait_or_cannot_tell_is_asked_once_and_then_waited_for() {
+    let test = "a_system_that_would_wait_or_cannot_tell_is_asked_once_and_then_waited_for";
+    if let Some(reason) = machine::lacks_strace() {
+        return not_run(test, reason);
+    }
+    if !is_asked(test, &std::env::temp_dir()) {
+        return;
+    }
+    for (failure, expected) in [
+        // Nothing fails: three reads, look-ups and streams, all on the spot.
+        ("inject=preadv2:error=EIO:when=99", (9, 6, 0)),
+        // Not cached: asked each time, and one trip each.
+        ("inject=preadv2:error=EAGAIN", (9, 6, 6)),
+        ("inject=openat2:error=EAGAIN:when=1", (9, 5, 1)),
+        // A name that the cache cannot decide on, as with a link on the way.
+        ("inject=openat2:error=ELOOP:when=1", (9, 5, 1)),
+        // Half of it cached.
+        ("inject=preadv2:retval=4", (9, 6, 6)),
+        // A file system or a kernel that does not know how to: never asked again.
+        ("inject=preadv2:error=EOPNOTSUPP", (9, 1, 6)),
+        ("inject=preadv2:error=ENOSYS", (9, 1, 6)),
+        ("inject=openat2:error=EINVAL:when=1", (1, 0, 9)),
+        ("inject=openat2:error=ENOSYS:when=1", (1, 0, 9)),
+    ] {
+        assert_eq!(traced(failure), expected, "{failure}");
+    }
+}
