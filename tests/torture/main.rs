@@ -8,6 +8,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod dice;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod power_loss;
