@@ -8,8 +8,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod confinement;
 mod dice;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod part;
 mod power_loss;
