@@ -92,7 +92,7 @@ impl Arena {
             // In one step, as it takes part in the game from then on.
             let made = self.root.join("doomed.new");
             fs::create_dir(&made).unwrap();
-            fill(&made, PLAIN);
+            fs::write(made.join("secret"), PLAIN).unwrap();
             fs::rename(made, doomed).unwrap();
         } else {
             symlink(&self.outside, doomed).unwrap();
@@ -409,16 +409,31 @@ impl Visitor<'_> {
         }
     }
 
-    /// Deletes what is swapped itself, and a tree in which something is.
+    /// Deletes what is swapped itself, or a tree in which something is.
     async fn delete(&mut self) {
-        let path = if self.who == "pool" { "doomed" } else { "tree" };
-        let deleted = self.backend.delete_with(path, DeleteOptions::recursive()).await;
-        self.count(if path == "doomed" { "delete doomed" } else { "delete tree" }, deleted);
-        if path == "doomed" { self.arena.restore_doomed() } else { self.arena.restore_tree() }
+        let recursive = DeleteOptions::recursive;
+        if self.who == "thread" {
+            let deleted = self.backend.delete_with("tree", recursive()).await;
+            self.count("delete tree", deleted);
+            return self.arena.restore_tree();
+        }
+        for _ in 0..20 {
+            let deleted = self.backend.delete_with("doomed", recursive()).await;
+            self.count("delete doomed", deleted);
+            self.arena.restore_doomed();
+        }
+    }
+
+    fn has_seen_both(&self) -> bool {
+        self.tallies.iter().all(|(verb, tally)| {
+            tally.succeeded > 0 && (need_not_fail(verb) || !tally.failed.is_empty())
+        })
     }
 
     async fn visit(mut self, end: Instant) -> BTreeMap<&'static str, Tally> {
-        while Instant::now() < end {
+        // On a busy machine it takes longer until every verb has met both the directory and the link.
+        let last = end + Duration::from_secs(90);
+        while Instant::now() < end || Instant::now() < last && !self.has_seen_both() {
             for dir in ["dir", "upper/dir"] {
                 self.read(dir).await;
                 self.look(dir).await;
@@ -453,9 +468,7 @@ fn a_name_that_is_swapped_for_a_link_leads_nowhere() {
     swapper.finish();
     assert_eq!(arena.outside(), before);
     assert!(watch.has_seen_any(), "had somebody looked, it would have been seen");
-    for tallies in &tallies {
-        check(tallies);
-    }
+    check(tallies);
 }
 
 /// Verbs that no swapping makes fail: they look at no name twice, or at none that is swapped.
@@ -473,26 +486,37 @@ const NEVER_FAIL: [&str; 11] = [
     "streamed",
 ];
 
-fn check(tallies: &BTreeMap<&'static str, Tally>) {
-    use ErrorKind::{AlreadyExists, NotAFile, NotFound, PathEscapesRoot};
+/// Those that need an etag are not tried where there is none.
+fn need_not_fail(verb: &str) -> bool {
+    NEVER_FAIL.contains(&verb) || verb.ends_with("if match")
+}
+
+fn check(visits: [BTreeMap<&'static str, Tally>; 2]) {
+    use ErrorKind::{AlreadyExists, LinkLoop, NotAFile, NotFound, PathEscapesRoot};
+    let mut tallies = BTreeMap::<&str, Tally>::new();
+    for (verb, tally) in visits.into_iter().flatten() {
+        let sum = tallies.entry(verb).or_default();
+        sum.succeeded += tally.succeeded;
+        for (kind, count) in tally.failed {
+            *sum.failed.entry(kind).or_default() += count;
+        }
+    }
     for (verb, tally) in tallies {
-        let stated: &[ErrorKind] = match *verb {
-            verb if NEVER_FAIL.contains(&verb) => &[],
+        let never_fails = NEVER_FAIL.contains(&verb);
+        let is_stated = |kind: &ErrorKind| match kind {
+            // A path that has been something else at every look is a loop of links, at last.
+            PathEscapesRoot | LinkLoop => !never_fails,
             // What was made the last time could not be taken away.
-            "create" | "create below" | "create_dir" | "create_dir below" | "stream_write" => {
-                &[PathEscapesRoot, AlreadyExists]
-            }
+            AlreadyExists => verb.starts_with("create") || verb == "stream_write",
             // What is to be taken away could not be made.
-            "delete" | "delete a directory" | "delete recursively" | "rename from" => {
-                &[PathEscapesRoot, NotFound]
-            }
+            NotFound => verb.starts_with("delete") || verb == "rename from",
             // The link takes the place of the file that is to be replaced.
-            "create over" => &[PathEscapesRoot, NotAFile],
-            _ => &[PathEscapesRoot],
+            NotAFile => verb == "create over",
+            _ => false,
         };
+        assert!(tally.failed.keys().all(is_stated), "{verb}: {tally:?}");
         assert!(tally.succeeded > 0, "{verb}: {tally:?}");
-        assert!(tally.failed.keys().all(|kind| stated.contains(kind)), "{verb}: {tally:?}");
-        assert_eq!(tally.failed.is_empty(), stated.is_empty(), "{verb}: {tally:?}");
+        assert!(need_not_fail(verb) || !tally.failed.is_empty(), "{verb}: {tally:?}");
     }
 }
 

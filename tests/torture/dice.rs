@@ -2,12 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The generator SplitMix64.
+/// The generator `SplitMix64`.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {
     /// Dice for `test`, from the seed in the variable `F9_SEED`, else from the time.
+    #[expect(clippy::print_stdout, reason = "a run that fails has to be repeated")]
     pub(crate) fn new(test: &str) -> Self {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
         let seed = std::env::var("F9_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());

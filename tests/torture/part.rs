@@ -1,6 +1,6 @@
 //! Tests of this binary that other tests run as processes of their own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
@@ -41,13 +41,18 @@ impl Part {
         }
     }
 
+    /// Lets the part go on that waits for its start.
+    pub(crate) fn go(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Closes the pipe that the part may wait at, and waits for its end.
     ///
     /// # Panics
     ///
     /// If the part failed, or was no test.
     pub(crate) fn finish(mut self) {
-        drop(self.child.stdin.take());
+        self.go();
         self.hear("test result: ok. 1 passed");
         assert!(self.wait().success());
     }
@@ -68,4 +73,13 @@ impl Drop for Part {
 /// The directory that the test which started this process gave; `None` where nobody did.
 pub(crate) fn root() -> Option<PathBuf> {
     std::env::var_os(ROOT).map(Into::into)
+}
+
+/// Where this process is a part, says that it is ready and waits until the others are, too.
+#[expect(clippy::print_stdout, reason = "the test that started this process listens")]
+pub(crate) fn wait_for_start() {
+    if root().is_some() {
+        println!("\nready");
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    }
 }

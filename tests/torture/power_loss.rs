@@ -100,7 +100,7 @@ impl Disk {
     }
 }
 
-/// xfs_io(8), ready to shut a file system down: all that is not on its device is dropped, and everything fails from then on.
+/// `xfs_io(8)`, ready to shut a file system down: all that is not on its device is dropped, and everything fails from then on.
 struct Switch(Child);
 
 impl Switch {
