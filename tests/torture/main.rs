@@ -9,6 +9,7 @@
 )]
 
 mod confinement;
+mod crowd;
 mod dice;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
