@@ -11,6 +11,7 @@
 mod confinement;
 mod crowd;
 mod dice;
+mod ended_runtimes;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
