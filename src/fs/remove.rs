@@ -65,9 +65,13 @@ struct Trash<'a> {
 impl<'a> Trash<'a> {
     /// Moves the directory at `place` aside; `None` if somebody works in it.
     fn take(place: &'a Place) -> Result<Option<Self>> {
-        let dir = retry_on_intr(|| {
+        let dir = match retry_on_intr(|| {
             rustix::fs::openat(&place.dir, place.name.as_str(), DIRECTORY, Mode::empty())
-        })?;
+        }) {
+            // Something else has taken its place.
+            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            opened => opened?,
+        };
         // Tells a sweep that the directory is in hand.
         match retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOLCK) => {}
@@ -173,7 +177,8 @@ impl Emptying {
         };
         let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         match retry_on_intr(|| rustix::fs::unlinkat(self.descent.here(), &**name, flags)) {
-            Ok(()) | Err(Errno::NOENT) => {
+            // Something of another kind that took the name is met when the directory is read again.
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::NOTDIR) => {
                 self.at.pop();
                 Ok(true)
             }
@@ -185,7 +190,15 @@ impl Emptying {
     /// Steps down into the directory at hand.
     fn enter(&mut self) -> Result<()> {
         if let Some(name) = self.at.last() {
-            self.descent.enter_bytes(name)?;
+            match self.descent.enter_bytes(name) {
+                Ok(()) => {}
+                // It has gone, or something of another kind took the name and is met again.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    self.at.pop();
+                    return Ok(());
+                }
+                Err(errno) => return Err(errno.into()),
+            }
             // Who is publishing in there finishes first, and who comes later waits until it is gone, and then makes it anew:
             // else the name of a temporary could vanish in the middle. It need not succeed.
             let _ = hold_open(self.descent.here(), Hold::Exclusive);

@@ -31,6 +31,9 @@ const PATH_MAX: usize = 4096;
 /// How often a path that keeps changing under the look-up is tried again.
 pub(super) const ATTEMPTS: u64 = 64;
 
+/// How often a path is expanded again that seems to lead through a file.
+const EXPANSIONS: usize = 8;
+
 pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
@@ -151,7 +154,15 @@ impl Root {
 
     /// The path that `path` is when all links in it are followed beneath the root.
     fn expand(&self, path: &str) -> Result<std::path::PathBuf> {
-        let expanded = self.dir.canonicalize(path).map_err(|error| {
+        let mut canonical = self.dir.canonicalize(path);
+        for _ in 0..EXPANSIONS {
+            match canonical.as_ref().map_err(Errno::from_io_error) {
+                // Where cap-std goes name by name, this is also a link that changed places with a directory between two steps.
+                Err(Some(Errno::NOTDIR | Errno::INVAL)) => canonical = self.dir.canonicalize(path),
+                _ => break,
+            }
+        }
+        let expanded = canonical.map_err(|error| {
             // cap-std reports an escape in words of its own, without a system error behind it.
             if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
                 Error::new(ErrorKind::PathEscapesRoot).with_source(error)
@@ -491,8 +502,10 @@ fn open_step_by_step(dir: BorrowedFd<'_>, path: &Path, asked: OFlags) -> Result<
     above.ok_or(Errno::NOENT)
 }
 
-/// A link opened with `DIRECTORY | NOFOLLOW` is reported as `ENOTDIR`; here it is a link first.
+/// A link opened with `DIRECTORY | NOFOLLOW` is reported as `ENOTDIR`; here it is a link first. What is a directory by now was a
+/// link when it was opened.
 fn link_not_directory(dir: BorrowedFd<'_>, name: &Path, errno: Errno) -> Errno {
-    let is_link = errno == Errno::NOTDIR && Stat::of_name(dir, name).is_ok_and(|s| s.is_symlink());
+    let was_link = |stat: Stat| stat.is_symlink() || stat.is_dir();
+    let is_link = errno == Errno::NOTDIR && Stat::of_name(dir, name).is_ok_and(was_link);
     if is_link { Errno::LOOP } else { errno }
 }

@@ -3,10 +3,6 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use f9::prelude::*;
 use f9::{
@@ -14,7 +10,6 @@ use f9::{
     ListOptions, RenameOptions,
 };
 use futures::TryStreamExt as _;
-use rustix::fs::{CWD, RenameFlags};
 
 use crate::machine;
 use crate::store::{Store, every_verb};
@@ -215,48 +210,6 @@ async fn copies_and_renames_treat_links_as_promised() {
     assert_eq!(backend.read("real").await.unwrap(), "two");
 }
 
-/// A directory changes places with a link to the outside, over and over, while every verb runs through it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_swapped_in_meanwhile_leads_nowhere() {
-    let store = Store::new().await;
-    fs::create_dir(store.on_disk("dir")).unwrap();
-    fs::write(store.on_disk("dir/secret"), "inside").unwrap();
-    symlink(&store.outside, store.on_disk("evil")).unwrap();
-    let before = store.outside_contents();
-    let stop = Arc::new(AtomicBool::new(false));
-    let swapper = {
-        let (one, two, stop) = (store.on_disk("dir"), store.on_disk("evil"), Arc::clone(&stop));
-        thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                rustix::fs::renameat_with(CWD, &one, CWD, &two, RenameFlags::EXCHANGE).unwrap();
-            }
-        })
-    };
-    let (started, mut rounds, mut succeeded) = (Instant::now(), 0, 0);
-    while started.elapsed() < Duration::from_secs(3) {
-        if let Ok(content) = store.backend.read("dir/secret").await {
-            assert_ne!(content, "secret", "read outside of the root");
-            succeeded += 1;
-        }
-        let _outcome =
-            store.backend.create_with("dir/planted", "x".into(), CreateOptions::overwrite()).await;
-        let _outcome = store.backend.create("dir/deep/planted", "x").await;
-        let _outcome =
-            store.backend.copy_with("dir/planted", "dir/secret2", CopyOptions::overwrite()).await;
-        let _outcome = store.backend.rename("dir/secret2", "dir/secret3").await;
-        let _outcome = store.backend.delete("dir/secret3").await;
-        let _outcome = store.backend.delete_with("dir/deep", DeleteOptions::recursive()).await;
-        if let Ok(listed) = store.backend.glob("dir/*").await {
-            assert!(!listed.iter().any(|path| path == "dir/dir"), "listed the outside");
-        }
-        rounds += 1;
-    }
-    stop.store(true, Ordering::Relaxed);
-    swapper.join().unwrap();
-    assert!(rounds > 10 && succeeded > 0, "{succeeded} of {rounds} rounds read the file");
-    assert_eq!(store.outside_contents(), before);
-}
-
 /// Before Linux 5.6, and in some sandboxes, the kernel does not resolve whole paths beneath a directory.
 #[test]
 fn all_this_holds_where_the_kernel_cannot_confine_a_path() {
@@ -272,6 +225,6 @@ fn all_this_holds_where_the_kernel_cannot_confine_a_path() {
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&traced.stdout);
-        assert!(traced.status.success() && told.contains("10 passed"), "{refusal}: {told}");
+        assert!(traced.status.success() && told.contains("9 passed"), "{refusal}: {told}");
     }
 }

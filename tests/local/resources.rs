@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use f9::prelude::*;
-use f9::{Checksum, ChecksumAlgorithm, DeleteOptions, FilePath, ListOptions, LocalFileBackend};
+use f9::{Checksum, ChecksumAlgorithm, FilePath, LocalFileBackend};
 use futures::StreamExt as _;
 use futures::executor::block_on;
 use futures::future::join_all;
@@ -94,39 +94,6 @@ fn checksums_keep_within_the_limit_on_open_files() {
     let dir = tempfile::tempdir().unwrap();
     let name = "resources::a_hundred_thousand_paths_are_hashed_with_few_files_open";
     run_with_few_files(name, 64, dir.path());
-}
-
-/// Makes a tree that is deeper than any path is long.
-fn dig(root: &Path, depth: usize) {
-    let mut here = fs::File::open(root).unwrap();
-    for _ in 0..depth {
-        let mode = rustix::fs::Mode::from_raw_mode(0o777);
-        rustix::fs::mkdirat(&here, "deep", mode).unwrap();
-        let flags = rustix::fs::OFlags::DIRECTORY;
-        here = rustix::fs::openat(&here, "deep", flags, mode).unwrap().into();
-    }
-    rustix::fs::mkdirat(&here, "bottom", rustix::fs::Mode::from_raw_mode(0o777)).unwrap();
-}
-
-#[tokio::test]
-async fn a_tree_of_any_depth_is_listed_and_deleted() {
-    let (root, _own) = processes::root();
-    dig(&root, 3000);
-    fs::write(root.join("deep/file"), "x").unwrap();
-    let backend = LocalFileBackend::new(&root).await.unwrap();
-    let entries = backend.list_with("", ListOptions::recursive()).await.unwrap();
-    let entries: Vec<_> = entries.map(Result::unwrap).collect().await;
-    assert_eq!(entries.len(), 3002);
-    assert!(entries.iter().any(|entry| entry.path.name() == Some("bottom")));
-    assert_eq!(backend.glob("**/bottom").await.unwrap().len(), 1);
-    backend.delete_with("deep", DeleteOptions::recursive()).await.unwrap();
-    assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
-}
-
-#[test]
-fn a_deep_tree_needs_few_open_files() {
-    let dir = tempfile::tempdir().unwrap();
-    run_with_few_files("resources::a_tree_of_any_depth_is_listed_and_deleted", 64, dir.path());
 }
 
 #[tokio::test]

@@ -8,6 +8,12 @@
     reason = "tests fail by panicking"
 )]
 
+mod confinement;
+mod crowd;
+mod dice;
+mod ended_runtimes;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod part;
+mod power_loss;

@@ -1,0 +1,367 @@
+//! Many at once, in one process and among several: one winner, no mix, nothing lost, and nobody in the way who has given up.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use f9::prelude::*;
+use f9::{
+    Checksum, ChecksumAlgorithm, CopyOptions, CreateOptions, ErrorKind, FileInfo, LocalFileBackend,
+    ReadOptions, RenameOptions, Result, SessionOptions, UpdateOptions, WriteOptions,
+};
+use futures::executor::block_on;
+use futures::{TryStreamExt as _, stream};
+use tokio::sync::Barrier;
+use tokio::time::timeout;
+
+use crate::dice::Dice;
+use crate::part::{self, Part};
+
+const CROWD: usize = 8;
+
+/// Long enough on any machine for what takes no time.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Has eight tasks try the same at the same moment; gives the one that succeeded, as every other finds the name taken.
+async fn winner<F>(attempt: impl Fn(usize) -> F) -> usize
+where
+    F: Future<Output = Result<FileInfo>> + Send + 'static,
+{
+    let start = Arc::new(Barrier::new(CROWD));
+    let tasks: Vec<_> = (0..CROWD)
+        .map(|who| {
+            let (start, attempt) = (Arc::clone(&start), attempt(who));
+            tokio::spawn(async move {
+                start.wait().await;
+                attempt.await
+            })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for (who, task) in tasks.into_iter().enumerate() {
+        match task.await.unwrap() {
+            Ok(_) => winners.push(who),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
+        }
+    }
+    assert_eq!(winners.len(), 1, "{winners:?} all won");
+    winners[0]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_eight_creators_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+    for round in 0..1000 {
+        let path = format!("{}/{round}", round % 10);
+        let winner = winner(|who| {
+            let (backend, path) = (backend.clone(), path.clone());
+            async move { backend.create(&path, who.to_string()).await }
+        });
+        assert_eq!(winner.await.to_string(), backend.read(&path).await.unwrap(), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_eight_streams_copies_and_renames_to_one_name_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+    for who in 0..CROWD {
+        backend.create(&format!("copied-{who}"), who.to_string()).await.unwrap();
+    }
+    for round in 0..200 {
+        let path = format!("streamed/{round}");
+        let streamed = winner(|who| {
+            let (backend, path) = (backend.clone(), path.clone());
+            let pieces = [Ok::<_, f9::Error>(Bytes::new()), Ok(who.to_string().into())];
+            async move { backend.stream_write(&path, stream::iter(pieces)).await }
+        });
+        assert_eq!(streamed.await.to_string(), backend.read(&path).await.unwrap(), "{path}");
+
+        let path = format!("copies/{round}");
+        let copied = winner(|who| {
+            let (backend, path) = (backend.clone(), path.clone());
+            async move { backend.copy(&format!("copied-{who}"), &path).await }
+        });
+        assert_eq!(copied.await.to_string(), backend.read(&path).await.unwrap(), "{path}");
+
+        let (path, source) = (format!("moved/{round}"), |who| format!("source-{who}"));
+        for who in 0..CROWD {
+            let options = CreateOptions::overwrite();
+            backend.create_with(&source(who), who.to_string().into(), options).await.unwrap();
+        }
+        let moved = winner(|who| {
+            let (backend, path, source) = (backend.clone(), path.clone(), source(who));
+            async move { backend.rename(&source, &path).await }
+        });
+        let moved = moved.await;
+        assert_eq!(moved.to_string(), backend.read(&path).await.unwrap(), "{path}");
+        for who in 0..CROWD {
+            assert_eq!(backend.exists(&source(who)).await.unwrap(), who != moved, "{path} {who}");
+        }
+    }
+}
+
+const RACES: usize = 1000;
+
+/// One of the processes that race for the same names; alone, it wins them all.
+#[test]
+fn a_creator_wins_what_nobody_else_has_won() {
+    let own = tempfile::tempdir().unwrap();
+    let (root, alone) = part::root().map_or((own.path().to_owned(), true), |root| (root, false));
+    let backend = block_on(LocalFileBackend::new(root)).unwrap();
+    part::wait_for_start();
+    let me = std::process::id().to_string();
+    let mut won = Vec::new();
+    for round in 0..RACES {
+        match block_on(backend.create(&round.to_string(), me.clone())) {
+            Ok(_) => won.push(round.to_string()),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
+        }
+    }
+    println!("\nwon {me} {}", won.join(" "));
+    assert!(!alone || won.len() == RACES);
+}
+
+#[test]
+fn of_eight_processes_one_creates_each_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut parts = start_crowd("crowd::a_creator_wins_what_nobody_else_has_won", dir.path());
+    let (mut won, mut winners) = (0, 0);
+    for part in &mut parts {
+        let told = part.hear("won");
+        let (process, races) = told.split_once(' ').unwrap_or((&told, ""));
+        for race in races.split_whitespace() {
+            let content = std::fs::read_to_string(dir.path().join(race)).unwrap();
+            assert_eq!(content, process, "{race} was won by both");
+            won += 1;
+        }
+        winners += u32::from(!races.is_empty());
+    }
+    assert_eq!(won, RACES, "each race has one winner");
+    assert!(winners > 1, "they did not race");
+    parts.into_iter().for_each(Part::finish);
+}
+
+/// Eight processes that begin at the same moment.
+fn start_crowd(name: &str, root: &Path) -> Vec<Part> {
+    let mut parts: Vec<Part> = (0..CROWD).map(|_| Part::start(name, root)).collect();
+    parts.iter_mut().for_each(|part| drop(part.hear("ready")));
+    parts.iter_mut().for_each(Part::go);
+    parts
+}
+
+const INCREMENTS: usize = 1000;
+
+/// Adds one to the number in `counter`.
+async fn increment(backend: &LocalFileBackend) {
+    loop {
+        let etag = backend.info("counter").await.unwrap().etag.unwrap();
+        let options = ReadOptions::if_match(etag.clone());
+        let counted = match backend.read_with("counter", options).await {
+            Ok(text) => std::str::from_utf8(&text).unwrap().parse::<usize>().unwrap(),
+            Err(error) if error.kind() == ErrorKind::PreconditionFailed => continue,
+            Err(error) => panic!("{error}"),
+        };
+        let next = (counted + 1).to_string().into();
+        match backend.create_with("counter", next, CreateOptions::if_match(etag)).await {
+            Ok(_) => return,
+            Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// One of the processes that count together, or all of them.
+#[tokio::test]
+async fn a_thousand_increments_are_a_thousand() {
+    let own = tempfile::tempdir().unwrap();
+    let (root, alone) = part::root().map_or((own.path().to_owned(), true), |root| (root, false));
+    let backend = LocalFileBackend::new(root).await.unwrap();
+    if alone {
+        backend.create("counter", "0").await.unwrap();
+    }
+    part::wait_for_start();
+    for _ in 0..INCREMENTS {
+        increment(&backend).await;
+    }
+    if alone {
+        assert_eq!(backend.read("counter").await.unwrap(), INCREMENTS.to_string());
+    }
+}
+
+#[test]
+fn eight_processes_count_to_eight_thousand() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("counter"), "0").unwrap();
+    let parts = start_crowd("crowd::a_thousand_increments_are_a_thousand", dir.path());
+    parts.into_iter().for_each(Part::finish);
+    let counted = std::fs::read_to_string(dir.path().join("counter")).unwrap();
+    assert_eq!(counted, (CROWD * INCREMENTS).to_string());
+}
+
+/// What is written over and over: one byte, so often as only this byte is.
+fn variant(number: usize) -> Bytes {
+    const SIZES: [usize; 5] = [1, 300, 4096, 40_000, 150_000];
+    let size = if number == 49 { 2_500_000 } else { SIZES[number % 5] + number };
+    vec![u8::try_from(number).unwrap(); size].into()
+}
+
+const VARIANTS: usize = 50;
+
+fn assert_whole(content: &Bytes, verb: &str) {
+    let number = usize::from(content[0]);
+    assert!(*content == variant(number), "{verb} gave a mix, {} bytes of {number}", content.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_see_no_mix_in_ten_thousand_overwrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+    backend.create("a", variant(0)).await.unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let algorithm = ChecksumAlgorithm::Blake3;
+    let sums: BTreeSet<String> = (0..VARIANTS)
+        .map(|number| Checksum::of(algorithm, &variant(number)).hex().to_owned())
+        .collect();
+    let reader = |verb: &'static str| {
+        let (backend, done, sums) = (backend.clone(), Arc::clone(&done), sums.clone());
+        tokio::spawn(async move {
+            let mut reads = 0;
+            while !done.load(Ordering::Relaxed) {
+                match verb {
+                    "read" => assert_whole(&backend.read("a").await.unwrap(), verb),
+                    "stream_read" => {
+                        let small = ReadOptions::default().with_chunk_size(4096);
+                        let chunks = backend.stream_read_with("a", small).await.unwrap();
+                        let chunks: Vec<Bytes> = chunks.try_collect().await.unwrap();
+                        assert_whole(&chunks.concat().into(), verb);
+                    }
+                    _ => assert!(sums.contains(&backend.checksum("a", algorithm).await.unwrap())),
+                }
+                reads += 1;
+            }
+            reads
+        })
+    };
+    let readers = ["read", "stream_read", "checksum"].map(reader);
+    for round in 0..10_000 {
+        overwrite(&backend, round).await.unwrap();
+    }
+    done.store(true, Ordering::Relaxed);
+    for reader in readers {
+        assert!(reader.await.unwrap() > 100);
+    }
+}
+
+/// Replaces the content in one of the ways there are.
+async fn overwrite(backend: &LocalFileBackend, round: usize) -> Result<()> {
+    let data = variant(round % VARIANTS);
+    match round % 7 {
+        0 => drop(backend.update_with("a", data, UpdateOptions::default()).await?),
+        1 => {
+            let pieces: Vec<_> = data.chunks(100_000).map(Bytes::copy_from_slice).collect();
+            let source = Box::pin(stream::iter(pieces.into_iter().map(Ok)));
+            drop(backend.stream_write_with("a", source, WriteOptions::overwrite()).await?);
+        }
+        2 => {
+            backend.create_with("b", data, CreateOptions::overwrite()).await?;
+            drop(backend.copy_with("b", "a", CopyOptions::overwrite()).await?);
+        }
+        3 => {
+            backend.create_with("b", data, CreateOptions::overwrite()).await?;
+            drop(backend.rename_with("b", "a", RenameOptions::overwrite()).await?);
+        }
+        _ => drop(backend.create_with("a", data, CreateOptions::overwrite()).await?),
+    }
+    Ok(())
+}
+
+/// A runtime whose pool is soon used up by whoever keeps a thread.
+fn small_runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).max_blocking_threads(2).enable_all().build().unwrap()
+}
+
+/// Has a thousand wait for a session at once and give up, and a thousand more one after the other.
+async fn wait_in_vain(backend: &LocalFileBackend, dice: &mut Dice) {
+    let forever = SessionOptions::timeout(Duration::from_secs(3600));
+    let waiting = |options: SessionOptions| {
+        let backend = backend.clone();
+        tokio::spawn(async move { backend.sync_session_with(options).await.map(drop) })
+    };
+    let waiters: Vec<_> = (0..1000).map(|_| waiting(forever.clone())).collect();
+    let free = backend.create_with("while", "they wait".into(), CreateOptions::overwrite());
+    timeout(SOON, free).await.expect("those who wait keep no thread").unwrap();
+    for waiter in &waiters {
+        waiter.abort();
+    }
+    for waiter in waiters {
+        assert!(waiter.await.unwrap_err().is_cancelled(), "the session was held by another");
+    }
+    for _ in 0..1000 {
+        let waiter = waiting(forever.clone());
+        let patience = Duration::from_micros(dice.below(2000));
+        assert!(timeout(patience, backend.sync_session_with(forever.clone())).await.is_err());
+        waiter.abort();
+    }
+    let free = backend.create_with("after", "they left".into(), CreateOptions::overwrite());
+    timeout(SOON, free).await.expect("those who left keep no thread").unwrap();
+}
+
+#[test]
+fn waiters_who_give_up_are_not_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dice = Dice::new("waiters_who_give_up_are_not_in_the_way");
+    let runtime = small_runtime();
+    let backend = runtime.block_on(LocalFileBackend::new(dir.path())).unwrap();
+    let holder = runtime.spawn({
+        let backend = backend.clone();
+        async move { backend.sync_session().await.unwrap() }
+    });
+    runtime.block_on(async {
+        let session = holder.await.unwrap();
+        wait_in_vain(&backend, &mut dice).await;
+        session.finish().await.unwrap();
+        let next = backend.sync_session_with(SessionOptions::timeout(SOON)).await;
+        next.expect("the lock is free").finish().await.unwrap();
+    });
+}
+
+/// A process that keeps a session until it is told to end it.
+#[tokio::test]
+async fn a_session_is_held() {
+    let own = tempfile::tempdir().unwrap();
+    let root = part::root().unwrap_or_else(|| own.path().to_owned());
+    let backend = LocalFileBackend::new(root).await.unwrap();
+    let session = backend.sync_session().await.unwrap();
+    println!("\nheld");
+    if part::root().is_some() {
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    }
+    session.finish().await.unwrap();
+}
+
+#[test]
+fn waiters_for_another_process_who_give_up_are_not_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dice = Dice::new("waiters_for_another_process_who_give_up_are_not_in_the_way");
+    let runtime = small_runtime();
+    let backend = runtime.block_on(LocalFileBackend::new(dir.path())).unwrap();
+    let mut holder = Part::start("crowd::a_session_is_held", dir.path());
+    holder.hear("held");
+    runtime.block_on(wait_in_vain(&backend, &mut dice));
+    holder.finish();
+    runtime.block_on(async {
+        let next = backend.sync_session_with(SessionOptions::timeout(SOON)).await;
+        next.expect("the lock is free").finish().await.unwrap();
+    });
+    // Nor have they left it locked for others.
+    let mut next = Part::start("crowd::a_session_is_held", dir.path());
+    next.hear("held");
+    next.finish();
+}
