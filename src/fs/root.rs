@@ -130,7 +130,14 @@ impl Root {
 
     /// The path that `path` is when all links in it are followed beneath the root.
     fn expand(&self, path: &str) -> Result<std::path::PathBuf> {
-        let expanded = self.dir.canonicalize(path).map_err(|error| {
+        let expanded = loop {
+            match self.dir.canonicalize(path) {
+                // cap-std does not try again by itself.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                expanded => break expanded,
+            }
+        };
+        let expanded = expanded.map_err(|error| {
             // cap-std reports an escape in words of its own, without a system error behind it.
             if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
                 Error::new(ErrorKind::PathEscapesRoot).with_source(error)
