@@ -8,6 +8,15 @@
     reason = "tests fail by panicking"
 )]
 
+mod cases;
+mod child;
+mod full_disk;
+mod kill;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod sharing;
+mod strace;
+mod syscalls;
+mod tree;
+mod verbs;
