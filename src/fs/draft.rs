@@ -129,7 +129,7 @@ impl Draft {
                 Ok(Attempt::Done(stat))
             }
             Ok(false) => Ok(Attempt::Busy(self)),
-            Err(error) => self.made.undone(error),
+            Err(error) => self.place.undone(self.made, error),
         }
     }
 
