@@ -66,6 +66,20 @@ const NOT_OF_FILES: &[&str] = &[
 /// A call that no signal interrupts, as it waits for nothing.
 const NEVER_INTERRUPTED: &str = "fcntl";
 
+/// Calls that are the change itself, or keep it: a verb in which one fails cannot have succeeded.
+const DECISIVE: [&str; 10] = [
+    "copy_file_range",
+    "fchmod",
+    "fsync",
+    "linkat",
+    "mkdirat",
+    "renameat",
+    "renameat2",
+    "unlinkat",
+    "write",
+    "writev",
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Fails(Errno, ErrorKind),
@@ -287,6 +301,8 @@ fn judge_report(
     let without_lock = errno == Errno::ACCESS && text.contains("the directory cannot be locked");
     let complaint = if again != "Ok" {
         "is no longer of use"
+    } else if outcome == "Ok" && errno != Errno::INTR && DECISIVE.contains(&call) {
+        "hides the failure"
     } else if outcome == "Ok" {
         if *text == course.told { return Ok(()) } else { "tells something wrong" }
     } else if errno == Errno::INTR && call != NEVER_INTERRUPTED {
