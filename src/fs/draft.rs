@@ -283,9 +283,9 @@ pub(super) fn etag_changed() -> Error {
     Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed")
 }
 
-/// The umask of this process, as it can be read without changing it.
+/// The umask of this process, as it can be read without changing it; the strictest if it cannot be read.
 fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o022)
+    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o077)
 }
