@@ -9,7 +9,6 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use f9::blocking::Bridge;
 use f9::prelude::*;
 use f9::{Durability, Error, LocalFileBackend, Result, SessionOptions, UpdateOptions};
 use futures::executor::block_on;
@@ -21,10 +20,10 @@ use crate::verbs::{Cost, VERBS, Verb, lay_out, open};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
-    /// All on the calling thread.
-    Blocking,
-    /// File work on the pool's one thread.
-    Async,
+    /// All on the calling thread, as in the blocking facade.
+    Inline,
+    /// File work on the runtime's pool.
+    Pool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,9 +36,9 @@ pub(crate) struct Case {
 /// All verbs in all variants.
 pub(crate) fn cases() -> Vec<Case> {
     let variants = [
-        (Durability::Atomic, Face::Blocking),
-        (Durability::Atomic, Face::Async),
-        (Durability::Synced, Face::Blocking),
+        (Durability::Atomic, Face::Inline),
+        (Durability::Atomic, Face::Pool),
+        (Durability::Synced, Face::Inline),
     ];
     let cases = VERBS.iter().flat_map(|verb| {
         let variants = &variants[..if verb.cost == Cost::Nothing { 2 } else { 3 }];
@@ -107,12 +106,11 @@ fn the_named_cases() {
     let Some((root, task)) = child::task() else { return };
     let all = cases();
     let named: Vec<usize> = task.split(',').map(|case| case.parse().unwrap()).collect();
-    let bridge = Bridge::shared().unwrap();
     let start = |index: usize, root: &Path| {
-        let (case, bridge, runtime) = (all[index], bridge.clone(), runtime());
+        let (case, runtime) = (all[index], runtime());
         let store = block_on(open(root, case.durability)).unwrap();
         let shared = store.clone();
-        (index, store, move || run(index, case, &shared, &bridge, &runtime))
+        (index, store, move || run(index, case, &shared, &runtime))
     };
     // What is looked up once in a process is looked up here.
     for &index in &named {
@@ -141,17 +139,11 @@ fn runtime() -> Runtime {
     runtime.enable_time().max_blocking_threads(1).build().unwrap()
 }
 
-fn run(
-    index: usize,
-    case: Case,
-    store: &LocalFileBackend,
-    bridge: &Bridge,
-    runtime: &Runtime,
-) -> Result<String> {
+fn run(index: usize, case: Case, store: &LocalFileBackend, runtime: &Runtime) -> Result<String> {
     mark(index, "begin");
     let acted = match case.face {
-        Face::Blocking => bridge.wait((case.verb.act)(store)),
-        Face::Async => runtime.block_on((case.verb.act)(store)),
+        Face::Inline => block_on((case.verb.act)(store)),
+        Face::Pool => runtime.block_on((case.verb.act)(store)),
     };
     mark(index, "end");
     acted

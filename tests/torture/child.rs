@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{PTracer, set_ptracer};
 
 /// What the process is to do, for the test that does it.
@@ -20,11 +21,24 @@ pub(crate) struct Other {
     lines: BufReader<ChildStdout>,
 }
 
+/// The test `name` as another process, which has a task in `root`.
+fn command(name: &str, root: &Path, task: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]).env(ROOT, root).env(TASK, task);
+    command
+}
+
+/// Runs the test `name` in another process to its end, and fails if it fails.
+pub(crate) fn run(name: &str, root: &Path, task: &str) {
+    let done = command(name, root, task).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && out.contains("1 passed"), "{out}\n{err}");
+}
+
 impl Other {
     /// Starts the test `name` in `root` with a task.
     pub(crate) fn start(name: &str, root: &Path, task: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", name, "--nocapture"]).env(ROOT, root).env(TASK, task);
+        let mut command = command(name, root, task);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
@@ -85,8 +99,11 @@ pub(crate) fn say(line: &str) {
     let line = format!("\n{MARK}{line}\n");
     let mut left = line.as_bytes();
     while !left.is_empty() {
-        let written = rustix::io::write(std::io::stdout(), left).unwrap_or(0);
-        left = &left[written..];
+        match rustix::io::write(std::io::stdout(), left) {
+            Ok(written) => left = &left[written..],
+            Err(Errno::PIPE) => panic!("nobody listens"),
+            Err(_) => {}
+        }
     }
 }
 

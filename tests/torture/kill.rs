@@ -10,11 +10,12 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use f9::blocking::LocalFileBackend;
+use f9::prelude::*;
 use f9::{
-    CopyOptions, CreateOptions, DeleteOptions, Durability, RenameOptions, Result, SessionOptions,
-    UpdateOptions, WriteOptions,
+    Bytes, CopyOptions, CreateOptions, DeleteOptions, Durability, LocalFileBackend, RenameOptions,
+    Result, SessionOptions, UpdateOptions, WriteOptions,
 };
+use futures::executor::block_on;
 
 use crate::child::{self, Other};
 
@@ -117,31 +118,31 @@ impl Change {
     }
 
     /// Does it in the store.
-    fn perform(&self, store: &LocalFileBackend) -> Result<()> {
+    async fn perform(&self, store: &LocalFileBackend) -> Result<()> {
         let (path, to) = (self.path.as_str(), self.to.as_str());
-        let data = written((self.number, self.blocks));
-        let overwrite = |data: Vec<u8>| {
-            store.create_with(path, data.into(), CreateOptions::overwrite()).map(drop)
-        };
+        let data = Bytes::from(written((self.number, self.blocks)));
+        let overwrite = CreateOptions::overwrite();
         match self.verb.as_str() {
-            "create" => store.create(path, data).map(drop),
-            "overwrite" => overwrite(data),
+            "create" => store.create(path, data).await.map(drop),
+            "overwrite" => store.create_with(path, data, overwrite).await.map(drop),
             "overwrite in a session" => {
-                let session = store.sync_session()?;
-                overwrite(data)?;
-                session.finish()
+                let session = store.sync_session().await?;
+                store.create_with(path, data, overwrite).await?;
+                session.finish().await
             }
-            "append" => store.update_with(path, data.into(), UpdateOptions::append()).map(drop),
+            "append" => store.update_with(path, data, UpdateOptions::append()).await.map(drop),
             "stream_write" => {
-                let pieces =
-                    data.chunks(300_000).map(|piece| Ok::<_, f9::Error>(piece.to_vec().into()));
-                store.stream_write_with(path, pieces, WriteOptions::overwrite()).map(drop)
+                let pieces = data.chunks(300_000).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+                let pieces = Box::pin(futures::stream::iter(pieces));
+                store.stream_write_with(path, pieces, WriteOptions::overwrite()).await.map(drop)
             }
-            "copy" => store.copy_with(path, to, CopyOptions::overwrite()).map(drop),
-            "rename" => store.rename(path, to).map(drop),
-            "rename over" => store.rename_with(path, to, RenameOptions::overwrite()).map(drop),
-            "delete the tree" => store.delete_with(path, DeleteOptions::recursive()),
-            "delete" => store.delete(path),
+            "copy" => store.copy_with(path, to, CopyOptions::overwrite()).await.map(drop),
+            "rename" => store.rename(path, to).await.map(drop),
+            "rename over" => {
+                store.rename_with(path, to, RenameOptions::overwrite()).await.map(drop)
+            }
+            "delete the tree" => store.delete_with(path, DeleteOptions::recursive()).await,
+            "delete" => store.delete(path).await,
             other => unreachable!("{other}"),
         }
     }
@@ -175,15 +176,15 @@ fn a_writer_that_works_until_it_is_killed() {
     let Some((root, task)) = child::task() else { return };
     let (durability, rest) = task.split_once(' ').unwrap();
     let (number, seed) = rest.split_once(' ').unwrap();
-    let builder = f9::LocalFileBackend::builder(&root).durability(durability.parse().unwrap());
-    let store = LocalFileBackend::open(builder.sweep(false)).unwrap();
+    let builder = LocalFileBackend::builder(&root).durability(durability.parse().unwrap());
+    let store = block_on(builder.sweep(false).open()).unwrap();
     // Of what is there, only the names count for what can be done next.
     let mut paths: Model = on_disk(&root).0.into_keys().map(|path| (path, Vec::new())).collect();
     let mut random = Random(seed.parse().unwrap());
     for number in number.parse().unwrap().. {
         let change = Change::pick(number, &mut random, &paths);
         child::say(&change.to_line());
-        match change.perform(&store) {
+        match block_on(change.perform(&store)) {
             Ok(()) => child::say("done"),
             Err(error) => child::say(&format!("failed\t{error}")),
         }
@@ -288,7 +289,7 @@ impl Torture {
                 panic!("killed in {change:?}: neither undone, as {old}, nor done, as {new}");
             }
         }
-        let store = LocalFileBackend::new(self.dir.path()).unwrap();
+        let store = block_on(LocalFileBackend::new(self.dir.path())).unwrap();
         let (swept, litter) = on_disk(self.dir.path());
         assert!(litter.is_empty(), "the sweep leaves {litter:?}");
         assert!(swept == files, "the sweep changes what is there");
@@ -314,8 +315,8 @@ impl Torture {
     }
 
     fn assert_nothing_is_locked(&self, store: &LocalFileBackend) {
-        let session = store.sync_session_with(SessionOptions::timeout(Duration::ZERO)).unwrap();
-        session.finish().unwrap();
+        let at_once = SessionOptions::timeout(Duration::ZERO);
+        drop(block_on(store.sync_session_with(at_once)).unwrap());
         for dir in ["", "kept", "log"] {
             File::open(self.dir.path().join(dir)).unwrap().try_lock().unwrap();
         }

@@ -1,10 +1,12 @@
 //! A file system that lets files share their blocks, so that a copy costs nothing.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 
-use f9::UpdateOptions;
-use f9::blocking::LocalFileBackend;
+use f9::prelude::*;
+use f9::{LocalFileBackend, Result, UpdateOptions};
+use futures::executor::block_on;
 
 use crate::machine::{self, Mount};
 
@@ -29,15 +31,19 @@ fn what_is_appended_goes_behind_shared_blocks() {
     let (one, two) = (File::open(disk.join("one")), File::create(disk.join("two")));
     rustix::fs::ioctl_ficlone(two.unwrap(), one.unwrap()).expect("blocks can be shared there");
 
-    let store = LocalFileBackend::new(disk.join("store")).unwrap();
+    block_on(append(&disk.join("store"))).unwrap();
+    drop(mounted);
+}
+
+async fn append(root: &Path) -> Result<()> {
+    let store = LocalFileBackend::new(root).await?;
     // Ends within a block.
     let old = "old".repeat(10_000);
-    store.create("old", old.clone()).unwrap();
-    store.copy("old", "copy").unwrap();
-    store.update_with("copy", "more".into(), UpdateOptions::append()).unwrap();
-    store.update_with("copy", "and more".into(), UpdateOptions::append()).unwrap();
-    assert_eq!(store.read_text("copy").unwrap(), format!("{old}moreand more"));
-    assert_eq!(store.read_text("old").unwrap(), old);
-    drop(store);
-    drop(mounted);
+    store.create("old", old.clone()).await?;
+    store.copy("old", "copy").await?;
+    store.update_with("copy", "more".into(), UpdateOptions::append()).await?;
+    store.update_with("copy", "and more".into(), UpdateOptions::append()).await?;
+    assert_eq!(store.read_text("copy").await?, format!("{old}moreand more"));
+    assert_eq!(store.read_text("old").await?, old);
+    Ok(())
 }

@@ -161,7 +161,7 @@ impl Sweep {
                 // The descriptor of one that fails is gone all the same, but strace would leave it open.
                 "close" => true,
                 // The runtime's thread has one too, and the standard library panics if that fails.
-                "getrandom" => self.cases[case].face == Face::Async,
+                "getrandom" => self.cases[case].face == Face::Pool,
                 _ => false,
             };
             for call in found.iter().filter(|call| !left_out(call)) {
@@ -174,7 +174,7 @@ impl Sweep {
             for (errno, kind) in ERRORS {
                 let mut cases = cases.clone();
                 if !ERRORS_IN_THE_POOL.contains(&errno) {
-                    cases.retain(|&case| self.cases[case].face == Face::Blocking);
+                    cases.retain(|&case| self.cases[case].face == Face::Inline);
                 }
                 let fault = Fault::Fails(errno, kind);
                 rounds.push(Round { call: call.to_owned(), nth, fault, cases });
@@ -188,7 +188,7 @@ impl Sweep {
     fn rounds_with_kills(&self) -> Vec<Round> {
         let mut rounds = Vec::new();
         for (case, found) in self.calls.iter().enumerate() {
-            if self.cases[case].face == Face::Blocking {
+            if self.cases[case].face == Face::Inline {
                 rounds.extend(found.iter().map(|Call { name, nth, .. }| Round {
                     call: name.clone(),
                     nth: *nth,
