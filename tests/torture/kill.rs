@@ -318,7 +318,9 @@ impl Torture {
         let at_once = SessionOptions::timeout(Duration::ZERO);
         drop(block_on(store.sync_session_with(at_once)).unwrap());
         for dir in ["", "kept", "log"] {
-            File::open(self.dir.path().join(dir)).unwrap().try_lock().unwrap();
+            let dir = File::open(self.dir.path().join(dir)).unwrap();
+            dir.try_lock().unwrap();
+            dir.unlock().unwrap();
         }
     }
 }
