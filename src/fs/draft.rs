@@ -6,6 +6,7 @@ use std::mem;
 use std::os::fd::AsFd as _;
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -128,7 +129,7 @@ impl Draft {
                 Ok(Attempt::Done(stat))
             }
             Ok(false) => Ok(Attempt::Busy(self)),
-            Err(error) => self.made.undone(error),
+            Err(error) => self.place.undone(self.made, error),
         }
     }
 
@@ -200,47 +201,65 @@ impl Draft {
         if mine.owner() != old.owner() {
             let (uid, gid) = old.owner();
             let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            let give = |uid| as_far_as_able(|| rustix::fs::fchown(self.file(), uid, Some(gid)));
             // Before the mode, as a change of the owner clears the set-id bits.
-            if rustix::fs::fchown(self.file(), Some(uid), Some(gid)).is_err() {
+            if give(Some(uid))?.is_none() {
                 // Not permitted: with another owner these bits would lend another's rights.
                 permissions &= 0o777;
                 // A member of the group may still keep the file in it.
-                let _ = rustix::fs::fchown(self.file(), None, Some(gid));
+                give(None)?;
             }
         }
         self.set_permissions(permissions)?;
-        self.adopt_attributes();
-        Ok(())
+        self.adopt_attributes()
     }
 
     /// Copies what may be read of the old file's attributes and set on the new, which not every file system and user can.
-    fn adopt_attributes(&self) {
+    fn adopt_attributes(&self) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let name = self.place.name.as_str();
-        let Ok(old) = rustix::fs::openat(&self.place.dir, name, flags, Mode::empty()) else {
-            return;
+        let open = || rustix::fs::openat(&self.place.dir, name, flags, Mode::empty());
+        let Some(old) = as_far_as_able(open)? else {
+            return Ok(());
         };
-        let Ok(size @ 1..) = rustix::fs::flistxattr_query(&old) else {
-            return;
+        let Some(size @ 1..) = as_far_as_able(|| rustix::fs::flistxattr_query(&old))? else {
+            return Ok(());
         };
         let mut names = Vec::with_capacity(size);
-        if rustix::fs::flistxattr(&old, rustix::buffer::spare_capacity(&mut names)).is_err() {
-            return;
-        }
+        as_far_as_able(|| rustix::fs::flistxattr(&old, spare_capacity(&mut names)))?;
         for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
             // Those describe the old content, or are the system's to set.
             if name.starts_with(b"security.") {
                 continue;
             }
-            let Ok(size) = rustix::fs::fgetxattr_query(&old, name) else {
+            let Some(size) = as_far_as_able(|| rustix::fs::fgetxattr_query(&old, name))? else {
                 continue;
             };
             let mut value = Vec::with_capacity(size);
-            let spare = rustix::buffer::spare_capacity(&mut value);
-            if size == 0 || rustix::fs::fgetxattr(&old, name, spare).is_ok() {
-                let _ = rustix::fs::fsetxattr(self.file(), name, &value, XattrFlags::empty());
+            let mut read = || rustix::fs::fgetxattr(&old, name, spare_capacity(&mut value));
+            if size == 0 || as_far_as_able(&mut read)?.is_some() {
+                let flags = XattrFlags::empty();
+                as_far_as_able(|| rustix::fs::fsetxattr(self.file(), name, &value, flags))?;
             }
         }
+        Ok(())
+    }
+}
+
+/// What this user may not do, or this file system cannot, is left undone: `None`. A disk that fails or is full is another matter:
+/// what the old file has would be lost without a word.
+fn as_far_as_able<T>(act: impl FnMut() -> Result<T, Errno>) -> Result<Option<T>> {
+    match retry_on_intr(act) {
+        Ok(value) => Ok(Some(value)),
+        Err(
+            errno @ (Errno::IO
+            | Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::NOMEM
+            | Errno::MFILE
+            | Errno::NFILE),
+        ) => Err(errno.into()),
+        Err(_) => Ok(None),
     }
 }
 
@@ -264,9 +283,9 @@ pub(super) fn etag_changed() -> Error {
     Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed")
 }
 
-/// The umask of this process, as it can be read without changing it.
+/// The umask of this process, as it can be read without changing it; the strictest if it cannot be read.
 fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o022)
+    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o077)
 }

@@ -5,6 +5,7 @@
 //! nor of another, no lock file lies about, and a killed process lets go by itself. It is held for a few system calls; who finds it
 //! taken tries for a moment and then reports [`Attempt::Busy`], so that the wait happens outside of the pool.
 
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
@@ -58,22 +59,25 @@ impl DirectoryLock {
         let own = match retry_on_intr(|| rustix::fs::openat(dir, ".", DIRECTORY, Mode::empty())) {
             Ok(own) => own,
             // A directory that may not be read cannot be locked.
-            Err(Errno::ACCESS) => return Self::without(hold),
+            Err(errno @ Errno::ACCESS) => return Self::without(hold, errno),
             Err(errno) => return Err(errno.into()),
         };
         match hold_open(own.as_fd(), hold) {
             Ok(held) => Ok(held.then_some(Self(Some(own)))),
-            Err(Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF) => Self::without(hold),
+            Err(errno @ (Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF)) => {
+                Self::without(hold, errno)
+            }
             Err(errno) => Err(errno.into()),
         }
     }
 
     /// A plain write is atomic without a lock; a conditional one would only pretend.
-    fn without(hold: Hold) -> Result<Option<Self>> {
+    fn without(hold: Hold, reason: Errno) -> Result<Option<Self>> {
         match hold {
             Hold::Shared => Ok(Some(Self(None))),
             Hold::Exclusive => Err(Error::new(ErrorKind::Unsupported)
-                .with_message("the directory cannot be locked, which a conditional write needs")),
+                .with_message("the directory cannot be locked, which a conditional write needs")
+                .with_source(io::Error::from(reason))),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::vec;
 
 use rustix::fs::{Dir, FileType};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::stat::Stat;
 use crate::Result;
@@ -94,7 +94,7 @@ pub(super) fn for_each_name(
 ) -> Result<()> {
     // One that may only be searched is open as a mere path.
     let may_not_read = |errno| if errno == Errno::BADF { Errno::ACCESS } else { errno };
-    for entry in Dir::read_from(dir).map_err(may_not_read)? {
+    for entry in retry_on_intr(|| Dir::read_from(dir)).map_err(may_not_read)? {
         let entry = entry.map_err(may_not_read)?;
         let name = entry.file_name().to_bytes();
         if name == b"." || name == b".." {

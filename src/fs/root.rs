@@ -154,15 +154,18 @@ impl Root {
 
     /// The path that `path` is when all links in it are followed beneath the root.
     fn expand(&self, path: &str) -> Result<std::path::PathBuf> {
-        let mut canonical = self.dir.canonicalize(path);
-        for _ in 0..EXPANSIONS {
-            match canonical.as_ref().map_err(Errno::from_io_error) {
-                // Where cap-std goes name by name, this is also a link that changed places with a directory between two steps.
-                Err(Some(Errno::NOTDIR | Errno::INVAL)) => canonical = self.dir.canonicalize(path),
-                _ => break,
+        let mut left = EXPANSIONS;
+        let expanded = loop {
+            let expanded = self.dir.canonicalize(path);
+            match expanded.as_ref().map_err(Errno::from_io_error) {
+                // cap-std does not try again by itself.
+                Err(Some(Errno::INTR)) => {}
+                // Where it goes name by name, this is also a link that changed places with a directory between two steps.
+                Err(Some(Errno::NOTDIR | Errno::INVAL)) if left > 0 => left -= 1,
+                _ => break expanded,
             }
-        }
-        let expanded = canonical.map_err(|error| {
+        };
+        let expanded = expanded.map_err(|error| {
             // cap-std reports an escape in words of its own, without a system error behind it.
             if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
                 Error::new(ErrorKind::PathEscapesRoot).with_source(error)
@@ -307,19 +310,29 @@ impl Place {
             let (fresh, below) = match make_and_open(self.dir.as_fd(), &segment) {
                 Ok(opened) => opened,
                 // A file, or a link that leads nowhere, took the name.
-                Err(Errno::LOOP) => return made.undone(ErrorKind::NotADirectory.into()),
-                Err(errno) => return made.undone(errno.into()),
+                Err(Errno::LOOP) => return self.undone(made, ErrorKind::NotADirectory.into()),
+                Err(errno) => return self.undone(made, errno.into()),
             };
             let above = std::mem::replace(&mut self.dir, below);
             if fresh {
                 let synced = if sync { sync_directory(above.as_fd()) } else { Ok(()) };
                 made.0.push((above, segment));
                 if let Err(error) = synced {
-                    return made.undone(error);
+                    return self.undone(made, error);
                 }
             }
         }
         Ok(made)
+    }
+
+    /// Takes away again what was made on the way, because of `error`, and goes back to what is left: only a directory that others
+    /// have removed shall be [gone](Self::is_gone), and worth another try.
+    pub(super) fn undone<T>(&mut self, made: Made, error: Error) -> Result<T> {
+        let is_gone = self.is_gone();
+        if let Some(left) = made.undo().filter(|_| !is_gone) {
+            self.dir = left;
+        }
+        Err(error)
     }
 }
 
@@ -350,19 +363,15 @@ fn make_and_open(dir: BorrowedFd<'_>, name: &str) -> Result<(bool, OwnedFd), Err
 pub(super) struct Made(Vec<(OwnedFd, String)>);
 
 impl Made {
-    /// Takes the directories away again, as far as nobody has put anything into them.
-    pub(super) fn undo(self) {
-        for (dir, name) in self.0.into_iter().rev() {
-            if rustix::fs::unlinkat(&dir, name.as_str(), AtFlags::REMOVEDIR).is_err() {
-                break;
+    /// Takes the directories away again, as far as nobody has put anything into them. Gives the one that is left.
+    pub(super) fn undo(mut self) -> Option<OwnedFd> {
+        while let Some((dir, name)) = self.0.pop() {
+            let removed = rustix::fs::unlinkat(&dir, name.as_str(), AtFlags::REMOVEDIR);
+            if removed.is_err() || self.0.is_empty() {
+                return Some(dir);
             }
         }
-    }
-
-    /// Takes the directories away again because of `error`.
-    pub(super) fn undone<T>(self, error: Error) -> Result<T> {
-        self.undo();
-        Err(error)
+        None
     }
 }
 
@@ -395,13 +404,13 @@ fn make_directory_at(
             let directory = root.open_at(path, OFlags::PATH | OFlags::DIRECTORY);
             match directory.map_err(|error| error.kind()) {
                 Ok(_) if mode == DirMode::Overwrite => Ok(()),
-                Ok(_) => made.undone(ErrorKind::AlreadyExists.into()),
+                Ok(_) => place.undone(made, ErrorKind::AlreadyExists.into()),
                 // A link that leads nowhere is no directory either.
-                Err(ErrorKind::NotFound) => made.undone(ErrorKind::NotADirectory.into()),
-                Err(kind) => made.undone(kind.into()),
+                Err(ErrorKind::NotFound) => place.undone(made, ErrorKind::NotADirectory.into()),
+                Err(kind) => place.undone(made, kind.into()),
             }
         }
-        Err(errno) => made.undone(errno.into()),
+        Err(errno) => place.undone(made, errno.into()),
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn rename(
         }
         let made = target.make_missing(sync)?;
         match move_name(&source, target, &stat, mode) {
-            Err(error) => made.undone(error),
+            Err(error) => target.undone(made, error),
             Ok(false) => {
                 made.undo();
                 Ok(false)

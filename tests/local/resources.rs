@@ -154,3 +154,39 @@ fn a_write_without_descriptors_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     run_with_few_files("resources::writes_for_want_of_descriptors_leave_nothing", 64, dir.path());
 }
+
+/// Meant for a process of its own, as it changes the umask and uses up all descriptors.
+#[test]
+fn a_file_that_vanishes_is_made_anew_without_descriptors() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let backend = block_on(LocalFileBackend::new(&root)).unwrap();
+    block_on(backend.create("old", "old")).unwrap();
+    let (old, mut taken) = (root.join("old"), Vec::new());
+    let source = futures::stream::once(async {
+        fs::remove_file(&old).unwrap();
+        while let Ok(file) = fs::File::open("/dev/null") {
+            taken.push(file);
+        }
+        Ok("new".into())
+    });
+    let options = f9::WriteOptions::overwrite();
+    block_on(backend.stream_write_with("old", Box::pin(source), options)).unwrap();
+    drop(taken);
+    assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_umask_that_cannot_be_read_opens_a_file_to_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    run_with_few_files(
+        "resources::a_file_that_vanishes_is_made_anew_without_descriptors",
+        64,
+        dir.path(),
+    );
+}

@@ -8,12 +8,21 @@
     reason = "tests fail by panicking"
 )]
 
+mod cases;
+mod child;
 mod confinement;
 mod crowd;
 mod dice;
 mod ended_runtimes;
+mod full_disk;
+mod kill;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
 mod part;
 mod power_loss;
+mod sharing;
+mod strace;
+mod syscalls;
+mod tree;
+mod verbs;

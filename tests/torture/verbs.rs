@@ -1,0 +1,212 @@
+//! Every verb, on a store that is always laid out alike. So what must hold after any of them, whatever befell it, can be said in
+//! one sentence: the store is as it was before, or as it is afterwards, and nothing in between.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
+
+use f9::prelude::*;
+use f9::{
+    ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, Durability, FileInfo,
+    InfoOptions, ListOptions, LocalFileBackend, ReadOptions, RenameOptions, Result, SessionOptions,
+    UpdateOptions, WriteOptions,
+};
+use futures::future::BoxFuture;
+use futures::stream::{self, TryStreamExt as _};
+
+use crate::tree::Tree;
+
+/// What a verb takes of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// It changes nothing.
+    Nothing,
+    /// It moves or removes what is there.
+    Names,
+    /// It makes something new that has no content.
+    Inodes,
+    /// It writes content.
+    Space,
+}
+
+/// One verb with its arguments.
+#[derive(Debug)]
+pub(crate) struct Verb {
+    pub(crate) name: &'static str,
+    pub(crate) cost: Cost,
+    /// How the text of each of its errors begins: with the operation, and the path or what leads to it.
+    pub(crate) says: &'static str,
+    /// Does it, and tells what came of it.
+    pub(crate) act: for<'a> fn(&'a LocalFileBackend) -> BoxFuture<'a, Result<String>>,
+}
+
+/// What a verb makes of the store when nothing goes wrong.
+#[derive(Debug)]
+pub(crate) struct Course {
+    pub(crate) told: String,
+    pub(crate) before: Tree,
+    pub(crate) after: Tree,
+}
+
+/// The content of every file that is written anew.
+fn new() -> String {
+    "new content ".repeat(250)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map` hands over")]
+fn told(info: FileInfo) -> String {
+    format!("{} of {:?} bytes", info.path, info.size)
+}
+
+/// More than is gathered before it is written, so that it is written in two parts.
+fn pieces() -> f9::ByteStream<'static> {
+    Box::pin(stream::iter((b'a'..b'd').map(|letter| Ok(vec![letter; 400 * 1024].into()))))
+}
+
+/// Makes the files that the verbs work on.
+pub(crate) fn lay_out(root: &Path) {
+    for dir in ["dir/sub", "tree/b/d", "empty"] {
+        fs::create_dir_all(root.join(dir)).unwrap();
+    }
+    for file in ["old", "other", "dir/kept", "dir/sub/deep", "tree/a", "tree/b/c", "tree/b/d/e"] {
+        fs::write(root.join(file), format!("what {file} holds ").repeat(200)).unwrap();
+    }
+    symlink("kept", root.join("dir/link")).unwrap();
+    fs::write(root.join("twin"), "of two names").unwrap();
+    fs::hard_link(root.join("twin"), root.join("dir/twin")).unwrap();
+    let old = root.join("old");
+    // Neither every user nor every file system can; then there is nothing to keep.
+    drop(chown(&old, Some(4711), Some(4712)));
+    let flags = rustix::fs::XattrFlags::empty();
+    let _ = rustix::fs::setxattr(&old, "user.f9-test", b"kept", flags);
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+}
+
+pub(crate) async fn open(root: &Path, durability: Durability) -> Result<LocalFileBackend> {
+    LocalFileBackend::builder(root).durability(durability).open().await
+}
+
+impl Verb {
+    /// Does it undisturbed.
+    pub(crate) fn course(&self) -> Course {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        lay_out(dir.path());
+        let before = Tree::of(dir.path());
+        let acted = futures::executor::block_on(async {
+            let store = open(dir.path(), Durability::Atomic).await?;
+            (self.act)(&store).await
+        });
+        let told = acted.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        Course { told, before, after: Tree::of(dir.path()) }
+    }
+}
+
+macro_rules! verbs {
+    ($($name:literal, $cost:ident, $says:literal, $store:ident => $act:expr;)*) => {
+        &[$(Verb {
+            name: $name,
+            cost: Cost::$cost,
+            says: $says,
+            act: |$store| Box::pin(async move { $act }),
+        }),*]
+    };
+}
+
+/// All of them.
+pub(crate) const VERBS: &[Verb] = verbs! {
+    "create", Space, "cannot create `new`",
+        store => store.create("new", new()).await.map(told);
+    "create below new directories", Space, "cannot create `made/on/the/way`",
+        store => store.create("made/on/the/way", new()).await.map(told);
+    "overwrite", Space, "cannot create `old`",
+        store => {
+            let options = CreateOptions::overwrite();
+            store.create_with("old", new().into(), options).await.map(told)
+        };
+    "overwrite through a link", Space, "cannot create `dir/link`",
+        store => {
+            let options = CreateOptions::overwrite();
+            store.create_with("dir/link", new().into(), options).await.map(told)
+        };
+    "update", Space, "cannot update `old`",
+        store => store.update("old", new()).await.map(told);
+    "append", Space, "cannot update `old`",
+        store => store.update_with("old", new().into(), UpdateOptions::append()).await.map(told);
+    "stream_write", Space, "cannot write `dir/made/new`",
+        store => {
+            let options = WriteOptions::default();
+            store.stream_write_with("dir/made/new", pieces(), options).await.map(told)
+        };
+    "stream_write over a file", Space, "cannot write `old`",
+        store => {
+            let options = WriteOptions::overwrite();
+            store.stream_write_with("old", pieces(), options).await.map(told)
+        };
+    "create_dir", Inodes, "cannot create directory `made/on/the/way`",
+        store => store.create_dir("made/on/the/way").await.map(|()| String::new());
+    "copy", Space, "cannot copy `old` to `made/copy`",
+        store => store.copy("old", "made/copy").await.map(told);
+    "copy over a file", Space, "cannot copy `other` to `old`",
+        store => store.copy_with("other", "old", CopyOptions::overwrite()).await.map(told);
+    "rename", Names, "cannot rename `old` to `renamed`",
+        store => store.rename("old", "renamed").await.map(told);
+    "rename over a file", Names, "cannot rename `other` to `old`",
+        store => store.rename_with("other", "old", RenameOptions::overwrite()).await.map(told);
+    "rename across directories", Names, "cannot rename `dir/kept` to `tree/b/kept`",
+        store => store.rename("dir/kept", "tree/b/kept").await.map(told);
+    "rename below new directories", Inodes, "cannot rename `old` to `made/on/the/way`",
+        store => store.rename("old", "made/on/the/way").await.map(told);
+    "rename a directory", Names, "cannot rename `tree` to `dir/sub/tree`",
+        store => store.rename("tree", "dir/sub/tree").await.map(told);
+    "rename to another name of the same file", Names, "cannot rename `twin` to `dir/twin`",
+        store => store.rename_with("twin", "dir/twin", RenameOptions::overwrite()).await.map(told);
+    "delete", Names, "cannot delete `old`",
+        store => store.delete("old").await.map(|()| String::new());
+    "delete an empty directory", Names, "cannot delete `empty`",
+        store => store.delete("empty").await.map(|()| String::new());
+    "delete a tree", Names, "cannot delete `tree",
+        store => {
+            store.delete_with("tree", DeleteOptions::recursive()).await.map(|()| String::new())
+        };
+    "sync_session", Inodes, "cannot open a session",
+        store => store.sync_session_with(SessionOptions::default()).await?.finish().await
+            .map(|()| String::new());
+    "read", Nothing, "cannot read `old`",
+        store => store.read_text("old").await;
+    "read a range", Nothing, "cannot read `dir/sub/deep`",
+        store => store.read_with("dir/sub/deep", ReadOptions::range(7..99)).await
+            .map(|bytes| format!("{bytes:?}"));
+    "read through a link", Nothing, "cannot read `dir/link`",
+        store => store.read_text("dir/link").await;
+    "stream_read", Nothing, "cannot read `old`",
+        store => {
+            let chunks = store.stream_read_with("old", ReadOptions::default().with_chunk_size(900));
+            chunks.await?.map_ok(|chunk| format!("{chunk:?}")).try_collect().await
+        };
+    "info", Nothing, "cannot get info of `old`",
+        store => {
+            let options = InfoOptions::default().with_encoding();
+            let options = options.with_checksum(ChecksumAlgorithm::Sha256);
+            let info = store.info_with("old", options).await?;
+            Ok(format!("{:?} {:?} {:?}", info.size, info.encoding, info.checksum))
+        };
+    "list", Nothing, "cannot list `dir",
+        store => {
+            let listed = store.list_with("dir", ListOptions::recursive()).await?;
+            listed.map_ok(|info| format!("{} ", info.path)).try_collect().await
+        };
+    "glob", Nothing, "cannot glob ",
+        store => store.glob("dir/**/*e*").await.map(|found| format!("{found:?}"));
+    "exists", Nothing, "cannot get info of `",
+        store => {
+            Ok(format!("{} {}", store.exists("old").await?, store.exists("dir/no").await?))
+        };
+    "checksum", Nothing, "cannot checksum `dir/kept`",
+        store => store.checksum("dir/kept", ChecksumAlgorithm::Blake3).await;
+    "checksum_many", Nothing, "cannot checksum `old`",
+        store => {
+            // More would be hashed on several threads, in no order.
+            let sums = store.checksum_many(&["old"], ChecksumAlgorithm::Md5).await?;
+            Ok(format!("{sums:?}"))
+        };
+};
