@@ -213,7 +213,7 @@ async fn far_ranges_of_an_object_that_is_replaced_are_of_one_content() {
 #[tokio::test]
 async fn a_small_object_is_one_chunk_and_a_large_one_streams() {
     let local = Local::new().await;
-    for (size, chunks) in [(0, 0), (1, 1), (4 << 20, 1), ((4 << 20) + 1, 17)] {
+    for (size, chunks) in [(0, 0), (1, 1), (8 << 20, 1), ((8 << 20) + 1, 33)] {
         local.store.put(&a(), vec![7; size].into()).await.unwrap();
         let stream = local.store.get(&a()).await.unwrap().into_stream();
         let sizes: Vec<usize> = stream.map_ok(|chunk| chunk.len()).try_collect().await.unwrap();

@@ -18,7 +18,7 @@ use crate::{AsyncFileBackend, DEFAULT_CHUNK_SIZE, Error, ErrorKind, Etag, ReadOp
 const ATTEMPTS: usize = 16;
 
 /// Up to this size a read comes as one chunk, which whoever collects it takes as it is, without a copy.
-const ONE_CHUNK: u64 = 4 * 1024 * 1024;
+const ONE_CHUNK: u64 = 8 * 1024 * 1024;
 
 /// Ranges that lie this close together are read as one: reading the gap costs less than another call.
 const GAP: u64 = 64 * 1024;

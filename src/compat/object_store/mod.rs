@@ -44,26 +44,26 @@ const DELETES_AT_A_TIME: usize = 10;
 /// [`NotSupported`]. The etag is that of the backend, without quotes.
 ///
 /// A directory is no object and shows nowhere, unless as a common prefix while there is an object below it. Empty ones stay
-/// behind when their last object is deleted, as with `object_store`'s own `LocalFileSystem`, and, until they are deleted as if they were
-/// objects, no object can take their place: that is [`Generic`] with [`IsADirectory`](ErrorKind::IsADirectory) in it. Links to directories are
-/// not followed by listings. Special files are no objects either.
+/// behind when their last object is deleted, as with `object_store`'s own `LocalFileSystem`, and, until they are deleted as if
+/// they were objects, no object can take their place: that is [`Generic`] with [`IsADirectory`](ErrorKind::IsADirectory) in it.
+/// Links to directories are not followed by listings. Special files are no objects either.
 ///
 /// Names that the backend keeps for itself do not show and are refused with [`PermissionDenied`].
 ///
 /// # Listings
 ///
-/// They come in byte order of the locations. A file whose name cannot be a location, because of a control character or because it is not
-/// UTF-8, is one `Err` in the stream of [`list`](ObjectStore::list), which goes on after it, and fails
+/// They come in byte order of the locations. A file whose name cannot be a location, because of a control character or because it
+/// is not UTF-8, is one `Err` in the stream of [`list`](ObjectStore::list), which goes on after it, and fails
 /// [`list_with_delimiter`](ObjectStore::list_with_delimiter): left out, it would look as if it were not there. To tell
 /// whether a directory is a common prefix it is read up to its first object.
 ///
 /// # Reads
 ///
-/// A get is a look-up and a read on the condition that the etag is still the one that was found, tried again where it is not: size, date, etag
-/// and content are of one object, however often it is replaced meanwhile. The ranges of one
+/// A get is a look-up and a read on the condition that the etag is still the one that was found, tried again where it is not:
+/// size, date, etag and content are of one object, however often it is replaced meanwhile. The ranges of one
 /// [`get_ranges`](ObjectStore::get_ranges) are also of one object. A backend without etags cannot promise that; there
-/// a get fails if the length is not the one that was told. A date in whole seconds is taken for one from HTTP and
-/// compared in whole seconds.
+/// a get fails if the length is not the one that was told. A date in whole seconds is taken for one from HTTP and compared in
+/// whole seconds.
 ///
 /// # Writes
 ///
@@ -71,11 +71,11 @@ const DELETES_AT_A_TIME: usize = 10;
 /// replace nothing; [`PutMode::Update`] needs [`ConditionalWrite`](Capability::ConditionalWrite). Without, and for attributes and
 /// tags, which a backend could not give back, the call is [`NotImplemented`].
 ///
-/// The parts of an upload stream into one write, in the order in which they were given, whatever their sizes; nothing is
-/// visible before [`complete`](MultipartUpload::complete), and nothing is left of an upload that is aborted or dropped. The future of a
-/// part is ready when the part has been taken, and drives the write meanwhile, so whoever awaits the parts in hand before
-/// giving more holds no more than these. A part counts also when its future is dropped. A write that fails says so to
-/// every part that is awaited, and to `complete`.
+/// The parts of an upload stream into one write, in the order in which they were given, whatever their sizes; nothing is visible
+/// before [`complete`](MultipartUpload::complete), and nothing is left of an upload that is aborted or dropped. The future of a
+/// part is ready when the part has been taken, and drives the write meanwhile, so whoever awaits the parts in hand before giving
+/// more holds no more than these. A part counts also when its future is dropped. A write that fails says so to every part that is
+/// awaited, and to `complete`.
 ///
 /// # Errors
 ///
