@@ -7,6 +7,7 @@ use f9::compat::object_store::FileBackendStore;
 use f9::prelude::*;
 use f9::*;
 use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::MultipartUpload;
 use tokio::sync::Semaphore;
 
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Scripted {
     /// How many chunks a write may take.
     pub(crate) takes: Option<Semaphore>,
     pub(crate) calls: Mutex<Vec<&'static str>>,
+    /// An upload to be dropped in the middle of a write.
+    pub(crate) drops: Mutex<Option<Box<dyn MultipartUpload>>>,
     /// What streamed writes have taken.
     pub(crate) written: Mutex<Vec<Bytes>>,
     /// How many entries of listings were taken.
@@ -92,6 +95,7 @@ impl AsyncFileBackend for Scripted {
             let Some(chunk) = data.try_next().await? else { break };
             chunks.push(chunk.clone());
             self.written.lock().unwrap().push(chunk);
+            drop(self.drops.lock().unwrap().take());
             if let Some(kind) = self.fails_half_way {
                 return Err(failure(kind, path));
             }

@@ -101,6 +101,16 @@ fn a_part_that_is_kept_keeps_no_temporary() {
     assert_eq!(local.names(), ["a"]);
 }
 
+#[tokio::test]
+async fn an_upload_dropped_while_a_part_is_being_written_does_not_end_with_it() {
+    let (store, script) = Scripted::default().store();
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    let part = upload.put_part("one".into());
+    *script.drops.lock().unwrap() = Some(upload);
+    assert_eq!(inside(&part.await.unwrap_err()).kind(), ErrorKind::Cancelled);
+    assert_eq!(locations(&store).await, [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parts_stand_in_the_order_in_which_they_were_given() {
     let local = Local::new().await;

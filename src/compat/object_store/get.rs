@@ -81,7 +81,8 @@ async fn open(
     Ok(exactly(length, content).map_err(move |error| not_read(error, &location)).boxed())
 }
 
-/// Fails unless there are so many bytes: a store without etags may read another object than was looked at.
+/// Fails unless there are so many bytes: a store without etags may read another object than was looked at. The stream may be
+/// polled after its end, as `object_store` does to collect it.
 fn exactly(
     length: u64,
     content: ByteStream<'static>,

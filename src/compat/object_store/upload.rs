@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 use futures::future::{self, AbortHandle, Aborted, BoxFuture, Either, FutureExt as _, Shared};
 use futures::stream::{self, StreamExt as _};
@@ -58,7 +57,7 @@ fn content(given: mpsc::UnboundedReceiver<Given>) -> ByteStream<'static> {
     stream::unfold(state, |(mut given, mut part)| async move {
         loop {
             if let Some((mut chunks, taken)) = part.take() {
-                if let Some(chunk) = chunks.find(|chunk: &Bytes| !chunk.is_empty()) {
+                if let Some(chunk) = chunks.next() {
                     return Some((Ok(chunk), (given, Some((chunks, taken)))));
                 }
                 // Its future may have been dropped; the part counts all the same.
