@@ -73,15 +73,17 @@
 //! # Errors
 //!
 //! [`Error::kind`] tells what happened in the words of [`std::io::ErrorKind`]; the text names the operation and the path. For
-//! code that speaks `std::io::Result` there is [`CompatibleFileBackend`].
+//! code that speaks `std::io::Result` there is [`CompatibleFileBackend`]; [`compat`] also holds what turns a backend into an
+//! `object_store::ObjectStore`.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! | --- | --- |
 //! | `blocking` (default) | `f9::blocking`, the synchronous twin |
+//! | `object-store` | `f9::compat::object_store`, any backend as an `object_store::ObjectStore` |
 //! | `testing` | `f9::testing`, the conformance suite for backends of your own |
-//! | `git` (default), `openai`, `object-store` | nothing yet: the names are kept for the backends to come |
+//! | `git` (default), `openai` | nothing yet: the names are kept for the backends to come |
 //! | `full` | all of these |
 
 mod backend;
@@ -89,7 +91,7 @@ mod backends;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod checksum;
-mod compat;
+pub mod compat;
 mod error;
 mod fs;
 mod glob;
@@ -142,6 +144,6 @@ pub mod prelude {
 }
 
 /// The examples of the README compile and do what they say.
-#[cfg(all(doctest, feature = "blocking", feature = "testing"))]
+#[cfg(all(doctest, feature = "blocking", feature = "object-store", feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

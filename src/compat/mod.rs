@@ -1,4 +1,4 @@
-//! The contract for code that speaks [`std::io`].
+//! The contract for code that speaks another one: that of [`std::io`], or of the crate `object_store`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +15,9 @@ use crate::{
     FileInfo, FilePath, GlobOptions, InfoOptions, ListOptions, ReadOptions, RenameOptions,
     SessionOptions, SyncConflict, SyncSession, UpdateOptions, WriteOptions,
 };
+
+#[cfg(feature = "object-store")]
+pub mod object_store;
 
 /// A backend whose every verb returns [`io::Result`], so that `?` works where errors are [`io::Error`]s.
 ///

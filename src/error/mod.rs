@@ -8,13 +8,15 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::io;
+use std::sync::Arc;
 
 /// The result of every operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 use crate::path::shortened;
 
-type Source = Box<dyn StdError + Send + Sync>;
+/// Shared, so that one failure can be told to all who waited for the same work.
+type Source = Arc<dyn StdError + Send + Sync>;
 
 /// What went wrong, where, and in which operation.
 ///
@@ -33,11 +35,11 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// assert_eq!(error.to_string(), "cannot read `notes/a.txt`: not found");
 /// # }
 /// ```
-#[derive(thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     operation: Option<&'static str>,
@@ -315,7 +317,7 @@ impl Error {
     /// Keeps the cause, for [`source`](std::error::Error::source).
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -159,3 +159,15 @@ fn only_what_may_pass_by_itself_is_retryable() {
         assert_eq!(Error::new(kind).is_retryable(), expected, "{kind:?}");
     }
 }
+
+#[test]
+fn a_clone_says_the_same_and_shares_the_cause() {
+    let error = Error::from(io::Error::other("broken"));
+    let error = error.with_operation("read").with_path("a").with_message("why");
+    let clone = error.clone();
+    assert_eq!(format!("{clone:?}"), format!("{error:?}"));
+    assert_eq!(clone.to_string(), "cannot read `a`: input/output error: why");
+    let cause = clone.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    assert_eq!(cause.unwrap().to_string(), "broken");
+    assert_eq!(io::Error::from(clone).kind(), io::ErrorKind::Other);
+}

@@ -1,0 +1,187 @@
+//! A store in memory that tells what it was asked, and does as it is told.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use f9::compat::object_store::FileBackendStore;
+use f9::prelude::*;
+use f9::*;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::MultipartUpload;
+use tokio::sync::Semaphore;
+
+#[derive(Debug, Default)]
+pub(crate) struct Scripted {
+    pub(crate) files: MemoryFileBackend,
+    pub(crate) without: Option<Capability>,
+    pub(crate) hides_etags: bool,
+    /// Whether files are said to be a byte larger than they are.
+    pub(crate) overstates: bool,
+    /// What every call fails with.
+    pub(crate) fails: Option<ErrorKind>,
+    /// What reads and writes fail with in the middle.
+    pub(crate) fails_half_way: Option<ErrorKind>,
+    /// A directory that may not be listed.
+    pub(crate) unreadable: Option<&'static str>,
+    /// How often a file is replaced just before it is read.
+    pub(crate) replaces: AtomicUsize,
+    /// How many chunks a write may take.
+    pub(crate) takes: Option<Semaphore>,
+    pub(crate) calls: Mutex<Vec<&'static str>>,
+    /// An upload to be dropped in the middle of a write.
+    pub(crate) drops: Mutex<Option<Box<dyn MultipartUpload>>>,
+    /// What streamed writes have taken.
+    pub(crate) written: Mutex<Vec<Bytes>>,
+    /// How many entries of listings were taken.
+    pub(crate) entries: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    /// The store, and the script to look into.
+    pub(crate) fn store(self) -> (FileBackendStore, Arc<Self>) {
+        let script = Arc::new(self);
+        (FileBackendStore::new(Arc::clone(&script)), script)
+    }
+
+    /// What was asked since the last time.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    fn called(&self, call: &'static str, path: &str) -> Result<()> {
+        self.calls.lock().unwrap().push(call);
+        self.fails.map_or(Ok(()), |kind| Err(failure(kind, path)))
+    }
+
+    /// Replaces the file by one that is a byte longer.
+    async fn replace(&self, path: &str) {
+        let one_less = |left: usize| left.checked_sub(1);
+        let order = Ordering::Relaxed;
+        if self.replaces.fetch_update(order, order, one_less).is_ok() {
+            self.files.update_with(path, "+".into(), UpdateOptions::append()).await.unwrap();
+        }
+    }
+
+    fn shown(&self, mut info: FileInfo) -> FileInfo {
+        info.etag.take_if(|_| self.hides_etags);
+        info.size = info.size.map(|size| size + u64::from(self.overstates));
+        info
+    }
+}
+
+fn failure(kind: ErrorKind, path: &str) -> Error {
+    Error::new(kind).with_operation("play").with_path(path).with_message("as told")
+}
+
+#[async_trait]
+impl AsyncFileBackend for Scripted {
+    fn capabilities(&self) -> Capabilities {
+        let all = self.files.capabilities();
+        self.without.map_or(all, |without| all.without(without))
+    }
+
+    async fn stream_write_with(
+        &self,
+        path: &str,
+        mut data: ByteStream<'_>,
+        options: WriteOptions,
+    ) -> Result<FileInfo> {
+        self.called("stream_write", path)?;
+        let mut chunks = Vec::new();
+        loop {
+            if let Some(takes) = &self.takes {
+                takes.acquire().await.unwrap().forget();
+            }
+            let Some(chunk) = data.try_next().await? else { break };
+            chunks.push(chunk.clone());
+            self.written.lock().unwrap().push(chunk);
+            drop(self.drops.lock().unwrap().take());
+            if let Some(kind) = self.fails_half_way {
+                return Err(failure(kind, path));
+            }
+        }
+        let data = futures::stream::iter(chunks).map(Ok).boxed();
+        self.files.stream_write_with(path, data, options).await.map(|info| self.shown(info))
+    }
+
+    async fn create_with(
+        &self,
+        path: &str,
+        data: Bytes,
+        options: CreateOptions,
+    ) -> Result<FileInfo> {
+        self.called("create", path)?;
+        self.files.create_with(path, data, options).await.map(|info| self.shown(info))
+    }
+
+    async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
+        self.called("create_dir", path)?;
+        self.files.create_dir_with(path, options).await
+    }
+
+    async fn stream_read_with(
+        &self,
+        path: &str,
+        options: ReadOptions,
+    ) -> Result<ByteStream<'static>> {
+        self.called("stream_read", path)?;
+        self.replace(path).await;
+        let content = self.files.stream_read_with(path, options).await?;
+        match self.fails_half_way {
+            Some(kind) => {
+                let failure = failure(kind, path);
+                Ok(content.take(1).chain(futures::stream::iter([Err(failure)])).boxed())
+            }
+            None => Ok(content),
+        }
+    }
+
+    async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
+        self.called("read", path)?;
+        self.replace(path).await;
+        self.files.read_with(path, options).await
+    }
+
+    async fn update_with(
+        &self,
+        path: &str,
+        data: Bytes,
+        options: UpdateOptions,
+    ) -> Result<FileInfo> {
+        self.called("update", path)?;
+        self.files.update_with(path, data, options).await
+    }
+
+    async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
+        self.called("delete", path)?;
+        self.files.delete_with(path, options).await
+    }
+
+    async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
+        self.called("info", path)?;
+        self.files.info_with(path, options).await.map(|info| self.shown(info))
+    }
+
+    async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
+        self.called("list", prefix)?;
+        if self.unreadable == Some(prefix) {
+            return Err(failure(ErrorKind::PermissionDenied, prefix));
+        }
+        let taken = Arc::clone(&self.entries);
+        let entries = self.files.list_with(prefix, options).await?;
+        let count = move |_: &_| {
+            taken.fetch_add(1, Ordering::Relaxed);
+        };
+        Ok(entries.inspect(count).boxed())
+    }
+
+    async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
+        self.called("copy", from)?;
+        self.files.copy_with(from, to, options).await
+    }
+
+    async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
+        self.called("rename", from)?;
+        self.files.rename_with(from, to, options).await
+    }
+}

@@ -1,0 +1,261 @@
+//! Uploads in parts: in order, bounded, and nothing before the end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use f9::prelude::*;
+use f9::{Durability, ErrorKind};
+use futures::FutureExt as _;
+use futures::future::join_all;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, UploadPart};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::errors::{inside, variant};
+use crate::scripted::Scripted;
+use crate::stores::{Local, content, locations, memory};
+
+fn a() -> Path {
+    Path::from("a")
+}
+
+/// A part of 3 MiB, so that a folder writes it at once.
+fn part(byte: u8) -> Bytes {
+    vec![byte; 3 << 20].into()
+}
+
+/// Runs to the end of everything that the store has begun.
+fn to_the_end<F: Future>(test: F) -> F::Output {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Dropping the runtime waits for its blocking pool.
+    runtime.block_on(test)
+}
+
+async fn give_up(mut upload: Box<dyn MultipartUpload>, by_dropping_it: bool) {
+    if !by_dropping_it {
+        upload.abort().await.unwrap();
+    }
+}
+
+/// A folder whose temporaries have names, with an object in it.
+async fn folder() -> Local {
+    let local = Local::with(Durability::Synced).await;
+    local.store.put(&a(), "old".into()).await.unwrap();
+    local
+}
+
+#[test]
+fn an_upload_that_is_aborted_or_dropped_leaves_nothing() {
+    for dropped in [false, true] {
+        for parts in 0..4 {
+            let local = to_the_end(async {
+                let local = folder().await;
+                let mut upload = local.store.put_multipart(&a()).await.unwrap();
+                for byte in 0..parts {
+                    upload.put_part(part(byte).into()).await.unwrap();
+                }
+                assert_eq!(local.names().len(), if parts == 0 { 1 } else { 2 }, "it is under way");
+                assert_eq!(locations(&local.store).await, ["a"], "and does not show");
+                assert_eq!(content(&local.store, "a").await, b"old");
+                give_up(upload, dropped).await;
+                local
+            });
+            assert_eq!(local.names(), ["a"], "dropped: {dropped}, parts: {parts}");
+            assert_eq!(std::fs::read(local.on_disk("a")).unwrap(), b"old");
+        }
+    }
+}
+
+#[test]
+fn parts_that_outlive_their_upload_fail_and_leave_nothing() {
+    for dropped in [false, true] {
+        let local = to_the_end(async {
+            let local = folder().await;
+            let mut upload = local.store.put_multipart(&a()).await.unwrap();
+            upload.put_part(part(1).into()).await.unwrap();
+            let parts = [upload.put_part(part(2).into()), upload.put_part(part(3).into())];
+            give_up(upload, dropped).await;
+            for outcome in join_all(parts).await {
+                assert_eq!(inside(&outcome.unwrap_err()).kind(), ErrorKind::Cancelled);
+            }
+            local
+        });
+        assert_eq!(local.names(), ["a"]);
+        assert_eq!(std::fs::read(local.on_disk("a")).unwrap(), b"old");
+    }
+}
+
+#[test]
+fn a_part_that_is_kept_keeps_no_temporary() {
+    let (local, _kept) = to_the_end(async {
+        let local = folder().await;
+        let mut upload = local.store.put_multipart(&a()).await.unwrap();
+        upload.put_part(part(1).into()).await.unwrap();
+        let kept = upload.put_part(part(2).into());
+        drop(upload);
+        (local, kept)
+    });
+    assert_eq!(local.names(), ["a"]);
+}
+
+#[tokio::test]
+async fn an_upload_dropped_while_a_part_is_being_written_does_not_end_with_it() {
+    let (store, script) = Scripted::default().store();
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    let part = upload.put_part("one".into());
+    *script.drops.lock().unwrap() = Some(upload);
+    assert_eq!(inside(&part.await.unwrap_err()).kind(), ErrorKind::Cancelled);
+    assert_eq!(locations(&store).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_stand_in_the_order_in_which_they_were_given() {
+    let local = Local::new().await;
+    let mut upload = local.store.put_multipart(&a()).await.unwrap();
+    let mut tasks = JoinSet::new();
+    let mut waiting = Vec::new();
+    for byte in 0..60_u8 {
+        let sizes = [1, 10_000, 0, 200_000];
+        let bytes = Bytes::from(vec![byte; sizes[usize::from(byte) % 4]]);
+        let part = upload.put_part([bytes.clone(), Bytes::new(), bytes].into_iter().collect());
+        match byte % 3 {
+            0 => drop(tasks.spawn(part)),
+            1 => waiting.push(part),
+            _ => drop(part),
+        }
+    }
+    for part in waiting.into_iter().rev() {
+        part.await.unwrap();
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap().unwrap();
+    }
+    let put = upload.complete().await.unwrap();
+    assert_eq!(put.e_tag, local.store.head(&a()).await.unwrap().e_tag);
+    let whole = content(&local.store, "a").await;
+    assert!(whole.is_sorted(), "the parts are in order");
+    assert_eq!(whole.len(), 15 * 2 * (1 + 10_000 + 200_000));
+}
+
+#[tokio::test]
+async fn an_upload_may_be_empty_and_end_before_its_parts_are_awaited() {
+    let (store, _) = memory();
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    upload.complete().await.unwrap();
+    assert_eq!(content(&store, "a").await, b"");
+
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    let parts = [upload.put_part("one".into()), upload.put_part("two".into())];
+    upload.complete().await.unwrap();
+    assert_eq!(content(&store, "a").await, b"onetwo");
+    for outcome in join_all(parts).await {
+        outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_is_told_to_every_part_and_at_the_end() {
+    let fails_half_way = Some(ErrorKind::StorageFull);
+    let (store, script) = Scripted { fails_half_way, ..Scripted::default() }.store();
+    store.put(&a(), "old".into()).await.unwrap();
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    let parts = [upload.put_part("one".into()), upload.put_part("two".into())];
+    let mut errors: Vec<_> = join_all(parts).await.into_iter().map(Result::unwrap_err).collect();
+    errors.push(upload.put_part("three".into()).await.unwrap_err());
+    errors.push(upload.complete().await.unwrap_err());
+    errors.push(upload.complete().await.unwrap_err());
+    for error in &errors {
+        assert_eq!(variant(error), "Generic");
+        assert_eq!(inside(error).to_string(), "cannot play `a`: no space left: as told");
+    }
+    upload.abort().await.unwrap();
+    assert_eq!(script.files.read("a").await.unwrap(), "old");
+}
+
+/// Polls a part until nothing moves any more.
+fn is_done(part: &mut UploadPart) -> bool {
+    // What a poll brings about may be told by the next.
+    (0..2).any(|_| part.now_or_never().is_some_and(|outcome| outcome.is_ok()))
+}
+
+#[tokio::test]
+async fn a_part_is_done_when_the_write_has_taken_it() {
+    let takes = Some(Semaphore::new(0));
+    let (store, script) = Scripted { takes, ..Scripted::default() }.store();
+    let takes = script.takes.as_ref().unwrap();
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    let mut first = upload.put_part("one".into());
+    let mut second = upload.put_part(["t", "w", "o"].map(Bytes::from).into_iter().collect());
+    assert!(!is_done(&mut first), "nothing has been taken");
+    takes.add_permits(1);
+    assert!(!is_done(&mut second));
+    assert_eq!(script.written.lock().unwrap().len(), 1);
+    assert!(!is_done(&mut first), "the write is busy with it");
+    takes.add_permits(1);
+    assert!(!is_done(&mut second), "whoever waits drives the write for all");
+    assert!(is_done(&mut first));
+    takes.add_permits(3);
+    assert!(is_done(&mut second));
+    assert!(upload.complete().now_or_never().is_some());
+    assert_eq!(content(&store, "a").await, b"onetwo");
+}
+
+#[tokio::test]
+async fn an_end_that_was_not_awaited_can_be_awaited_again() {
+    let takes = Some(Semaphore::new(0));
+    let (store, script) = Scripted { takes, ..Scripted::default() }.store();
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    drop(upload.put_part("one".into()));
+    assert!(upload.complete().now_or_never().is_none());
+    script.takes.as_ref().unwrap().add_permits(2);
+    let first = upload.complete().await.unwrap();
+    assert_eq!(upload.complete().await.unwrap().e_tag, first.e_tag);
+    assert_eq!(content(&store, "a").await, b"one");
+}
+
+#[tokio::test]
+async fn nothing_can_be_added_to_an_upload_that_is_over() {
+    let (store, _) = memory();
+    let mut completed = store.put_multipart(&a()).await.unwrap();
+    completed.put_part("one".into()).await.unwrap();
+    completed.complete().await.unwrap();
+    let error = completed.put_part("two".into()).await.unwrap_err();
+    assert_eq!(inside(&error).kind(), ErrorKind::InvalidInput);
+    completed.abort().await.unwrap();
+    drop(completed);
+    assert_eq!(content(&store, "a").await, b"one", "what is complete is not taken back");
+
+    let mut aborted = store.put_multipart(&Path::from("b")).await.unwrap();
+    aborted.put_part("one".into()).await.unwrap();
+    aborted.abort().await.unwrap();
+    aborted.abort().await.unwrap();
+    for error in
+        [aborted.put_part("two".into()).await.unwrap_err(), aborted.complete().await.unwrap_err()]
+    {
+        assert_eq!(inside(&error).kind(), ErrorKind::Cancelled);
+    }
+    assert_eq!(locations(&store).await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_buffered_writer_works() {
+    let local = Local::new().await;
+    let store: Arc<dyn ObjectStore> = Arc::new(local.store.clone());
+    for size in [12, 24_000_000] {
+        let mut writer = BufWriter::new(Arc::clone(&store), a());
+        let bytes = &b"some pattern".repeat(size / 12)[..];
+        for chunk in bytes.chunks(1_000_003) {
+            writer.write_all(chunk).await.unwrap();
+        }
+        writer.shutdown().await.unwrap();
+        assert!(content(&*store, "a").await == bytes);
+    }
+    let mut writer = BufWriter::new(Arc::clone(&store), Path::from("b"));
+    writer.write_all(&vec![1; 24_000_000]).await.unwrap();
+    writer.abort().await.unwrap();
+    drop(writer);
+    assert_eq!(locations(&*store).await, ["a"]);
+}
