@@ -161,8 +161,9 @@ impl AsyncFileBackend for MemoryFileBackend {
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
         let read = || {
+            let file = FilePath::parse_entry(path)?;
             options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
-            self.tree().read(&FilePath::parse_entry(path)?, &options)
+            self.tree().read(&file, &options)
         };
         read().map_err(failing("read", path))
     }
@@ -172,8 +173,8 @@ impl AsyncFileBackend for MemoryFileBackend {
         path: &str,
         options: ReadOptions,
     ) -> Result<ByteStream<'static>> {
-        let chunk_size =
-            options.chunk_size_or(DEFAULT_CHUNK_SIZE).map_err(failing("read", path))?;
+        // One of zero is refused by the read.
+        let chunk_size = options.chunk_size.unwrap_or(DEFAULT_CHUNK_SIZE);
         let content = self.read_with(path, options).await?;
         Ok(chunked(content, chunk_size))
     }
