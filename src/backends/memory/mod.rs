@@ -122,6 +122,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     ) -> Result<FileInfo> {
         let created = || {
             let path = FilePath::parse_entry(path)?;
+            self.tree().check_write(&path, &options.mode)?;
             if let Some(expected) = &options.checksum {
                 expected.expect(&Checksum::of(expected.algorithm(), &data))?;
             }
