@@ -45,6 +45,7 @@ impl<'a> Mount<'a> {
 
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
-        drop(Command::new("umount").arg(self.0).status());
+        // Lazily, as a test that fails may have something open there.
+        drop(Command::new("umount").arg("--lazy").arg(self.0).status());
     }
 }
