@@ -35,7 +35,9 @@ pub(super) fn show(
         after += &format!("{separator}{}={value}", parameter.raw_name);
         separator = '&';
     }
-    if is_cut_short(authority) && after.contains('@') {
+    // Looked for in what was written: the `@` may stand in a value that is hidden.
+    let mut raw = parameters.iter().flat_map(|p| [p.raw_name, p.raw_value]).chain([raw_path]);
+    if is_cut_short(authority) && raw.any(|part| part.contains('@')) {
         return all_but_scheme(scheme);
     }
     let authority = match authority.rsplit_once('@') {
