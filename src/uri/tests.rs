@@ -135,6 +135,8 @@ fn secrets_are_not_shown() {
         ("git+https://me:hun?ter2=@host/repo", "git+https://***"),
         ("git+https://me:hun?ter2=@host/repo?token=1", "git+https://***"),
         ("git+https://me:hun?token=ter2@host/repo", "git+https://***"),
+        ("git+https://[me:hun]/ter2@host/repo", "git+https://***"),
+        ("git+https://[::1:hun]/ter2@host/repo", "git+https://***"),
         // Parameters, whatever the spelling of their name.
         ("x://h?password=hunter2&a=b", "x://h?password=***&a=b"),
         ("x://h?a=b&PassWord=hunter2", "x://h?a=b&PassWord=***"),
