@@ -30,7 +30,7 @@ pub(crate) type Path = &'static str;
 
 /// Few paths, so that operations meet: some are a file for one and a directory for another, some sort around `d/`.
 const PATHS: &[Path] =
-    &["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "a/b", "d/a/b/c", "d-", "d.x"];
+    &["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "a/b", "d/a/b/c", "d-", "d.x", "d0"];
 
 /// The same in other spellings, the root, and what is no path of a file.
 const ODD_PATHS: &[Path] = &[

@@ -51,12 +51,14 @@ enum Token {
 }
 
 fn tokens_of(pattern: &[char]) -> Option<Vec<Token>> {
+    if pattern.contains(&'\0') {
+        return None;
+    }
     let mut tokens = Vec::new();
     let mut rest = pattern;
     while let [first, after @ ..] = rest {
         rest = after;
         tokens.push(match first {
-            '\0' => return None,
             '*' => Token::Star,
             '?' => Token::Any,
             '/' => Token::Slash,
