@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FileType as Kind, Statx, StatxFlags, StatxTimestamp};
+use rustix::fs::{AtFlags, FileType as Kind, Statx, StatxAttributes, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::{ErrorKind, Etag, FileInfo, FilePath, FileType, Result};
@@ -48,6 +48,11 @@ impl Stat {
 
     pub(crate) fn is_file(&self) -> bool {
         self.kind() == Kind::RegularFile
+    }
+
+    /// Whether nothing may be taken away or renamed in this directory, also not by root (`chattr +a`).
+    pub(super) fn is_append_only(&self) -> bool {
+        self.0.stx_attributes.contains(StatxAttributes::APPEND)
     }
 
     pub(crate) fn size(&self) -> u64 {

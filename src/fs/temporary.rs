@@ -49,6 +49,7 @@ impl Temporary {
     }
 
     fn create_named(dir: BorrowedFd<'_>, mode: Mode) -> Result<Self> {
+        expect_removable(dir)?;
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
@@ -99,6 +100,7 @@ impl Temporary {
     pub(super) fn publish_over(&mut self, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
         if self.name.is_none() {
             // An unnamed file cannot take a name that is taken: it gets one of its own first.
+            expect_removable(dir)?;
             loop {
                 self.keep_from_sweep()?;
                 let (own, temporary) = (duplicate(dir)?, fresh_name()?);
@@ -127,6 +129,11 @@ impl Drop for Temporary {
             let _ = rustix::fs::unlinkat(&dir, name.as_str(), AtFlags::empty());
         }
     }
+}
+
+/// Refuses to give a temporary a name that could never be taken away again.
+fn expect_removable(dir: BorrowedFd<'_>) -> Result<(), Errno> {
+    if Stat::of(dir)?.is_append_only() { Err(Errno::PERM) } else { Ok(()) }
 }
 
 fn duplicate(dir: BorrowedFd<'_>) -> Result<OwnedFd> {

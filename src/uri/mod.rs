@@ -110,6 +110,11 @@ impl BackendUri {
         Error::new(ErrorKind::InvalidUri).with_path(&self.shown).with_message(reason.into())
     }
 
+    /// Whether nothing of the URI but its scheme may be shown.
+    fn is_hidden(&self) -> bool {
+        self.shown == redact::all_but_scheme(&self.scheme)
+    }
+
     /// The URI without its parameters, for an error about one that may be a secret under a misspelt name.
     fn shown_without_parameters(&self) -> &str {
         let shown = self.shown.split_once('?');

@@ -109,10 +109,16 @@ impl<'a> Parameters<'a> {
             [] => "this scheme has none".to_owned(),
             known => format!("known are {}", known.join(", ")),
         };
+        // Where the parts cannot be told apart, the name may be a part of a password.
+        let unknown = if self.uri.is_hidden() {
+            "unknown parameter".to_owned()
+        } else {
+            format!("unknown parameter `{unknown}`")
+        };
         // Without the values: that of a misspelt `pasword` would be shown.
         Err(Error::new(ErrorKind::InvalidUri)
             .with_path(self.uri.shown_without_parameters())
-            .with_message(format!("unknown parameter `{unknown}`; {known}")))
+            .with_message(format!("{unknown}; {known}")))
     }
 
     fn invalid(&self, name: &str, accepted: &str) -> Error {

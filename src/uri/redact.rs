@@ -3,6 +3,8 @@
 //! Where it is unclear whether a part is secret, it is taken for one: too little shown costs a look into the configuration, too
 //! much a new password.
 
+use std::net::Ipv6Addr;
+
 use super::parse::{Parameter, try_decode};
 
 const HIDDEN: &str = "***";
@@ -35,7 +37,9 @@ pub(super) fn show(
         after += &format!("{separator}{}={value}", parameter.raw_name);
         separator = '&';
     }
-    if is_cut_short(authority) && after.contains('@') {
+    // Looked for in what was written: the `@` may stand in a value that is hidden.
+    let mut raw = parameters.iter().flat_map(|p| [p.raw_name, p.raw_value]).chain([raw_path]);
+    if is_cut_short(authority) && raw.any(|part| part.contains('@')) {
         return all_but_scheme(scheme);
     }
     let authority = match authority.rsplit_once('@') {
@@ -58,11 +62,12 @@ pub(super) fn is_secret(name: &str, value: &str) -> bool {
 /// Whether an authority without `@` may be the beginning of `user:password@host`, cut by a `/` or `?` in the password: what
 /// follows its colon is no port.
 fn is_cut_short(authority: &str) -> bool {
-    let host_end = match authority.rfind(']') {
-        Some(end) if authority.starts_with('[') => end,
-        _ => 0,
+    let bracketed = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let after_host = match bracketed {
+        Some((host, after)) if host.parse::<Ipv6Addr>().is_ok() => after,
+        _ => authority,
     };
-    let port = authority[host_end..].split_once(':');
+    let port = after_host.split_once(':');
     !authority.contains('@')
         && port.is_some_and(|(_, port)| port.contains(|c: char| !c.is_ascii_digit()))
 }

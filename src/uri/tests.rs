@@ -133,6 +133,10 @@ fn secrets_are_not_shown() {
         // Passwords with a raw `/` or `?` end the authority early.
         ("git+https://me:hun/ter2@host/repo", "git+https://***"),
         ("git+https://me:hun?ter2=@host/repo", "git+https://***"),
+        ("git+https://me:hun?ter2=@host/repo?token=1", "git+https://***"),
+        ("git+https://me:hun?token=ter2@host/repo", "git+https://***"),
+        ("git+https://[me:hun]/ter2@host/repo", "git+https://***"),
+        ("git+https://[::1:hun]/ter2@host/repo", "git+https://***"),
         // Parameters, whatever the spelling of their name.
         ("x://h?password=hunter2&a=b", "x://h?password=***&a=b"),
         ("x://h?a=b&PassWord=hunter2", "x://h?a=b&PassWord=***"),
@@ -304,6 +308,10 @@ fn unknown_parameters_are_refused_and_the_known_listed() {
 
     let error = uri.parameters().finish().unwrap_err();
     assert!(error.to_string().ends_with("unknown parameter `a`; this scheme has none"));
+
+    let error = parsed("x://me:a?hunter2=@host").parameters().finish().unwrap_err();
+    let text = "`x://***`: invalid URI: unknown parameter; this scheme has none";
+    assert_eq!(error.to_string(), text);
 }
 
 #[test]

@@ -321,10 +321,10 @@ impl AsyncFileBackend for LocalFileBackend {
             let file = FilePath::parse_entry(path)?;
             let CreateOptions { mode, checksum } = options;
             self.publish(file.clone(), mode.clone(), move |shared, _| {
+                let draft = shared.begin(&file, &mode)?;
                 if let Some(expected) = &checksum {
                     expected.expect(&Checksum::of(expected.algorithm(), &data))?;
                 }
-                let draft = shared.begin(&file, &mode)?;
                 draft.append(&data)?;
                 Ok(draft)
             })

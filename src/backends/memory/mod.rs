@@ -122,6 +122,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     ) -> Result<FileInfo> {
         let created = || {
             let path = FilePath::parse_entry(path)?;
+            self.tree().check_write(&path, &options.mode)?;
             if let Some(expected) = &options.checksum {
                 expected.expect(&Checksum::of(expected.algorithm(), &data))?;
             }
@@ -161,8 +162,9 @@ impl AsyncFileBackend for MemoryFileBackend {
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
         let read = || {
+            let file = FilePath::parse_entry(path)?;
             options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
-            self.tree().read(&FilePath::parse_entry(path)?, &options)
+            self.tree().read(&file, &options)
         };
         read().map_err(failing("read", path))
     }
@@ -172,8 +174,8 @@ impl AsyncFileBackend for MemoryFileBackend {
         path: &str,
         options: ReadOptions,
     ) -> Result<ByteStream<'static>> {
-        let chunk_size =
-            options.chunk_size_or(DEFAULT_CHUNK_SIZE).map_err(failing("read", path))?;
+        // One of zero is refused by the read.
+        let chunk_size = options.chunk_size.unwrap_or(DEFAULT_CHUNK_SIZE);
         let content = self.read_with(path, options).await?;
         Ok(chunked(content, chunk_size))
     }

@@ -274,7 +274,6 @@ impl Tree {
         mode: &WriteMode,
     ) -> Result<FileInfo> {
         let source = self.info(from)?;
-        self.check_way(to)?;
         if from == to && *mode == WriteMode::Overwrite {
             return Ok(source);
         }
@@ -308,6 +307,7 @@ impl Tree {
 
     /// Whether a directory may be moved to `to`: where nothing is, or an empty directory.
     fn check_rename_dir(&self, to: &FilePath, mode: &WriteMode) -> Result<()> {
+        self.check_way(to)?;
         let occupied = self.is_dir(to) || self.file(to).is_some();
         match mode {
             WriteMode::Create if occupied => Err(ErrorKind::AlreadyExists.into()),

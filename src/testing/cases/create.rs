@@ -151,7 +151,9 @@ pub async fn content_with_another_checksum_is_refused(store: &dyn Fixture) {
         let changed = files.create_with(&path, "hellp".into(), right.clone()).await;
         refused(changed, ErrorKind::IntegrityMismatch);
         assert!(!files.exists("dir").await.unwrap(), "nothing is created");
-        files.create_with(&path, "hello".into(), right).await.unwrap();
+        files.create_with(&path, "hello".into(), right.clone()).await.unwrap();
+        // What is in the way is told first, as by a streamed write.
+        refused(files.create_with(&path, "hellp".into(), right).await, ErrorKind::AlreadyExists);
         files.delete(&path).await.unwrap();
         if files.exists("dir").await.unwrap() {
             files.delete("dir").await.unwrap();

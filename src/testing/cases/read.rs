@@ -70,7 +70,10 @@ pub async fn a_chunk_size_of_zero_is_refused(store: &dyn Fixture) {
     files.create("a", "content").await.unwrap();
     let options = ReadOptions::default().with_chunk_size(0);
     refused(files.read_with("a", options.clone()).await, ErrorKind::InvalidInput);
-    refused(files.stream_read_with("a", options).await, ErrorKind::InvalidInput);
+    refused(files.stream_read_with("a", options.clone()).await, ErrorKind::InvalidInput);
+    // The path is looked at first.
+    refused(files.read_with("..", options.clone()).await, ErrorKind::PathEscapesRoot);
+    refused(files.stream_read_with("..", options).await, ErrorKind::PathEscapesRoot);
 }
 
 const SIZE: u64 = 1_000;

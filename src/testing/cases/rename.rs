@@ -143,7 +143,7 @@ pub async fn a_directory_is_not_renamed_into_itself(store: &dyn Fixture) {
     files.create("dir/sub/file", "content").await.unwrap();
     files.create("dirx", "beside").await.unwrap();
     let before = state(&*files).await;
-    for to in ["dir/new", "dir/sub/new", "dir/new/deep"] {
+    for to in ["dir/new", "dir/sub/new", "dir/new/deep", "dir/sub/file/new"] {
         for options in [RenameOptions::default(), RenameOptions::overwrite()] {
             let renamed = files.rename_with("dir", to, options).await;
             refused_when(renamed, ErrorKind::InvalidInput, to);

@@ -1,0 +1,310 @@
+//! The stores, which must do what the model does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use f9::prelude::*;
+use f9::{
+    ByteStream, Bytes, Capabilities, Checksum, ChecksumAlgorithm, CopyOptions, CreateDirOptions,
+    CreateOptions, DeleteOptions, Error, ErrorKind, Etag, FileInfo, GlobOptions, InfoOptions,
+    InfoStream, ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions, RenameOptions,
+    Result, UpdateOptions, WriteMode, WriteOptions, async_trait,
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::config;
+use crate::model::{Answer, Entry, Model, State, is_below};
+use crate::operations::{Mode, Operation, Part, Source, Sum, operations};
+use crate::reference::names_of;
+
+const SHA: ChecksumAlgorithm = ChecksumAlgorithm::Sha256;
+
+/// A store, with the etags that were seen in it.
+struct Subject {
+    name: &'static str,
+    files: Arc<dyn AsyncFileBackend>,
+    seen: BTreeMap<String, Etag>,
+}
+
+/// Memory with the provided methods in place of its own.
+#[derive(Debug)]
+struct Provided(MemoryFileBackend);
+
+#[test]
+fn stores_do_what_the_model_does() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let checked = TestRunner::new(config()).run(&operations(), |operations| {
+        let dir = tempfile::tempdir().unwrap();
+        runtime.block_on(agree(&operations, dir.path()))
+    });
+    checked.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+async fn agree(operations: &[Operation], root: &Path) -> Result<(), TestCaseError> {
+    let subject = |name, files| Subject { name, files, seen: BTreeMap::new() };
+    let mut subjects = [
+        subject("memory", Arc::new(MemoryFileBackend::new())),
+        subject("provided", Arc::new(Provided(MemoryFileBackend::new()))),
+        subject("local", Arc::new(LocalFileBackend::new(root).await.unwrap())),
+    ];
+    let mut model = Model::default();
+    for (step, operation) in operations.iter().enumerate() {
+        let (expected, state) = (model.apply(operation), model.state());
+        for subject in &mut subjects {
+            let outcome = match subject.apply(operation).await {
+                Ok(answer) => Ok(answer),
+                Err(error) => Err(checked_kind(&error)?),
+            };
+            let place = format!("step {step}, {operation:?} in {}", subject.name);
+            prop_assert!(outcome == expected, "{place}: {outcome:.300?}, not {expected:.300?}");
+            let found = subject.state().await;
+            prop_assert!(found == state, "after {place}: {found:.500?}, not {state:.500?}");
+        }
+    }
+    let names: Vec<String> = model.state().into_iter().map(|(name, _)| name).collect();
+    prop_assert_eq!(names_on_disk(root), names, "nothing else is on the disk");
+    Ok(())
+}
+
+fn checked_kind(error: &Error) -> Result<ErrorKind, TestCaseError> {
+    let is_named = error.operation().is_some() && error.path().is_some();
+    prop_assert!(is_named && !error.to_string().contains(char::is_control), "{error:?}");
+    Ok(error.kind())
+}
+
+/// Every path below a directory, in the order of listings.
+fn names_on_disk(root: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+            names.push(if path.is_dir() { format!("{name}/") } else { name.to_owned() });
+            if path.is_dir() {
+                directories.push(path);
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+fn entry(info: &FileInfo) -> Entry {
+    Entry {
+        path: info.path.to_string(),
+        size: info.size,
+        sum: info.checksum.as_ref().map(|sum| sum.hex().to_owned()),
+    }
+}
+
+fn announced(sum: Sum, bytes: &[u8]) -> Option<Checksum> {
+    match sum {
+        Sum::None => None,
+        Sum::Right => Some(Checksum::of(SHA, bytes)),
+        Sum::Wrong => Some(Checksum::of(SHA, &[bytes, b"!"].concat())),
+    }
+}
+
+fn stream_of(source: &Source) -> ByteStream<'static> {
+    let pieces = source.pieces.iter().map(|piece| Ok(piece.bytes().into()));
+    let end = source.fails.then(|| Err(ErrorKind::Timeout.into()));
+    futures::stream::iter(pieces.chain(end).collect::<Vec<_>>()).boxed()
+}
+
+impl Subject {
+    /// The etag that was last seen at a path, or one that no file has.
+    fn etag(&self, path: &str) -> Etag {
+        let path = names_of(path).unwrap_or_default().join("/");
+        self.seen.get(&path).cloned().unwrap_or_else(|| Etag::new("never seen"))
+    }
+
+    fn mode(&self, mode: Mode, path: &str) -> WriteMode {
+        match mode {
+            Mode::Create => WriteMode::Create,
+            Mode::Overwrite => WriteMode::Overwrite,
+            Mode::IfSeen => WriteMode::IfMatch(self.etag(path)),
+        }
+    }
+
+    fn read_options(&self, path: &str, part: &Part) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.range.clone_from(&part.range);
+        options.chunk_size = part.chunk_size;
+        options.if_match = part.if_seen.then(|| self.etag(path));
+        options
+    }
+
+    /// Answers with an entry, and sees it unless it was overwritten blindly.
+    fn answer(&mut self, info: &FileInfo, sees: bool) -> Answer {
+        if let Some(etag) = info.etag.clone().filter(|_| sees) {
+            self.seen.insert(info.path.to_string(), etag);
+        }
+        Answer::Entry(entry(info))
+    }
+
+    async fn apply(&mut self, operation: &Operation) -> Result<Answer> {
+        let files = Arc::clone(&self.files);
+        match operation {
+            Operation::Create { .. }
+            | Operation::StreamWrite { .. }
+            | Operation::Update { .. }
+            | Operation::Copy { .. }
+            | Operation::Rename { .. } => self.write(operation).await,
+            Operation::CreateDir { path, mode } => {
+                let options = CreateDirOptions::default().with_mode(*mode);
+                files.create_dir_with(path, options).await.map(|()| Answer::Nothing)
+            }
+            Operation::Delete { path, depth } => {
+                let options = DeleteOptions::default().with_depth(*depth);
+                files.delete_with(path, options).await.map(|()| Answer::Nothing)
+            }
+            Operation::Info { path, sum } => {
+                let mut options = InfoOptions::default();
+                options.checksum = sum.then_some(SHA);
+                let info = files.info_with(path, options).await?;
+                Ok(self.answer(&info, true))
+            }
+            _ => self.look(operation).await,
+        }
+    }
+
+    async fn write(&mut self, operation: &Operation) -> Result<Answer> {
+        let files = Arc::clone(&self.files);
+        let (info, sees) = match operation {
+            Operation::Create { path, content, mode, sum } => {
+                let mut options = CreateOptions::default().with_mode(self.mode(*mode, path));
+                options.checksum = announced(*sum, &content.bytes());
+                (files.create_with(path, content.bytes().into(), options).await?, mode)
+            }
+            Operation::StreamWrite { path, source, mode, sum } => {
+                let mut options = WriteOptions::default().with_mode(self.mode(*mode, path));
+                options.size = source.declared_size();
+                options.checksum = announced(*sum, &source.bytes());
+                (files.stream_write_with(path, stream_of(source), options).await?, mode)
+            }
+            Operation::Update { path, content, mode, if_seen } => {
+                let mut options = UpdateOptions::default().with_mode(*mode);
+                options.if_match = if_seen.then(|| self.etag(path));
+                let info = files.update_with(path, content.bytes().into(), options).await?;
+                (info, if *if_seen { &Mode::IfSeen } else { &Mode::Overwrite })
+            }
+            Operation::Copy { from, to, mode } => {
+                let options = CopyOptions::default().with_mode(self.mode(*mode, to));
+                (files.copy_with(from, to, options).await?, mode)
+            }
+            Operation::Rename { from, to, mode } => {
+                let options = RenameOptions::default().with_mode(self.mode(*mode, to));
+                let info = files.rename_with(from, to, options).await?;
+                for moved in [names_of(from).unwrap().join("/"), info.path.to_string()] {
+                    self.seen.retain(|path, _| *path != moved && !is_below(path, &moved));
+                }
+                (info, mode)
+            }
+            other => panic!("{other:?} writes nothing"),
+        };
+        Ok(self.answer(&info, !matches!(sees, Mode::Overwrite)))
+    }
+
+    async fn look(&self, operation: &Operation) -> Result<Answer> {
+        let files = &self.files;
+        Ok(match operation {
+            Operation::Read { path, part } => {
+                Answer::Bytes(files.read_with(path, self.read_options(path, part)).await?.into())
+            }
+            Operation::StreamRead { path, part } => {
+                let chunks = files.stream_read_with(path, self.read_options(path, part)).await?;
+                Answer::Chunks(chunks.map_ok(Vec::from).try_collect().await?)
+            }
+            Operation::Exists { path } => Answer::Is(files.exists(path).await?),
+            Operation::List { prefix, depth } => {
+                let options = ListOptions::default().with_depth(*depth);
+                let entries = files.list_with(prefix, options).await?;
+                Answer::Entries(entries.map_ok(|info| entry(&info)).try_collect().await?)
+            }
+            Operation::Glob { pattern, kind } => {
+                let options = GlobOptions::default().with_kind(*kind);
+                let found = files.glob_with(pattern, options).await?;
+                Answer::Paths(found.into_iter().map(String::from).collect())
+            }
+            Operation::Checksum { path } => Answer::Sum(files.checksum(path, SHA).await?),
+            Operation::ChecksumMany { paths } => {
+                let sums = files.checksum_many(paths, SHA).await?;
+                Answer::Sums(sums.into_iter().map(|(path, sum)| (path.into(), sum)).collect())
+            }
+            other => panic!("{other:?} changes something"),
+        })
+    }
+
+    async fn state(&self) -> State {
+        let entries = self.files.list_with("", ListOptions::recursive()).await.unwrap();
+        let entries: Vec<FileInfo> = entries.try_collect().await.unwrap();
+        let mut state = State::new();
+        for info in entries {
+            state.push(if info.is_dir() {
+                (format!("{}/", info.path), None)
+            } else {
+                let content = self.files.read(&info.path).await.unwrap();
+                (info.path.to_string(), Some(content.into()))
+            });
+        }
+        state
+    }
+}
+
+#[async_trait]
+impl AsyncFileBackend for Provided {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn stream_write_with(
+        &self,
+        path: &str,
+        data: ByteStream<'_>,
+        options: WriteOptions,
+    ) -> Result<FileInfo> {
+        self.0.stream_write_with(path, data, options).await
+    }
+
+    async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
+        self.0.create_dir_with(path, options).await
+    }
+
+    async fn stream_read_with(
+        &self,
+        path: &str,
+        options: ReadOptions,
+    ) -> Result<ByteStream<'static>> {
+        self.0.stream_read_with(path, options).await
+    }
+
+    async fn update_with(
+        &self,
+        path: &str,
+        data: Bytes,
+        options: UpdateOptions,
+    ) -> Result<FileInfo> {
+        self.0.update_with(path, data, options).await
+    }
+
+    async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
+        self.0.delete_with(path, options).await
+    }
+
+    async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
+        self.0.info_with(path, options).await
+    }
+
+    async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
+        self.0.list_with(prefix, options).await
+    }
+
+    async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
+        self.0.rename_with(from, to, options).await
+    }
+}
