@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::{Error, ErrorKind, Result};
+
 /// How many idle buffers are kept: for the chunk in use, the one read ahead, and one on the way back.
 const KEPT: usize = 3;
 
@@ -20,18 +22,34 @@ impl Buffers {
         Self { idle: Arc::default(), size }
     }
 
-    /// Has `fill` fill the first bytes of a buffer, `length` at most; what it fills becomes a chunk.
-    pub(crate) fn filled<E>(
+    /// Has `fill` fill the first `length` bytes of a buffer, which become a chunk.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fill`, and [`TooLarge`](ErrorKind::TooLarge) if there is not so much memory.
+    pub(crate) fn filled(
         &self,
         length: usize,
-        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> Result<Bytes, E> {
+        fill: impl FnOnce(&mut [u8]) -> Result<()>,
+    ) -> Result<Bytes> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = idle.unwrap_or_else(|| vec![0; self.size].into());
-        let mut buffer = Buffer { memory, filled: 0, home: Arc::clone(&self.idle) };
-        buffer.filled = fill(&mut buffer.memory[..length])?;
+        let memory = idle.map_or_else(|| zeroed(self.size), Ok)?;
+        let mut buffer = Buffer { memory, filled: length, home: Arc::clone(&self.idle) };
+        fill(&mut buffer.memory[..length])?;
         Ok(Bytes::from_owner(buffer))
     }
+}
+
+/// Memory of `size` bytes, all zero.
+fn zeroed(size: usize) -> Result<Box<[u8]>> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(size).map_err(|_| too_large())?;
+    memory.resize(size, 0);
+    Ok(memory.into())
+}
+
+pub(super) fn too_large() -> Error {
+    Error::new(ErrorKind::TooLarge).with_message("it does not fit into memory")
 }
 
 /// A buffer that is lent out.
@@ -63,7 +81,7 @@ mod tests {
     fn fill(buffers: &Buffers, text: &str) -> Bytes {
         let fill = |space: &mut [u8]| {
             space.copy_from_slice(text.as_bytes());
-            Ok::<_, ()>(text.len())
+            Ok(())
         };
         buffers.filled(text.len(), fill).unwrap()
     }

@@ -10,7 +10,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::buffer::Buffers;
+use super::buffer::{Buffers, too_large};
 use super::cache::Cache;
 use super::draft::{Draft, NewFile};
 use super::root::Root;
@@ -71,8 +71,6 @@ impl OpenFile {
     ///
     /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file has been truncated since it was opened.
     pub(crate) fn read(&self, range: &Range<u64>, wait: Wait) -> Result<Bytes> {
-        let too_large =
-            || Error::new(ErrorKind::TooLarge).with_message("it does not fit into memory");
         let length = usize::try_from(range.end - range.start).map_err(|_| too_large())?;
         if wait == Wait::Never {
             if length > MOST_ON_THE_SPOT {
@@ -100,12 +98,11 @@ impl OpenFile {
     ///
     /// As [`read`](Self::read).
     pub(crate) fn chunk(&self, range: &Range<u64>, buffers: &Buffers, wait: Wait) -> Result<Bytes> {
-        let too_large = |_| Error::new(ErrorKind::TooLarge);
-        let length = usize::try_from(range.end - range.start).map_err(too_large)?;
+        let length = usize::try_from(range.end - range.start).map_err(|_| too_large())?;
         if wait == Wait::Never && length > MOST_ON_THE_SPOT {
             return Err(Errno::AGAIN.into());
         }
-        buffers.filled(length, |buffer| self.fill(buffer, range.start, wait).map(|()| length))
+        buffers.filled(length, |buffer| self.fill(buffer, range.start, wait))
     }
 
     /// Fills `buffer` with the content from `offset` on.
