@@ -1,0 +1,59 @@
+//! `tokio::fs`, a trip to the blocking pool for each call.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::fs::{self, File};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::Files;
+use crate::Result;
+use crate::content::{PIECE, Sink};
+
+#[derive(Clone)]
+pub struct TokioFs(Arc<PathBuf>);
+
+pub fn open(root: &Path) -> TokioFs {
+    TokioFs(Arc::new(root.to_owned()))
+}
+
+impl Files for TokioFs {
+    type Content = Vec<u8>;
+
+    async fn read(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(fs::read(self.0.join(path)).await?)
+    }
+
+    async fn info(&self, path: &str) -> Result<u64> {
+        Ok(fs::metadata(self.0.join(path)).await?.len())
+    }
+
+    async fn create(&self, path: &str, data: Bytes) -> Result<()> {
+        Ok(fs::write(self.0.join(path), data).await?)
+    }
+
+    async fn stream_read(&self, path: &str, sink: &mut Sink) -> Result<()> {
+        let mut file = File::open(self.0.join(path)).await?;
+        let mut buffer = vec![0; PIECE];
+        loop {
+            match file.read(&mut buffer).await? {
+                0 => return Ok(()),
+                read => sink.take(&buffer[..read]),
+            }
+        }
+    }
+
+    async fn stream_write(
+        &self,
+        path: &str,
+        pieces: impl Iterator<Item = Bytes> + Clone + Send + Sync + 'static,
+    ) -> Result<()> {
+        let mut file = File::create(self.0.join(path)).await?;
+        for piece in pieces {
+            file.write_all(&piece).await?;
+        }
+        file.flush().await?;
+        Ok(())
+    }
+}
