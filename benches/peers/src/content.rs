@@ -1,6 +1,7 @@
 //! What is written, and what becomes of what is read.
 
 use bytes::Bytes;
+use sha2::Digest as _;
 
 /// The size of the pieces that streams are written from, and of the buffer of the bare loops.
 pub const PIECE: usize = 256 * 1024;
@@ -9,6 +10,7 @@ pub const PIECE: usize = 256 * 1024;
 #[derive(Clone)]
 pub struct Pieces {
     distinct: [Bytes; 4],
+    fresh: bool,
     given: u64,
     size: u64,
 }
@@ -21,11 +23,22 @@ impl Pieces {
             random.fill(&mut piece);
             Bytes::from(piece)
         });
-        Self { distinct, given: 0, size }
+        Self { distinct, fresh: false, given: 0, size }
+    }
+
+    /// Each piece has memory of its own, so that it is seen how many are kept.
+    pub fn fresh(self) -> Self {
+        Self { fresh: true, ..self }
     }
 
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    pub fn digest(&self, algorithm: Algorithm) -> String {
+        let mut sink = Sink::hashing(algorithm);
+        self.clone().for_each(|piece| sink.take(&piece));
+        sink.into_hex()
     }
 }
 
@@ -37,30 +50,47 @@ impl Iterator for Pieces {
         let turn = (self.given / PIECE as u64) as usize % self.distinct.len();
         let piece = self.distinct[turn].slice(..left.min(PIECE as u64) as usize);
         self.given += piece.len() as u64;
+        let piece = if self.fresh { Bytes::copy_from_slice(&piece) } else { piece };
         (!piece.is_empty()).then_some(piece)
     }
 }
 
-/// Counts what a stream gives; while warming up it also takes the digest, to compare it.
-#[derive(Default)]
-pub struct Sink {
-    pub bytes: u64,
-    digest: Option<blake3::Hasher>,
+#[derive(Clone, Copy)]
+pub enum Algorithm {
+    Sha256,
+    Blake3,
+}
+
+/// Where streams end.
+pub enum Sink {
+    /// Counts bytes, and looks at none.
+    Count(u64),
+    Sha256(sha2::Sha256),
+    Blake3(Box<blake3::Hasher>),
 }
 
 impl Sink {
-    pub fn digesting() -> Self {
-        Self { bytes: 0, digest: Some(blake3::Hasher::new()) }
-    }
-
-    pub fn take(&mut self, chunk: &[u8]) {
-        self.bytes += chunk.len() as u64;
-        if let Some(digest) = &mut self.digest {
-            digest.update(chunk);
+    pub fn hashing(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
+            Algorithm::Blake3 => Self::Blake3(Box::default()),
         }
     }
 
-    pub fn digest(&self) -> Option<blake3::Hash> {
-        self.digest.as_ref().map(blake3::Hasher::finalize)
+    pub fn take(&mut self, chunk: &[u8]) {
+        match self {
+            Self::Count(bytes) => *bytes += chunk.len() as u64,
+            Self::Sha256(hasher) => hasher.update(chunk),
+            Self::Blake3(hasher) => _ = hasher.update(chunk),
+        }
+    }
+
+    /// The digest, or the number of bytes.
+    pub fn into_hex(self) -> String {
+        match self {
+            Self::Count(bytes) => format!("{bytes:x}"),
+            Self::Sha256(hasher) => hex::encode(hasher.finalize()),
+            Self::Blake3(hasher) => hasher.finalize().to_hex().to_string(),
+        }
     }
 }

@@ -6,13 +6,17 @@ use std::{env, fs};
 use serde_json::json;
 
 use arena::{Arena, Sizes};
+use work::memory;
 
 mod arena;
+mod clock;
 mod content;
 mod contestants;
 mod drive;
+mod machine;
+mod outcome;
 mod rounds;
-mod table;
+mod target;
 mod work;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -28,7 +32,8 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn parse(mut given: impl Iterator<Item = String>) -> Result<Self> {
+    fn parse(given: Vec<String>) -> Result<Self> {
+        let mut given = given.into_iter();
         let mut parsed =
             Self { dir: env::temp_dir(), sizes: Sizes::FULL, only: Vec::new(), json: None };
         let mut rounds = None;
@@ -53,17 +58,25 @@ impl Arguments {
 }
 
 fn main() -> Result<()> {
-    let arguments = Arguments::parse(env::args().skip(1))?;
+    let given: Vec<String> = env::args().skip(1).collect();
+    if let Some((memory::CHILD, of)) = given.split_first().map(|(first, of)| (first.as_str(), of)) {
+        return memory::child(of);
+    }
+    let arguments = Arguments::parse(given)?;
+    let machine = machine::describe(&arguments.dir)?;
+    println!("{machine}\n");
     let arena = Arena::new(&arguments.dir, arguments.sizes)?;
     let mut outcomes = Vec::new();
     for work in work::ALL.iter().filter(|work| arguments.wants(work.name)) {
         let outcome = (work.run)(&arena, work.name)?;
-        table::print(&outcome);
+        println!("{outcome}");
         outcomes.push(outcome);
     }
+    println!("{}", target::table(&outcomes));
     if let Some(file) = arguments.json {
-        let outcomes: Vec<_> = outcomes.iter().map(table::json).collect();
-        fs::write(file, serde_json::to_string_pretty(&json!({ "outcomes": outcomes }))?)?;
+        let outcomes: Vec<_> = outcomes.iter().map(outcome::Outcome::json).collect();
+        let all = json!({ "machine": machine, "outcomes": outcomes });
+        fs::write(file, serde_json::to_string_pretty(&all)?)?;
     }
     Ok(())
 }

@@ -1,94 +1,98 @@
 //! Rounds in which every contestant does the same work, in an order that is shuffled each time: what else the machine does hits
-//! them alike, and a ratio is taken within a round.
+//! them alike, and ratios are taken within a round.
 
 use crate::Result;
+use crate::clock::Took;
 use crate::contestants::{Profile, Role};
 
-/// What a sample counts. Less is better for all of them.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Unit {
-    /// Seconds for so many files.
-    Files(usize),
-    /// Seconds for so many bytes.
-    Bytes(u64),
-    Seconds,
-    /// Bytes of memory.
-    Memory,
+/// What came of doing a work once. Less is better.
+#[derive(Clone, Copy)]
+pub struct Sample {
+    pub cost: f64,
+    /// Processor time, where it can be known.
+    pub busy: Option<f64>,
 }
 
-/// A contestant's part in one work.
+impl From<Took> for Sample {
+    fn from(took: Took) -> Self {
+        Self { cost: took.wall, busy: Some(took.busy) }
+    }
+}
+
+/// A contestant's part in a work.
 pub struct Lane<'a> {
     pub profile: Profile,
-    /// Does the work once, and gives what it cost.
-    pub run: Box<dyn FnMut() -> Result<f64> + 'a>,
+    /// Does the work once.
+    pub run: Box<dyn FnMut() -> Result<Sample> + 'a>,
 }
 
-/// What came out for one contestant, a sample for each round.
+impl<'a> Lane<'a> {
+    pub fn new<S: Into<Sample>>(profile: Profile, mut run: impl FnMut() -> Result<S> + 'a) -> Self {
+        Self { profile, run: Box::new(move || run().map(Into::into)) }
+    }
+}
+
+/// What came out for one contestant, a sample for each round; none if it is not there.
 pub struct Row {
     pub profile: Profile,
-    pub samples: Vec<f64>,
-}
-
-/// What came out of one work.
-pub struct Outcome {
-    pub work: &'static str,
-    pub title: String,
-    pub unit: Unit,
-    /// Whether the way in which contestants write belongs to the comparison.
-    pub writes: bool,
-    pub rows: Vec<Row>,
+    pub samples: Vec<Sample>,
 }
 
 /// Runs the lanes, once without measuring and then in `rounds` rounds.
-pub fn interleaved(rounds: usize, lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> {
-    let mut lanes: Vec<(Lane<'_>, Vec<f64>)> =
-        lanes.into_iter().map(|lane| (lane, Vec::new())).collect();
-    for (lane, _) in &mut lanes {
+pub fn interleaved(rounds: usize, mut lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> {
+    for lane in &mut lanes {
         (lane.run)()?;
     }
+    let mut samples = vec![Vec::new(); lanes.len()];
     let mut order: Vec<usize> = (0..lanes.len()).collect();
     for _ in 0..rounds {
         fastrand::shuffle(&mut order);
         for &turn in &order {
-            let (lane, samples) = &mut lanes[turn];
-            samples.push((lane.run)()?);
+            samples[turn].push((lanes[turn].run)()?);
         }
     }
-    Ok(lanes.into_iter().map(|(lane, samples)| Row { profile: lane.profile, samples }).collect())
-}
-
-pub fn quantile(samples: &[f64], part: f64) -> f64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let place = part * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    low + (high - low) * place.fract()
-}
-
-pub fn median(samples: &[f64]) -> f64 {
-    quantile(samples, 0.5)
-}
-
-impl Outcome {
-    pub fn row(&self, name: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.profile.name == name)
-    }
-
-    /// The fastest library besides f9.
-    pub fn best_peer(&self) -> Option<&Row> {
-        let peers = self.rows.iter().filter(|row| row.profile.role == Role::Peer);
-        peers.min_by(|a, b| median(&a.samples).total_cmp(&median(&b.samples)))
-    }
+    let rows = lanes.iter().zip(samples);
+    Ok(rows.map(|(lane, samples)| Row { profile: lane.profile, samples }).collect())
 }
 
 impl Row {
-    pub fn median(&self) -> f64 {
-        median(&self.samples)
+    pub fn missing(name: &'static str) -> Self {
+        Self { profile: Profile::bare(name), samples: Vec::new() }
+    }
+
+    pub fn is_missing(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    pub fn is(&self, name: &str) -> bool {
+        self.profile.name == name
+    }
+
+    pub fn is_peer(&self) -> bool {
+        self.profile.role == Role::Peer
+    }
+
+    pub fn costs(&self) -> Vec<f64> {
+        self.samples.iter().map(|sample| sample.cost).collect()
+    }
+
+    pub fn busy(&self) -> Option<f64> {
+        let busy: Option<Vec<f64>> = self.samples.iter().map(|sample| sample.busy).collect();
+        busy.map(|busy| quantile(busy, 0.5))
     }
 
     /// How many times as fast as `other` this one is: the median of the ratios within each round.
     pub fn times_as_fast_as(&self, other: &Self) -> f64 {
         let pairs = self.samples.iter().zip(&other.samples);
-        median(&pairs.map(|(ours, theirs)| theirs / ours).collect::<Vec<_>>())
+        quantile(pairs.map(|(ours, theirs)| theirs.cost / ours.cost).collect(), 0.5)
     }
+}
+
+/// The value below which this part of the samples lies.
+pub fn quantile(mut samples: Vec<f64>, part: f64) -> f64 {
+    samples.sort_unstable_by(f64::total_cmp);
+    let place = part * samples.len().saturating_sub(1) as f64;
+    let at = |place: f64| samples.get(place as usize).copied().unwrap_or(f64::NAN);
+    let (low, high) = (at(place.floor()), at(place.ceil()));
+    low + (high - low) * place.fract()
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use f9::prelude::*;
-use f9::{Durability, LocalFileBackend};
+use f9::{ChecksumAlgorithm, Durability, FileInfo, ListOptions, LocalFileBackend};
 use futures::{TryStreamExt as _, executor, stream};
 
-use super::Files;
+use super::{Files, Listed};
 use crate::Result;
-use crate::content::Sink;
+use crate::content::{Algorithm, Pieces, Sink};
 
 pub fn open(root: &Path, synced: bool) -> Result<LocalFileBackend> {
     let durability = if synced { Durability::Synced } else { Durability::Atomic };
@@ -40,13 +40,46 @@ impl Files for LocalFileBackend {
         Ok(())
     }
 
-    async fn stream_write(
-        &self,
-        path: &str,
-        pieces: impl Iterator<Item = Bytes> + Clone + Send + Sync + 'static,
-    ) -> Result<()> {
+    async fn stream_write(&self, path: &str, pieces: Pieces) -> Result<()> {
         let pieces = stream::iter(pieces.map(Ok::<_, f9::Error>));
         AsyncFileBackendExt::stream_write(self, path, pieces).await?;
         Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        let mut entries = self.list_with("", ListOptions::recursive()).await?;
+        let mut files = Vec::new();
+        while let Some(entry) = entries.try_next().await? {
+            files.extend(listed(entry));
+        }
+        Ok(files)
+    }
+
+    async fn rust_files(&self) -> Result<Vec<String>> {
+        let found = self.glob("**/*.rs").await?;
+        Ok(found.into_iter().map(String::from).collect())
+    }
+
+    async fn checksum(&self, path: &str, algorithm: Algorithm) -> Result<String> {
+        Ok(AsyncFileBackend::checksum(self, path, known(algorithm)).await?)
+    }
+
+    async fn checksum_many(&self, paths: &[String]) -> Result<Vec<String>> {
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let found =
+            AsyncFileBackend::checksum_many(self, &paths, ChecksumAlgorithm::Sha256).await?;
+        Ok(found.into_values().collect())
+    }
+}
+
+pub fn listed(entry: FileInfo) -> Option<Listed> {
+    let (size, modified) = (entry.size?, entry.modified_at?);
+    Some(Listed { path: entry.path.into(), size, modified })
+}
+
+pub fn known(algorithm: Algorithm) -> ChecksumAlgorithm {
+    match algorithm {
+        Algorithm::Sha256 => ChecksumAlgorithm::Sha256,
+        Algorithm::Blake3 => ChecksumAlgorithm::Blake3,
     }
 }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::runtime::Runtime;
 
 use crate::Result;
-use crate::content::Sink;
-use crate::drive::{Blocking, Contestant, OnRuntime};
+use crate::content::{Algorithm, Pieces, Sink};
+use crate::drive::{Contestant, Driven};
 
 mod f9_async;
 mod f9_blocking;
@@ -17,7 +18,7 @@ mod opendal_fs;
 mod std_fs;
 mod tokio_fs;
 
-/// What each of them can do with one file. The drivers in [`drive`](crate::drive) call it many times and look at the clock.
+/// What each of them can do in a folder. Who lacks a verb does what its user would do instead.
 pub trait Files: Clone + Send + Sync + 'static {
     type Content: AsRef<[u8]> + Send;
 
@@ -31,24 +32,59 @@ pub trait Files: Clone + Send + Sync + 'static {
 
     fn stream_read(&self, path: &str, sink: &mut Sink) -> impl Future<Output = Result<()>> + Send;
 
-    /// Writes a new file from pieces that come one by one.
-    fn stream_write(
+    /// Makes a new file from pieces that come one by one.
+    fn stream_write(&self, path: &str, pieces: Pieces) -> impl Future<Output = Result<()>> + Send;
+
+    /// All files below the folder, sorted by path.
+    fn list(&self) -> impl Future<Output = Result<Vec<Listed>>> + Send;
+
+    /// The paths of all files that end in `.rs`, sorted.
+    fn rust_files(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    fn checksum(
         &self,
         path: &str,
-        pieces: impl Iterator<Item = Bytes> + Clone + Send + Sync + 'static,
-    ) -> impl Future<Output = Result<()>> + Send;
+        algorithm: Algorithm,
+    ) -> impl Future<Output = Result<String>> + Send {
+        async move {
+            let mut sink = Sink::hashing(algorithm);
+            self.stream_read(path, &mut sink).await?;
+            Ok(sink.into_hex())
+        }
+    }
+
+    /// The SHA-256 digests of files, in the order of their paths.
+    fn checksum_many(&self, paths: &[String]) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async move {
+            let mut digests = Vec::new();
+            for path in paths {
+                let mut sink = Sink::hashing(Algorithm::Sha256);
+                sink.take(self.read(path).await?.as_ref());
+                digests.push(sink.into_hex());
+            }
+            Ok(digests)
+        }
+    }
+}
+
+/// What a listing tells of a file.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    pub path: String,
+    pub size: u64,
+    pub modified: SystemTime,
 }
 
 /// What a contestant is to the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// f9 in its default setting, which the targets are about.
+    /// What the targets are about.
     F9,
-    /// A library that promises what f9 promises, or less.
+    /// A library for async code.
     Peer,
-    /// The bare calls: what the machine allows to who promises nothing.
+    /// Calls that promise nothing but what the machine can do.
     Bare,
-    /// A setting of f9 or of a peer that differs only in how it writes.
+    /// One of the others in a setting that differs only in how it writes.
     Writer,
 }
 
@@ -60,30 +96,44 @@ pub struct Profile {
     pub writes: &'static str,
 }
 
+impl Profile {
+    pub fn bare(name: &'static str) -> Self {
+        Self { name, role: Role::Bare, writes: "" }
+    }
+}
+
 /// All contestants, with `root` as their folder.
 pub fn all(root: &Path, runtime: &Arc<Runtime>) -> Result<Vec<Box<dyn Contestant>>> {
     use Role::{Bare, F9, Peer, Writer};
-    let atomic_dir = root.with_extension("atomic");
-    let atomic_dir = Some(atomic_dir.as_path());
-    let f9 = f9_async::open(root, false)?;
-    let f9_synced = f9_async::open(root, true)?;
-    let f9_blocking = f9_blocking::open(root)?;
-    let store = object_store_local::open(root, false)?;
-    let store_synced = object_store_local::open(root, true)?;
-    let dal = opendal_fs::open(root, None)?;
-    let dal_atomic = opendal_fs::open(root, atomic_dir)?;
-    let task = |name, role, writes| (Arc::clone(runtime), Profile { name, role, writes });
-    let plain = |name, role, writes| Profile { name, role, writes };
+    let on = || Some(Arc::clone(runtime));
+    let atomic_dir = Some(root.with_extension("atomic"));
+    let (object_store, opendal) = (object_store_local::open, opendal_fs::open);
     Ok(vec![
-        OnRuntime::boxed(f9, task("f9", F9, "atomic")),
-        Blocking::boxed(f9_blocking, plain("f9::blocking", F9, "atomic")),
-        OnRuntime::boxed(store, task("object_store", Peer, "atomic")),
-        OnRuntime::boxed(dal, task("OpenDAL", Peer, "in place, file synced")),
-        OnRuntime::boxed(tokio_fs::open(root), task("tokio::fs", Bare, "in place")),
-        Blocking::boxed(std_fs::open(root, false), plain("std::fs", Bare, "in place")),
-        Blocking::boxed(std_fs::open(root, true), plain("std::fs, renamed", Writer, "atomic")),
-        OnRuntime::boxed(f9_synced, task("f9 Synced", Writer, "atomic, all synced")),
-        OnRuntime::boxed(store_synced, task("object_store fsync", Writer, "atomic, all synced")),
-        OnRuntime::boxed(dal_atomic, task("OpenDAL atomic", Writer, "atomic, file synced")),
+        driven(f9_async::open(root, false)?, on(), "f9", F9, "atomic"),
+        driven(f9_blocking::open(root)?, None, "f9::blocking", F9, "atomic"),
+        driven(object_store(root, false)?, on(), "object_store", Peer, "atomic"),
+        driven(opendal(root, None)?, on(), "OpenDAL", Peer, "in place, file synced"),
+        driven(tokio_fs::open(root), on(), "tokio::fs", Bare, "in place"),
+        driven(std_fs::open(root, false), None, "std::fs", Bare, "in place"),
+        driven(std_fs::open(root, true), None, "std::fs, renamed", Writer, "atomic"),
+        driven(f9_async::open(root, true)?, on(), "f9 Synced", Writer, "atomic, all synced"),
+        driven(object_store(root, true)?, on(), "object_store fsync", Writer, "atomic, all synced"),
+        driven(opendal(root, atomic_dir)?, on(), "OpenDAL atomic", Writer, "atomic, file synced"),
     ])
+}
+
+/// `std::fs` called by a task: what an async program must not do.
+pub fn std_in_a_task(root: &Path, runtime: &Arc<Runtime>) -> Box<dyn Contestant> {
+    let on = Some(Arc::clone(runtime));
+    driven(std_fs::open(root, false), on, "std::fs in the task", Role::Bare, "")
+}
+
+fn driven(
+    files: impl Files,
+    runtime: Option<Arc<Runtime>>,
+    name: &'static str,
+    role: Role,
+    writes: &'static str,
+) -> Box<dyn Contestant> {
+    Box::new(Driven { files, runtime, profile: Profile { name, role, writes } })
 }

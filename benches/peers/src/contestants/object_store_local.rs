@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt as _, WriteMultipart};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, WriteMultipart};
 
-use super::Files;
+use super::{Files, Listed};
 use crate::Result;
-use crate::content::Sink;
+use crate::content::{Pieces, Sink};
 
 /// Parts of a multipart upload that may be under way.
 const PARTS_AHEAD: usize = 2;
@@ -43,11 +43,7 @@ impl Files for Arc<LocalFileSystem> {
         Ok(())
     }
 
-    async fn stream_write(
-        &self,
-        path: &str,
-        pieces: impl Iterator<Item = Bytes> + Clone + Send + Sync + 'static,
-    ) -> Result<()> {
+    async fn stream_write(&self, path: &str, pieces: Pieces) -> Result<()> {
         let mut upload = WriteMultipart::new(self.put_multipart(&Path::from(path)).await?);
         for piece in pieces {
             upload.wait_for_capacity(PARTS_AHEAD).await?;
@@ -55,5 +51,29 @@ impl Files for Arc<LocalFileSystem> {
         }
         upload.finish().await?;
         Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        let found: Vec<_> = ObjectStore::list(self, None).try_collect().await?;
+        let listed = |meta: ObjectMeta| Listed {
+            path: meta.location.into(),
+            size: meta.size,
+            modified: meta.last_modified.into(),
+        };
+        let mut files: Vec<Listed> = found.into_iter().map(listed).collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    async fn rust_files(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut listing = ObjectStore::list(self, None);
+        while let Some(meta) = listing.try_next().await? {
+            if meta.location.as_ref().ends_with(".rs") {
+                found.push(meta.location.into());
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 }

@@ -1,17 +1,17 @@
 //! OpenDAL's `services-fs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use opendal::Operator;
 use opendal::services::Fs;
 
-use super::Files;
+use super::{Files, Listed};
 use crate::Result;
-use crate::content::Sink;
+use crate::content::{Pieces, Sink};
 
-pub fn open(root: &Path, atomic_write_dir: Option<&Path>) -> Result<Operator> {
+pub fn open(root: &Path, atomic_write_dir: Option<PathBuf>) -> Result<Operator> {
     let mut service = Fs::default().root(&root.to_string_lossy());
     if let Some(dir) = atomic_write_dir {
         service = service.atomic_write_dir(&dir.to_string_lossy());
@@ -43,16 +43,38 @@ impl Files for Operator {
         Ok(())
     }
 
-    async fn stream_write(
-        &self,
-        path: &str,
-        pieces: impl Iterator<Item = Bytes> + Clone + Send + Sync + 'static,
-    ) -> Result<()> {
+    async fn stream_write(&self, path: &str, pieces: Pieces) -> Result<()> {
         let mut writer = self.writer(path).await?;
         for piece in pieces {
             writer.write(piece).await?;
         }
         writer.close().await?;
         Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        let mut entries = self.lister_with("").recursive(true).await?;
+        let mut files = Vec::new();
+        while let Some(entry) = entries.try_next().await? {
+            let (path, metadata) = entry.into_parts();
+            if metadata.is_file() {
+                let modified = metadata.last_modified().ok_or("a time is missing")?.into();
+                files.push(Listed { path, size: metadata.content_length(), modified });
+            }
+        }
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    async fn rust_files(&self) -> Result<Vec<String>> {
+        let mut entries = self.lister_with("").recursive(true).await?;
+        let mut found = Vec::new();
+        while let Some(entry) = entries.try_next().await? {
+            if entry.path().ends_with(".rs") {
+                found.push(entry.into_parts().0);
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 }

@@ -1,15 +1,15 @@
 //! `std::fs` on the calling thread: the bare loop, with one buffer that is used again.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Files;
+use super::{Files, Listed};
 use crate::Result;
-use crate::content::{PIECE, Sink};
+use crate::content::{PIECE, Pieces, Sink};
 
 #[derive(Clone)]
 pub struct StdFs {
@@ -64,11 +64,57 @@ impl Files for StdFs {
         }
     }
 
-    async fn stream_write(
-        &self,
-        path: &str,
-        pieces: impl Iterator<Item = Bytes> + Clone + Send + Sync + 'static,
-    ) -> Result<()> {
+    async fn stream_write(&self, path: &str, pieces: Pieces) -> Result<()> {
         self.write(path, pieces)
     }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        list(&self.root)
+    }
+
+    async fn rust_files(&self) -> Result<Vec<String>> {
+        rust_files(&self.root)
+    }
+}
+
+pub fn list(root: &Path) -> Result<Vec<Listed>> {
+    let mut files = Vec::new();
+    walk(root, "", &mut |path, entry| {
+        let metadata = entry.metadata()?;
+        files.push(Listed { path, size: metadata.len(), modified: metadata.modified()? });
+        Ok(())
+    })?;
+    files.sort_unstable();
+    Ok(files)
+}
+
+pub fn rust_files(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    walk(root, "", &mut |path, _| {
+        if path.ends_with(".rs") {
+            found.push(path);
+        }
+        Ok(())
+    })?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Calls `seen` for every file below `dir`, with its path, which begins with `prefix`.
+fn walk(
+    dir: &Path,
+    prefix: &str,
+    seen: &mut impl FnMut(String, DirEntry) -> Result<()>,
+) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().map_err(|_| "a name is not UTF-8")?;
+        let path = format!("{prefix}{name}");
+        if entry.file_type()?.is_dir() {
+            walk(&entry.path(), &format!("{path}/"), seen)?;
+        } else {
+            seen(path, entry)?;
+        }
+    }
+    Ok(())
 }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::Files;
+use super::{Files, Listed, std_fs};
 use crate::Result;
-use crate::content::{PIECE, Sink};
+use crate::content::{PIECE, Pieces, Sink};
 
 #[derive(Clone)]
 pub struct TokioFs(Arc<PathBuf>);
@@ -44,16 +44,23 @@ impl Files for TokioFs {
         }
     }
 
-    async fn stream_write(
-        &self,
-        path: &str,
-        pieces: impl Iterator<Item = Bytes> + Clone + Send + Sync + 'static,
-    ) -> Result<()> {
+    async fn stream_write(&self, path: &str, pieces: Pieces) -> Result<()> {
         let mut file = File::create(self.0.join(path)).await?;
         for piece in pieces {
             file.write_all(&piece).await?;
         }
         file.flush().await?;
         Ok(())
+    }
+
+    /// A hop for each entry would be too slow for anybody to want it.
+    async fn list(&self) -> Result<Vec<Listed>> {
+        let root = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || std_fs::list(&root)).await?
+    }
+
+    async fn rust_files(&self) -> Result<Vec<String>> {
+        let root = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || std_fs::rust_files(&root)).await?
     }
 }

@@ -7,13 +7,15 @@ use bytes::Bytes;
 
 use crate::Result;
 use crate::arena::{Arena, Folder, small_paths};
+use crate::clock::Took;
 use crate::contestants::Role;
 use crate::drive::{Act, Contestant};
-use crate::rounds::{Lane, Outcome, Unit, interleaved};
+use crate::outcome::{Outcome, Unit};
+use crate::rounds::{Lane, interleaved};
 
-const SIZE: usize = 4096;
+pub const SIZE: usize = 4096;
 
-fn content() -> Bytes {
+pub fn content() -> Bytes {
     let mut content = vec![0; SIZE];
     fastrand::Rng::with_seed(4).fill(&mut content);
     Bytes::from(content)
@@ -37,62 +39,59 @@ fn look(
     let folder = arena.folder(work)?;
     let paths = small_paths("d", arena.sizes.small_files);
     folder.fill(&paths, &content())?;
-    let readers = folder.contestants.iter().filter(|who| who.profile().role != Role::Writer);
-    let lanes = readers.map(|who| {
+    let mut lanes = Vec::new();
+    for who in folder.contestants.iter().filter(|who| who.profile().role != Role::Writer) {
         who.act(&Act::Compare(content()), &paths, at_a_time)?;
-        let paths = Arc::clone(&paths);
-        let run = Box::new(move || measured(&**who, act, &paths, at_a_time));
-        Ok(Lane { profile: who.profile(), run })
-    });
-    let rows = interleaved(arena.sizes.rounds, lanes.collect::<Result<_>>()?)?;
+        let run = || acted(&**who, act, &paths, at_a_time);
+        lanes.push(Lane::new(who.profile(), run));
+    }
+    let rows = interleaved(arena.sizes.rounds, lanes)?;
     let title = format!("{title}, {at_a_time} at a time");
     Ok(Outcome { work, title, unit: Unit::Files(paths.len()), writes: false, rows })
 }
 
-fn measured(
+pub fn acted(
     who: &dyn Contestant,
     act: &Act,
     paths: &Arc<[String]>,
     at_a_time: usize,
-) -> Result<f64> {
+) -> Result<Took> {
     let (took, sum) = who.act(act, paths, at_a_time)?;
     assert_eq!(sum, (paths.len() * SIZE) as u64, "{} missed something", who.profile().name);
-    Ok(took.as_secs_f64())
+    Ok(took)
 }
 
 pub fn create(arena: &Arena, work: &'static str, at_a_time: usize) -> Result<Outcome> {
     let folder = arena.folder(work)?;
     let count = arena.sizes.small_files / 2;
-    let create = Act::Create(content());
-    let (folder_ref, create_ref) = (&folder, &create);
+    let (act, folder) = (&Act::Create(content()), &folder);
     let lanes = folder.contestants.iter().map(|who| {
         let mut turn = 0;
-        let run = Box::new(move || {
+        Lane::new(who.profile(), move || {
             turn += 1;
-            let top = format!("{}-{turn}", who.profile().name);
-            created(folder_ref, &**who, create_ref, &small_paths(&top, count), at_a_time)
-        });
-        Lane { profile: who.profile(), run }
+            let paths = small_paths(&format!("{}-{turn}", who.profile().name), count);
+            created(folder, &**who, act, &paths, at_a_time)
+        })
     });
     let rows = interleaved(arena.sizes.rounds, lanes.collect())?;
     let title = format!("create 4 KiB, {at_a_time} at a time");
     Ok(Outcome { work, title, unit: Unit::Files(count), writes: true, rows })
 }
 
-/// The directories are there before. What was created stays: a file system may be slow to give a freed inode to the next, as ext4
-/// is for a minute.
+/// The directories are there before. What was created stays, as a file system may be slow to give a freed inode to the next: ext4 is
+/// for a minute.
 fn created(
     folder: &Folder,
     who: &dyn Contestant,
-    create: &Act,
+    act: &Act,
     paths: &Arc<[String]>,
     at_a_time: usize,
-) -> Result<f64> {
+) -> Result<Took> {
     for path in paths.iter() {
         folder.make_parent(path)?;
     }
     folder.settle()?;
-    let took = measured(who, create, paths, at_a_time)?;
+    let took = acted(who, act, paths, at_a_time)?;
     for path in paths.iter() {
         assert!(fs::read(folder.root.join(path))? == content(), "{path} is not what was written");
     }

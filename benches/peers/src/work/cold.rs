@@ -1,0 +1,157 @@
+//! Work that has to wait for the disk, on a runtime with one thread: how long it takes, and how long a task beside it that wants to
+//! wake every millisecond is kept waiting at worst. Who waits for the disk on the runtime's thread is found out.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Advice, fadvise, statfs};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, sleep_until};
+
+use crate::Result;
+use crate::arena::{Arena, Folder, small_paths};
+use crate::content::{Pieces, Sink};
+use crate::contestants::{self, Profile, Role};
+use crate::drive::{Act, Contestant};
+use crate::outcome::{Outcome, Unit};
+use crate::rounds::{Lane, Sample, interleaved};
+use crate::work::small::{acted, content};
+
+/// What is told of the cold work.
+#[derive(Clone, Copy)]
+pub enum Told {
+    Time,
+    WorstDelay,
+}
+
+pub fn read(arena: &Arena, work: &'static str, told: Told) -> Result<Outcome> {
+    small(arena, work, "read 4 KiB", &Act::Read, told)
+}
+
+pub fn info(arena: &Arena, work: &'static str, told: Told) -> Result<Outcome> {
+    small(arena, work, "info", &Act::Info, told)
+}
+
+fn small(arena: &Arena, work: &'static str, what: &str, act: &Act, told: Told) -> Result<Outcome> {
+    let paths = small_paths("d", arena.sizes.small_files / 4);
+    let folder = arena.folder(work)?;
+    folder.fill(&paths, &content())?;
+    let unit = Unit::Files(paths.len());
+    let cold = Cold { arena, folder: &folder, paths: &paths, what, told, unit };
+    cold.measure(work, |who| Ok(acted(who, act, &paths, 1)?.into()))
+}
+
+pub fn stream(arena: &Arena, work: &'static str, told: Told) -> Result<Outcome> {
+    let folder = arena.folder(work)?;
+    let pieces = Pieces::of(arena.sizes.stream_bytes / 4);
+    let unit = Unit::Rate(pieces.size());
+    folder.write_large("large.bin", pieces)?;
+    let paths = ["large.bin".to_owned()];
+    let cold = Cold { arena, folder: &folder, paths: &paths, what: "stream read", told, unit };
+    cold.measure(work, |who| Ok(who.stream_read("large.bin", Sink::Count(0))?.0.into()))
+}
+
+struct Cold<'a> {
+    arena: &'a Arena,
+    folder: &'a Folder,
+    paths: &'a [String],
+    what: &'a str,
+    told: Told,
+    unit: Unit,
+}
+
+impl Cold<'_> {
+    fn measure(
+        &self,
+        work: &'static str,
+        act: impl Fn(&dyn Contestant) -> Result<Sample>,
+    ) -> Result<Outcome> {
+        let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
+        let mut all = contestants::all(&self.folder.root, &runtime)?;
+        all.retain(|who| who.is_async() && who.profile().role != Role::Writer);
+        all.push(contestants::std_in_a_task(&self.folder.root, &runtime));
+        let (act, runtime) = (&act, &*runtime);
+        let mut lanes: Vec<Lane<'_>> = all
+            .iter()
+            .map(|who| {
+                Lane::new(who.profile(), move || {
+                    evict(&self.folder.root, self.paths)?;
+                    let (sample, delay) = beside_a_beat(runtime, || act(&**who))?;
+                    Ok(self.chosen(sample, delay))
+                })
+            })
+            .collect();
+        if let Told::WorstDelay = self.told {
+            let nothing = || {
+                runtime.block_on(async { sleep(Duration::from_millis(100)).await });
+                Ok(Sample { cost: 0.0, busy: None })
+            };
+            lanes.push(Lane::new(Profile::bare("nothing but the beat"), move || {
+                let (sample, delay) = beside_a_beat(runtime, nothing)?;
+                Ok(self.chosen(sample, delay))
+            }));
+        }
+        let rows = interleaved(self.arena.sizes.rounds, lanes)?;
+        let dropped = what_is_dropped(&self.folder.root)?;
+        let (title, unit) = match self.told {
+            Told::Time => (format!("{} after dropping {dropped}", self.what), self.unit),
+            Told::WorstDelay => {
+                let title = "worst delay of a beat of 1 ms on the only thread beside";
+                (format!("{title} `{}` after dropping {dropped}", self.what), Unit::Time)
+            }
+        };
+        Ok(Outcome { work, title, unit, writes: false, rows })
+    }
+
+    fn chosen(&self, sample: Sample, delay: Duration) -> Sample {
+        match self.told {
+            Told::Time => sample,
+            Told::WorstDelay => Sample { cost: delay.as_secs_f64(), busy: None },
+        }
+    }
+}
+
+/// Does `work` on `runtime` beside a task that wakes every millisecond, and tells by how much it was late at worst.
+fn beside_a_beat<T>(runtime: &Runtime, work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+    let worst = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&worst);
+    let beat = runtime.spawn(async move {
+        loop {
+            let due = Instant::now() + Duration::from_millis(1);
+            sleep_until(due.into()).await;
+            let late = due.elapsed().as_nanos();
+            seen.fetch_max(late.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    });
+    let done = work();
+    beat.abort();
+    Ok((done?, Duration::from_nanos(worst.load(Ordering::Relaxed))))
+}
+
+const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
+
+/// Makes the kernel forget the files: all it knows of them if we may ask for that, else their content.
+fn evict(root: &Path, paths: &[String]) -> Result<()> {
+    rustix::fs::syncfs(File::open(root)?)?;
+    if fs::write(DROP_CACHES, "3").is_ok() {
+        return Ok(());
+    }
+    for path in paths {
+        fadvise(File::open(root.join(path))?, 0, None, Advice::DontNeed)?;
+    }
+    Ok(())
+}
+
+fn what_is_dropped(root: &Path) -> Result<&'static str> {
+    const TMPFS: i64 = 0x0102_1994;
+    Ok(if i64::from(statfs(root)?.f_type) == TMPFS {
+        "nothing, as tmpfs is a cache without a disk"
+    } else if rustix::process::geteuid().is_root() {
+        "all caches"
+    } else {
+        "the pages of the files, but not their names"
+    })
+}
