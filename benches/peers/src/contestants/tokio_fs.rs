@@ -53,14 +53,18 @@ impl Files for TokioFs {
         Ok(())
     }
 
-    /// A hop for each entry would be too slow for anybody to want it.
+    /// In one hop: one for each entry would be too slow for anybody to want it.
     async fn list(&self) -> Result<Vec<Listed>> {
-        let root = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || std_fs::list(&root)).await?
+        hop(&self.0, std_fs::list).await
     }
 
     async fn rust_files(&self) -> Result<Vec<String>> {
-        let root = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || std_fs::rust_files(&root)).await?
+        hop(&self.0, std_fs::rust_files).await
     }
+}
+
+async fn hop<T: Send + 'static>(root: &Arc<PathBuf>, walk: fn(&Path) -> Result<T>) -> Result<T> {
+    let root = Arc::clone(root);
+    #[expect(clippy::disallowed_methods, reason = "a user of tokio would")]
+    tokio::task::spawn_blocking(move || walk(&root)).await?
 }

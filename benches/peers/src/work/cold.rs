@@ -1,10 +1,10 @@
 //! Work that has to wait for the disk, on a runtime with one thread: how long it takes, and how long a task beside it that wants to
-//! wake every millisecond is kept waiting at worst. Who waits for the disk on the runtime's thread is found out.
+//! wake every millisecond is kept waiting at worst. Who waits for the disk on the runtime's thread is found out; and, where nothing
+//! has to wait, who never lets others have their turn.
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Advice, fadvise, statfs};
@@ -20,11 +20,12 @@ use crate::outcome::{Outcome, Unit};
 use crate::rounds::{Lane, Sample, interleaved};
 use crate::work::small::{acted, content};
 
-/// What is told of the cold work.
-#[derive(Clone, Copy)]
+/// What is told of which work.
+#[derive(Clone, Copy, PartialEq)]
 pub enum Told {
     Time,
     WorstDelay,
+    WorstDelayWhenCached,
 }
 
 pub fn read(arena: &Arena, work: &'static str, told: Told) -> Result<Outcome> {
@@ -78,13 +79,15 @@ impl Cold<'_> {
             .iter()
             .map(|who| {
                 Lane::new(who.profile(), move || {
-                    evict(&self.folder.root, self.paths)?;
+                    if self.told != Told::WorstDelayWhenCached {
+                        evict(&self.folder.root, self.paths)?;
+                    }
                     let (sample, delay) = beside_a_beat(runtime, || act(&**who))?;
                     Ok(self.chosen(sample, delay))
                 })
             })
             .collect();
-        if let Told::WorstDelay = self.told {
+        if self.told != Told::Time {
             let nothing = || {
                 runtime.block_on(async { sleep(Duration::from_millis(100)).await });
                 Ok(Sample { cost: 0.0, busy: None })
@@ -95,40 +98,47 @@ impl Cold<'_> {
             }));
         }
         let rows = interleaved(self.arena.sizes.rounds, lanes)?;
-        let dropped = what_is_dropped(&self.folder.root)?;
-        let (title, unit) = match self.told {
-            Told::Time => (format!("{} after dropping {dropped}", self.what), self.unit),
-            Told::WorstDelay => {
-                let title = "worst delay of a beat of 1 ms on the only thread beside";
-                (format!("{title} `{}` after dropping {dropped}", self.what), Unit::Time)
-            }
-        };
+        let title = self.title(what_is_dropped(&self.folder.root)?);
+        let unit = if self.told == Told::Time { self.unit } else { Unit::Time };
         Ok(Outcome { work, title, unit, writes: false, rows })
+    }
+
+    fn title(&self, dropped: &str) -> String {
+        let delay = "worst delay of a beat of 1 ms on the only thread";
+        match self.told {
+            Told::Time => format!("{}, dropped before: {dropped}", self.what),
+            Told::WorstDelay => format!("{delay}, beside {}, dropped before: {dropped}", self.what),
+            Told::WorstDelayWhenCached => format!("{delay}, beside {}, cached", self.what),
+        }
     }
 
     fn chosen(&self, sample: Sample, delay: Duration) -> Sample {
         match self.told {
             Told::Time => sample,
-            Told::WorstDelay => Sample { cost: delay.as_secs_f64(), busy: None },
+            _ => Sample { cost: delay.as_secs_f64(), busy: None },
         }
     }
 }
 
 /// Does `work` on `runtime` beside a task that wakes every millisecond, and tells by how much it was late at worst.
 fn beside_a_beat<T>(runtime: &Runtime, work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
-    let worst = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&worst);
-    let beat = runtime.spawn(async move {
+    let next = || Instant::now() + Duration::from_millis(1);
+    // When the next beat is due, and the worst delay so far.
+    let beat = Arc::new(Mutex::new((next(), Duration::ZERO)));
+    let seen = Arc::clone(&beat);
+    let beating = runtime.spawn(async move {
         loop {
-            let due = Instant::now() + Duration::from_millis(1);
+            let (due, _) = *seen.lock().unwrap();
             sleep_until(due.into()).await;
-            let late = due.elapsed().as_nanos();
-            seen.fetch_max(late.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+            let (_, worst) = *seen.lock().unwrap();
+            *seen.lock().unwrap() = (next(), worst.max(due.elapsed()));
         }
     });
-    let done = work();
-    beat.abort();
-    Ok((done?, Duration::from_nanos(worst.load(Ordering::Relaxed))))
+    let done = work()?;
+    beating.abort();
+    // The last beat may still be waiting for its turn.
+    let (due, worst) = *beat.lock().unwrap();
+    Ok((done, worst.max(due.elapsed())))
 }
 
 const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
@@ -147,7 +157,7 @@ fn evict(root: &Path, paths: &[String]) -> Result<()> {
 
 fn what_is_dropped(root: &Path) -> Result<&'static str> {
     const TMPFS: i64 = 0x0102_1994;
-    Ok(if i64::from(statfs(root)?.f_type) == TMPFS {
+    Ok(if statfs(root)?.f_type == TMPFS {
         "nothing, as tmpfs is a cache without a disk"
     } else if rustix::process::geteuid().is_root() {
         "all caches"

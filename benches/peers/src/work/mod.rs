@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::arena::Arena;
 use crate::outcome::Outcome;
-use crate::work::cold::Told;
+use crate::work::cold::Told::{Time, WorstDelay, WorstDelayWhenCached as WhenCached};
 
 mod cold;
 mod hash;
@@ -34,10 +34,12 @@ pub const ALL: &[Work] = &[
     Work { name: "glob", run: tree::glob },
     Work { name: "memory-read", run: memory::read },
     Work { name: "memory-write", run: memory::write },
-    Work { name: "cold-read", run: |arena, work| cold::read(arena, work, Told::Time) },
-    Work { name: "cold-info", run: |arena, work| cold::info(arena, work, Told::Time) },
-    Work { name: "cold-stream", run: |arena, work| cold::stream(arena, work, Told::Time) },
-    Work { name: "beat-read", run: |arena, work| cold::read(arena, work, Told::WorstDelay) },
-    Work { name: "beat-info", run: |arena, work| cold::info(arena, work, Told::WorstDelay) },
-    Work { name: "beat-stream", run: |arena, work| cold::stream(arena, work, Told::WorstDelay) },
+    Work { name: "cold-read", run: |arena, work| cold::read(arena, work, Time) },
+    Work { name: "cold-info", run: |arena, work| cold::info(arena, work, Time) },
+    Work { name: "cold-stream", run: |arena, work| cold::stream(arena, work, Time) },
+    Work { name: "beat-read", run: |arena, work| cold::read(arena, work, WorstDelay) },
+    Work { name: "beat-info", run: |arena, work| cold::info(arena, work, WorstDelay) },
+    Work { name: "beat-stream", run: |arena, work| cold::stream(arena, work, WorstDelay) },
+    Work { name: "beat-cached-read", run: |arena, work| cold::read(arena, work, WhenCached) },
+    Work { name: "beat-cached-stream", run: |arena, work| cold::stream(arena, work, WhenCached) },
 ];
