@@ -37,7 +37,10 @@ pub fn info(arena: &Arena, work: &'static str, told: Told) -> Result<Outcome> {
 }
 
 fn small(arena: &Arena, work: &'static str, what: &str, act: &Act, told: Told) -> Result<Outcome> {
-    let paths = small_paths("d", arena.sizes.small_files / 4);
+    let count = arena.sizes.small_files;
+    // Enough to go on for a while, or few enough to wait for.
+    let count = if told == Told::WorstDelayWhenCached { count * 4 } else { count / 4 };
+    let paths = small_paths("d", count);
     let folder = arena.folder(work)?;
     folder.fill(&paths, &content())?;
     let unit = Unit::Files(paths.len());
