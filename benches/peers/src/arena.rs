@@ -1,0 +1,116 @@
+//! Where it all happens: a temporary directory on the file system that is to be measured.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::Result;
+use crate::content::Pieces;
+use crate::contestants;
+use crate::drive::Contestant;
+
+/// How much there is to do.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    pub rounds: usize,
+    pub memory_rounds: usize,
+    pub small_files: usize,
+    pub hashed_files: usize,
+    pub stream_bytes: u64,
+    pub memory_bytes: u64,
+    /// Of 50 files each.
+    pub directories: usize,
+}
+
+impl Sizes {
+    pub const FULL: Self = Self {
+        rounds: 15,
+        memory_rounds: 3,
+        small_files: 2000,
+        hashed_files: 10_000,
+        stream_bytes: 1 << 30,
+        memory_bytes: 4 << 30,
+        directories: 2000,
+    };
+
+    pub const QUICK: Self = Self {
+        rounds: 5,
+        memory_rounds: 1,
+        small_files: 500,
+        hashed_files: 2000,
+        stream_bytes: 128 << 20,
+        memory_bytes: 256 << 20,
+        directories: 200,
+    };
+}
+
+/// A runtime of the size that is usual in a small container, so that results do not depend on the machine's.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+pub struct Arena {
+    dir: TempDir,
+    runtime: Arc<Runtime>,
+    pub sizes: Sizes,
+}
+
+impl Arena {
+    pub fn new(below: &Path, sizes: Sizes) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("f9-peers-").tempdir_in(below)?;
+        Ok(Self { dir, runtime: Arc::new(runtime()?), sizes })
+    }
+
+    /// A folder for one work.
+    pub fn folder(&self, work: &str) -> Result<Folder> {
+        let root = self.dir.path().join(work);
+        fs::create_dir(&root)?;
+        Ok(Folder { contestants: contestants::all(&root, &self.runtime)?, root })
+    }
+}
+
+/// A folder with everyone who works in it.
+pub struct Folder {
+    pub root: PathBuf,
+    pub contestants: Vec<Box<dyn Contestant>>,
+}
+
+impl Folder {
+    /// Makes `paths` with the same content, and the directories on the way.
+    pub fn fill(&self, paths: &[String], content: &[u8]) -> Result<()> {
+        for path in paths {
+            self.make_parent(path)?;
+            fs::write(self.root.join(path), content)?;
+        }
+        self.settle()
+    }
+
+    pub fn make_parent(&self, path: &str) -> Result<()> {
+        if let Some(parent) = self.root.join(path).parent() {
+            fs::create_dir_all(parent)?;
+        }
+        Ok(())
+    }
+
+    pub fn write_large(&self, path: &str, pieces: Pieces) -> Result<()> {
+        let mut file = File::create(self.root.join(path))?;
+        for piece in pieces {
+            file.write_all(&piece)?;
+        }
+        self.settle()
+    }
+
+    /// Waits until the file system has nothing left to write, so that nobody pays for what another left behind.
+    pub fn settle(&self) -> Result<()> {
+        Ok(rustix::fs::syncfs(File::open(&self.root)?)?)
+    }
+}
+
+/// So many paths below `top`, 100 in each directory.
+pub fn small_paths(top: &str, count: usize) -> Arc<[String]> {
+    (0..count).map(|n| format!("{top}/{:02}/{n:04}.bin", n / 100)).collect()
+}

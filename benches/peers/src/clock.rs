@@ -1,0 +1,31 @@
+//! What something took: by the clock on the wall, and of all processors together.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// A duration on the wall and the time that processors of this process were busy meanwhile, both in seconds.
+#[derive(Clone, Copy)]
+pub struct Took {
+    pub wall: f64,
+    /// Nothing else on the machine adds to it, so it is steadier.
+    pub busy: f64,
+}
+
+pub struct Start {
+    wall: f64,
+    busy: f64,
+}
+
+impl Start {
+    pub fn now() -> Self {
+        let seconds = |id| {
+            let Timespec { tv_sec, tv_nsec } = clock_gettime(id);
+            tv_sec as f64 + tv_nsec as f64 / 1e9
+        };
+        Self { wall: seconds(ClockId::Monotonic), busy: seconds(ClockId::ProcessCPUTime) }
+    }
+
+    pub fn took(&self) -> Took {
+        let now = Self::now();
+        Took { wall: now.wall - self.wall, busy: now.busy - self.busy }
+    }
+}

@@ -1,0 +1,98 @@
+//! Rounds in which every contestant does the same work, in an order that is shuffled each time: what else the machine does hits
+//! them alike, and ratios are taken within a round.
+
+use crate::Result;
+use crate::clock::Took;
+use crate::contestants::{Profile, Role};
+
+/// What came of doing a work once. Less is better.
+#[derive(Clone, Copy)]
+pub struct Sample {
+    pub cost: f64,
+    /// Processor time, where it can be known.
+    pub busy: Option<f64>,
+}
+
+impl From<Took> for Sample {
+    fn from(took: Took) -> Self {
+        Self { cost: took.wall, busy: Some(took.busy) }
+    }
+}
+
+/// A contestant's part in a work.
+pub struct Lane<'a> {
+    pub profile: Profile,
+    /// Does the work once.
+    pub run: Box<dyn FnMut() -> Result<Sample> + 'a>,
+}
+
+impl<'a> Lane<'a> {
+    pub fn new<S: Into<Sample>>(profile: Profile, mut run: impl FnMut() -> Result<S> + 'a) -> Self {
+        Self { profile, run: Box::new(move || run().map(Into::into)) }
+    }
+}
+
+/// What came out for one contestant, a sample for each round; none if it is not there.
+pub struct Row {
+    pub profile: Profile,
+    pub samples: Vec<Sample>,
+}
+
+/// Runs the lanes, once without measuring and then in `rounds` rounds.
+pub fn interleaved(rounds: usize, mut lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> {
+    for lane in &mut lanes {
+        (lane.run)()?;
+    }
+    let mut samples = vec![Vec::new(); lanes.len()];
+    let mut order: Vec<usize> = (0..lanes.len()).collect();
+    for _ in 0..rounds {
+        fastrand::shuffle(&mut order);
+        for &turn in &order {
+            samples[turn].push((lanes[turn].run)()?);
+        }
+    }
+    let rows = lanes.iter().zip(samples);
+    Ok(rows.map(|(lane, samples)| Row { profile: lane.profile, samples }).collect())
+}
+
+impl Row {
+    pub fn missing(name: &'static str) -> Self {
+        Self { profile: Profile::bare(name), samples: Vec::new() }
+    }
+
+    pub fn is_missing(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    pub fn is(&self, name: &str) -> bool {
+        self.profile.name == name
+    }
+
+    pub fn is_peer(&self) -> bool {
+        self.profile.role == Role::Peer
+    }
+
+    pub fn costs(&self) -> Vec<f64> {
+        self.samples.iter().map(|sample| sample.cost).collect()
+    }
+
+    pub fn busy(&self) -> Option<f64> {
+        let busy: Option<Vec<f64>> = self.samples.iter().map(|sample| sample.busy).collect();
+        busy.map(|busy| quantile(busy, 0.5))
+    }
+
+    /// How many times as fast as `other` this one is: the median of the ratios within each round.
+    pub fn times_as_fast_as(&self, other: &Self) -> f64 {
+        let pairs = self.samples.iter().zip(&other.samples);
+        quantile(pairs.map(|(ours, theirs)| theirs.cost / ours.cost).collect(), 0.5)
+    }
+}
+
+/// The value below which this part of the samples lies.
+pub fn quantile(mut samples: Vec<f64>, part: f64) -> f64 {
+    samples.sort_unstable_by(f64::total_cmp);
+    let place = part * samples.len().saturating_sub(1) as f64;
+    let at = |place: f64| samples.get(place as usize).copied().unwrap_or(f64::NAN);
+    let (low, high) = (at(place.floor()), at(place.ceil()));
+    low + (high - low) * place.fract()
+}

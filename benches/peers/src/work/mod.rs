@@ -1,0 +1,45 @@
+//! What is to be done.
+
+use crate::Result;
+use crate::arena::Arena;
+use crate::outcome::Outcome;
+use crate::work::cold::Told::{Time, WorstDelay, WorstDelayWhenCached as WhenCached};
+
+mod cold;
+mod hash;
+pub mod memory;
+mod small;
+mod stream;
+mod tree;
+
+/// A work and how it is done.
+pub struct Work {
+    pub name: &'static str,
+    pub run: fn(&Arena, &'static str) -> Result<Outcome>,
+}
+
+pub const ALL: &[Work] = &[
+    Work { name: "read-1", run: |arena, work| small::read(arena, work, 1) },
+    Work { name: "read-64", run: |arena, work| small::read(arena, work, 64) },
+    Work { name: "info-1", run: |arena, work| small::info(arena, work, 1) },
+    Work { name: "info-64", run: |arena, work| small::info(arena, work, 64) },
+    Work { name: "create-1", run: |arena, work| small::create(arena, work, 1) },
+    Work { name: "create-64", run: |arena, work| small::create(arena, work, 64) },
+    Work { name: "stream-read", run: stream::read },
+    Work { name: "stream-write", run: stream::write },
+    Work { name: "sha256", run: hash::sha256 },
+    Work { name: "blake3", run: hash::blake3 },
+    Work { name: "checksum-many", run: hash::many },
+    Work { name: "list", run: tree::list },
+    Work { name: "glob", run: tree::glob },
+    Work { name: "memory-read", run: memory::read },
+    Work { name: "memory-write", run: memory::write },
+    Work { name: "cold-read", run: |arena, work| cold::read(arena, work, Time) },
+    Work { name: "cold-info", run: |arena, work| cold::info(arena, work, Time) },
+    Work { name: "cold-stream", run: |arena, work| cold::stream(arena, work, Time) },
+    Work { name: "beat-read", run: |arena, work| cold::read(arena, work, WorstDelay) },
+    Work { name: "beat-info", run: |arena, work| cold::info(arena, work, WorstDelay) },
+    Work { name: "beat-stream", run: |arena, work| cold::stream(arena, work, WorstDelay) },
+    Work { name: "beat-cached-read", run: |arena, work| cold::read(arena, work, WhenCached) },
+    Work { name: "beat-cached-stream", run: |arena, work| cold::stream(arena, work, WhenCached) },
+];
