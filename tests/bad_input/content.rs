@@ -238,6 +238,28 @@ fn item_61_a_quota() {
     limited(strace, "content::files_over_the_quota", dir.path());
 }
 
+/// Meant for a process of its own, whose disk has room for content and directories but for no further name.
+#[tokio::test]
+async fn no_room_for_a_name() {
+    let (root, own) = processes::root();
+    if own.is_none() {
+        two_files(&root);
+        let files = LocalFileBackend::new(&root).await.unwrap();
+        let making = [Call::Create("d/e/new".into()), Call::Copy("f".into(), "d/e/new".into())];
+        refused(&files, &[&making, &*overwriting("f")].concat(), StorageFull).await;
+    }
+}
+
+#[test]
+fn item_61_a_disk_that_is_full_at_the_last_step() {
+    if let Some(reason) = lacks_strace() {
+        return not_run("item_61_a_disk_that_is_full_at_the_last_step", reason);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let strace = "exec strace -f -qq -o /dev/null -e inject=linkat:error=ENOSPC";
+    limited(strace, "content::no_room_for_a_name", dir.path());
+}
+
 /// Meant for a process of its own, as it uses up all descriptors.
 #[test]
 fn looking_without_descriptors() {
