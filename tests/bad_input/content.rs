@@ -16,8 +16,7 @@ use f9::{
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use crate::machine::{Mount, lacks_strace, not_run};
-use crate::objects::limited;
-use crate::processes;
+use crate::objects::{limited, root_of_its_own};
 use crate::store::Store;
 use crate::table::Expected::{Done, Refused};
 use crate::table::Given::{self, File};
@@ -200,12 +199,10 @@ async fn item_61_no_inodes_left() {
 /// Meant for a process of its own, whose files may not be larger than 64 KiB.
 #[tokio::test]
 async fn files_over_the_limit() {
-    let (root, own) = processes::root();
-    if own.is_none() {
-        two_files(&root);
-        let files = LocalFileBackend::new(&root).await.unwrap();
-        refused(&files, &large(), TooLarge).await;
-    }
+    let Some(root) = root_of_its_own() else { return };
+    two_files(&root);
+    let files = LocalFileBackend::new(&root).await.unwrap();
+    refused(&files, &large(), TooLarge).await;
 }
 
 #[test]
@@ -218,14 +215,12 @@ fn item_61_a_file_over_the_limit_of_the_process() {
 /// Meant for a process of its own, whose gathered writes fail for want of quota.
 #[tokio::test]
 async fn files_over_the_quota() {
-    let (root, own) = processes::root();
-    if own.is_none() {
-        two_files(&root);
-        let files = LocalFileBackend::new(&root).await.unwrap();
-        let streamed = |call: &Call| matches!(call, Call::StreamOf(..));
-        let calls: Vec<Call> = large().into_iter().filter(streamed).collect();
-        refused(&files, &calls, QuotaExceeded).await;
-    }
+    let Some(root) = root_of_its_own() else { return };
+    two_files(&root);
+    let files = LocalFileBackend::new(&root).await.unwrap();
+    let streamed = |call: &Call| matches!(call, Call::StreamOf(..));
+    let calls: Vec<Call> = large().into_iter().filter(streamed).collect();
+    refused(&files, &calls, QuotaExceeded).await;
 }
 
 #[test]
@@ -238,13 +233,30 @@ fn item_61_a_quota() {
     limited(strace, "content::files_over_the_quota", dir.path());
 }
 
+/// Meant for a process of its own, whose disk has room for content and directories but for no further name.
+#[tokio::test]
+async fn no_room_for_a_name() {
+    let Some(root) = root_of_its_own() else { return };
+    two_files(&root);
+    let files = LocalFileBackend::new(&root).await.unwrap();
+    let making = [Call::Create("d/e/new".into()), Call::Copy("f".into(), "d/e/new".into())];
+    refused(&files, &[&making, &*overwriting("f")].concat(), StorageFull).await;
+}
+
+#[test]
+fn item_61_a_disk_that_is_full_at_the_last_step() {
+    if let Some(reason) = lacks_strace() {
+        return not_run("item_61_a_disk_that_is_full_at_the_last_step", reason);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let strace = "exec strace -f -qq -o /dev/null -e inject=linkat:error=ENOSPC";
+    limited(strace, "content::no_room_for_a_name", dir.path());
+}
+
 /// Meant for a process of its own, as it uses up all descriptors.
 #[test]
 fn looking_without_descriptors() {
-    let (root, own) = processes::root();
-    if own.is_some() {
-        return;
-    }
+    let Some(root) = root_of_its_own() else { return };
     let block_on = futures::executor::block_on::<std::pin::Pin<Box<dyn Future<Output = _>>>>;
     let files = futures::executor::block_on(LocalFileBackend::new(&root)).unwrap();
     let mut taken = Vec::new();

@@ -31,9 +31,6 @@ mod locks;
 mod machine;
 mod objects;
 mod paths;
-#[path = "../local/processes.rs"]
-#[allow(dead_code, reason = "each test binary needs another part of it")]
-mod processes;
 #[path = "../local/store.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod store;

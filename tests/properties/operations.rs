@@ -202,6 +202,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (path(), any::<bool>()).prop_map(|(path, sum)| Op::Info { path, sum }),
         1 => path().prop_map(|path| Op::Exists { path }),
         1 => (path(), depth()).prop_map(|(prefix, depth)| Op::List { prefix, depth }),
+        2 => depth().prop_map(|depth| Op::List { prefix: "", depth }),
         1 => (select(PATTERNS), kind).prop_map(|(pattern, kind)| Op::Glob { pattern, kind }),
         1 => path().prop_map(|path| Op::Checksum { path }),
         1 => prop::collection::vec(path(), 0..4).prop_map(|paths| Op::ChecksumMany { paths }),

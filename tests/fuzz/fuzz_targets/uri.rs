@@ -6,7 +6,7 @@ use f9::{BackendUri, Result, parse_uri};
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Stands for a secret that no other part holds by chance.
+/// Stands for a secret.
 const SECRET: &str = "hUnter2";
 
 fuzz_target!(|parts: (&str, &str, &str, &str)| {
@@ -18,6 +18,10 @@ fuzz_target!(|parts: (&str, &str, &str, &str)| {
 
     // A user ends where another part begins, and a port looks like digits.
     let user: String = user.chars().filter(|c| !"/?#@:".contains(*c)).collect();
+    // The fuzzer learns the secret from the comparisons below, and puts it where it is none.
+    if [&*user, path, name, value].iter().any(|part| part.contains(SECRET)) {
+        return;
+    }
     keeps_secret(&format!("git+https://{user}:{SECRET}{name}@{path}?{value}"));
     keeps_secret(&format!("ssh://{user}:{SECRET}{name}@host/{path}"));
     // A password is cut at any of these.
