@@ -11,8 +11,8 @@
 
 use std::panic;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -68,6 +68,9 @@ const BYTES_PER_UNIT: usize = 16 * 1024;
 /// Tells a long operation that nobody waits for it any more.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cancelled(Arc<AtomicBool>);
+
+/// What is done on the spot is done before anybody could cancel it.
+static NEVER_CANCELLED: LazyLock<Cancelled> = LazyLock::new(Cancelled::default);
 
 impl Cancelled {
     /// # Errors
@@ -139,7 +142,7 @@ where
     F: Fn(Wait, &Cancelled) -> Result<T> + Send + Sync + 'static,
     T: Send + 'static,
 {
-    match attempt(|| operation(Wait::Never, &Cancelled::default()), copied).await {
+    match attempt(|| operation(Wait::Never, &NEVER_CANCELLED), copied).await {
         Some(answer) => answer,
         None => run_cancellable(move |cancelled| operation(Wait::Disk, cancelled)).await,
     }

@@ -138,7 +138,11 @@ impl Draft {
             self.made = self.place.make_missing(self.settings.sync)?;
         }
         for _ in 0..ATTEMPTS {
-            let old = self.place.stat()?;
+            let old = match mode {
+                // What takes the name makes sure that it is free.
+                WriteMode::Create => None,
+                WriteMode::Overwrite | WriteMode::IfMatch(_) => self.place.stat()?,
+            };
             check(old.as_ref(), mode)?;
             let Some(old) = old else {
                 if self.replaces {
