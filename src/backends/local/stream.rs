@@ -13,7 +13,7 @@ use crate::stream::{ByteStream, InfoStream};
 use crate::{Checksum, Error, FileInfo, Hasher, Result, WriteOptions};
 
 /// How much of a source is gathered before it is written: a trip to the pool costs as much as writing some 100 KiB.
-const WRITE_BEHIND: usize = 1024 * 1024;
+const WRITE_BEHIND: usize = 4 * 1024 * 1024;
 
 /// How many entries of a listing are looked up in one trip to the pool.
 const ENTRIES_AHEAD: usize = 512;
