@@ -85,7 +85,10 @@ impl Outcome {
             }
             _ => String::new(),
         };
-        let (median, low, high) = (value(0.5), value(0.25), value(0.75));
+        let (median, mut low, mut high) = (value(0.5), value(0.25), value(0.75));
+        if let Unit::Rate(_) = self.unit {
+            (low, high) = (high, low);
+        }
         let (f9, blocking) = (ratio("f9"), ratio("f9::blocking"));
         format!("| {name} | {median} | {low} – {high} | {busy} | {f9} | {blocking} |")
     }

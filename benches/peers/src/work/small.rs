@@ -78,8 +78,8 @@ pub fn create(arena: &Arena, work: &'static str, at_a_time: usize) -> Result<Out
     Ok(Outcome { work, title, unit: Unit::Files(count), writes: true, rows })
 }
 
-/// The directories are there before. What was created stays, as a file system may be slow to give a freed inode to the next: ext4 is
-/// for a minute.
+/// The directories are there before. What was created stays, as a file system may be slow to give a freed inode to the next: ext4
+/// searches past those that were freed in the last minutes.
 fn created(
     folder: &Folder,
     who: &dyn Contestant,
