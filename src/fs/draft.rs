@@ -19,6 +19,9 @@ use crate::{Error, ErrorKind, FilePath, Result, WriteMode};
 /// How many pieces one `writev` takes.
 const IOV_MAX: usize = 1024;
 
+/// How much one `writev` is given: ext4 took 1.4 times as long for 4 MiB at once, for which it wants as large a piece of memory.
+const AT_ONCE: usize = 1024 * 1024;
+
 /// What a file that is made shall be like.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NewFile {
@@ -79,7 +82,17 @@ impl Draft {
 
     /// Adds pieces to the end, as many at a time as the system takes.
     pub(crate) fn append_all(&self, pieces: &[Bytes]) -> Result<()> {
-        for pieces in pieces.chunks(IOV_MAX) {
+        let mut rest = pieces;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let is_full = |piece: &Bytes| {
+                bytes += piece.len();
+                bytes >= AT_ONCE
+            };
+            let count =
+                rest.iter().take(IOV_MAX).position(is_full).map_or(IOV_MAX, |last| last + 1);
+            let (pieces, left) = rest.split_at(count.min(rest.len()));
+            rest = left;
             let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|p| IoSlice::new(p)).collect();
             let mut left = &mut slices[..];
             // Empty ones at the front are passed over, so that nothing written means nothing more fits.
