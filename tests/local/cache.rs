@@ -262,3 +262,28 @@ fn a_system_that_would_wait_or_cannot_tell_is_asked_once_and_then_waited_for() {
         assert_eq!(traced(failure), expected, "{failure}");
     }
 }
+
+/// Whether this process has a deleted file open that was at `path`.
+fn is_open(path: &Path) -> bool {
+    let deleted = format!("{} (deleted)", path.display());
+    let mut handles = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    handles.any(|handle| fs::read_link(handle.path()).is_ok_and(|to| to.as_os_str() == &*deleted))
+}
+
+#[test]
+fn the_last_handle_of_a_deleted_file_is_closed_in_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    narrow_runtime().block_on(async {
+        let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+        backend.create("a", "content").await.unwrap();
+        let stream = backend.stream_read("a").await.unwrap();
+        backend.delete("a").await.unwrap();
+        let busy = BusyPool::new();
+        drop(stream);
+        assert!(is_open(&dir.path().join("a")));
+        drop(busy);
+        // The pool has one thread, which does one thing after the other.
+        backend.create("b", "").await.unwrap();
+        assert!(!is_open(&dir.path().join("a")));
+    });
+}
