@@ -11,7 +11,7 @@
 
 use std::panic;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::thread;
@@ -203,13 +203,53 @@ where
     }
 }
 
-/// Runs `work` on as many threads as there are cores, but not more than `most`, this one among them.
-pub(crate) fn on_each_core<T: Send>(most: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(most);
+/// Does `work` for each number below `count`, on this thread and on others as there are idle cores, each with a tool of its own.
+/// What comes of it is in the order of the numbers.
+///
+/// # Errors
+///
+/// One of `work`, after which nothing more is begun.
+pub(crate) fn share_out<W, T: Send, E: Send>(
+    count: usize,
+    tool: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, usize) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let next = AtomicUsize::new(0);
+    let share = || {
+        let (mut tool, mut done) = (tool(), Vec::new());
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return Ok(done);
+            }
+            match work(&mut tool, number) {
+                Ok(value) => done.push((number, value)),
+                Err(error) => {
+                    next.store(count, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+    };
+    let done = with_helpers(count, share).into_iter().collect::<Result<Vec<_>, E>>()?;
+    let mut done: Vec<_> = done.into_iter().flatten().collect();
+    done.sort_unstable_by_key(|&(number, _)| number);
+    Ok(done.into_iter().map(|(_, value)| value).collect())
+}
+
+/// Runs `work` on up to `most` threads, this one among them.
+fn with_helpers<T: Send>(most: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    let work = &work;
     thread::scope(|scope| {
         // Where the system allows no more threads, fewer do the work.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, &work).ok();
-        let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let start = |helper| {
+            let help = move || {
+                let _helper: Helper = helper;
+                work()
+            };
+            thread::Builder::new().spawn_scoped(scope, help).ok()
+        };
+        let others: Vec<_> = (1..most).map_while(|_| Helper::idle().and_then(start)).collect();
         let mut done = vec![work()];
         done.extend(others.into_iter().map(|other| match other.join() {
             Ok(value) => value,
@@ -217,6 +257,27 @@ pub(crate) fn on_each_core<T: Send>(most: usize, work: impl Fn() -> T + Sync) ->
         }));
         done
     })
+}
+
+/// One of the threads that help. In the whole process there are fewer than cores, whatever is shared out at a time: more would only
+/// get in each other's way.
+struct Helper;
+
+static HELPERS: AtomicUsize = AtomicUsize::new(0);
+
+impl Helper {
+    fn idle() -> Option<Self> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let one_more = |helpers: usize| (helpers + 1 < cores).then_some(helpers + 1);
+        let order = Ordering::Relaxed;
+        HELPERS.fetch_update(order, order, one_more).ok().map(|_| Self)
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        HELPERS.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Drops `value` where that may block: closing the last handle of a large file that has no name frees its blocks.
@@ -242,6 +303,55 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn what_is_shared_out_comes_back_in_order() {
+        let number = |tool: &mut Vec<usize>, number| {
+            tool.push(number);
+            Ok::<_, ()>(number)
+        };
+        for count in [0, 1, 2, 1000] {
+            let numbers = share_out(count, Vec::new, number).unwrap();
+            assert!(numbers.into_iter().eq(0..count));
+        }
+    }
+
+    #[test]
+    fn after_a_failure_nothing_more_is_begun() {
+        let (failed, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let work = |_: &mut (), number| {
+            if number == 0 {
+                failed.store(true, Ordering::SeqCst);
+                return Err("the first");
+            }
+            thread::yield_now();
+            while !failed.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            done.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let count = 10_000_000;
+        assert_eq!(share_out(count, || (), work).unwrap_err(), "the first");
+        assert!(done.into_inner() < count - 1);
+    }
+
+    #[test]
+    fn no_more_threads_help_than_there_are_cores() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let inner = |_: &mut (), _| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..100 {
+                thread::yield_now();
+            }
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok::<_, ()>(())
+        };
+        let outer = |_: &mut (), _| share_out(100, || (), inner);
+        share_out(20, || (), outer).unwrap();
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        assert!(most.into_inner() <= cores);
+    }
 
     #[tokio::test]
     async fn async_code_hops_to_the_pool_once() {

@@ -1,7 +1,7 @@
 //! Buffers that are used again: the pages of a fresh one have to be handed out and zeroed by the kernel first, which takes longer than
 //! to copy cached content into it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 
@@ -10,10 +10,12 @@ use crate::{Error, ErrorKind, Result};
 /// How many idle buffers are kept: for the chunk in use, the one read ahead, and one on the way back.
 const KEPT: usize = 3;
 
+type Idle = Mutex<Vec<Box<[u8]>>>;
+
 /// Buffers of one size, each of which comes back when the last piece of what was read into it is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Buffers {
-    idle: Arc<Mutex<Vec<Box<[u8]>>>>,
+    idle: Arc<Idle>,
     size: usize,
 }
 
@@ -34,7 +36,7 @@ impl Buffers {
     ) -> Result<Bytes> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let memory = idle.map_or_else(|| zeroed(self.size), Ok)?;
-        let mut buffer = Buffer { memory, filled: length, home: Arc::clone(&self.idle) };
+        let mut buffer = Buffer { memory, filled: length, home: Arc::downgrade(&self.idle) };
         fill(&mut buffer.memory[..length])?;
         Ok(Bytes::from_owner(buffer))
     }
@@ -56,7 +58,8 @@ pub(super) fn too_large() -> Error {
 struct Buffer {
     memory: Box<[u8]>,
     filled: usize,
-    home: Arc<Mutex<Vec<Box<[u8]>>>>,
+    /// Gone once nobody reads into buffers any more: a chunk that is kept for long keeps no other memory.
+    home: Weak<Idle>,
 }
 
 impl AsRef<[u8]> for Buffer {
@@ -67,7 +70,10 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut idle = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(home) = self.home.upgrade() else {
+            return;
+        };
+        let mut idle = home.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < KEPT {
             idle.push(std::mem::take(&mut self.memory));
         }
@@ -99,6 +105,17 @@ mod tests {
         assert_eq!((&part[..], &second[..]), (&b"ne"[..], &b"second"[..]));
         drop(part);
         assert_eq!(fill(&buffers, "again").as_ptr(), place);
+    }
+
+    #[test]
+    fn a_chunk_that_outlives_its_stream_keeps_no_other_buffers() {
+        let buffers = Buffers::new(8);
+        let kept = fill(&buffers, "kept");
+        drop(fill(&buffers, "idle"));
+        let idle = Arc::downgrade(&buffers.idle);
+        drop(buffers);
+        assert!(idle.upgrade().is_none());
+        assert_eq!(kept, "kept");
     }
 
     #[test]

@@ -15,15 +15,15 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
 /// Names of the file systems that keep their promise not to wait, as `statfs(2)` tells them.
-const DISKS: [i64; 4] = [
-    0xef53,                 // ext2, ext3, ext4
-    0x5846_5342,            // XFS
-    0x9123_683e,            // Btrfs
-    0xf2f5_2010_u32 as i64, // F2FS
+const DISKS: [u32; 4] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683e, // Btrfs
+    0xf2f5_2010, // F2FS
 ];
 
 /// The name of tmpfs, which has no disk to wait for and does not know `RWF_NOWAIT`.
-const MEMORY: i64 = 0x0102_1994;
+const MEMORY: u32 = 0x0102_1994;
 
 /// What the file system of a root can tell without waiting.
 #[derive(Debug)]
@@ -39,8 +39,10 @@ pub(super) struct Cache {
 impl Cache {
     /// That of the file system that `dir` is on.
     pub(super) fn of(dir: BorrowedFd<'_>) -> Self {
-        let kind = rustix::fs::fstatfs(dir).map_or(0, |stat| stat.f_type);
-        let (known, memory) = (DISKS.contains(&kind), kind == MEMORY);
+        // It is a number of another type on each architecture.
+        let kind = rustix::fs::fstatfs(dir).ok().and_then(|stat| u32::try_from(stat.f_type).ok());
+        let known = kind.is_some_and(|kind| DISKS.contains(&kind));
+        let memory = kind == Some(MEMORY);
         Self {
             names: AtomicBool::new(known || memory),
             pages: AtomicBool::new(known || memory),

@@ -53,6 +53,11 @@ pub(crate) fn look_up(root: &Root, path: &str, links: LinkMode, wait: Wait) -> R
 }
 
 impl OpenFile {
+    /// Whether nothing but open handles keeps its content.
+    pub(crate) fn has_lost_its_name(&self) -> bool {
+        Stat::of(self.file.as_fd()).is_ok_and(|stat| stat.links() == 0)
+    }
+
     /// Copies the whole content into an empty draft.
     pub(crate) fn copy_to(&self, draft: &Draft, cancelled: &Cancelled) -> Result<()> {
         copy_content(&self.file, draft.file(), cancelled)

@@ -4,15 +4,14 @@
 //! reads the next block into a buffer of its own, small enough to stay in its core's cache, and hashes it there.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blake3::hazmat::{
     ChainingValue, HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root,
 };
 use rustix::io::{pread, retry_on_intr};
 
-use crate::Result;
-use crate::offload::{Cancelled, on_each_core};
+use crate::offload::{Cancelled, share_out};
+use crate::{Error, Result};
 
 /// How much is hashed at a time: a power of two, so that a block is a whole subtree.
 const BLOCK: usize = 256 * 1024;
@@ -25,33 +24,36 @@ pub(super) fn hash(file: &File, size: u64, cancelled: &Cancelled) -> Result<Opti
     let Ok(blocks) = usize::try_from(size.div_ceil(BLOCK as u64)) else {
         return Ok(None);
     };
-    let next = AtomicUsize::new(0);
-    let hashed = on_each_core(blocks, || -> Result<Vec<(usize, ChainingValue)>> {
-        let (mut buffer, mut hashed) = (vec![0; BLOCK], Vec::new());
-        loop {
-            let block = next.fetch_add(1, Ordering::Relaxed);
-            if block >= blocks {
-                return Ok(hashed);
-            }
-            cancelled.check()?;
-            let offset = block as u64 * BLOCK as u64;
-            let content = read(file, &mut buffer, offset)?;
-            if content.len() as u64 != (size - offset).min(BLOCK as u64) {
-                // It was truncated or has grown; the others find nothing left to do.
-                next.store(blocks, Ordering::Relaxed);
-                return Ok(hashed);
-            }
-            let mut hasher = blake3::Hasher::new();
-            let value = hasher.set_input_offset(offset).update(content).finalize_non_root();
-            hashed.push((block, value));
+    let hash_block = |buffer: &mut Vec<u8>, block| -> Result<ChainingValue, Stopped> {
+        cancelled.check()?;
+        let offset = block as u64 * BLOCK as u64;
+        let content = read(file, buffer, offset)?;
+        if content.len() as u64 != (size - offset).min(BLOCK as u64) {
+            return Err(Stopped::OtherSize);
         }
-    });
-    let mut hashed = hashed.into_iter().collect::<Result<Vec<_>>>()?.concat();
-    hashed.sort_unstable_by_key(|&(block, _)| block);
-    let values: Vec<ChainingValue> = hashed.into_iter().map(|(_, value)| value).collect();
-    let is_whole = values.len() == blocks && read(file, &mut [0], size)?.is_empty();
+        let mut hasher = blake3::Hasher::new();
+        Ok(hasher.set_input_offset(offset).update(content).finalize_non_root())
+    };
+    let values = match share_out(blocks, || vec![0; BLOCK], hash_block) {
+        Ok(values) => values,
+        Err(Stopped::OtherSize) => return Ok(None),
+        Err(Stopped::Failed(error)) => return Err(error),
+    };
+    let is_whole = read(file, &mut [0], size)?.is_empty();
     let (left, right) = values.split_at(left_of(values.len()));
     Ok(is_whole.then(|| merge_subtrees_root(&join(left), &join(right), Mode::Hash)))
+}
+
+enum Stopped {
+    /// It was truncated or has grown.
+    OtherSize,
+    Failed(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// What is at `offset`, up to the size of the buffer.

@@ -68,8 +68,10 @@ fn is_cut_short(authority: &str) -> bool {
         _ => authority,
     };
     let port = after_host.split_once(':');
-    !authority.contains('@')
-        && port.is_some_and(|(_, port)| port.contains(|c: char| !c.is_ascii_digit()))
+    // `parse` alone would take a sign.
+    let is_port =
+        |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    !authority.contains('@') && port.is_some_and(|(_, port)| !is_port(port))
 }
 
 fn show_user(scheme: &str, user: &str) -> String {

@@ -137,6 +137,10 @@ fn secrets_are_not_shown() {
         ("git+https://me:hun?token=ter2@host/repo", "git+https://***"),
         ("git+https://[me:hun]/ter2@host/repo", "git+https://***"),
         ("git+https://[::1:hun]/ter2@host/repo", "git+https://***"),
+        ("git+https://me:/hunter2@host/repo", "git+https://***"),
+        ("git+https://me:?hunter2=@host/repo", "git+https://***"),
+        ("git+https://me:123456/hunter2@host/repo", "git+https://***"),
+        ("git+https://me:+12/hunter2@host/repo", "git+https://***"),
         // Parameters, whatever the spelling of their name.
         ("x://h?password=hunter2&a=b", "x://h?password=***&a=b"),
         ("x://h?a=b&PassWord=hunter2", "x://h?a=b&PassWord=***"),

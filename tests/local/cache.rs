@@ -19,15 +19,20 @@ use crate::machine::{self, Mount, not_run};
 use crate::processes;
 
 /// Names of ext4, XFS, Btrfs, F2FS and tmpfs in `statfs(2)`.
-const ASKED: [i64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+const ASKED: [u32; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+
+fn kind_of(dir: &Path) -> u32 {
+    // A number of another type on each architecture.
+    u32::try_from(rustix::fs::statfs(dir).unwrap().f_type).unwrap()
+}
 
 /// Whether files in `dir` are read on the spot, which depends on the machine.
 fn is_asked(test: &str, dir: &Path) -> bool {
-    let kind = rustix::fs::statfs(dir).unwrap().f_type;
-    if !ASKED.contains(&kind) {
+    let is_asked = ASKED.contains(&kind_of(dir));
+    if !is_asked {
         not_run(test, "the temporary directory is on a file system that may wait");
     }
-    ASKED.contains(&kind)
+    is_asked
 }
 
 /// One thread for tasks, and one for what may wait.
@@ -94,7 +99,7 @@ fn what_is_known_to_be_missing_is_told_without_the_pool() {
         return;
     }
     // Tmpfs has no memory of names that do not exist.
-    if rustix::fs::statfs(dir.path()).unwrap().f_type == ASKED[4] {
+    if kind_of(dir.path()) == ASKED[4] {
         return not_run("what_is_known_to_be_missing_is_told_without_the_pool", "it needs a disk");
     }
     narrow_runtime().block_on(async {
@@ -261,4 +266,29 @@ fn a_system_that_would_wait_or_cannot_tell_is_asked_once_and_then_waited_for() {
     ] {
         assert_eq!(traced(failure), expected, "{failure}");
     }
+}
+
+/// Whether this process has a deleted file open that was at `path`.
+fn is_open(path: &Path) -> bool {
+    let deleted = format!("{} (deleted)", path.display());
+    let mut handles = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    handles.any(|handle| fs::read_link(handle.path()).is_ok_and(|to| to.as_os_str() == &*deleted))
+}
+
+#[test]
+fn the_last_handle_of_a_deleted_file_is_closed_in_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    narrow_runtime().block_on(async {
+        let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+        backend.create("a", "content").await.unwrap();
+        let stream = backend.stream_read("a").await.unwrap();
+        backend.delete("a").await.unwrap();
+        let busy = BusyPool::new();
+        drop(stream);
+        assert!(is_open(&dir.path().join("a")));
+        drop(busy);
+        // The pool has one thread, which does one thing after the other.
+        backend.create("b", "").await.unwrap();
+        assert!(!is_open(&dir.path().join("a")));
+    });
 }

@@ -21,6 +21,8 @@ pub(crate) struct Scripted {
     pub(crate) fails: Option<ErrorKind>,
     /// What reads and writes fail with in the middle.
     pub(crate) fails_half_way: Option<ErrorKind>,
+    /// Whether streamed writes panic in the middle.
+    pub(crate) panics: bool,
     /// A directory that may not be listed.
     pub(crate) unreadable: Option<&'static str>,
     /// How often a file is replaced just before it is read.
@@ -96,6 +98,7 @@ impl AsyncFileBackend for Scripted {
             chunks.push(chunk.clone());
             self.written.lock().unwrap().push(chunk);
             drop(self.drops.lock().unwrap().take());
+            assert!(!self.panics, "as told");
             if let Some(kind) = self.fails_half_way {
                 return Err(failure(kind, path));
             }

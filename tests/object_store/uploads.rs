@@ -182,6 +182,17 @@ fn is_done(part: &mut UploadPart) -> bool {
 }
 
 #[tokio::test]
+async fn a_backend_that_panics_fails_the_upload_and_not_the_process() {
+    let (store, _) = Scripted { panics: true, ..Scripted::default() }.store();
+    let mut upload = store.put_multipart(&a()).await.unwrap();
+    let parts = [upload.put_part("one".into()), upload.put_part("two".into())];
+    for part in parts {
+        assert_eq!(inside(&part.await.unwrap_err()).kind(), ErrorKind::Internal);
+    }
+    assert_eq!(inside(&upload.complete().await.unwrap_err()).kind(), ErrorKind::Internal);
+}
+
+#[tokio::test]
 async fn a_part_is_done_when_the_write_has_taken_it() {
     let takes = Some(Semaphore::new(0));
     let (store, script) = Scripted { takes, ..Scripted::default() }.store();

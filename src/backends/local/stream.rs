@@ -119,6 +119,15 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // It was deleted or replaced meanwhile, so the last one to close it frees its blocks.
+        if self.file.has_lost_its_name() {
+            offload::discard(Arc::clone(&self.file));
+        }
+    }
+}
+
 /// The first entries of a listing, and the rest of it.
 pub(super) fn begin_list(mut walk: Walk) -> (Vec<Result<FileInfo>>, Option<Walk>) {
     let first = walk.next_batch(ENTRIES_AHEAD).map(Batch::look_up);

@@ -4,6 +4,7 @@
 //! done when the write has taken it: whoever awaits some parts before giving more holds no more than these in memory.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -43,8 +44,13 @@ impl Upload {
             let info = backend.stream_write_with(&path, data, WriteOptions::overwrite()).await?;
             Ok(info.etag)
         };
-        let (write, writer_stop) = future::abortable(write);
-        let written = |written: Result<_, Aborted>| written.unwrap_or_else(|_| Err(given_up()));
+        // A panic would be met again by all who wait, also by who drops the upload as it unwinds, which ends the process.
+        let (write, writer_stop) = future::abortable(AssertUnwindSafe(write).catch_unwind());
+        let written = |written| match written {
+            Ok(Ok(written)) => written,
+            Ok(Err(_panic)) => Err(panicked()),
+            Err(Aborted) => Err(given_up()),
+        };
         let writer = write.map(written).boxed().shared();
         Self { location, parts: Some(parts), writer, writer_stop }
     }
@@ -75,6 +81,10 @@ fn content(given: mpsc::UnboundedReceiver<Given>) -> ByteStream<'static> {
 
 fn given_up() -> Error {
     Error::new(ErrorKind::Cancelled).with_operation("write").with_message("the upload was given up")
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Internal).with_operation("write").with_message("the backend panicked")
 }
 
 fn is_over() -> Error {
