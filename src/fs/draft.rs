@@ -239,27 +239,38 @@ impl Draft {
         let Some(old) = as_far_as_able(open)? else {
             return Ok(());
         };
-        let Some(size @ 1..) = as_far_as_able(|| rustix::fs::flistxattr_query(&old))? else {
-            return Ok(());
-        };
-        let mut names = Vec::with_capacity(size);
-        as_far_as_able(|| rustix::fs::flistxattr(&old, spare_capacity(&mut names)))?;
+        let list = |names: &mut Vec<u8>| rustix::fs::flistxattr(&old, spare_capacity(names));
+        let names = read_sized(|| rustix::fs::flistxattr_query(&old), list)?.unwrap_or_default();
         for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
             // Those describe the old content, or are the system's to set.
             if name.starts_with(b"security.") {
                 continue;
             }
-            let Some(size) = as_far_as_able(|| rustix::fs::fgetxattr_query(&old, name))? else {
-                continue;
-            };
-            let mut value = Vec::with_capacity(size);
-            let mut read = || rustix::fs::fgetxattr(&old, name, spare_capacity(&mut value));
-            if size == 0 || as_far_as_able(&mut read)?.is_some() {
+            let get =
+                |value: &mut Vec<u8>| rustix::fs::fgetxattr(&old, name, spare_capacity(value));
+            if let Some(value) = read_sized(|| rustix::fs::fgetxattr_query(&old, name), get)? {
                 let flags = XattrFlags::empty();
                 as_far_as_able(|| rustix::fs::fsetxattr(self.file(), name, &value, flags))?;
             }
         }
         Ok(())
+    }
+}
+
+/// What `read` reads into a buffer of the size that `query` tells, as far as one is able to; it may grow in between.
+fn read_sized(
+    query: impl Fn() -> Result<usize, Errno>,
+    read: impl Fn(&mut Vec<u8>) -> Result<usize, Errno>,
+) -> Result<Option<Vec<u8>>> {
+    loop {
+        let Some(size) = as_far_as_able(&query)? else {
+            return Ok(None);
+        };
+        let mut content = Vec::with_capacity(size.max(1));
+        match retry_on_intr(|| read(&mut content)) {
+            Err(Errno::RANGE) => {}
+            read => return Ok(as_far_as_able(|| read)?.map(|_| content)),
+        }
     }
 }
 

@@ -21,6 +21,9 @@ const BATCH: usize = 1024;
 /// had begun can.
 const REFILLS: usize = 1024;
 
+/// How many names may change their kind while they are deleted.
+const CHANGES: usize = 100_000;
+
 /// Deletes what is at `path`.
 pub(crate) fn remove(
     root: &Root,
@@ -124,8 +127,13 @@ impl<'a> Trash<'a> {
 
 /// Deletes everything in a directory, however deep, without following a link. `path` is what it is called in an error.
 pub(super) fn empty_directory(dir: OwnedFd, path: &str) -> Result<()> {
-    let mut emptying =
-        Emptying { descent: Descent::start(dir)?, way: Vec::new(), at: Vec::new(), refilled: 0 };
+    let mut emptying = Emptying {
+        descent: Descent::start(dir)?,
+        way: Vec::new(),
+        at: Vec::new(),
+        refilled: 0,
+        changed: 0,
+    };
     emptying.run().map_err(|error| error.with_path(emptying.path_below(path)))
 }
 
@@ -136,6 +144,7 @@ struct Emptying {
     /// The names of the directories that were entered, and of what is being deleted in the last of them.
     at: Vec<Box<[u8]>>,
     refilled: usize,
+    changed: usize,
 }
 
 impl Emptying {
@@ -177,8 +186,13 @@ impl Emptying {
         };
         let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         match retry_on_intr(|| rustix::fs::unlinkat(self.descent.here(), &**name, flags)) {
-            // Something of another kind that took the name is met when the directory is read again.
-            Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::NOTDIR) => {
+            Ok(()) | Err(Errno::NOENT) => {
+                self.at.pop();
+                Ok(true)
+            }
+            // Something of another kind that took the name is met when the directory is read again; not for ever.
+            Err(Errno::ISDIR | Errno::NOTDIR) if self.changed < CHANGES => {
+                self.changed += 1;
                 self.at.pop();
                 Ok(true)
             }

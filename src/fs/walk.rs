@@ -15,8 +15,8 @@ use crate::{
     Depth, Error, ErrorKind, FileInfo, FilePath, GlobKind, GlobPattern, Result, is_reserved_name,
 };
 
-/// How many directories one batch keeps open at most.
-const DIRECTORIES: usize = 6;
+/// How many runs of names, each in one directory that is kept open, a batch has at most.
+const RUNS: usize = 12;
 
 /// A listing under way: which names there are, in their order. What they are is looked up apart from that, by [`Batch::look_up`], so that
 /// several threads can share the work.
@@ -54,7 +54,7 @@ impl Walk {
     /// Up to `limit` further names; `None` at the end.
     pub(crate) fn next_batch(&mut self, limit: usize) -> Option<Batch> {
         let (mut batch, mut names) = (Batch::default(), 0);
-        while names < limit && batch.0.len() < DIRECTORIES {
+        while names < limit && batch.0.len() < RUNS {
             let Some(level) = self.levels.last_mut() else {
                 break;
             };
