@@ -60,7 +60,7 @@ fn told(info: FileInfo) -> String {
 
 /// More than is gathered before it is written, so that it is written in two parts.
 fn pieces() -> f9::ByteStream<'static> {
-    Box::pin(stream::iter((b'a'..b'd').map(|letter| Ok(vec![letter; 400 * 1024].into()))))
+    Box::pin(stream::iter((b'a'..b'd').map(|letter| Ok(vec![letter; 100 * 1024].into()))))
 }
 
 /// Makes the files that the verbs work on.

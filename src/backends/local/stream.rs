@@ -12,8 +12,10 @@ use crate::offload::{self, Wait};
 use crate::stream::{ByteStream, InfoStream};
 use crate::{Checksum, Error, FileInfo, Hasher, Result, WriteOptions};
 
-/// How much of a source is gathered before it is written: a trip to the pool costs as much as writing some 100 KiB.
-const WRITE_BEHIND: usize = 4 * 1024 * 1024;
+/// How much of a source is gathered before it is written: a trip to the pool costs as much as writing some 100 KiB, and waking its
+/// thread as much again. It begins with less and doubles, so that a short source is written while the rest of it arrives.
+const FIRST_WRITE: usize = 256 * 1024;
+const LARGEST_WRITE: usize = 4 * 1024 * 1024;
 
 /// How many entries of a listing are looked up in one trip to the pool.
 const ENTRIES_AHEAD: usize = 512;
@@ -234,6 +236,7 @@ pub(super) async fn write(
 ) -> Result<(Writer, Vec<Bytes>)> {
     let mut hand = Hand::Free(Box::new(writer));
     let (mut given, mut pieces, mut gathered) = (0, Vec::new(), 0);
+    let mut enough = FIRST_WRITE;
     while let Some(piece) = data.try_next().await? {
         given += piece.len() as u64;
         options.check_size_so_far(given)?;
@@ -243,7 +246,8 @@ pub(super) async fn write(
         // Of tiny pieces, what holds them is the larger part.
         gathered += piece.len() + size_of::<Bytes>();
         pieces.push(piece);
-        if gathered >= WRITE_BEHIND {
+        if gathered >= enough {
+            enough = LARGEST_WRITE.min(2 * enough);
             let mut writer = hand.free().await?;
             let full = std::mem::take(&mut pieces);
             gathered = 0;
