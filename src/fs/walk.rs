@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How many runs of names, each in one directory that is kept open, a batch has at most.
-const RUNS: usize = 12;
+const RUNS: usize = 32;
 
 /// A listing under way: which names there are, in their order. What they are is looked up apart from that, by [`Batch::look_up`], so that
 /// several threads can share the work.

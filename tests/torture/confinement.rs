@@ -602,7 +602,7 @@ fn a_tree_of_any_depth_is_swept_listed_found_and_deleted() {
 fn a_deep_tree_needs_few_open_files() {
     let dir = tempfile::tempdir().unwrap();
     let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]);
+    limited.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""]);
     limited.arg(std::env::current_exe().unwrap());
     let name = "confinement::a_tree_of_any_depth_is_swept_listed_found_and_deleted";
     Part::start_by(limited, name, dir.path()).finish();

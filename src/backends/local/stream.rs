@@ -18,18 +18,16 @@ const FIRST_WRITE: usize = 256 * 1024;
 const LARGEST_WRITE: usize = 4 * 1024 * 1024;
 
 /// How many entries of a listing are looked up in one trip to the pool.
-const ENTRIES_AHEAD: usize = 512;
+const ENTRIES_AHEAD: usize = 1024;
 
 /// How many such trips are under way at a time.
-const BATCHES_AT_A_TIME: usize = 2;
-
-/// How many chunks are read from the disk before the cache is asked again.
-const BETWEEN_ATTEMPTS: u32 = 8;
+const BATCHES_AT_A_TIME: usize = 3;
 
 /// A part of an open file that is read chunk by chunk.
 ///
-/// A chunk that the kernel has cached is copied when it is asked for. Once the disk had to be waited for it will likely have to be again,
-/// so then the next chunk is read in the pool while the caller is busy with the last one.
+/// A chunk that the kernel has cached is copied when it is asked for. Once the disk had to be waited for, all further chunks are read in
+/// the pool, each while the caller is busy with the one before: an attempt would have the kernel read ahead on the caller's thread, which
+/// may wait for room in the disk's queue.
 pub(super) struct Reader {
     file: Arc<OpenFile>,
     rest: Range<u64>,
@@ -38,8 +36,8 @@ pub(super) struct Reader {
     /// The first chunk, read when the file was opened.
     first: Option<Bytes>,
     ahead: Option<BoxFuture<'static, Result<Bytes>>>,
-    /// How many chunks in a row were read ahead.
-    waited: u32,
+    /// Whether the disk had to be waited for.
+    cold: bool,
 }
 
 impl Reader {
@@ -59,7 +57,7 @@ impl Reader {
             buffers: Buffers::new(size),
             first: None,
             ahead: None,
-            waited: 0,
+            cold: wait == Wait::Disk,
         };
         if let Some(range) = reader.next_range() {
             reader.first = Some(reader.file.chunk(&range, &reader.buffers, wait)?);
@@ -93,25 +91,24 @@ impl Reader {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        if self.ahead.is_none() {
-            let Some(range) = self.next_range() else {
-                return Ok(None);
-            };
-            let cached = || self.file.chunk(&range, &self.buffers, Wait::Never);
-            if let Some(chunk) = offload::attempt(cached, Bytes::len).await {
-                return chunk.map(Some);
+        let reading = match self.ahead.take() {
+            Some(reading) => reading,
+            None => {
+                let Some(range) = self.next_range() else {
+                    return Ok(None);
+                };
+                if !self.cold {
+                    let cached = || self.file.chunk(&range, &self.buffers, Wait::Never);
+                    if let Some(chunk) = offload::attempt(cached, Bytes::len).await {
+                        return chunk.map(Some);
+                    }
+                    self.cold = true;
+                }
+                self.start(range)
             }
-            self.waited = 0;
-            self.ahead = Some(self.start(range));
-        }
-        let chunk = match self.ahead.take() {
-            Some(ahead) => ahead.await?,
-            None => return Ok(None),
         };
-        self.waited += 1;
-        if self.waited < BETWEEN_ATTEMPTS {
-            self.ahead = self.next_range().map(|range| self.start(range));
-        }
+        let chunk = reading.await?;
+        self.ahead = self.next_range().map(|range| self.start(range));
         Ok(Some(chunk))
     }
 
