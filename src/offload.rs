@@ -62,8 +62,10 @@ impl Wait {
 /// How much an operation may copy on the spot: a trip to the pool costs about as much.
 pub(crate) const MOST_ON_THE_SPOT: usize = 256 * 1024;
 
-/// How much is copied on the spot for one unit of the task's budget, of which it has 128 before others get their turn.
-const BYTES_PER_UNIT: usize = 16 * 1024;
+/// What an operation on the spot takes of the task's budget, which is 128 units for each of its turns: so much for itself, and a unit for
+/// so many bytes. That makes turns of about a tenth of a millisecond: every other task that is ready waits for one of each.
+const UNITS: usize = 4;
+const BYTES_PER_UNIT: usize = 1024;
 
 /// Tells a long operation that nobody waits for it any more.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +161,7 @@ pub(crate) async fn attempt<T: Send>(
         answer => answer,
     };
     // A task that is always answered at once would never let others on its thread have their turn.
-    for _ in 0..=answer.as_ref().map_or(0, copied) / BYTES_PER_UNIT {
+    for _ in 0..UNITS + answer.as_ref().map_or(0, copied) / BYTES_PER_UNIT {
         coop::consume_budget().await;
     }
     Some(answer)

@@ -100,6 +100,8 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
 
     /// Streams the file at `path`, or a range of it, in chunks of 1 byte to `options.chunk_size`, all but the last full.
     ///
+    /// A chunk may share its memory with nothing but its own parts: who keeps a few bytes of one keeps all of it, and should copy them.
+    ///
     /// The file may be replaced meanwhile: the stream then goes on with the old content or fails. One that is truncated
     /// meanwhile ends with [`UnexpectedEof`](ErrorKind::UnexpectedEof).
     ///

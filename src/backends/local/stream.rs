@@ -1,11 +1,14 @@
 //! Content that comes and goes piece by piece: one piece is read ahead, or written behind, while the caller is busy with another.
 
+use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::sync::Notify;
 
 use crate::fs::{Batch, Buffers, Draft, OpenFile, Walk};
 use crate::offload::{self, Wait};
@@ -15,7 +18,7 @@ use crate::{Checksum, Error, FileInfo, Hasher, Result, WriteOptions};
 /// How much of a source is gathered before it is written: a trip to the pool costs as much as writing some 100 KiB, and waking its
 /// thread as much again. It begins with less and doubles, so that a short source is written while the rest of it arrives.
 const FIRST_WRITE: usize = 256 * 1024;
-const LARGEST_WRITE: usize = 4 * 1024 * 1024;
+const LARGEST_WRITE: usize = 2 * 1024 * 1024;
 
 /// How many entries of a listing are looked up in one trip to the pool.
 const ENTRIES_AHEAD: usize = 1024;
@@ -210,17 +213,98 @@ impl Drop for Writer {
     }
 }
 
-/// Where the writer is: with us, or at work in the pool.
+/// Where the next pieces are left for who is busy writing the last.
+#[derive(Default)]
+struct Handover {
+    next: Mutex<Next>,
+    taken: Notify,
+}
+
+#[derive(Default)]
+enum Next {
+    #[default]
+    Nothing,
+    Pieces(Vec<Bytes>),
+    /// Nobody writes any more.
+    Over,
+}
+
+impl Handover {
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves pieces, unless there are some already, or nobody to take them: then they come back.
+    fn leave(&self, pieces: Vec<Bytes>) -> Option<Vec<Bytes>> {
+        let mut next = self.next();
+        if matches!(*next, Next::Nothing) {
+            *next = Next::Pieces(pieces);
+            return None;
+        }
+        Some(pieces)
+    }
+
+    /// Takes what was left; if that is nothing, it is over.
+    fn take(&self) -> Option<Vec<Bytes>> {
+        let mut next = self.next();
+        match mem::take(&mut *next) {
+            Next::Pieces(pieces) => {
+                self.taken.notify_one();
+                Some(pieces)
+            }
+            Next::Nothing | Next::Over => {
+                *next = Next::Over;
+                None
+            }
+        }
+    }
+}
+
+/// Where the writer is: with us, or at work in the pool, for as long as it finds something to write.
 enum Hand {
     Free(Box<Writer>),
-    Busy(BoxFuture<'static, Result<Writer>>),
+    Busy(BoxFuture<'static, Result<Writer>>, Arc<Handover>),
 }
 
 impl Hand {
+    fn start(mut writer: Writer, mut pieces: Vec<Bytes>) -> Self {
+        let handover = Arc::new(Handover::default());
+        let left = Arc::clone(&handover);
+        let writing = offload::start(move |cancelled| {
+            loop {
+                writer.write(&pieces)?;
+                pieces = match left.take() {
+                    Some(next) => next,
+                    None => return Ok(writer),
+                };
+                cancelled.check()?;
+            }
+        });
+        Self::Busy(Box::pin(writing), handover)
+    }
+
+    /// Has it write `pieces` next.
+    async fn give(self, mut pieces: Vec<Bytes>) -> Result<Self> {
+        let (mut writing, handover) = match self {
+            Self::Free(writer) => return Ok(Self::start(*writer, pieces)),
+            Self::Busy(writing, handover) => (writing, handover),
+        };
+        loop {
+            pieces = match handover.leave(pieces) {
+                None => return Ok(Self::Busy(writing, handover)),
+                Some(pieces) => pieces,
+            };
+            let taken = pin!(handover.taken.notified());
+            if let Either::Left((written, _)) = select(&mut writing, taken).await {
+                return Ok(Self::start(written?, pieces));
+            }
+        }
+    }
+
     async fn free(self) -> Result<Writer> {
         match self {
             Self::Free(writer) => Ok(*writer),
-            Self::Busy(writing) => writing.await,
+            Self::Busy(writing, _) => writing.await,
         }
     }
 }
@@ -245,11 +329,8 @@ pub(super) async fn write(
         pieces.push(piece);
         if gathered >= enough {
             enough = LARGEST_WRITE.min(2 * enough);
-            let mut writer = hand.free().await?;
-            let full = std::mem::take(&mut pieces);
+            hand = hand.give(mem::take(&mut pieces)).await?;
             gathered = 0;
-            let writing = offload::start(move |_| writer.write(&full).map(|()| writer));
-            hand = Hand::Busy(Box::pin(writing));
         }
     }
     options.check_size(given)?;

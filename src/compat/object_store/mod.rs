@@ -39,8 +39,9 @@ const DELETES_AT_A_TIME: usize = 10;
 ///
 /// # Objects and locations
 ///
-/// An object is a file, and its location is the path of the file as it stands: `%2F` and the like are never encoded or decoded. A
-/// link is the file it leads to, if that is one of this store; but deleting it removes the link alone, and renaming it is
+/// An object is a file, and its location is the path of the file as it stands: `%2F` and the like are never encoded or decoded here.
+/// (`Path::from` encodes what object stores shun, as in a name with `*`; [`Path::parse`] takes the name of a file as it stands.)
+/// A link is the file it leads to, if that is one of this store; but deleting it removes the link alone, and renaming it is
 /// [`NotSupported`]. The etag is that of the backend, without quotes.
 ///
 /// A directory is no object and shows nowhere, unless as a common prefix while there is an object below it. Empty ones stay
