@@ -84,6 +84,22 @@ async fn nothing_has_a_name_while_a_stream_is_written() {
 }
 
 /// The most memory this process has used, in bytes.
+/// Whoever writes is at times ahead of the source, and at times behind it.
+#[tokio::test]
+async fn a_source_that_hesitates_is_written_whole() {
+    let store = Store::new().await;
+    let whole = content(6_000_000);
+    let pieces = futures::stream::iter(whole.chunks(300_000).map(<[u8]>::to_vec).enumerate());
+    let source = pieces.then(async |(number, piece)| {
+        if number % 4 == 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, f9::Error>(bytes::Bytes::from(piece))
+    });
+    store.backend.stream_write("a", Box::pin(source)).await.unwrap();
+    assert_eq!(store.backend.read("a").await.unwrap(), whole);
+}
+
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -336,3 +336,19 @@ pub(super) async fn write(
     options.check_size(given)?;
     Ok((hand.free().await?, pieces))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_any_more_comes_back() {
+        let (handover, pieces) = (Handover::default(), || vec![Bytes::from_static(b"x")]);
+        assert!(handover.leave(pieces()).is_none());
+        assert_eq!(handover.leave(pieces()), Some(pieces()), "there are some already");
+        assert_eq!(handover.take(), Some(pieces()));
+        assert_eq!(handover.take(), None);
+        assert_eq!(handover.leave(pieces()), Some(pieces()), "it is over");
+        assert_eq!(handover.take(), None);
+    }
+}
