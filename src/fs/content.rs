@@ -172,6 +172,7 @@ fn truncated() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reserved::Reserved;
     use super::*;
 
     #[test]
@@ -179,7 +180,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let on_disk = dir.path().join("a");
         std::fs::write(&on_disk, "0123456789").unwrap();
-        let root = Root::open(dir.path()).unwrap();
+        let root = Root::open(dir.path(), Reserved::default()).unwrap();
         let file = open_file(&root, "a", Wait::Disk).unwrap();
         std::fs::write(&on_disk, "0123").unwrap();
         let (range, buffers) = (0..file.stat.size(), Buffers::new(10));
