@@ -33,8 +33,21 @@ const BURST: [Duration; 5] = [
     Duration::from_millis(20),
 ];
 
+/// Whether others may hold the lock at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Alone,
+    #[cfg_attr(not(feature = "git"), expect(dead_code, reason = "what only git needs"))]
+    WithOthers,
+}
+
 /// Waits for the lock on the file that `open` opens; `is_current` tells whether that file still has its name.
-pub(crate) async fn lock_file<O, C>(open: O, is_current: C, left: TimeLeft) -> Result<File>
+pub(crate) async fn lock_file<O, C>(
+    open: O,
+    is_current: C,
+    hold: Hold,
+    left: TimeLeft,
+) -> Result<File>
 where
     O: Fn() -> Result<File> + Clone + Send + 'static,
     C: Fn(&File) -> bool + Clone + Send + 'static,
@@ -42,7 +55,7 @@ where
     loop {
         let (open, is_current) = (open.clone(), is_current.clone());
         let file = offload::run(open).await?;
-        if let Some(file) = lock_current(file, is_current, left).await? {
+        if let Some(file) = lock_current(file, is_current, hold, left).await? {
             return Ok(file);
         }
         if left.get().is_zero() {
@@ -61,7 +74,12 @@ enum Tried {
 }
 
 /// Waits for the lock on `file`; `None` if it has been replaced and must be opened again.
-async fn lock_current<C>(file: File, is_current: C, left: TimeLeft) -> Result<Option<File>>
+async fn lock_current<C>(
+    file: File,
+    is_current: C,
+    hold: Hold,
+    left: TimeLeft,
+) -> Result<Option<File>>
 where
     C: Fn(&File) -> bool + Clone + Send + 'static,
 {
@@ -74,7 +92,7 @@ where
                 offload::pause(pause.min(left.get())).await;
             }
             let (tried, is_current) = (Arc::clone(&file), is_current.clone());
-            match offload::run(move || try_lock(&tried, &is_current)).await? {
+            match offload::run(move || try_lock(&tried, &is_current, hold)).await? {
                 // The try has let go of its share.
                 Tried::Locked => return Ok(Arc::into_inner(file)),
                 Tried::Replaced => return Ok(None),
@@ -103,9 +121,13 @@ fn watch_or_not(file: &File) -> Result<io::Result<Watch>> {
     Ok(Watch::new(file))
 }
 
-fn try_lock(file: &File, is_current: impl Fn(&File) -> bool) -> Result<Tried> {
+fn try_lock(file: &File, is_current: impl Fn(&File) -> bool, hold: Hold) -> Result<Tried> {
     loop {
-        match file.try_lock() {
+        let tried = match hold {
+            Hold::Alone => file.try_lock(),
+            Hold::WithOthers => file.try_lock_shared(),
+        };
+        match tried {
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
             _ if !is_current(file) => return Ok(Tried::Replaced),
@@ -204,7 +226,9 @@ mod tests {
         let path = file.path().to_owned();
         let open = move || Ok(File::options().read(true).write(true).open(&path)?);
         let error =
-            lock_file(open, |_| true, TimeLeft::new(Duration::from_millis(30))).await.unwrap_err();
+            lock_file(open, |_| true, Hold::Alone, TimeLeft::new(Duration::from_millis(30)))
+                .await
+                .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LockTimeout);
         assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
     }
@@ -216,8 +240,12 @@ mod tests {
         held.try_lock().unwrap();
         let path = file.path().to_owned();
         let open = move || Ok(File::options().read(true).write(true).open(&path)?);
-        let waiter =
-            tokio::spawn(lock_file(open, |_| true, TimeLeft::new(Duration::from_secs(20))));
+        let waiter = tokio::spawn(lock_file(
+            open,
+            |_| true,
+            Hold::Alone,
+            TimeLeft::new(Duration::from_secs(20)),
+        ));
         tokio::time::sleep(Duration::from_millis(60)).await;
         assert!(!waiter.is_finished());
         drop(held);

@@ -3,5 +3,5 @@
 mod file;
 mod session;
 
-pub(crate) use file::lock_file;
+pub(crate) use file::{Hold, lock_file};
 pub(crate) use session::{SessionLock, TimeLeft};

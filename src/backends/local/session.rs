@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use super::Shared;
-use crate::lock::{SessionLock, TimeLeft, lock_file};
+use crate::lock::{Hold, SessionLock, TimeLeft, lock_file};
 use crate::{Result, SyncSession};
 
 type RootId = (u32, u32, u64);
@@ -33,7 +33,7 @@ pub(super) async fn open(
         async move {
             let open = move || opening.root.open_lock_file();
             let is_current = move |file: &_| checking.root.is_lock_file(file);
-            lock_file(open, is_current, left).await.map(Some)
+            lock_file(open, is_current, Hold::Alone, left).await.map(Some)
         }
     };
     Ok(SyncSession::new(shared.session.lock(timeout, other_processes).await?))

@@ -1,0 +1,610 @@
+//! One git process: what it is given, how long it may take, and what becomes of it when nobody waits any more.
+//!
+//! A process gets an environment of its own, made here and nowhere else: nothing of the caller's environment, of the user's or the
+//! system's configuration changes what it does. Options travel in the environment too (`GIT_CONFIG_COUNT`, git-config(1)), so that
+//! neither an argument list nor a file holds them.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::future::Future as _;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt as _};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+
+use super::credentials::{Credentials, redact};
+use super::failure::{Failure, what_failed};
+use super::locks::Operation;
+use crate::stream::ByteStream;
+use crate::{DEFAULT_CHUNK_SIZE, Error, ErrorKind, Result};
+
+/// The first git with `merge-tree --write-tree`.
+const MINIMUM: (u32, u32) = (2, 38);
+
+/// How long a process that was told to end may take to clean up before it is killed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What comes from the caller's environment: where certificates are and how to get out to the network. Never what changes what git does.
+const PASSED_ON: [&str; 11] = [
+    "PATH",
+    "TMPDIR",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
+
+/// What every process is told, whatever the configuration files say.
+const OPTIONS: [(&str, &str); 36] = [
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.excludesFile", ""),
+    ("core.attributesFile", ""),
+    ("core.quotePath", "false"),
+    ("core.autocrlf", "false"),
+    ("core.safecrlf", "false"),
+    ("core.eol", "lf"),
+    ("core.protectNTFS", "true"),
+    ("core.protectHFS", "true"),
+    ("commit.gpgSign", "false"),
+    ("tag.gpgSign", "false"),
+    ("push.gpgSign", "false"),
+    ("push.followTags", "false"),
+    ("push.recurseSubmodules", "no"),
+    ("fetch.recurseSubmodules", "false"),
+    ("fetch.prune", "false"),
+    ("submodule.recurse", "false"),
+    ("gc.auto", "0"),
+    ("gc.autoDetach", "false"),
+    ("maintenance.auto", "false"),
+    ("merge.directoryRenames", "false"),
+    ("merge.conflictStyle", "merge"),
+    ("merge.renames", "true"),
+    ("merge.verifySignatures", "false"),
+    ("diff.renames", "true"),
+    ("rerere.enabled", "false"),
+    ("log.showSignature", "false"),
+    ("log.follow", "false"),
+    ("credential.helper", ""),
+    ("http.followRedirects", "false"),
+    ("http.sslVerify", "true"),
+    ("http.lowSpeedLimit", "1000"),
+    ("http.lowSpeedTime", "30"),
+    ("protocol.version", "2"),
+    ("color.ui", "false"),
+];
+
+/// A constant: OpenSSH itself puts in what stands in `${}`, so no path needs quoting (`ssh_config(5)`, TOKENS).
+const SSH: &str = "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes \
+    -o UpdateHostKeys=no -o LogLevel=ERROR -o ConnectTimeout=30 -o ServerAliveInterval=15";
+const SSH_KEY: &str = " -o IdentitiesOnly=yes -o IdentityAgent=none \
+    -o PreferredAuthentications=publickey -o 'IdentityFile=${F9_SSH_KEY}'";
+const SSH_KNOWN_HOSTS: &str =
+    " -o GlobalKnownHostsFile=/dev/null -o 'UserKnownHostsFile=${F9_SSH_KNOWN_HOSTS}'";
+
+/// Answers git's question for a password from the environment of the one process that may know it.
+const CREDENTIAL_HELPER: &str = "!f() { test \"$1\" = get || exit 0; \
+    printf 'username=%s\\npassword=%s\\n' \"$F9_USERNAME\" \"$F9_PASSWORD\"; }; f";
+
+/// The git program of this machine, found and asked for its version once in a process.
+async fn program() -> Result<&'static Path> {
+    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+    PROGRAM.get_or_try_init(find_program).await.map(PathBuf::as_path)
+}
+
+async fn find_program() -> Result<PathBuf> {
+    let missing = || Error::new(ErrorKind::Unsupported).with_message("no program `git` in PATH");
+    let places = std::env::var_os("PATH").ok_or_else(missing)?;
+    let find = move || {
+        let found = std::env::split_paths(&places).map(|place| place.join("git"));
+        found.into_iter().find(|path| path.is_absolute() && path.is_file())
+    };
+    let found = crate::offload::run(move || find().ok_or_else(missing)).await?;
+    let mut asked = Command::new(&found);
+    asked.arg("--version").env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    let answer = tokio::time::timeout(Duration::from_secs(30), asked.output()).await;
+    let answer = answer.map_err(|_| Error::new(ErrorKind::Timeout))??;
+    let text = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+    match version(&text) {
+        Some(version) if version >= MINIMUM => Ok(found),
+        _ => Err(Error::new(ErrorKind::Unsupported).with_message(format!(
+            "`{}` is `{text}`; {}.{} or newer is needed",
+            found.display(),
+            MINIMUM.0,
+            MINIMUM.1,
+        ))),
+    }
+}
+
+/// The version in a text such as `git version 2.47.3` or `git version 2.39.5 (Apple Git-154)`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.strip_prefix("git version ")?.split(['.', ' ']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// How to reach the remote.
+pub(super) struct Access {
+    pub(super) url: String,
+    /// What `GIT_ALLOW_PROTOCOL` permits, and nothing else.
+    pub(super) protocol: &'static str,
+    /// The server that the credentials are for, as `scheme://host:port`, and they themselves.
+    pub(super) credentials: Option<(String, Credentials)>,
+    pub(super) ssh_key: Option<PathBuf>,
+    pub(super) known_hosts: Option<PathBuf>,
+}
+
+/// Runs git on one repository.
+pub(super) struct Git {
+    program: &'static Path,
+    work_tree: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    access: Access,
+    local_deadline: Duration,
+    network_deadline: Duration,
+    spawned: AtomicU64,
+}
+
+/// Where a repository is and who commits.
+pub(super) struct Place<'a> {
+    pub(super) work_tree: &'a Path,
+    pub(super) git_dir: &'a Path,
+    pub(super) branch: &'a str,
+    pub(super) author: (&'a str, &'a str),
+}
+
+impl Git {
+    pub(super) async fn new(
+        place: Place<'_>,
+        access: Access,
+        deadlines: (Duration, Duration),
+    ) -> Result<Self> {
+        let program = program().await?;
+        let passed_on =
+            PASSED_ON.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let mut environment: Vec<(OsString, OsString)> =
+            passed_on.map(|(name, value)| (name.into(), value)).collect();
+        let (name, email) = place.author;
+        // libcurl reads `~/.netrc` and git `~/.config/git`, so the home is an empty directory.
+        let home = place.git_dir.join("f9/home");
+        let own: [(&str, &OsStr); 20] = [
+            ("HOME", home.as_os_str()),
+            ("LC_ALL", "C".as_ref()),
+            ("GIT_CONFIG_NOSYSTEM", "1".as_ref()),
+            ("GIT_CONFIG_GLOBAL", "/dev/null".as_ref()),
+            ("GIT_ATTR_NOSYSTEM", "1".as_ref()),
+            ("GIT_DIR", place.git_dir.as_os_str()),
+            ("GIT_WORK_TREE", place.work_tree.as_os_str()),
+            ("GIT_TERMINAL_PROMPT", "0".as_ref()),
+            ("GIT_ASKPASS", "".as_ref()),
+            ("GIT_ALLOW_PROTOCOL", access.protocol.as_ref()),
+            ("GIT_AUTHOR_NAME", name.as_ref()),
+            ("GIT_AUTHOR_EMAIL", email.as_ref()),
+            ("GIT_COMMITTER_NAME", name.as_ref()),
+            ("GIT_COMMITTER_EMAIL", email.as_ref()),
+            ("GIT_EDITOR", ":".as_ref()),
+            ("GIT_SEQUENCE_EDITOR", ":".as_ref()),
+            ("GIT_PAGER", "cat".as_ref()),
+            ("GIT_MERGE_AUTOEDIT", "no".as_ref()),
+            ("GIT_NO_REPLACE_OBJECTS", "1".as_ref()),
+            ("GIT_ADVICE", "0".as_ref()),
+        ];
+        environment.extend(own.map(|(name, value)| (name.into(), value.into())));
+        let branch = place.branch;
+        let mut options: Vec<(String, String)> =
+            OPTIONS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        options.push(("remote.f9.url".to_owned(), access.url.clone()));
+        // Without a `+`: a history that was rewritten is refused and the one known before stays.
+        let refspec = format!("refs/heads/{branch}:refs/remotes/origin/{branch}");
+        options.push(("remote.f9.fetch".to_owned(), refspec));
+        if let Some((scope, _)) = &access.credentials {
+            options.push((format!("credential.{scope}.helper"), CREDENTIAL_HELPER.to_owned()));
+        }
+        let count = options.len();
+        let options = options.into_iter().enumerate().flat_map(|(number, (name, value))| {
+            [
+                (format!("GIT_CONFIG_KEY_{number}"), name),
+                (format!("GIT_CONFIG_VALUE_{number}"), value),
+            ]
+        });
+        environment.push(("GIT_CONFIG_COUNT".into(), count.to_string().into()));
+        environment.extend(options.map(|(name, value)| (name.into(), value.into())));
+        Ok(Self {
+            program,
+            work_tree: place.work_tree.to_owned(),
+            environment,
+            access,
+            local_deadline: deadlines.0,
+            network_deadline: deadlines.1,
+            spawned: AtomicU64::new(0),
+        })
+    }
+
+    /// A command that works on the repository alone.
+    pub(super) fn local<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Run<'_> {
+        self.run(arguments, Reach::Local)
+    }
+
+    /// A command that speaks to the remote.
+    pub(super) fn network<I: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Run<'_> {
+        self.run(arguments, Reach::Network)
+    }
+
+    /// How many processes have been started so far.
+    pub(super) fn spawned(&self) -> u64 {
+        self.spawned.load(Ordering::Relaxed)
+    }
+
+    fn run<I: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = I>,
+        reach: Reach,
+    ) -> Run<'_> {
+        let arguments =
+            arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        Run {
+            git: self,
+            arguments,
+            reach,
+            input: Input::Nothing,
+            index: None,
+            patterns: false,
+            operation: None,
+        }
+    }
+
+    fn credentials(&self) -> Option<&Credentials> {
+        self.access.credentials.as_ref().map(|(_, credentials)| credentials)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Local,
+    Network,
+}
+
+enum Input {
+    Nothing,
+    Bytes(Bytes),
+    /// The lock of the operation: it stays taken until this process has ended, also when this program is killed before.
+    Lock(File),
+}
+
+/// A command to be run.
+pub(super) struct Run<'a> {
+    git: &'a Git,
+    arguments: Vec<OsString>,
+    reach: Reach,
+    input: Input,
+    index: Option<&'a Path>,
+    patterns: bool,
+    operation: Option<Operation>,
+}
+
+/// What a process said before it ended.
+pub(super) struct Output {
+    status: ExitStatus,
+    pub(super) stdout: Bytes,
+    pub(super) stderr: String,
+    command: String,
+}
+
+impl<'a> Run<'a> {
+    /// Gives `bytes` on the standard input.
+    pub(super) fn input(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.input = Input::Bytes(bytes.into());
+        self
+    }
+
+    /// Works with another index than the repository's.
+    pub(super) fn index(mut self, index: &'a Path) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// Reads paths among the arguments as patterns.
+    pub(super) fn patterns(mut self) -> Self {
+        self.patterns = true;
+        self
+    }
+
+    /// Is a part of `operation`, which stays under way until the process has ended, whatever becomes of this program or future.
+    pub(super) fn within(mut self, operation: &Operation) -> Result<Self> {
+        // One that speaks to the remote touches nothing that others could find half-done.
+        if self.reach == Reach::Local && matches!(self.input, Input::Nothing) {
+            self.input = Input::Lock(operation.lock_file()?);
+        }
+        self.operation = Some(operation.clone());
+        Ok(self)
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](ErrorKind::Timeout); what keeps a process from being started. How it ended is told by [`Output`].
+    pub(super) async fn output(self) -> Result<Output> {
+        let deadline = match self.reach {
+            Reach::Local => self.git.local_deadline,
+            Reach::Network => self.git.network_deadline,
+        };
+        let command = self.command_name();
+        let (mut running, input) = self.start()?;
+        let talk = async {
+            let (stdin, stdout, stderr) = running.pipes();
+            let give = async {
+                if let (Some(mut stdin), Some(bytes)) = (stdin, input) {
+                    // A process that ends early has its reasons, which it tells.
+                    drop(stdin.write_all(&bytes).await);
+                }
+            };
+            let (stdout, stderr, ()) = futures::join!(read_all(stdout), read_all(stderr), give);
+            Ok::<_, Error>((stdout?, stderr?, running.wait().await?))
+        };
+        let talked = tokio::time::timeout(deadline, talk).await;
+        let (stdout, stderr, status) = talked.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout)
+                .with_message(format!("`git {command}` did not end within {deadline:?}")))
+        })?;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        let stderr = redact(&stderr, self.git.credentials());
+        Ok(Output { status, stdout: stdout.freeze(), stderr, command })
+    }
+
+    /// Runs it to its end and gives what it printed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`output`](Self::output), and what the process says when it fails.
+    pub(super) async fn stdout(self) -> Result<Bytes> {
+        self.output().await?.success()
+    }
+
+    /// Starts it and gives what it prints while it prints it. A failure of the process is the last item.
+    pub(super) fn stream(self) -> Result<ByteStream<'static>> {
+        let command = self.command_name();
+        let (mut running, _) = self.start()?;
+        let (_, stdout, stderr) = running.pipes();
+        let reading = Reading { running, stdout, stderr, command };
+        Ok(stream::try_unfold(Some(reading), Reading::next).boxed())
+    }
+
+    fn command_name(&self) -> String {
+        self.arguments.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    fn start(&self) -> Result<(Running, Option<Bytes>)> {
+        let git = self.git;
+        let mut command = Command::new(git.program);
+        command.args(&self.arguments).env_clear().current_dir(&git.work_tree);
+        command.envs(git.environment.iter().map(|(name, value)| (name, value)));
+        if !self.patterns {
+            command.env("GIT_LITERAL_PATHSPECS", "1");
+        }
+        if let Some(index) = self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        match self.reach {
+            // A partial clone must not go and fetch what it lacks.
+            Reach::Local => drop(command.env("GIT_NO_LAZY_FETCH", "1")),
+            Reach::Network => git.give_access(&mut command),
+        }
+        let (stdin, input) = match &self.input {
+            Input::Nothing => (Stdio::null(), None),
+            Input::Bytes(bytes) => (Stdio::piped(), Some(bytes.clone())),
+            Input::Lock(file) => (file.try_clone()?.into(), None),
+        };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own, so that the programs it starts end with it.
+        let child = command.process_group(0).spawn().map_err(|error| {
+            Error::from(error).with_message("the program `git` cannot be started")
+        })?;
+        git.spawned.fetch_add(1, Ordering::Relaxed);
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        Ok((Running { child: Some(child), group, operation: self.operation.clone() }, input))
+    }
+}
+
+impl Git {
+    fn give_access(&self, command: &mut Command) {
+        let access = &self.access;
+        if let Some((_, credentials)) = &access.credentials {
+            command.env("F9_USERNAME", credentials.username());
+            command.env("F9_PASSWORD", credentials.password().expose());
+        }
+        if access.protocol != "ssh" {
+            return;
+        }
+        let mut ssh = SSH.to_owned();
+        match &access.ssh_key {
+            Some(key) => {
+                ssh.push_str(SSH_KEY);
+                command.env("F9_SSH_KEY", key);
+            }
+            None => {
+                if let Some(agent) = std::env::var_os("SSH_AUTH_SOCK") {
+                    command.env("SSH_AUTH_SOCK", agent);
+                }
+            }
+        }
+        if let Some(known_hosts) = &access.known_hosts {
+            ssh.push_str(SSH_KNOWN_HOSTS);
+            command.env("F9_SSH_KNOWN_HOSTS", known_hosts);
+        }
+        command.env("GIT_SSH_COMMAND", ssh).env("GIT_SSH_VARIANT", "ssh");
+    }
+}
+
+impl Output {
+    pub(super) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        self.status.success()
+    }
+
+    /// # Errors
+    ///
+    /// What the process says, if it failed.
+    pub(super) fn success(self) -> Result<Bytes> {
+        if self.is_success() { Ok(self.stdout) } else { Err(self.error()) }
+    }
+
+    /// What kind of failure the process tells of.
+    pub(super) fn failure(&self) -> Failure {
+        what_failed(&self.stderr)
+    }
+
+    /// The failure as an error.
+    pub(super) fn error(&self) -> Error {
+        self.failure().error(&self.command, self.status, &self.stderr)
+    }
+}
+
+async fn read_all(from: Option<impl AsyncRead + Unpin>) -> Result<BytesMut> {
+    let mut all = BytesMut::new();
+    if let Some(mut from) = from {
+        while from.read_buf(&mut all).await? > 0 {}
+    }
+    Ok(all)
+}
+
+/// A process that has been started. When it is dropped before it has ended, it and all it started are told to end, and killed if
+/// they do not.
+struct Running {
+    child: Option<Child>,
+    group: Option<Pid>,
+    operation: Option<Operation>,
+}
+
+type Pipes =
+    (Option<tokio::process::ChildStdin>, Option<ChildStdout>, Option<tokio::process::ChildStderr>);
+
+impl Running {
+    fn pipes(&mut self) -> Pipes {
+        self.child.as_mut().map_or((None, None, None), |child| {
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        })
+    }
+
+    async fn wait(&mut self) -> Result<ExitStatus> {
+        let Some(child) = self.child.as_mut() else {
+            return Err(ErrorKind::Internal.into());
+        };
+        let status = child.wait().await?;
+        self.child = None;
+        Ok(status)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let (group, operation) = (self.group, self.operation.take());
+        // It may have ended just now.
+        let signal = move |signal| drop(group.map(|group| kill_process_group(group, signal)));
+        let Ok(runtime) = Handle::try_current() else {
+            signal(Signal::KILL);
+            return;
+        };
+        // Told to end it removes its lock files.
+        signal(Signal::TERM);
+        let reaper = Reaper(Some(group));
+        drop(runtime.spawn(async move {
+            let mut reaper = reaper;
+            if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+                signal(Signal::KILL);
+                drop(child.wait().await);
+            }
+            reaper.0 = None;
+            drop(operation);
+        }));
+    }
+}
+
+/// Kills a group if the runtime ends before the process was seen to.
+struct Reaper(Option<Option<Pid>>);
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        if let Some(Some(group)) = self.0 {
+            drop(kill_process_group(group, Signal::KILL));
+        }
+    }
+}
+
+/// What a process prints, as it is read.
+struct Reading {
+    running: Running,
+    stdout: Option<ChildStdout>,
+    stderr: Option<tokio::process::ChildStderr>,
+    command: String,
+}
+
+impl Reading {
+    async fn next(reading: Option<Self>) -> Result<Option<(Bytes, Option<Self>)>> {
+        let Some(mut reading) = reading else { return Ok(None) };
+        let mut chunk = BytesMut::with_capacity(DEFAULT_CHUNK_SIZE);
+        if let Some(stdout) = &mut reading.stdout {
+            while chunk.len() < DEFAULT_CHUNK_SIZE && stdout.read_buf(&mut chunk).await? > 0 {}
+        }
+        if !chunk.is_empty() {
+            return Ok(Some((chunk.freeze(), Some(reading))));
+        }
+        let stderr = read_all(reading.stderr.take()).await?;
+        let status = reading.running.wait().await?;
+        if status.success() {
+            return Ok(None);
+        }
+        let stderr = String::from_utf8_lossy(&stderr);
+        Err(what_failed(&stderr).error(&reading.command, status, &stderr))
+    }
+}
+
+/// Runs `future` to its end also when nobody waits for it any more: for steps that must not stop half-way.
+pub(super) async fn to_the_end<T: Send + 'static>(
+    future: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let ended = tokio::spawn(future).await;
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => Err(Error::new(ErrorKind::Cancelled)
+            .with_message("the runtime is shutting down")
+            .with_source(error)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions_are_read_from_what_git_says() {
+        assert_eq!(version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(version("git version 2.51.GIT"), Some((2, 51)));
+        assert_eq!(version("git version 3.0.rc1"), Some((3, 0)));
+        assert_eq!(version("hub version 2"), None);
+        assert_eq!(version(""), None);
+    }
+}

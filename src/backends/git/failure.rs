@@ -1,0 +1,148 @@
+//! What went wrong, read from what git says in plain English (`LC_ALL=C`).
+
+use std::process::ExitStatus;
+
+use crate::{Error, ErrorKind};
+
+/// The part of git's text by which a failure is told, and what it means. The first that is found counts.
+const SIGNS: &[(&str, Failure)] = &[
+    ("No space left on device", Failure::Kind(ErrorKind::StorageFull)),
+    ("Disk quota exceeded", Failure::Kind(ErrorKind::QuotaExceeded)),
+    ("Read-only file system", Failure::Kind(ErrorKind::ReadOnly)),
+    ("Too many open files", Failure::Kind(ErrorKind::TooManyOpenFiles)),
+    ("Host key verification failed", Failure::Kind(ErrorKind::UntrustedServer)),
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", Failure::Kind(ErrorKind::UntrustedServer)),
+    ("certificate", Failure::Kind(ErrorKind::UntrustedServer)),
+    ("SSL", Failure::Kind(ErrorKind::UntrustedServer)),
+    ("Authentication failed", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("could not read Username", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("could not read Password", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("Permission denied (", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("Too many authentication failures", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("UNPROTECTED PRIVATE KEY FILE", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("returned error: 401", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("returned error: 403", Failure::Kind(ErrorKind::PermissionDenied)),
+    ("returned error: 404", Failure::Kind(ErrorKind::NotFound)),
+    ("couldn't find remote ref", Failure::NoSuchBranch),
+    ("Could not resolve host", Failure::Kind(ErrorKind::Unreachable)),
+    ("Name or service not known", Failure::Kind(ErrorKind::Unreachable)),
+    ("Temporary failure in name resolution", Failure::Kind(ErrorKind::Unreachable)),
+    ("Failed to connect", Failure::Kind(ErrorKind::Unreachable)),
+    ("unable to connect to", Failure::Kind(ErrorKind::Unreachable)),
+    ("Couldn't connect to server", Failure::Kind(ErrorKind::Unreachable)),
+    ("Connection refused", Failure::Kind(ErrorKind::Unreachable)),
+    ("Connection reset", Failure::Kind(ErrorKind::Unreachable)),
+    ("Connection closed", Failure::Kind(ErrorKind::Unreachable)),
+    ("Connection timed out", Failure::Kind(ErrorKind::Unreachable)),
+    ("Network is unreachable", Failure::Kind(ErrorKind::Unreachable)),
+    ("No route to host", Failure::Kind(ErrorKind::Unreachable)),
+    ("Operation timed out", Failure::Kind(ErrorKind::Unreachable)),
+    ("Operation too slow", Failure::Kind(ErrorKind::Unreachable)),
+    ("transfer closed", Failure::Kind(ErrorKind::Unreachable)),
+    ("returned error: 5", Failure::Kind(ErrorKind::Unreachable)),
+    ("returned error: 429", Failure::Kind(ErrorKind::Unreachable)),
+    ("Empty reply from server", Failure::Kind(ErrorKind::Unreachable)),
+    ("the remote end hung up", Failure::Kind(ErrorKind::Unreachable)),
+    ("early EOF", Failure::Kind(ErrorKind::Unreachable)),
+    ("unexpected disconnect", Failure::Kind(ErrorKind::Unreachable)),
+    ("unexpected eof", Failure::Kind(ErrorKind::Unreachable)),
+    ("RPC failed", Failure::Kind(ErrorKind::Unreachable)),
+    ("does not appear to be a git repository", Failure::Kind(ErrorKind::NotFound)),
+    ("repository not exported", Failure::Kind(ErrorKind::NotFound)),
+    ("access denied or repository not exported", Failure::Kind(ErrorKind::NotFound)),
+    ("not found", Failure::Kind(ErrorKind::NotFound)),
+    ("does not exist", Failure::Kind(ErrorKind::NotFound)),
+    ("transport '", Failure::Kind(ErrorKind::InvalidInput)),
+    ("would be overwritten by merge", Failure::InTheWay),
+    ("untracked working tree file", Failure::InTheWay),
+    ("would lose untracked files", Failure::InTheWay),
+    ("not uptodate. Cannot merge", Failure::InTheWay),
+    ("Please commit your changes", Failure::InTheWay),
+    ("Not possible to fast-forward", Failure::Rewritten),
+    ("(non-fast-forward)", Failure::Rewritten),
+    ("refusing to merge unrelated histories", Failure::Rewritten),
+    ("index.lock", Failure::Locked),
+    ("cannot lock ref", Failure::Locked),
+    ("Unable to create '", Failure::Locked),
+    ("bad object", Failure::Kind(ErrorKind::Corrupted)),
+    ("is corrupt", Failure::Kind(ErrorKind::Corrupted)),
+    ("corrupt ", Failure::Kind(ErrorKind::Corrupted)),
+    ("is empty", Failure::Kind(ErrorKind::Corrupted)),
+    ("bad signature", Failure::Kind(ErrorKind::Corrupted)),
+    ("bad tree object", Failure::Kind(ErrorKind::Corrupted)),
+    ("unable to read tree", Failure::Kind(ErrorKind::Corrupted)),
+    ("unable to read sha1 file", Failure::Kind(ErrorKind::Corrupted)),
+    ("unable to read ", Failure::Kind(ErrorKind::Corrupted)),
+    ("invalid object", Failure::Kind(ErrorKind::Corrupted)),
+    ("missing blob", Failure::Kind(ErrorKind::Corrupted)),
+    ("failed to traverse", Failure::Kind(ErrorKind::Corrupted)),
+    ("index file smaller than expected", Failure::Kind(ErrorKind::Corrupted)),
+    ("index uses", Failure::Kind(ErrorKind::Corrupted)),
+    ("inflate:", Failure::Kind(ErrorKind::Corrupted)),
+    ("not a valid object", Failure::Kind(ErrorKind::Corrupted)),
+    ("not a git repository", Failure::Kind(ErrorKind::Corrupted)),
+    ("Permission denied", Failure::Kind(ErrorKind::PermissionDenied)),
+];
+
+/// What a process that failed tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The remote has no such branch.
+    NoSuchBranch,
+    /// Something that is not committed would be overwritten, and nothing was touched.
+    InTheWay,
+    /// The new history does not contain the old one.
+    Rewritten,
+    /// Another git has a lock file there.
+    Locked,
+    Kind(ErrorKind),
+}
+
+/// Reads it from the standard error of a process.
+pub(super) fn what_failed(stderr: &str) -> Failure {
+    let found = SIGNS.iter().find(|(sign, _)| stderr.contains(sign));
+    found.map_or(Failure::Kind(ErrorKind::Io), |&(_, failure)| failure)
+}
+
+impl Failure {
+    fn kind(self) -> ErrorKind {
+        match self {
+            Self::NoSuchBranch => ErrorKind::NotFound,
+            Self::InTheWay => ErrorKind::InvalidOperation,
+            Self::Rewritten => ErrorKind::Diverged,
+            Self::Locked => ErrorKind::LockTimeout,
+            Self::Kind(kind) => kind,
+        }
+    }
+
+    /// The failure of `git command` as an error whose text is one line.
+    pub(super) fn error(self, command: &str, status: ExitStatus, stderr: &str) -> Error {
+        let says = essence(stderr);
+        let message = if says.is_empty() {
+            format!("`git {command}` ended with {status} and said nothing")
+        } else {
+            format!("git {command}: {says}")
+        };
+        Error::new(self.kind()).with_message(message)
+    }
+}
+
+/// The lines that tell the reason, as one, without control characters.
+fn essence(stderr: &str) -> String {
+    const MOST: usize = 500;
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling = |line: &&str| {
+        ["fatal:", "error:", "!", "remote:", "ERROR:"].iter().any(|sign| line.starts_with(sign))
+            || line.contains("denied")
+            || line.contains("verification failed")
+    };
+    let mut chosen: Vec<&str> = lines().filter(telling).collect();
+    if chosen.is_empty() {
+        chosen = lines().collect();
+    }
+    let line = chosen.join("; ").replace(|c: char| c.is_control(), " ");
+    if line.len() <= MOST {
+        return line;
+    }
+    format!("{}…", &line[..line.floor_char_boundary(MOST)])
+}

@@ -1,0 +1,197 @@
+//! Who may do what at a time, within this process and among processes.
+//!
+//! - An [`Operation`] changes the repository (commits, merges, publishes): one at a time.
+//! - The [`TreeLock`] keeps readers and writers of single files apart from the commands that change the whole working tree: those
+//!   unlink files and write them anew, and nobody may look meanwhile.
+//!
+//! All backends of this process on one repository share both; other processes are kept out by `flock` on files in the git
+//! directory. The lock of an operation is inherited by the git processes that work in the tree: where this program is killed and such
+//! a process lives on, whoever comes next waits for it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+use crate::lock::{Hold, SessionLock, TimeLeft, lock_file};
+use crate::{Error, ErrorKind, Result};
+
+/// The locks of one repository.
+#[derive(Debug)]
+pub(super) struct Locks {
+    operation: Arc<tokio::sync::Mutex<()>>,
+    pub(super) tree: TreeLock,
+    pub(super) session: Arc<SessionLock>,
+    dir: PathBuf,
+}
+
+impl Locks {
+    /// The locks that all backends of this process share whose files for this are in `dir`.
+    pub(super) fn of(dir: &Path) -> Result<Arc<Self>> {
+        static ALL: LazyLock<Mutex<HashMap<PathBuf, Weak<Locks>>>> = LazyLock::new(Mutex::default);
+        let dir = dir.canonicalize()?;
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, locks| locks.strong_count() > 0);
+        if let Some(locks) = all.get(&dir).and_then(Weak::upgrade) {
+            // A clone that failed has been removed, and this is another one.
+            if is_same_file(&locks.tree.file, &locks.tree.path) {
+                return Ok(locks);
+            }
+        }
+        let locks = Arc::new(Self {
+            operation: Arc::default(),
+            tree: TreeLock::new(&dir.join("tree.lock"))?,
+            session: Arc::default(),
+            dir: dir.clone(),
+        });
+        all.insert(dir, Arc::downgrade(&locks));
+        Ok(locks)
+    }
+
+    /// Begins an operation when those before it have ended.
+    pub(super) async fn operation(&self, timeout: Duration) -> Result<Operation> {
+        let left = TimeLeft::new(timeout);
+        let held = tokio::time::timeout(left.get(), Arc::clone(&self.operation).lock_owned()).await;
+        let held = held.map_err(|_| {
+            Error::new(ErrorKind::LockTimeout)
+                .with_message("another operation of this process is under way")
+        })?;
+        let file = lock_path(self.dir.join("lock"), Hold::Alone, left).await?;
+        Ok(Operation(Arc::new(Held { file, _turn: held })))
+    }
+
+    /// Waits for the file that the sessions of other processes lock.
+    pub(super) async fn session_file(&self, left: TimeLeft) -> Result<File> {
+        lock_path(self.dir.join("session.lock"), Hold::Alone, left).await
+    }
+}
+
+/// The right to change the repository, until the last clone of it is dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Operation(Arc<Held>);
+
+/// The lock file first: the next in turn here must not find it taken.
+#[derive(Debug)]
+struct Held {
+    file: File,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Operation {
+    /// The lock for a git process to inherit.
+    pub(super) fn lock_file(&self) -> Result<File> {
+        Ok(self.0.file.try_clone()?)
+    }
+}
+
+/// Many look at or change single files of the tree, or one changes the tree.
+#[derive(Debug)]
+pub(super) struct TreeLock {
+    here: Arc<RwLock<()>>,
+    path: PathBuf,
+    /// Open for as long as this: taking its lock takes one system call, which never waits.
+    file: Arc<File>,
+    sharing: Arc<Mutex<usize>>,
+}
+
+/// The right to look at and change single files.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    file: Arc<File>,
+    sharing: Arc<Mutex<usize>>,
+    _here: OwnedRwLockReadGuard<()>,
+}
+
+/// The right to change the tree.
+#[derive(Debug)]
+pub(super) struct Alone {
+    _file: File,
+    _here: OwnedRwLockWriteGuard<()>,
+}
+
+impl TreeLock {
+    fn new(path: &Path) -> Result<Self> {
+        Ok(Self {
+            here: Arc::default(),
+            path: path.to_owned(),
+            file: Arc::new(open_lock(path)?),
+            sharing: Arc::default(),
+        })
+    }
+
+    /// Waits until nobody changes the tree. Tells whether this is the first of those who share it now: then somebody may have died while
+    /// changing it.
+    pub(super) async fn share(&self, timeout: Duration) -> Result<(Sharing, bool)> {
+        let left = TimeLeft::new(timeout);
+        let here = tokio::time::timeout(left.get(), Arc::clone(&self.here).read_owned()).await;
+        let here = here.map_err(|_| busy())?;
+        loop {
+            if let Some(is_first) = self.join()? {
+                let (file, sharing) = (Arc::clone(&self.file), Arc::clone(&self.sharing));
+                return Ok((Sharing { file, sharing, _here: here }, is_first));
+            }
+            // Another process changes the tree: wait until it is done, and try again.
+            drop(lock_path(self.path.clone(), Hold::WithOthers, left).await?);
+        }
+    }
+
+    /// Joins those of this process who share the tree, if no other process changes it.
+    fn join(&self) -> Result<Option<bool>> {
+        let mut sharing = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = *sharing == 0;
+        if is_first {
+            match self.file.try_lock_shared() {
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        *sharing += 1;
+        Ok(Some(is_first))
+    }
+
+    /// Waits until nobody looks at or changes the tree.
+    pub(super) async fn alone(&self, timeout: Duration) -> Result<Alone> {
+        let left = TimeLeft::new(timeout);
+        let here = tokio::time::timeout(left.get(), Arc::clone(&self.here).write_owned()).await;
+        let here = here.map_err(|_| busy())?;
+        let file = lock_path(self.path.clone(), Hold::Alone, left).await?;
+        Ok(Alone { _file: file, _here: here })
+    }
+}
+
+impl Drop for Sharing {
+    fn drop(&mut self) {
+        let mut sharing = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
+        *sharing -= 1;
+        if *sharing == 0 {
+            drop(self.file.unlock());
+        }
+    }
+}
+
+fn busy() -> Error {
+    Error::new(ErrorKind::LockTimeout).with_message("the working tree is in use")
+}
+
+async fn lock_path(path: PathBuf, hold: Hold, left: TimeLeft) -> Result<File> {
+    let open = {
+        let path = path.clone();
+        move || open_lock(&path)
+    };
+    let is_current = move |file: &File| is_same_file(file, &path);
+    lock_file(open, is_current, hold, left).await
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    Ok(File::options().read(true).write(true).create(true).truncate(false).open(path)?)
+}
+
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if id(&a) == id(&b))
+}
