@@ -113,6 +113,8 @@ pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
     ConflictKind, ConflictStatus, SessionHandle, SyncConflict, SyncSession,
 };
+#[cfg(feature = "git")]
+pub use backends::git::{ConflictVersions, GitConfig, GitSyncFileBackend, GitTimeouts, Revision};
 pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::MemoryFileBackend;
 #[doc(no_inline)]
@@ -128,7 +130,7 @@ pub use options::{
     RenameOptions, SessionOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
 };
 pub use path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
-pub use secret::Secret;
+pub use secret::{Secret, SecretSource};
 pub use stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, TextStream};
 pub use uri::{
     BackendFactory, BackendUri, Parameters, parse_uri, register_backend, resolve_backend,

@@ -171,6 +171,8 @@ macro_rules! setters {
     };
 }
 
+pub(crate) use setters;
+
 /// The setters of what may replace a file.
 macro_rules! replacing {
     ($($options:ident)*) => {

@@ -345,6 +345,14 @@ impl Error {
         self
     }
 
+    /// Names the backend, also where another was named that it keeps its files through.
+    #[cfg(feature = "git")]
+    #[must_use]
+    pub(crate) fn in_backend(mut self, backend: &'static str) -> Self {
+        self.0.backend = Some(backend);
+        self
+    }
+
     /// Keeps the cause, for [`source`](std::error::Error::source).
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -4,4 +4,4 @@ mod file;
 mod session;
 
 pub(crate) use file::{Hold, lock_file};
-pub(crate) use session::{SessionLock, TimeLeft};
+pub(crate) use session::{SessionGuard, SessionLock, TimeLeft};

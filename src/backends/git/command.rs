@@ -6,13 +6,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::future::Future as _;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -360,11 +356,12 @@ impl<'a> Run<'a> {
             let (stdout, stderr, ()) = futures::join!(read_all(stdout), read_all(stderr), give);
             Ok::<_, Error>((stdout?, stderr?, running.wait().await?))
         };
-        let talked = tokio::time::timeout(deadline, talk).await;
-        let (stdout, stderr, status) = talked.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Timeout)
-                .with_message(format!("`git {command}` did not end within {deadline:?}")))
-        })?;
+        let Ok(talked) = tokio::time::timeout(deadline, talk).await else {
+            running.end().await;
+            return Err(Error::new(ErrorKind::Timeout)
+                .with_message(format!("`git {command}` did not end within {deadline:?}")));
+        };
+        let (stdout, stderr, status) = talked?;
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         let stderr = redact(&stderr, self.git.credentials());
         Ok(Output { status, stdout: stdout.freeze(), stderr, command })
@@ -517,38 +514,48 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Has it end and waits until it has: told to end it removes its lock files.
+    async fn end(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let mut killer = Killer(self.group);
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+            self.signal(Signal::KILL);
+            drop(child.wait().await);
+        }
+        killer.0 = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It may have ended just now.
+        let _ = self.group.map(|group| kill_process_group(group, signal));
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let (group, operation) = (self.group, self.operation.take());
-        // It may have ended just now.
-        let signal = move |signal| drop(group.map(|group| kill_process_group(group, signal)));
-        let Ok(runtime) = Handle::try_current() else {
-            signal(Signal::KILL);
-            return;
-        };
-        // Told to end it removes its lock files.
-        signal(Signal::TERM);
-        let reaper = Reaper(Some(group));
-        drop(runtime.spawn(async move {
-            let mut reaper = reaper;
-            if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-                signal(Signal::KILL);
-                drop(child.wait().await);
+        let Some(child) = self.child.take() else { return };
+        self.signal(Signal::TERM);
+        let operation = self.operation.take();
+        let mut ending = Self { child: Some(child), group: self.group, operation };
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { ending.end().await })),
+            Err(_) => {
+                ending.signal(Signal::KILL);
+                ending.child = None;
             }
-            reaper.0 = None;
-            drop(operation);
-        }));
+        }
     }
 }
 
 /// Kills a group if the runtime ends before the process was seen to.
-struct Reaper(Option<Option<Pid>>);
+struct Killer(Option<Pid>);
 
-impl Drop for Reaper {
+impl Drop for Killer {
     fn drop(&mut self) {
-        if let Some(Some(group)) = self.0 {
-            drop(kill_process_group(group, Signal::KILL));
+        if let Some(group) = self.0 {
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

@@ -1,0 +1,349 @@
+//! From a directory, in whatever state it is, to a repository that is in order.
+//!
+//! A clone is made step by step, and the note that it is ready is written last. Without that note nothing in the working tree is ever
+//! taken for somebody's work: what a process left that died while it cloned is done again, instead of being published as deletions.
+
+use std::fs;
+use std::io::ErrorKind as IoKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{Access, Git, Place};
+use super::config::CheckedConfig;
+use super::failure::Failure;
+use super::locks::{Locks, Operation};
+use super::output;
+use super::repository::{Fetched, Repository, damaged};
+use super::sync::FRESH;
+use crate::{Durability, Error, ErrorKind, GitTimeouts, LocalFileBackend, Result, offload};
+
+/// The note that is written when a clone is complete.
+const READY: &str = "ready";
+
+/// The note that a clone has been begun.
+const CLONING: &str = "cloning";
+
+/// Overrides what a `.gitattributes` says about changing the bytes of files on their way (gitattributes(5)).
+const ATTRIBUTES: &str = "* -text !eol -ident !filter !working-tree-encoding\n";
+
+/// How often opening begins anew because somebody else's clone failed and was removed meanwhile.
+const ATTEMPTS: usize = 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Ready {
+    /// Without secrets.
+    remote: String,
+}
+
+/// What is there before anything was done.
+enum Found {
+    /// Nothing, or an empty directory. `made` tells what had to be made.
+    Empty { made: Option<PathBuf> },
+    /// A repository, or the beginning of one that f9 made.
+    Repository,
+}
+
+/// Opens the repository that `config` describes, cloning it if it is not there.
+pub(super) async fn open(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Arc<Repository>> {
+    for _ in 0..ATTEMPTS {
+        match open_once(config, timeouts).await {
+            // Somebody else began to clone here, failed, and removed everything.
+            Err(error) if error.kind() == ErrorKind::RootGone => {}
+            opened => return opened,
+        }
+    }
+    Err(Error::new(ErrorKind::Contention).with_message("the directory keeps being removed"))
+}
+
+async fn open_once(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Arc<Repository>> {
+    let path = config.path.clone();
+    let found = offload::run(move || look(&path)).await?;
+    let repository = repository(config, timeouts).await?;
+    let operation = repository.locks.operation(timeouts.lock).await.map_err(|error| {
+        // The directory of the lock has been removed.
+        if error.kind() == ErrorKind::NotFound {
+            error.with_kind(ErrorKind::RootGone)
+        } else {
+            error
+        }
+    })?;
+    let repository = Arc::new(repository);
+    let opened = async {
+        if let Some(ready) = repository.note::<Ready>(READY).await? {
+            return reopen(&repository, config, &ready).await;
+        }
+        let is_begun = repository.note::<()>(CLONING).await?.is_some();
+        if is_begun || !repository.git_dir.join("HEAD").exists() {
+            clone(&repository, config, &operation).await
+        } else {
+            adopt(&repository, config, &operation).await
+        }
+    };
+    match (opened.await, found) {
+        (Ok(()), _) => {}
+        (Err(error), Found::Empty { made })
+            if repository.head().await.is_ok_and(|head| head.is_none()) =>
+        {
+            let git_dir = repository.git_dir.clone();
+            offload::run(move || remove(&git_dir, made.as_deref())).await?;
+            return Err(error);
+        }
+        (Err(error), _) => return Err(error),
+    }
+    drop(operation);
+    // Removes stale locks and undoes a move of the tree that was cut short.
+    let operation = repository.operation().await?;
+    repository.recover(&operation).await?;
+    repository.check_state().await?;
+    Ok(repository)
+}
+
+/// Looks at the directory and makes it if it is missing, with a place for f9's notes.
+///
+/// # Errors
+///
+/// [`AlreadyExists`](ErrorKind::AlreadyExists), with everything untouched, if something else than a repository is there.
+fn look(path: &Path) -> Result<Found> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
+    let made = missing.last().map(|made| made.to_path_buf());
+    fs::create_dir_all(path).map_err(|error| match fs::metadata(path) {
+        Ok(_) => taken("a file is there").with_source(error),
+        Err(_) => error.into(),
+    })?;
+    let git_dir = path.join(".git");
+    let found = match fs::symlink_metadata(&git_dir) {
+        Err(error) if error.kind() == IoKind::NotFound => {
+            let is_other = |name: &std::ffi::OsStr| name != ".backend.lock" && name != ".git";
+            let mut entries = fs::read_dir(path)?.flatten().map(|entry| entry.file_name());
+            if entries.any(|name| is_other(&name)) {
+                return Err(taken("the directory is not empty, and no repository"));
+            }
+            Found::Empty { made }
+        }
+        Err(error) => return Err(error.into()),
+        Ok(found) if !found.is_dir() => {
+            return Err(Error::new(ErrorKind::Unsupported).with_message(
+                "`.git` is a file or a link: submodules and linked working trees cannot be opened",
+            ));
+        }
+        Ok(_) if git_dir.join("f9").is_dir() => Found::Repository,
+        // What git itself takes for a repository (gitrepository-layout(5)).
+        Ok(_) => {
+            let is_there = |name: &str| git_dir.join(name).exists();
+            if git_dir.join("reftable").exists() {
+                return Err(Error::new(ErrorKind::Unsupported)
+                    .with_message("its refs are kept as a reftable, which f9 does not read"));
+            }
+            if !(is_there("HEAD") && is_there("objects") && is_there("refs")) {
+                return Err(taken("the directory is not empty, and its `.git` is no repository"));
+            }
+            Found::Repository
+        }
+    };
+    fs::create_dir_all(git_dir.join("f9/home"))?;
+    Ok(found)
+}
+
+fn taken(reason: &'static str) -> Error {
+    Error::new(ErrorKind::AlreadyExists).with_message(reason)
+}
+
+/// Removes a repository that was begun and never became one, and the directories made for it.
+fn remove(git_dir: &Path, made: Option<&Path>) -> Result<()> {
+    fs::remove_dir_all(git_dir)?;
+    let Some(made) = made else { return Ok(()) };
+    let work_tree = git_dir.parent().unwrap_or(git_dir);
+    for directory in work_tree.ancestors() {
+        if fs::remove_dir(directory).is_err() || directory == made {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Repository> {
+    let work_tree = config.path.clone();
+    let work_tree = offload::run(move || Ok(work_tree.canonicalize()?)).await?;
+    let git_dir = work_tree.join(".git");
+    let remote = &config.remote;
+    let access = Access {
+        url: remote.url(),
+        protocol: remote.protocol().name(),
+        credentials: remote.credential_scope().zip(remote.credentials()),
+        ssh_key: config.ssh_key_path.clone(),
+        known_hosts: config.known_hosts.clone(),
+    };
+    let place = Place {
+        work_tree: &work_tree,
+        git_dir: &git_dir,
+        branch: &config.branch,
+        author: (&config.author_name, &config.author_email),
+    };
+    let git = Git::new(place, access, (timeouts.local, timeouts.network)).await?;
+    let own = git_dir.join("f9");
+    let gone = |error: Error| match error.kind() {
+        ErrorKind::NotFound => error.with_kind(ErrorKind::RootGone),
+        _ => error,
+    };
+    let files = LocalFileBackend::builder(&git_dir).create_root(false).sweep(false).open();
+    let files = files.await.map_err(gone)?;
+    let notes = LocalFileBackend::builder(&own).create_root(false).durability(Durability::Synced);
+    let notes = notes.open().await.map_err(gone)?;
+    let locks = offload::run(move || Locks::of(&own)).await.map_err(gone)?;
+    let branch = config.branch.clone();
+    Ok(Repository::new(git, locks, (work_tree, git_dir), branch, timeouts.lock, (files, notes)))
+}
+
+/// Opens what was opened before.
+async fn reopen(repository: &Repository, config: &CheckedConfig, ready: &Ready) -> Result<()> {
+    if config.remote.is_same_as(&ready.remote) {
+        return Ok(());
+    }
+    // Whoever moves a repository says so with `git remote set-url`.
+    check_remote(repository, config).await?;
+    write_ready(repository, config).await
+}
+
+async fn write_ready(repository: &Repository, config: &CheckedConfig) -> Result<()> {
+    repository.write_note(READY, &Ready { remote: config.remote.url() }).await
+}
+
+/// Takes over a clone that git made.
+async fn adopt(
+    repository: &Repository,
+    config: &CheckedConfig,
+    operation: &Operation,
+) -> Result<()> {
+    repository.check_state().await?;
+    check_remote(repository, config).await?;
+    let is_complete = repository.git_dir.join("index").exists();
+    if !is_complete && repository.head().await?.is_some() {
+        return Err(Error::new(ErrorKind::InvalidOperation).with_message(
+            "the clone was never finished: it has no index; remove it, or complete it with `git reset --hard`",
+        ));
+    }
+    let status = ["status", "--porcelain=v2", "--untracked-files=no"];
+    repository.git.local(status).within(operation)?.stdout().await.map_err(|error| {
+        if error.kind() == ErrorKind::Io { error.with_kind(ErrorKind::Corrupted) } else { error }
+    })?;
+    write_attributes(repository).await?;
+    write_ready(repository, config).await
+}
+
+/// # Errors
+///
+/// [`AlreadyExists`](ErrorKind::AlreadyExists) if the repository is a clone, but of none of the remotes it is a clone of this one.
+async fn check_remote(repository: &Repository, config: &CheckedConfig) -> Result<()> {
+    let ask = ["config", "--local", "-z", "--get-regexp", r"^remote\..*\.url$"];
+    let output = repository.git.local(ask).output().await?;
+    let told = match output.code() {
+        Some(0) => output.stdout,
+        Some(1) => return Ok(()),
+        _ => return Err(output.error()),
+    };
+    let told = String::from_utf8_lossy(&told).into_owned();
+    let mut urls = told.split('\0').filter_map(|line| line.split_once('\n')).map(|(_, url)| url);
+    if urls.any(|url| config.remote.is_same_as(url)) {
+        return Ok(());
+    }
+    Err(taken(
+        "it is a clone of another repository; `git remote set-url origin` tells that a remote has moved",
+    ))
+}
+
+/// Clones, or goes on with a clone that somebody else began and did not finish.
+async fn clone(
+    repository: &Repository,
+    config: &CheckedConfig,
+    operation: &Operation,
+) -> Result<()> {
+    repository.write_note(CLONING, &()).await?;
+    let git = &repository.git;
+    let branch = &repository.branch;
+    let init = ["init", "--quiet", "--template=", "--initial-branch", branch];
+    git.local(init).within(operation)?.stdout().await?;
+    write_attributes(repository).await?;
+    write_config(repository, config).await?;
+    let start = match repository.fetch(operation).await? {
+        Fetched::Branch => repository.tracking().await?,
+        Fetched::Nothing => default_branch(repository, operation).await?,
+    };
+    match start {
+        Some(start) => {
+            let reset = ["reset", "--hard", "--quiet", start.as_str()];
+            git.local(reset).within(operation)?.stdout().await?;
+        }
+        None => repository.write_note(FRESH, &()).await?,
+    }
+    write_ready(repository, config).await?;
+    repository.remove_note(CLONING).await
+}
+
+/// The commit that a new branch begins with: that of the remote's default branch; `None` where the remote is empty.
+async fn default_branch(
+    repository: &Repository,
+    operation: &Operation,
+) -> Result<Option<output::Oid>> {
+    let fetch = repository.git.network([
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--no-recurse-submodules",
+        "f9",
+        "+HEAD:refs/f9/start",
+    ]);
+    let output = fetch.within(operation)?.output().await?;
+    if output.is_success() {
+        let start = ["rev-parse", "--verify", "refs/f9/start"];
+        return output::oid(&repository.git.local(start).stdout().await?).map(Some);
+    }
+    match output.failure() {
+        Failure::NoSuchBranch => Ok(None),
+        _ => Err(output.error()),
+    }
+}
+
+/// Sees to it that the bytes of files are the bytes in the repository.
+async fn write_attributes(repository: &Repository) -> Result<()> {
+    let info = repository.git_dir.join("info");
+    offload::run(move || {
+        fs::create_dir_all(&info)?;
+        let file = info.join("attributes");
+        let mut text = fs::read_to_string(&file).unwrap_or_default();
+        // The last line that fits a file counts.
+        if !text.ends_with(ATTRIBUTES) {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(ATTRIBUTES);
+            fs::write(file, text)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Tells git's configuration where the clone is from, for people who use git there.
+async fn write_config(repository: &Repository, config: &CheckedConfig) -> Result<()> {
+    let (file, url) = (repository.git_dir.join("config"), config.remote.url());
+    let branch = repository.branch.clone();
+    offload::run(move || {
+        let mut text = fs::read_to_string(&file)
+            .map_err(|error| damaged("its `config` cannot be read".to_owned()).with_source(error))?;
+        if text.contains("[remote \"origin\"]") {
+            return Ok(());
+        }
+        let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+        let (url, branch) = (quote(&url), quote(&branch));
+        text.push_str(&format!(
+            "[remote \"origin\"]\n\turl = \"{url}\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n\
+             [branch \"{branch}\"]\n\tremote = origin\n\tmerge = \"refs/heads/{branch}\"\n"
+        ));
+        Ok(fs::write(file, text)?)
+    })
+    .await
+}

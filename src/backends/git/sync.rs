@@ -1,0 +1,285 @@
+//! Commit, pull, push.
+//!
+//! The order is: commit what is local, fetch, merge beside the tree, commit the merge, move the tree, push. Each step leaves a
+//! repository from which the next attempt goes on; nothing that was saved is ever stashed away or reset.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::advance::Advanced;
+use super::command::to_the_end;
+use super::locks::Operation;
+use super::merge::Merged;
+use super::output::{Oid, Pushed, RawPath};
+use super::repository::Fetched;
+use super::{Shared, advance};
+use crate::{Error, ErrorKind, FilePath, Result, offload};
+
+/// How often a merge is tried that others keep getting in the way of.
+const ROUNDS: usize = 6;
+
+/// How often, and for how long, a push is tried while others publish.
+const PUSHES: u32 = 10;
+const PUSHING: Duration = Duration::from_secs(30);
+
+/// The message of a commit that a pull makes of local changes.
+const BEFORE_MERGE: &str = "Local changes before a merge";
+
+/// The note that tells that nothing has come from or gone to the remote yet, which was empty: whatever appears there has no ancestor in
+/// common with what is here.
+pub(super) const FRESH: &str = "fresh";
+
+impl Shared {
+    /// Begins an operation on a repository that is in order.
+    pub(super) async fn begin(&self) -> Result<Operation> {
+        let operation = self.repository.operation().await?;
+        self.repository.recover(&operation).await?;
+        self.repository.check_state().await?;
+        Ok(operation)
+    }
+
+    pub(super) async fn pull(self: &Arc<Self>) -> Result<()> {
+        let operation = self.begin().await?;
+        let before = self.repository.tracking().await?;
+        self.fetch_and_integrate(&operation, before).await
+    }
+
+    async fn fetch_and_integrate(
+        self: &Arc<Self>,
+        operation: &Operation,
+        before: Option<Oid>,
+    ) -> Result<()> {
+        match (self.repository.fetch(operation).await?, before) {
+            (Fetched::Nothing, None) => Ok(()),
+            (Fetched::Nothing, Some(_)) => {
+                self.set_gone(true);
+                Err(Error::new(ErrorKind::NotFound).with_message(format!(
+                    "branch `{}` is gone from the remote; a push publishes it again",
+                    self.repository.branch
+                )))
+            }
+            (Fetched::Branch, before) => {
+                self.set_gone(false);
+                let theirs = self.repository.tracking().await?.ok_or(ErrorKind::Internal)?;
+                self.integrate(operation, before.as_ref(), &theirs).await
+            }
+        }
+    }
+
+    /// Brings the remote's commit `theirs` together with what is here. `before` is what was known of the remote until now.
+    async fn integrate(
+        self: &Arc<Self>,
+        operation: &Operation,
+        before: Option<&Oid>,
+        theirs: &Oid,
+    ) -> Result<()> {
+        let repository = &self.repository;
+        let mut is_committed = false;
+        for _ in 0..ROUNDS {
+            let head = repository.head().await?;
+            let target = match self.target(operation, head.as_ref(), before, theirs).await? {
+                Target::Reached => return self.integrated(theirs).await,
+                Target::Commit(target) => target,
+                Target::Local | Target::Open(_) if !is_committed => {
+                    is_committed = true;
+                    self.commit(operation, BEFORE_MERGE, Vec::new()).await?;
+                    continue;
+                }
+                Target::Local => theirs.clone(),
+                Target::Open(pending) => {
+                    repository.set_pending(&pending).await?;
+                    return Err(pending.error());
+                }
+            };
+            match repository.advance(operation, head.as_ref(), &target).await? {
+                Advanced::Done => return self.integrated(theirs).await,
+                Advanced::InTheWay(paths) => self.make_way(operation, paths).await?,
+            }
+        }
+        Err(Error::new(ErrorKind::Contention)
+            .with_message("files kept changing while the remote's changes were brought in"))
+    }
+
+    /// Where the tree has to go so that it holds `theirs` too.
+    async fn target(
+        &self,
+        operation: &Operation,
+        head: Option<&Oid>,
+        before: Option<&Oid>,
+        theirs: &Oid,
+    ) -> Result<Target> {
+        let repository = &self.repository;
+        // Before the first commit there may be files all the same.
+        let Some(head) = head else { return Ok(Target::Local) };
+        if head == theirs {
+            return Ok(Target::Reached);
+        }
+        let earlier = repository.pending().await?;
+        if earlier.is_none() {
+            if self.has_integrated(theirs) {
+                return Ok(Target::Reached);
+            }
+            // Nothing here is unpublished, and the fetch let nothing pass but what descends from `before`.
+            if before == Some(head) {
+                return Ok(Target::Commit(theirs.clone()));
+            }
+        }
+        let base = repository.merge_base(head, theirs).await?;
+        if base.as_ref() == Some(theirs) {
+            return Ok(Target::Reached);
+        }
+        if base.as_ref() == Some(head) {
+            return Ok(Target::Commit(theirs.clone()));
+        }
+        let unrelated = base.is_none();
+        if unrelated && repository.note::<()>(FRESH).await?.is_none() {
+            return Err(Error::new(ErrorKind::Diverged).with_message(format!(
+                "branch `{}` of the remote has no commit in common with the one here; nothing was changed",
+                repository.branch
+            )));
+        }
+        let merged = repository.merge(operation, (head, theirs), unrelated, earlier.as_ref());
+        Ok(match merged.await? {
+            Merged::Commit(commit) => Target::Commit(commit),
+            Merged::Open(pending) => Target::Open(Box::new(pending)),
+        })
+    }
+
+    /// Notes that nothing of `theirs` is missing here any more.
+    async fn integrated(&self, theirs: &Oid) -> Result<()> {
+        self.repository.forget_pending().await?;
+        self.repository.remove_note(FRESH).await?;
+        let mut integrated = self.integrated.lock().unwrap_or_else(PoisonError::into_inner);
+        *integrated = Some(theirs.clone());
+        Ok(())
+    }
+
+    fn has_integrated(&self, theirs: &Oid) -> bool {
+        let integrated = self.integrated.lock().unwrap_or_else(PoisonError::into_inner);
+        integrated.as_ref() == Some(theirs)
+    }
+
+    /// Commits what stands where the tree has to go, so that it takes part in the merge.
+    async fn make_way(self: &Arc<Self>, operation: &Operation, paths: Vec<RawPath>) -> Result<()> {
+        let work_tree = self.repository.work_tree.clone();
+        let standing = paths.clone();
+        let standing = offload::run(move || {
+            let standing = standing.iter().filter_map(|path| advance::standing(&work_tree, path));
+            Ok(standing.collect::<Vec<_>>())
+        })
+        .await?;
+        if self.commit(operation, BEFORE_MERGE, standing).await? {
+            return Ok(());
+        }
+        let named: Vec<String> =
+            paths.iter().take(5).map(|path| format!("`{}`", path.to_text())).collect();
+        Err(Error::new(ErrorKind::InvalidOperation).with_message(format!(
+            "what stands at one of these paths can neither be committed nor replaced: {}",
+            named.join(", ")
+        )))
+    }
+
+    /// Commits everything that differs from the last commit, and `forced`, whatever is ignored. Tells whether anything did. Once begun it
+    /// goes on to its end.
+    pub(super) async fn commit(
+        self: &Arc<Self>,
+        operation: &Operation,
+        message: &str,
+        forced: Vec<FilePath>,
+    ) -> Result<bool> {
+        let (shared, operation) = (Arc::clone(self), operation.clone());
+        let message = message.to_owned();
+        to_the_end(async move { shared.commit_here(&operation, &message, forced).await }).await
+    }
+
+    async fn commit_here(
+        &self,
+        operation: &Operation,
+        message: &str,
+        mut forced: Vec<FilePath>,
+    ) -> Result<bool> {
+        let repository = &self.repository;
+        let written = self.written.snapshot().await?;
+        forced.extend(self.written.to_be_forced(&written).await?);
+        repository.stage(operation, &forced).await?;
+        let tree = repository.write_tree(operation).await?;
+        let head = repository.head().await?;
+        let committed = match &head {
+            Some(head) => repository.tree_of(head).await?,
+            None => advance::empty_tree(&tree).parse()?,
+        };
+        let differs = tree != committed;
+        if differs {
+            let parents: Vec<&Oid> = head.iter().collect();
+            let commit = repository.commit_tree(&tree, &parents, message).await?;
+            repository.move_branch(operation, head.as_ref(), &commit).await?;
+            if let Some(head) = &head {
+                repository.keep_submodules(head, &commit).await;
+            }
+        }
+        if written.is_noted() {
+            let _alone = repository.locks.tree.alone(repository.lock_timeout).await?;
+            self.written.forget_noted(&written).await?;
+        }
+        self.written.forget(&written);
+        Ok(differs)
+    }
+
+    pub(super) async fn push(self: &Arc<Self>, message: &str) -> Result<()> {
+        if message.contains('\0') {
+            return Err(Error::new(ErrorKind::InvalidInput).with_message("the message holds a NUL"));
+        }
+        let operation = self.begin().await?;
+        self.commit(&operation, message, Vec::new()).await?;
+        let repository = &self.repository;
+        if repository.pending().await?.is_some() {
+            // Concludes the merge if everything is settled, and fails otherwise.
+            let theirs = repository.tracking().await?.ok_or(ErrorKind::Internal)?;
+            self.integrate(&operation, None, &theirs).await?;
+        }
+        let began = Instant::now();
+        for attempt in 1..=PUSHES {
+            let (head, tracking) = (repository.head().await?, repository.tracking().await?);
+            let Some(head) = head else { return Ok(()) };
+            if tracking.as_ref() == Some(&head) && !self.is_gone() {
+                return Ok(());
+            }
+            match repository.push(&operation).await? {
+                Pushed::Done => {
+                    self.set_gone(false);
+                    return self.integrated(&head).await;
+                }
+                Pushed::Overtaken => {}
+                Pushed::Refused(reason) => {
+                    return Err(Error::new(ErrorKind::PermissionDenied)
+                        .with_message(format!("the remote refused it: {reason}")));
+                }
+            }
+            if began.elapsed() > PUSHING {
+                break;
+            }
+            self.fetch_and_integrate(&operation, tracking).await?;
+            // Those who were overtaken together should not meet again.
+            let spread = u64::from(attempt) * 20;
+            offload::pause(Duration::from_millis(random() % spread.max(1))).await;
+        }
+        Err(Error::new(ErrorKind::Contention).with_message(
+            "others published again and again; the changes are committed here and go with the next push",
+        ))
+    }
+}
+
+/// Where the tree has to go.
+enum Target {
+    /// It holds everything already.
+    Reached,
+    Commit(Oid),
+    /// There is no commit yet, and maybe something to be committed first.
+    Local,
+    Open(Box<super::merge::Pending>),
+}
+
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0)
+}
