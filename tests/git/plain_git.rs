@@ -5,13 +5,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode};
 use tempfile::TempDir;
 
 use crate::cli::{self, fail, feed, run, succeed};
 use crate::remote::{Change, Remote};
-use crate::servers::{Behaviour, Daemon, Http, Ssh};
+use crate::servers::{Behaviour, Daemon, Http, Request, Ssh};
 
 /// A folder to clone into, and what git needs to know of ssh(1).
 struct Client {
@@ -94,11 +95,26 @@ fn http_serves() {
 }
 
 #[test]
+fn http_takes_what_is_compressed() {
+    let remote = remote();
+    // More than a client asks for in plain.
+    for branch in 0..40 {
+        remote.branch(&format!("b{branch}")).start_over(&[Change::write("b", branch.to_string())]);
+    }
+    let http = Http::serving(&remote);
+    succeed(&mut Client::new().clone(&http.url()), b"");
+    let is_compressed = |one: &Request| one.header("content-encoding") == Some("gzip");
+    assert!(http.requests().iter().any(is_compressed));
+}
+
+#[test]
 fn http_lets_nobody_in_without_the_password() {
     let remote = remote();
     let http = Http::guarding(&remote, "ann", "p@ss:word/é");
     Client::new().clone_and_push(&http.url_as("ann", "p@ss:word/é"), &remote);
+    let started = Instant::now();
     let wrong = fail(&mut Client::new().clone(&http.url_as("ann", "wrong")));
+    assert!(started.elapsed() < Duration::from_secs(10), "nobody is asked");
     assert!(wrong.contains("Authentication failed"), "{wrong}");
     let none = fail(&mut Client::new().clone(&http.url()));
     assert!(none.contains("terminal prompts disabled"), "{none}");
@@ -129,6 +145,17 @@ fn http_sees_the_password_that_comes() {
     let seen = requests.iter().filter_map(|request| request.authorization());
     // "ann:secret", by another's reckoning.
     assert!(seen.clone().count() > 0 && seen.clone().all(|one| one == "Basic YW5uOnNlY3JldA=="));
+}
+
+#[test]
+fn a_repository_that_is_not_there_is_not_found() {
+    let remote = remote();
+    let (http, daemon) = (Http::serving(&remote), Daemon::serving(&remote));
+    fs::remove_dir_all(remote.path()).unwrap();
+    let said = fail(&mut Client::new().clone(&http.url()));
+    assert!(said.contains("not found"), "{said}");
+    let said = fail(&mut Client::new().clone(&daemon.url()));
+    assert!(said.contains("access denied or repository not exported"), "{said}");
 }
 
 #[test]
@@ -232,7 +259,13 @@ fn assert_ends_in_a_push(server: impl Send, url: &str, remote: &Remote, client: 
     rustix::fs::mkfifoat(CWD, &fifo, Mode::RWXU).unwrap();
     remote.hook("pre-receive", &format!("echo $$ >'{}'\nexec sleep 600", fifo.display()));
     let mut push = client.push();
-    let pushing = thread::spawn(move || feed(&mut push, b"").status);
+    let end = fifo.clone();
+    let pushing = thread::spawn(move || {
+        let status = feed(&mut push, b"").status;
+        // Nobody need wait for the hook any more.
+        drop(File::options().read(true).write(true).open(end));
+        status
+    });
     // Which comes when the hook is there.
     let hook = fs::read_to_string(fifo).unwrap();
     assert!(is_alive(hook.trim()));

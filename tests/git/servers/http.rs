@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -137,7 +138,8 @@ impl Request {
         self.header("authorization")
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    /// A header by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
@@ -248,8 +250,7 @@ impl Site {
             .env("REQUEST_METHOD", &request.method)
             .env("PATH_INFO", &*percent_decode_str(path).decode_utf8_lossy())
             .env("QUERY_STRING", query)
-            .env("CONTENT_LENGTH", body.len().to_string())
-            .env("REMOTE_ADDR", "127.0.0.1");
+            .env("CONTENT_LENGTH", body.len().to_string());
         let passed = [
             ("content-type", "CONTENT_TYPE"),
             ("content-encoding", "HTTP_CONTENT_ENCODING"),
@@ -332,4 +333,23 @@ fn base64(bytes: &[u8]) -> String {
 fn base64_is_padded() {
     let encoded = ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes()));
     assert_eq!(encoded, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+}
+
+#[test]
+fn a_client_may_ask_before_it_sends() {
+    let remote = Remote::empty();
+    let http = Http::serving(&remote);
+    let mut stream = TcpStream::connect(http.listener.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let head = "POST /notes.git/git-upload-pack HTTP/1.1\r\n\
+                Content-Type: application/x-git-upload-pack-request\r\n\
+                Expect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"0000").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 }

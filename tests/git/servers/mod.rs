@@ -5,7 +5,6 @@ mod http;
 mod ssh;
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
@@ -17,7 +16,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use self::daemon::Daemon;
-pub(crate) use self::http::{Behaviour, Http};
+pub(crate) use self::http::{Behaviour, Http, Request};
 pub(crate) use self::ssh::Ssh;
 use crate::cli;
 
@@ -78,11 +77,7 @@ fn accept(listener: &TcpListener, is_open: &AtomicBool, serve: &(impl Fn(&Connec
             let stream = Arc::new(stream.unwrap());
             connected.lock().unwrap().push(Arc::downgrade(&stream));
             let connection = Connection { stream, mark: mark.clone() };
-            served.push(scope.spawn(move || {
-                serve(&connection);
-                // What a program has inherited of the connection would keep it open.
-                drop(connection.stream.shutdown(Shutdown::Both));
-            }));
+            served.push(scope.spawn(move || serve(&connection)));
         }
         for stream in connected.lock().unwrap().iter().filter_map(Weak::upgrade) {
             drop(stream.shutdown(Shutdown::Both));
@@ -122,22 +117,12 @@ fn kill_marked(mark: &str) -> bool {
 /// The processes of a server that live.
 fn marked(mark: &str) -> Vec<Pid> {
     let variable = format!("{MARK}={mark}");
-    let has_it = |pid: &i32| match fs::read(format!("/proc/{pid}/environ")) {
-        Ok(environment) => {
-            environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
-        }
-        // It belongs to somebody else, or has ended.
-        Err(error) => {
-            let kinds = [ErrorKind::PermissionDenied, ErrorKind::NotFound];
-            assert!(kinds.contains(&error.kind()) || is_gone(&error), "{error}");
-            false
-        }
+    let has_it = |pid: &i32| {
+        // What cannot be read belongs to somebody else, or has ended.
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
     };
     let names = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
     let ids = names.filter_map(|name| name.to_str()?.parse().ok());
     ids.filter(has_it).filter_map(Pid::from_raw).collect()
-}
-
-fn is_gone(error: &std::io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
