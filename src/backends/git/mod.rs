@@ -1,0 +1,3 @@
+//! Files in a working tree of git.
+
+mod names;
