@@ -1,0 +1,16 @@
+//! The git backend beside real git repositories, behind real git servers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
+
+mod cli;
+#[path = "../machine/mod.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod machine;
+mod plain_git;
+mod remote;
+mod servers;
