@@ -15,6 +15,10 @@ every_case!(local_synced, Local::new(Durability::Synced));
 every_case!(memory_through_the_facade, Dressed(Memory::default()));
 every_case!(local_atomic_through_the_facade, Dressed(Local::new(Durability::Atomic)));
 every_case!(local_synced_through_the_facade, Dressed(Local::new(Durability::Synced)));
+#[cfg(feature = "git")]
+every_case!(git, git::Clone::new());
+#[cfg(feature = "git")]
+every_case!(git_through_the_facade, Dressed(git::Clone::new()));
 every_case!(provided_methods, provided::Few::default());
 every_case!(few_capabilities, provided::Few::unconditional());
 
@@ -60,20 +64,67 @@ impl Fixture for Local {
     }
 
     async fn litter(&self) -> Vec<String> {
-        let (mut litter, mut waiting) = (Vec::new(), vec![self.dir.path().to_owned()]);
-        while let Some(dir) = waiting.pop() {
-            // A directory that is being deleted may be gone by now.
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if f9::is_reserved_name(&name) && name != ".backend.lock" {
-                    litter.push(name);
-                }
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    waiting.push(entry.path());
-                }
+        litter(self.dir.path())
+    }
+}
+
+/// The names below a directory that f9 keeps for itself, but for the file that sessions lock.
+fn litter(dir: &std::path::Path) -> Vec<String> {
+    let (mut litter, mut waiting) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(dir) = waiting.pop() {
+        // A directory that is being deleted may be gone by now.
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if f9::is_reserved_name(&name) && name != ".backend.lock" {
+                litter.push(name);
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                waiting.push(entry.path());
             }
         }
-        litter
+    }
+    litter
+}
+
+/// A working tree with a bare repository as its remote.
+#[cfg(feature = "git")]
+mod git {
+    use f9::{GitConfig, GitSyncFileBackend};
+
+    use super::{Arc, AsyncFileBackend, Fixture, TempDir, async_trait, litter};
+
+    pub(super) struct Clone(TempDir);
+
+    impl Clone {
+        pub(super) fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let init = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"];
+            let mut git = std::process::Command::new("git");
+            let made = git.args(init).arg(dir.path().join("remote")).status().unwrap();
+            assert!(made.success());
+            Self(dir)
+        }
+
+        async fn open(&self) -> Arc<dyn AsyncFileBackend> {
+            let remote = self.0.path().join("remote").to_str().unwrap().to_owned();
+            let config = GitConfig::new(remote, self.0.path().join("tree"));
+            Arc::new(GitSyncFileBackend::open(config).await.unwrap())
+        }
+    }
+
+    #[async_trait]
+    impl Fixture for Clone {
+        async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+            self.open().await
+        }
+
+        async fn second(&self) -> Option<Arc<dyn AsyncFileBackend>> {
+            Some(self.open().await)
+        }
+
+        async fn litter(&self) -> Vec<String> {
+            litter(&self.0.path().join("tree"))
+        }
     }
 }
 

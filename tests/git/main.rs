@@ -8,9 +8,11 @@
 )]
 
 mod cli;
+mod clones;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
 mod plain_git;
 mod remote;
 mod servers;
+mod sync;

@@ -1,0 +1,30 @@
+//! Working trees of one remote.
+
+use f9::{GitConfig, GitSyncFileBackend};
+use tempfile::TempDir;
+
+use crate::remote::Remote;
+
+pub(crate) struct Clones {
+    pub(crate) remote: Remote,
+    dir: TempDir,
+}
+
+impl Clones {
+    pub(crate) fn of(remote: Remote) -> Self {
+        Self { remote, dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// The configuration of the working tree of this name.
+    pub(crate) fn config(&self, name: &str) -> GitConfig {
+        GitConfig::new(self.remote.path().to_str().unwrap(), self.dir.path().join(name))
+    }
+
+    pub(crate) async fn open(&self, name: &str) -> GitSyncFileBackend {
+        opened(self.config(name)).await
+    }
+}
+
+pub(crate) async fn opened(config: GitConfig) -> GitSyncFileBackend {
+    GitSyncFileBackend::open(config).await.unwrap()
+}

@@ -1,0 +1,73 @@
+//! Commit, pull and push between two working trees.
+
+use f9::ErrorKind;
+use f9::prelude::*;
+
+use crate::clones::{Clones, opened};
+use crate::remote::{Change, Remote};
+
+#[tokio::test]
+async fn what_one_pushes_the_other_pulls() {
+    let clones = Clones::of(Remote::empty());
+    let mine = clones.open("mine").await;
+    mine.create("notes/a.txt", "one").await.unwrap();
+    mine.push("Add a").await.unwrap();
+    assert_eq!(clones.remote.main().tree(), ["100644 notes/a.txt"]);
+
+    let yours = clones.open("yours").await;
+    assert_eq!(yours.read("notes/a.txt").await.unwrap(), "one");
+    yours.update("notes/a.txt", "two").await.unwrap();
+    yours.rename("notes/a.txt", "b.txt").await.unwrap();
+    yours.push("Move a").await.unwrap();
+
+    mine.pull().await.unwrap();
+    assert!(!mine.exists("notes/a.txt").await.unwrap());
+    assert_eq!(mine.read("b.txt").await.unwrap(), "two");
+    clones.remote.assert_sound();
+}
+
+#[tokio::test]
+async fn changes_of_different_files_are_merged() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "a"), Change::write("b", "b")]));
+    let (mine, yours) = (clones.open("mine").await, clones.open("yours").await);
+    mine.update("a", "mine").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    yours.update("b", "yours").await.unwrap();
+    yours.push("Yours").await.unwrap();
+    mine.pull().await.unwrap();
+    for clone in [&mine, &yours] {
+        assert_eq!(clone.read("a").await.unwrap(), "mine");
+        assert_eq!(clone.read("b").await.unwrap(), "yours");
+    }
+    clones.remote.assert_sound();
+}
+
+#[tokio::test]
+async fn a_conflict_keeps_the_local_content_until_it_is_settled() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "base")]));
+    let (mine, yours) = (clones.open("mine").await, clones.open("yours").await);
+    mine.update("a", "mine").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    yours.update("a", "yours").await.unwrap();
+    let error = yours.pull().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(error.conflicts(), ["a"]);
+    assert_eq!(yours.read("a").await.unwrap(), "yours");
+
+    let yours = {
+        drop(yours);
+        opened(clones.config("yours")).await
+    };
+    let report = yours.conflict_report().await.unwrap();
+    assert_eq!(report.len(), 1);
+    assert_eq!(report[0].status.code(), "UU");
+    let error = yours.conflict_accept_local("b").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOperation);
+    yours.conflict_resolve("a", "both".into()).await.unwrap();
+    assert_eq!(yours.read("a").await.unwrap(), "yours");
+    yours.sync("Settle").await.unwrap();
+    assert_eq!(yours.read("a").await.unwrap(), "both");
+    mine.pull().await.unwrap();
+    assert_eq!(mine.read("a").await.unwrap(), "both");
+    clones.remote.assert_sound();
+}
