@@ -61,9 +61,9 @@ const NAME: &str = "local";
 /// # Runtime
 ///
 /// What the kernel can read from its caches without waiting for a disk (`read`, `info`, `exists`, the chunks of `stream_read`; on ext4,
-/// XFS, Btrfs, F2FS and tmpfs) is read where it is asked for; all else goes to Tokio's blocking pool, one trip each. Waiting for a session, or for somebody else's conditional write in
-/// the same directory, needs a runtime with all drivers enabled: without its timer Tokio panics there.
-/// Clones share the same root.
+/// XFS, Btrfs, F2FS and tmpfs) is read where it is asked for; all else goes to Tokio's blocking pool, one trip each. Waiting for a
+/// session, or for somebody else's conditional write in the same directory, needs a runtime with all drivers enabled: without its
+/// timer Tokio panics there. Clones share the same root.
 ///
 /// # Examples
 ///
@@ -478,11 +478,8 @@ impl AsyncFileBackend for LocalFileBackend {
             let mode = options.mode;
             if source == target && mode == WriteMode::Overwrite {
                 let shared = Arc::clone(&self.shared);
-                let stat =
-                    offload::run(
-                        move || Ok(fs::open_file(&shared.root, &source, Wait::Disk)?.stat),
-                    );
-                return Ok(stat.await?.info(target));
+                let open = move || fs::open_file(&shared.root, &source, Wait::Disk);
+                return Ok(offload::run(open).await?.stat.info(target));
             }
             self.publish(target.clone(), mode.clone(), move |shared, cancelled| {
                 let file = fs::open_file(&shared.root, &source, Wait::Disk)?;
