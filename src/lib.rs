@@ -111,7 +111,7 @@ mod vault;
 pub use async_trait::async_trait;
 pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
-    ConflictStatus, SessionHandle, SyncConflict, SyncSession,
+    ConflictKind, ConflictStatus, SessionHandle, SyncConflict, SyncSession,
 };
 pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::MemoryFileBackend;

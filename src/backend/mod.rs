@@ -27,7 +27,7 @@ mod sync;
 pub use capabilities::{Capabilities, Capability};
 pub use ext::AsyncFileBackendExt;
 pub use session::{SessionHandle, SyncSession};
-pub use sync::{AsyncSyncFileBackend, ConflictStatus, SyncConflict};
+pub use sync::{AsyncSyncFileBackend, ConflictKind, ConflictStatus, SyncConflict};
 
 /// How many checksums the provided [`checksum_many`](AsyncFileBackend::checksum_many) computes at a time.
 const CHECKSUMS_AT_A_TIME: usize = 8;

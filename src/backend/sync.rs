@@ -49,48 +49,104 @@ pub trait AsyncSyncFileBackend: AsyncFileBackend {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no conflict at `path`.
+    /// [`InvalidOperation`](crate::ErrorKind::InvalidOperation) if there is no conflict at `path`.
     async fn conflict_accept_local(&self, path: &str) -> Result<()>;
 
     /// Settles the conflict at `path` in favour of the remote's file.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no conflict at `path`.
+    /// [`InvalidOperation`](crate::ErrorKind::InvalidOperation) if there is no conflict at `path`.
     async fn conflict_accept_remote(&self, path: &str) -> Result<()>;
 
     /// Settles the conflict at `path` with content of the caller's.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no conflict at `path`.
+    /// [`InvalidOperation`](crate::ErrorKind::InvalidOperation) if there is no conflict at `path`.
     async fn conflict_resolve(&self, path: &str, data: Bytes) -> Result<()>;
 }
 
 /// A file in which local and remote changes contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SyncConflict {
     /// Where the file is, or was.
     pub path: FilePath,
-    /// What the two sides did.
+    /// What the two sides did at this path.
     pub status: ConflictStatus,
+    /// Why that cannot be brought together.
+    pub kind: ConflictKind,
 }
 
-/// What the two sides of a conflict did.
+impl SyncConflict {
+    /// The conflict at `path`.
+    #[must_use]
+    pub const fn new(path: FilePath, status: ConflictStatus, kind: ConflictKind) -> Self {
+        Self { path, status, kind }
+    }
+}
+
+/// What the two sides of a conflict did at its path, as `git status` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ConflictStatus {
-    /// Both changed the file.
+    /// Both changed what is there: `UU`.
     BothModified,
-    /// Both added a file here.
+    /// Both put something there: `AA`.
     BothAdded,
-    /// The file was deleted here and changed at the remote.
+    /// Nothing is left there, as each moved it to another place: `DD`.
+    BothDeleted,
+    /// Put there locally alone: `AU`.
+    AddedLocally,
+    /// Put there by the remote alone: `UA`.
+    AddedRemotely,
+    /// Deleted locally, changed by the remote: `DU`.
     DeletedLocally,
-    /// The file was changed here and deleted at the remote.
+    /// Changed locally, deleted by the remote: `UD`.
     DeletedRemotely,
-    /// Both moved or deleted it, in ways that cannot be brought together.
-    Moved,
-    /// One side made it a file and the other a directory, or of another kind.
-    TypeChanged,
+}
+
+impl ConflictStatus {
+    /// The two letters of `git status`, the local side first.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BothModified => "UU",
+            Self::BothAdded => "AA",
+            Self::BothDeleted => "DD",
+            Self::AddedLocally => "AU",
+            Self::AddedRemotely => "UA",
+            Self::DeletedLocally => "DU",
+            Self::DeletedRemotely => "UD",
+        }
+    }
+}
+
+/// Why the two sides of a conflict cannot be brought together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ConflictKind {
+    /// The same part of a text was changed in two ways.
+    Content,
+    /// Content without lines to be brought together.
+    Binary,
+    /// A symbolic link leads to two places.
+    Symlink,
+    /// A submodule stands at two commits.
+    Submodule,
+    /// A file's permissions were changed in two ways.
+    Mode,
+    /// Changed on one side, deleted on the other.
+    ModifyDelete,
+    /// Moved to two places, or two files to one place.
+    Rename,
+    /// Moved on one side, deleted on the other.
+    RenameDelete,
+    /// A file on one side, a directory on the other.
+    DirectoryFile,
+    /// A file, a symbolic link or a submodule on one side, another of these on the other.
+    Type,
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 /// The result of every operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+use crate::FilePath;
 use crate::path::shortened;
 
 /// Shared, so that one failure can be told to all who waited for the same work.
@@ -47,6 +48,7 @@ struct Inner {
     path: Option<String>,
     target: Option<String>,
     message: Option<Cow<'static, str>>,
+    conflicts: Vec<FilePath>,
     source: Option<Source>,
 }
 
@@ -88,8 +90,16 @@ pub enum ErrorKind {
     InvalidData,
     /// The file is not in the state that the call was conditional on.
     PreconditionFailed,
-    /// Local and remote changes contradict each other.
+    /// Local and remote changes contradict each other; [`Error::conflicts`] names the files.
     Conflict,
+    /// The remote's history is no continuation of the one known here: it was rewritten, or is another repository's.
+    Diverged,
+    /// Others published again and again while this was tried.
+    Contention,
+    /// The call does not fit the state that things are in.
+    InvalidOperation,
+    /// What the store keeps for itself is damaged.
+    Corrupted,
     /// The source gave more or fewer bytes than declared.
     LengthMismatch,
     /// The bytes do not have the expected checksum.
@@ -98,6 +108,12 @@ pub enum ErrorKind {
     UnexpectedEof,
     /// The system or the service refused access.
     PermissionDenied,
+    /// The service does not accept the credentials, or was given none.
+    Unauthenticated,
+    /// The server could not prove that it is the one that was meant: an unknown host key, an invalid certificate.
+    UntrustedServer,
+    /// The server could not be reached, or broke off.
+    Unreachable,
     /// The store is mounted or opened read-only.
     ReadOnly,
     /// No space is left.
@@ -147,10 +163,17 @@ impl ErrorKind {
             Self::InvalidData => "invalid data",
             Self::PreconditionFailed => "precondition failed",
             Self::Conflict => "conflicting changes",
+            Self::Diverged => "the remote's history is not a continuation of the local one",
+            Self::Contention => "others kept publishing at the same time",
+            Self::InvalidOperation => "not possible in this state",
+            Self::Corrupted => "the store is damaged",
             Self::LengthMismatch => "length mismatch",
             Self::IntegrityMismatch => "checksum mismatch",
             Self::UnexpectedEof => "unexpected end of file",
             Self::PermissionDenied => "permission denied",
+            Self::Unauthenticated => "the credentials were not accepted",
+            Self::UntrustedServer => "the server could not prove its identity",
+            Self::Unreachable => "the server cannot be reached",
             Self::ReadOnly => "read-only",
             Self::StorageFull => "no space left",
             Self::QuotaExceeded => "quota exceeded",
@@ -175,18 +198,23 @@ impl ErrorKind {
             Self::IsADirectory => io::ErrorKind::IsADirectory,
             Self::NotADirectory => io::ErrorKind::NotADirectory,
             Self::DirectoryNotEmpty => io::ErrorKind::DirectoryNotEmpty,
-            Self::PathEscapesRoot | Self::ReservedPath | Self::PermissionDenied => {
-                io::ErrorKind::PermissionDenied
-            }
+            Self::PathEscapesRoot
+            | Self::ReservedPath
+            | Self::PermissionDenied
+            | Self::Unauthenticated
+            | Self::UntrustedServer => io::ErrorKind::PermissionDenied,
+            Self::Unreachable => io::ErrorKind::HostUnreachable,
+            Self::Contention => io::ErrorKind::ResourceBusy,
             Self::InvalidPath => io::ErrorKind::InvalidFilename,
             Self::InvalidRange
             | Self::InvalidPattern
             | Self::InvalidUri
             | Self::InvalidInput
             | Self::NotAFile => io::ErrorKind::InvalidInput,
-            Self::InvalidData | Self::LengthMismatch | Self::IntegrityMismatch => {
-                io::ErrorKind::InvalidData
-            }
+            Self::InvalidData
+            | Self::LengthMismatch
+            | Self::IntegrityMismatch
+            | Self::Corrupted => io::ErrorKind::InvalidData,
             Self::UnexpectedEof => io::ErrorKind::UnexpectedEof,
             Self::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
             Self::StorageFull => io::ErrorKind::StorageFull,
@@ -198,6 +226,8 @@ impl ErrorKind {
             Self::LinkLoop
             | Self::PreconditionFailed
             | Self::Conflict
+            | Self::Diverged
+            | Self::InvalidOperation
             | Self::TooManyOpenFiles
             | Self::Cancelled
             | Self::DurabilityUnknown
@@ -267,6 +297,7 @@ impl Error {
             path: None,
             target: None,
             message: None,
+            conflicts: Vec::new(),
             source: None,
         }))
     }
@@ -321,6 +352,13 @@ impl Error {
         self
     }
 
+    /// Names the files in which local and remote changes contradict each other.
+    #[must_use]
+    pub fn with_conflicts(mut self, paths: impl IntoIterator<Item = FilePath>) -> Self {
+        self.0.conflicts = paths.into_iter().collect();
+        self
+    }
+
     /// Replaces the kind, where the caller knows better than the system what a failure means.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
@@ -344,6 +382,12 @@ impl Error {
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.0.target.as_deref()
+    }
+
+    /// The files in which local and remote changes contradict each other, in byte order.
+    #[must_use]
+    pub fn conflicts(&self) -> &[FilePath] {
+        &self.0.conflicts
     }
 
     /// What the kind alone does not say.
@@ -392,7 +436,11 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.kind(),
-            ErrorKind::LockTimeout | ErrorKind::Timeout | ErrorKind::TooManyOpenFiles
+            ErrorKind::LockTimeout
+                | ErrorKind::Timeout
+                | ErrorKind::TooManyOpenFiles
+                | ErrorKind::Unreachable
+                | ErrorKind::Contention
         )
     }
 }
@@ -411,6 +459,9 @@ impl fmt::Debug for Error {
             if let Some(value) = value {
                 out.field(name, &value);
             }
+        }
+        if !self.0.conflicts.is_empty() {
+            out.field("conflicts", &self.0.conflicts);
         }
         if let Some(source) = &self.0.source {
             out.field("source", source);

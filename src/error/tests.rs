@@ -20,6 +20,25 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
     (ErrorKind::InvalidData, "invalid data", io::ErrorKind::InvalidData),
     (ErrorKind::PreconditionFailed, "precondition failed", io::ErrorKind::Other),
     (ErrorKind::Conflict, "conflicting changes", io::ErrorKind::Other),
+    (
+        ErrorKind::Diverged,
+        "the remote's history is not a continuation of the local one",
+        io::ErrorKind::Other,
+    ),
+    (ErrorKind::Contention, "others kept publishing at the same time", io::ErrorKind::ResourceBusy),
+    (ErrorKind::InvalidOperation, "not possible in this state", io::ErrorKind::Other),
+    (ErrorKind::Corrupted, "the store is damaged", io::ErrorKind::InvalidData),
+    (
+        ErrorKind::Unauthenticated,
+        "the credentials were not accepted",
+        io::ErrorKind::PermissionDenied,
+    ),
+    (
+        ErrorKind::UntrustedServer,
+        "the server could not prove its identity",
+        io::ErrorKind::PermissionDenied,
+    ),
+    (ErrorKind::Unreachable, "the server cannot be reached", io::ErrorKind::HostUnreachable),
     (ErrorKind::LengthMismatch, "length mismatch", io::ErrorKind::InvalidData),
     (ErrorKind::IntegrityMismatch, "checksum mismatch", io::ErrorKind::InvalidData),
     (ErrorKind::UnexpectedEof, "unexpected end of file", io::ErrorKind::UnexpectedEof),
@@ -154,7 +173,11 @@ fn only_what_may_pass_by_itself_is_retryable() {
     for &(kind, ..) in TABLE {
         let expected = matches!(
             kind,
-            ErrorKind::LockTimeout | ErrorKind::Timeout | ErrorKind::TooManyOpenFiles
+            ErrorKind::LockTimeout
+                | ErrorKind::Timeout
+                | ErrorKind::TooManyOpenFiles
+                | ErrorKind::Unreachable
+                | ErrorKind::Contention
         );
         assert_eq!(Error::new(kind).is_retryable(), expected, "{kind:?}");
     }
