@@ -173,7 +173,7 @@ async fn an_update_needs_an_etag_and_no_version() {
     ] {
         let mode = PutMode::Update(UpdateVersion { e_tag, version });
         let error = store.put_opts(&location, "y".into(), mode.into()).await.unwrap_err();
-        assert_eq!(variant(&error), expected);
+        assert_eq!((variant(&error), inside(&error).path()), (expected, Some("a")));
     }
     assert!(script.calls().is_empty());
     let mode = PutMode::Update(UpdateVersion { e_tag: etag, version: None });

@@ -104,14 +104,16 @@ async fn a_directory_is_neither_copied_nor_renamed_nor_deleted_with_its_objects(
     let local = Local::new().await;
     local.store.put(&Path::from("dir/file"), "x".into()).await.unwrap();
     let (dir, to) = (Path::from("dir"), Path::from("to"));
-    for error in [
-        local.store.copy(&dir, &to).await.unwrap_err(),
-        local.store.copy_if_not_exists(&dir, &to).await.unwrap_err(),
-        local.store.rename(&dir, &to).await.unwrap_err(),
-        local.store.rename_if_not_exists(&dir, &to).await.unwrap_err(),
-        local.store.delete(&dir).await.unwrap_err(),
+    let is_directory = ErrorKind::IsADirectory;
+    for (error, kind) in [
+        (local.store.copy(&dir, &to).await.unwrap_err(), is_directory),
+        (local.store.copy_if_not_exists(&dir, &to).await.unwrap_err(), is_directory),
+        (local.store.rename(&dir, &to).await.unwrap_err(), is_directory),
+        (local.store.rename_if_not_exists(&dir, &to).await.unwrap_err(), is_directory),
+        (local.store.delete(&dir).await.unwrap_err(), ErrorKind::DirectoryNotEmpty),
     ] {
         assert_eq!(variant(&error), "NotFound", "{error}");
+        assert_eq!((inside(&error).kind(), inside(&error).path()), (kind, Some("dir")), "{error}");
     }
     assert_eq!(locations(&local.store).await, ["dir/file"]);
 }
@@ -155,7 +157,7 @@ async fn a_link_is_copied_as_the_object_it_is_and_not_renamed() {
     symlink("dir/file", local.on_disk("link")).unwrap();
     let (link, to) = (Path::from("link"), Path::from("other/to"));
     let error = local.store.rename(&link, &to).await.unwrap_err();
-    assert_eq!(variant(&error), "NotSupported");
+    assert_eq!((variant(&error), inside(&error).path()), ("NotSupported", Some("link")));
     local.store.copy(&link, &to).await.unwrap();
     assert!(fs::symlink_metadata(local.on_disk("other/to")).unwrap().is_file());
     assert_eq!(locations(&local.store).await, ["dir/file", "link", "other/to"]);

@@ -25,8 +25,8 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with};
 use tempfile::TempDir;
 
+use crate::child::{self, Other};
 use crate::machine::{lacks_strace, not_run};
-use crate::part::{self, Part};
 
 /// What every file outside holds, and none inside; none inside is as large, either.
 fn mark() -> String {
@@ -199,7 +199,7 @@ impl<'a> Swapper<'a> {
 /// The hostile neighbour, in a process of its own until the pipe to it is closed.
 #[test]
 fn names_change_places() {
-    let Some(root) = part::root() else {
+    let Some(root) = child::root() else {
         let arena = Arena::new();
         let mut swapper = Swapper::new(&arena.root);
         for (round, has_swapped) in [(0, false), (1, true), (2, false)] {
@@ -218,7 +218,7 @@ fn names_change_places() {
         stopped.store(true, Ordering::Relaxed);
     });
     let mut swapper = Swapper::new(&root);
-    println!("\nswapping");
+    child::say("swapping");
     while !stop.load(Ordering::Relaxed) {
         swapper.swap();
     }
@@ -455,7 +455,7 @@ fn a_name_that_is_swapped_for_a_link_leads_nowhere() {
     let backend = runtime.block_on(LocalFileBackend::new(&arena.root)).unwrap();
     let visitor =
         |who| Visitor { arena: &arena, backend: backend.clone(), who, tallies: BTreeMap::new() };
-    let mut swapper = Part::start("confinement::names_change_places", &arena.root);
+    let mut swapper = Other::start("confinement::names_change_places", &arena.root, "");
     swapper.hear("swapping");
     let watch = Watch::new(&arena.outside);
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -532,7 +532,7 @@ fn nor_does_it_where_the_kernel_cannot_confine_a_path() {
         traced.args(["-e", &format!("inject=openat2:error={refusal}")]);
         traced.arg(std::env::current_exe().unwrap()).env(SECONDS, "5");
         let name = "confinement::a_name_that_is_swapped_for_a_link_leads_nowhere";
-        Part::start_by(traced, name, Path::new("")).finish();
+        Other::start_by(traced, name, Path::new(""), "").finish();
     }
 }
 
@@ -578,7 +578,7 @@ fn dig(root: &Path, name: &str, depth: usize) {
 #[test]
 fn a_tree_of_any_depth_is_swept_listed_found_and_deleted() {
     let own = tempfile::tempdir().unwrap();
-    let root = part::root().unwrap_or_else(|| own.path().to_owned());
+    let root = child::root().unwrap_or_else(|| own.path().to_owned());
     dig(&root, "deep", 3000);
     fs::write(root.join("deep/file"), "x").unwrap();
     let backend = block_on(LocalFileBackend::new(&root)).unwrap();
@@ -605,5 +605,5 @@ fn a_deep_tree_needs_few_open_files() {
     limited.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""]);
     limited.arg(std::env::current_exe().unwrap());
     let name = "confinement::a_tree_of_any_depth_is_swept_listed_found_and_deleted";
-    Part::start_by(limited, name, dir.path()).finish();
+    Other::start_by(limited, name, dir.path(), "").finish();
 }

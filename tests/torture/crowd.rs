@@ -1,7 +1,6 @@
 //! Many at once, in one process and among several: one winner, no mix, nothing lost, and nobody in the way who has given up.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +17,8 @@ use futures::{TryStreamExt as _, stream};
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
+use crate::child::{self, Other};
 use crate::dice::Dice;
-use crate::part::{self, Part};
 
 const CROWD: usize = 8;
 
@@ -112,9 +111,9 @@ const RACES: usize = 1000;
 #[test]
 fn a_creator_wins_what_nobody_else_has_won() {
     let own = tempfile::tempdir().unwrap();
-    let (root, alone) = part::root().map_or((own.path().to_owned(), true), |root| (root, false));
+    let (root, alone) = child::root().map_or((own.path().to_owned(), true), |root| (root, false));
     let backend = block_on(LocalFileBackend::new(root)).unwrap();
-    part::wait_for_start();
+    wait_for_the_others();
     let me = std::process::id().to_string();
     let mut won = Vec::new();
     for round in 0..RACES {
@@ -123,17 +122,17 @@ fn a_creator_wins_what_nobody_else_has_won() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
         }
     }
-    println!("\nwon {me} {}", won.join(" "));
+    child::say(&format!("won {me} {}", won.join(" ")));
     assert!(!alone || won.len() == RACES);
 }
 
 #[test]
 fn of_eight_processes_one_creates_each_file() {
     let dir = tempfile::tempdir().unwrap();
-    let mut parts = start_crowd("crowd::a_creator_wins_what_nobody_else_has_won", dir.path());
+    let mut crowd = start_crowd("crowd::a_creator_wins_what_nobody_else_has_won", dir.path());
     let (mut won, mut winners) = (0, 0);
-    for part in &mut parts {
-        let told = part.hear("won");
+    for other in &mut crowd {
+        let told = other.hear("won");
         let (process, races) = told.split_once(' ').unwrap_or((&told, ""));
         for race in races.split_whitespace() {
             let content = std::fs::read_to_string(dir.path().join(race)).unwrap();
@@ -144,15 +143,23 @@ fn of_eight_processes_one_creates_each_file() {
     }
     assert_eq!(won, RACES, "each race has one winner");
     assert!(winners > 1, "they did not race");
-    parts.into_iter().for_each(Part::finish);
+    crowd.into_iter().for_each(Other::finish);
 }
 
 /// Eight processes that begin at the same moment.
-fn start_crowd(name: &str, root: &Path) -> Vec<Part> {
-    let mut parts: Vec<Part> = (0..CROWD).map(|_| Part::start(name, root)).collect();
-    parts.iter_mut().for_each(|part| drop(part.hear("ready")));
-    parts.iter_mut().for_each(Part::go);
-    parts
+fn start_crowd(name: &str, root: &Path) -> Vec<Other> {
+    let mut crowd: Vec<Other> = (0..CROWD).map(|_| Other::start(name, root, "")).collect();
+    crowd.iter_mut().for_each(|other| drop(other.hear("ready")));
+    crowd.iter_mut().for_each(Other::go_on);
+    crowd
+}
+
+/// Where this process is one of a crowd, says that it is ready and waits until the others are, too.
+fn wait_for_the_others() {
+    if child::root().is_some() {
+        child::say("ready");
+        child::wait_to_go_on();
+    }
 }
 
 const INCREMENTS: usize = 1000;
@@ -180,12 +187,12 @@ async fn increment(backend: &LocalFileBackend) {
 #[tokio::test]
 async fn a_thousand_increments_are_a_thousand() {
     let own = tempfile::tempdir().unwrap();
-    let (root, alone) = part::root().map_or((own.path().to_owned(), true), |root| (root, false));
+    let (root, alone) = child::root().map_or((own.path().to_owned(), true), |root| (root, false));
     let backend = LocalFileBackend::new(root).await.unwrap();
     if alone {
         backend.create("counter", "0").await.unwrap();
     }
-    part::wait_for_start();
+    wait_for_the_others();
     for _ in 0..INCREMENTS {
         increment(&backend).await;
     }
@@ -198,8 +205,8 @@ async fn a_thousand_increments_are_a_thousand() {
 fn eight_processes_count_to_eight_thousand() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("counter"), "0").unwrap();
-    let parts = start_crowd("crowd::a_thousand_increments_are_a_thousand", dir.path());
-    parts.into_iter().for_each(Part::finish);
+    let crowd = start_crowd("crowd::a_thousand_increments_are_a_thousand", dir.path());
+    crowd.into_iter().for_each(Other::finish);
     let counted = std::fs::read_to_string(dir.path().join("counter")).unwrap();
     assert_eq!(counted, (CROWD * INCREMENTS).to_string());
 }
@@ -336,12 +343,12 @@ fn waiters_who_give_up_are_not_in_the_way() {
 #[tokio::test]
 async fn a_session_is_held() {
     let own = tempfile::tempdir().unwrap();
-    let root = part::root().unwrap_or_else(|| own.path().to_owned());
+    let root = child::root().unwrap_or_else(|| own.path().to_owned());
     let backend = LocalFileBackend::new(root).await.unwrap();
     let session = backend.sync_session().await.unwrap();
-    println!("\nheld");
-    if part::root().is_some() {
-        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    child::say("held");
+    if child::root().is_some() {
+        child::wait_to_go_on();
     }
     session.finish().await.unwrap();
 }
@@ -352,7 +359,7 @@ fn waiters_for_another_process_who_give_up_are_not_in_the_way() {
     let mut dice = Dice::new("waiters_for_another_process_who_give_up_are_not_in_the_way");
     let runtime = small_runtime();
     let backend = runtime.block_on(LocalFileBackend::new(dir.path())).unwrap();
-    let mut holder = Part::start("crowd::a_session_is_held", dir.path());
+    let mut holder = Other::start("crowd::a_session_is_held", dir.path(), "");
     holder.hear("held");
     runtime.block_on(wait_in_vain(&backend, &mut dice));
     holder.finish();
@@ -361,7 +368,7 @@ fn waiters_for_another_process_who_give_up_are_not_in_the_way() {
         next.expect("the lock is free").finish().await.unwrap();
     });
     // Nor have they left it locked for others.
-    let mut next = Part::start("crowd::a_session_is_held", dir.path());
+    let mut next = Other::start("crowd::a_session_is_held", dir.path(), "");
     next.hear("held");
     next.finish();
 }

@@ -13,6 +13,11 @@ impl Dice {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
         let seed = std::env::var("F9_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
         println!("{test}: F9_SEED={seed}");
+        Self::of(seed)
+    }
+
+    /// Dice from a seed of others.
+    pub(crate) fn of(seed: u64) -> Self {
         Self(seed)
     }
 

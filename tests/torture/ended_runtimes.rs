@@ -17,8 +17,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+use crate::child::{self, Other};
 use crate::dice::Dice;
-use crate::part::{self, Part};
 
 /// More than all takes on the slowest machine; less than anybody's patience.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -61,9 +61,9 @@ fn a_runtime_of_one_thread_ends_at_once_whatever_is_under_way() {
     ends_with_work_under_way("ended_runtimes::runtimes_of_one_thread_end");
 }
 
-fn ends_with_work_under_way(part: &str) {
+fn ends_with_work_under_way(test: &str) {
     let dir = tempfile::tempdir().unwrap();
-    Part::start(part, dir.path()).finish();
+    Other::start(test, dir.path(), "").finish();
     let backend = block_on(LocalFileBackend::new(dir.path())).unwrap();
     assert_whole(&backend);
     let found = std::process::Command::new("find").arg(dir.path()).output().unwrap();
@@ -93,9 +93,9 @@ fn runtimes_of_one_thread_end() {
 
 fn end_runtimes(runtime: impl Fn() -> Runtime) {
     let own = tempfile::tempdir().unwrap();
-    let root = part::root().unwrap_or_else(|| own.path().to_owned());
+    let root = child::root().unwrap_or_else(|| own.path().to_owned());
     let mut dice = Dice::new("end_runtimes");
-    let rounds = if part::root().is_some() { 3 } else { 1 };
+    let rounds = if child::root().is_some() { 3 } else { 1 };
     for end in ends().repeat(rounds) {
         for durability in [Durability::Atomic, Durability::Synced] {
             end_one(runtime(), end, durability, &root, &mut dice);
@@ -151,7 +151,7 @@ fn end_in_time(end: End, runtime: Runtime) {
 #[test]
 fn a_runtime_ends_also_while_another_process_keeps_the_session() {
     let dir = tempfile::tempdir().unwrap();
-    let mut holder = Part::start("crowd::a_session_is_held", dir.path());
+    let mut holder = Other::start("crowd::a_session_is_held", dir.path(), "");
     holder.hear("held");
     for end in ends() {
         let runtime = many_threads();

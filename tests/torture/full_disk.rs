@@ -7,7 +7,7 @@ use std::path::Path;
 use f9::{Durability, ErrorKind};
 use futures::executor::block_on;
 
-use crate::child;
+use crate::child::{self, Other};
 use crate::machine::{self, Mount};
 use crate::tree::Tree;
 use crate::verbs::{Cost, Course, VERBS, Verb, lay_out, open};
@@ -101,7 +101,7 @@ fn run_on_a_disk_without(what: &str, shortage: Shortage, test: &str) {
     let dir = tempfile::tempdir().unwrap();
     let options = ["-t", "tmpfs", "-o", shortage.options(), "f9"];
     match Mount::new(&options, dir.path()) {
-        Ok(_disk) => child::run("full_disk::every_verb_without_room", dir.path(), what),
+        Ok(_disk) => Other::start("full_disk::every_verb_without_room", dir.path(), what).finish(),
         Err(reason) => machine::not_run(test, &reason.to_string()),
     }
 }

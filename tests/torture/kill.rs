@@ -18,25 +18,10 @@ use f9::{
 use futures::executor::block_on;
 
 use crate::child::{self, Other};
+use crate::dice::Dice;
 
 /// How often each durability's writer is killed.
 const KILLS: usize = 500;
-
-/// The upper bits of a linear congruential generator (Knuth's MMIX).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u32) -> u32 {
-        const FACTOR: u64 = 6_364_136_223_846_793_005;
-        self.0 = self.0.wrapping_mul(FACTOR).wrapping_add(1_442_695_040_888_963_407);
-        u32::try_from(self.0 >> 32).unwrap() % bound
-    }
-
-    fn one_of<'a, T>(&mut self, all: &[&'a T]) -> Option<&'a T> {
-        let count = u32::try_from(all.len()).unwrap();
-        (count > 0).then(|| all[self.below(count) as usize])
-    }
-}
 
 /// The change that wrote a part of a file, and the blocks it wrote.
 type Part = (u64, usize);
@@ -65,44 +50,43 @@ struct Change {
 
 impl Change {
     /// Picks one that succeeds in the store that holds `paths`.
-    fn pick(number: u64, random: &mut Random, paths: &Model) -> Self {
+    fn pick(number: u64, dice: &mut Dice, paths: &Model) -> Self {
         // Most files are small; some are so large that they are written in many calls.
-        let blocks = if random.below(20) == 0 { 100_000 } else { random.below(2000) as usize };
-        let any = |random: &mut Random, dir: &str| {
-            let found: Vec<_> = paths.keys().filter(|path| path.starts_with(dir)).collect();
-            random.one_of(&found).cloned()
+        let blocks = if dice.below(20) == 0 { 100_000 } else { dice.below(2000) };
+        let any = |dice: &mut Dice, dir: &str| {
+            dice.pick(paths.keys().filter(|path| path.starts_with(dir))).cloned()
         };
-        let kept = format!("kept/{}", random.below(4));
-        let new = format!("new/{}/{number}", random.below(5));
-        let (verb, path, to) = match random.below(12) {
+        let kept = format!("kept/{}", dice.below(4));
+        let new = format!("new/{}/{number}", dice.below(5));
+        let (verb, path, to) = match dice.below(12) {
             0 | 1 => ("create", new, None),
             2 => ("overwrite", kept, None),
             3 => ("overwrite in a session", kept, None),
-            4 | 5 => ("append", format!("log/{}", random.below(2)), None),
-            6 => ("stream_write", format!("streamed/{}", random.below(2)), None),
-            7 => ("copy", kept, Some(format!("copies/{}", random.below(3)))),
-            8 => match any(random, "new/") {
+            4 | 5 => ("append", format!("log/{}", dice.below(2)), None),
+            6 => ("stream_write", format!("streamed/{}", dice.below(2)), None),
+            7 => ("copy", kept, Some(format!("copies/{}", dice.below(3)))),
+            8 => match any(dice, "new/") {
                 Some(path) => ("rename", path, Some(format!("moved/{number}"))),
                 None => ("create", new, None),
             },
-            9 => match any(random, "moved/") {
-                Some(path) => ("rename over", path, Some(format!("copies/{}", random.below(3)))),
+            9 => match any(dice, "moved/") {
+                Some(path) => ("rename over", path, Some(format!("copies/{}", dice.below(3)))),
                 None => ("create", new, None),
             },
-            10 => match any(random, "new/") {
+            10 => match any(dice, "new/") {
                 Some(path) => {
                     let tree = path.rsplit_once('/').unwrap().0.to_owned();
                     ("delete the tree", tree, None)
                 }
                 None => ("create", new, None),
             },
-            _ => match any(random, "moved/") {
+            _ => match any(dice, "moved/") {
                 Some(path) => ("delete", path, None),
                 None => ("create", new, None),
             },
         };
         let (verb, to) = (verb.to_owned(), to.unwrap_or_default());
-        Self { number, verb, path, to, blocks }
+        Self { number, verb, path, to, blocks: usize::try_from(blocks).unwrap() }
     }
 
     fn to_line(&self) -> String {
@@ -180,9 +164,9 @@ fn a_writer_that_works_until_it_is_killed() {
     let store = block_on(builder.sweep(false).open()).unwrap();
     // Of what is there, only the names count for what can be done next.
     let mut paths: Model = on_disk(&root).0.into_keys().map(|path| (path, Vec::new())).collect();
-    let mut random = Random(seed.parse().unwrap());
+    let mut dice = Dice::of(seed.parse().unwrap());
     for number in number.parse().unwrap().. {
-        let change = Change::pick(number, &mut random, &paths);
+        let change = Change::pick(number, &mut dice, &paths);
         child::say(&change.to_line());
         match block_on(change.perform(&store)) {
             Ok(()) => child::say("done"),
@@ -245,14 +229,14 @@ struct Seen {
 struct Torture {
     durability: Durability,
     dir: tempfile::TempDir,
-    random: Random,
+    dice: Dice,
     model: Model,
     number: u64,
     seen: Seen,
 }
 
 impl Torture {
-    fn new(durability: Durability, seed: u64) -> Self {
+    fn new(durability: Durability, dice: Dice) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut model = Model::new();
         let kept = (0..4).map(|i| format!("kept/{i}"));
@@ -262,19 +246,18 @@ impl Torture {
             fs::write(dir.path().join(&path), content(&parts)).unwrap();
             model.insert(path, parts);
         }
-        let (random, seen) = (Random(seed), Seen::default());
-        Self { durability, dir, random, model, number: 1, seen }
+        Self { durability, dir, dice, model, number: 1, seen: Seen::default() }
     }
 
     /// Lets a writer work for a while and kills it; then looks whether all is well.
     fn kill_one(&mut self) {
-        let task = format!("{} {} {}", self.durability, self.number, self.random.below(u32::MAX));
+        let task = format!("{} {} {}", self.durability, self.number, self.dice.below(u64::MAX));
         let name = "kill::a_writer_that_works_until_it_is_killed";
         let mut writer = Other::start(name, self.dir.path(), &task);
         let mut lines = vec![writer.next_line().unwrap()];
         // As often short as long, up to 30 ms.
-        let most = 1 << (8 + self.random.below(8));
-        thread::sleep(Duration::from_micros(self.random.below(most).into()));
+        let most = 1 << (8 + self.dice.below(8));
+        thread::sleep(Duration::from_micros(self.dice.below(most)));
         writer.kill();
         writer.wait();
         lines.extend(std::iter::from_fn(|| writer.next_line()));
@@ -325,14 +308,9 @@ impl Torture {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "with the seed it can be done again")]
+#[expect(clippy::print_stdout, reason = "what has been seen is worth a look")]
 fn kill_writers(durability: Durability) {
-    let seed = std::env::var("F9_TEST_SEED").map_or_else(
-        |_| std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into(),
-        |seed| seed.parse().unwrap(),
-    );
-    println!("{durability}: seed {seed}");
-    let mut torture = Torture::new(durability, seed);
+    let mut torture = Torture::new(durability, Dice::new(&format!("{durability} writers")));
     for _ in 0..KILLS {
         torture.kill_one();
         // So that the logs do not grow beyond what can be checked each time.

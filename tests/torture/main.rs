@@ -19,7 +19,6 @@ mod kill;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
-mod part;
 mod power_loss;
 mod sharing;
 mod strace;

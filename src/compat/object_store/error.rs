@@ -12,7 +12,7 @@ const NAME: &str = "f9";
 pub(super) fn failed(error: Error, path: impl Into<String>) -> StoreError {
     let path = path.into();
     let kind = error.kind();
-    let source = error.into();
+    let source = error.with_path(path.as_str()).into();
     match kind {
         ErrorKind::NotFound => StoreError::NotFound { path, source },
         ErrorKind::AlreadyExists => StoreError::AlreadyExists { path, source },
@@ -29,7 +29,8 @@ pub(super) fn failed(error: Error, path: impl Into<String>) -> StoreError {
 /// What a failure says of the object that was looked for at `location`: where anything but a file stands, there is none.
 pub(super) fn not_read(error: Error, location: &Path) -> StoreError {
     if is_no_file(error.kind()) {
-        StoreError::NotFound { path: location.to_string(), source: error.into() }
+        let path = location.to_string();
+        StoreError::NotFound { source: error.with_path(path.as_str()).into(), path }
     } else {
         failed(error, location.as_ref())
     }
@@ -48,7 +49,11 @@ pub(super) fn is_no_file(kind: ErrorKind) -> bool {
 }
 
 /// The error of a call that the store cannot be asked at all.
-pub(super) fn unsupported(operation: &'static str, message: &'static str) -> StoreError {
-    let source = Error::new(ErrorKind::Unsupported).with_operation(operation).with_message(message);
-    StoreError::NotSupported { source: source.into() }
+pub(super) fn unsupported(
+    operation: &'static str,
+    location: &Path,
+    message: &'static str,
+) -> StoreError {
+    let error = Error::new(ErrorKind::Unsupported).with_operation(operation);
+    failed(error.with_message(message), location.as_ref())
 }

@@ -32,7 +32,7 @@ pub(super) async fn get(
     options: &GetOptions,
 ) -> Result<GetResult> {
     if options.version.is_some() {
-        return Err(unsupported("read", "a backend of f9 keeps no versions of an object"));
+        return Err(unsupported("read", location, "f9 keeps no versions of an object"));
     }
     let mut attempts = 1..=ATTEMPTS;
     loop {
@@ -105,7 +105,7 @@ fn resolve(range: &GetRange, size: u64, location: &Path) -> Result<Range<u64>> {
 
 fn invalid(reason: String, location: &Path) -> object_store::Error {
     let error = Error::new(ErrorKind::InvalidRange).with_operation("read");
-    not_read(error.with_path(location.as_ref()).with_message(reason), location)
+    not_read(error.with_message(reason), location)
 }
 
 pub(super) async fn get_ranges(

@@ -173,7 +173,7 @@ impl FileBackendStore {
         match (version.e_tag, version.version) {
             (Some(etag), None) => Ok(WriteMode::IfMatch(Etag::new(etag))),
             (_, Some(_)) => {
-                Err(unsupported("write", "a backend of f9 keeps no versions of an object"))
+                Err(unsupported("write", location, "f9 keeps no versions of an object"))
             }
             (None, None) => {
                 let error = Error::new(ErrorKind::InvalidInput).with_operation("update");

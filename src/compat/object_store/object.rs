@@ -23,8 +23,7 @@ pub(super) async fn look_up(
         FileType::Directory => ErrorKind::IsADirectory,
         FileType::Symlink | FileType::Other => ErrorKind::NotAFile,
     };
-    let error = Error::new(kind).with_operation("get info of").with_path(location.as_ref());
-    Err(not_read(error, location))
+    Err(not_read(Error::new(kind).with_operation("get info of"), location))
 }
 
 /// The object of one entry of a listing; `None` for what is none. A link is what it leads to, if that is a file of this store.
@@ -77,8 +76,7 @@ pub(super) fn location_of(path: &str) -> Result<Path> {
 pub(super) fn meta(info: &FileInfo, location: Path) -> Result<ObjectMeta> {
     let Some(size) = info.size else {
         let error = Error::new(ErrorKind::Unsupported).with_operation("get info of");
-        let error = error.with_path(location.as_ref()).with_message("its size is not known");
-        return Err(failed(error, location));
+        return Err(failed(error.with_message("its size is not known"), location));
     };
     Ok(ObjectMeta {
         location,

@@ -34,18 +34,21 @@ pub(super) async fn rename(
     match found.map_err(|error| not_read(error, from))?.file_type {
         FileType::File => {}
         FileType::Symlink => {
-            return Err(unsupported("rename", "a symbolic link; copy and delete it instead"));
+            return Err(unsupported("rename", from, "a symbolic link; copy and delete it instead"));
         }
-        FileType::Directory | FileType::Other => {
-            let error = Error::new(ErrorKind::NotAFile).with_operation("rename");
-            return Err(not_read(error.with_path(from.as_ref()).with_target(to.as_ref()), from));
-        }
+        FileType::Directory => return Err(not_renamed(ErrorKind::IsADirectory, from, to)),
+        FileType::Other => return Err(not_renamed(ErrorKind::NotAFile, from, to)),
     }
     let options = RenameOptions::default().with_mode(mode);
     match backend.rename_with(from.as_ref(), to.as_ref(), options).await {
         Ok(_) => Ok(()),
         Err(error) => Err(not_transferred(backend, error, from, to).await),
     }
+}
+
+/// The error of a rename of what is no object.
+fn not_renamed(kind: ErrorKind, from: &Path, to: &Path) -> StoreError {
+    not_read(Error::new(kind).with_operation("rename").with_target(to.as_ref()), from)
 }
 
 /// The error of a copy or rename, which may be about either path.

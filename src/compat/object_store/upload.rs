@@ -108,7 +108,7 @@ impl MultipartUpload for Upload {
                 // A write that succeeds has taken all parts.
                 Either::Right((written, _)) => written.map(drop),
             };
-            done.map_err(|error| failed(error.with_path(location.as_ref()), location))
+            done.map_err(|error| failed(error, location))
         }
         .boxed()
     }
@@ -120,7 +120,7 @@ impl MultipartUpload for Upload {
         }
         let location = self.location.as_ref();
         let written = self.writer.clone().await;
-        written.map(put_result).map_err(|error| failed(error.with_path(location), location))
+        written.map(put_result).map_err(|error| failed(error, location))
     }
 
     async fn abort(&mut self) -> Result<()> {
