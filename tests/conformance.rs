@@ -16,9 +16,9 @@ every_case!(memory_through_the_facade, Dressed(Memory::default()));
 every_case!(local_atomic_through_the_facade, Dressed(Local::new(Durability::Atomic)));
 every_case!(local_synced_through_the_facade, Dressed(Local::new(Durability::Synced)));
 #[cfg(feature = "git")]
-every_case!(git, git::Clone::new());
+every_case!(git_clone, git::Clone::new());
 #[cfg(feature = "git")]
-every_case!(git_through_the_facade, Dressed(git::Clone::new()));
+every_case!(git_clone_through_the_facade, Dressed(git::Clone::new()));
 every_case!(provided_methods, provided::Few::default());
 every_case!(few_capabilities, provided::Few::unconditional());
 
