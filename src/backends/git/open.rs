@@ -61,13 +61,10 @@ async fn open_once(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Arc<
     let path = config.path.clone();
     let found = offload::run(move || look(&path)).await?;
     let repository = repository(config, timeouts).await?;
-    let operation = repository.locks.operation(timeouts.lock).await.map_err(|error| {
+    let operation = repository.operation().await.map_err(|error| match error.kind() {
         // The directory of the lock has been removed.
-        if error.kind() == ErrorKind::NotFound {
-            error.with_kind(ErrorKind::RootGone)
-        } else {
-            error
-        }
+        ErrorKind::NotFound => error.with_kind(ErrorKind::RootGone),
+        _ => error,
     })?;
     let repository = Arc::new(repository);
     let opened = async {
@@ -92,9 +89,6 @@ async fn open_once(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Arc<
         }
         (Err(error), _) => return Err(error),
     }
-    drop(operation);
-    // Removes stale locks and undoes a move of the tree that was cut short.
-    let operation = repository.operation().await?;
     repository.recover(&operation).await?;
     repository.check_state().await?;
     Ok(repository)
