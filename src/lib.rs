@@ -128,7 +128,7 @@ pub use options::{
     RenameOptions, SessionOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
 };
 pub use path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
-pub use secret::Secret;
+pub use secret::{Secret, SecretSource};
 pub use stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, TextStream};
 pub use uri::{
     BackendFactory, BackendUri, Parameters, parse_uri, register_backend, resolve_backend,
