@@ -171,6 +171,9 @@ macro_rules! setters {
     };
 }
 
+#[cfg(feature = "git")]
+pub(crate) use setters;
+
 /// The setters of what may replace a file.
 macro_rules! replacing {
     ($($options:ident)*) => {

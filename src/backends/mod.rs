@@ -1,4 +1,6 @@
 //! One folder for each kind of store. They never import each other.
 
+#[cfg(feature = "git")]
+pub(crate) mod git;
 pub(crate) mod local;
 pub(crate) mod memory;

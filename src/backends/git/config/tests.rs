@@ -1,0 +1,287 @@
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ErrorKind;
+
+fn bases() -> Bases<'static> {
+    Bases { directory: Path::new("/base"), home: Some(Path::new("/home/me")) }
+}
+
+fn valid() -> GitConfig {
+    GitConfig::new("https://host/r", "/c")
+}
+
+fn from_json(json: Value) -> GitConfig {
+    serde_json::from_value(json).unwrap()
+}
+
+fn json_error(json: Value) -> String {
+    serde_json::from_value::<GitConfig>(json).unwrap_err().to_string()
+}
+
+#[test]
+fn json_needs_only_a_remote_and_a_path() {
+    let config = from_json(json!({"remote_url": "https://host/r", "path": "/c"}));
+    assert_eq!(config, valid());
+    assert_eq!(config.branch, "main");
+    assert_eq!((&*config.author_name, &*config.author_email), ("f9-sync", "f9-sync@example.com"));
+    assert!(config.history_times && !config.auto_pull && !config.auto_push);
+    let GitTimeouts { network, local, lock } = config.timeouts;
+    assert_eq!([network, local, lock].map(|timeout| timeout.as_secs()), [600, 300, 30]);
+}
+
+#[test]
+fn json_sets_every_field() {
+    let config = from_json(json!({
+        "remote_url": "r", "path": "p", "branch": "b", "author_name": "n", "author_email": "e",
+        "username": "u", "password": "env:P", "ssh_key_path": "k", "known_hosts": "h",
+        "auto_pull": true, "auto_push": true, "max_staleness": 2.5, "history_times": false,
+        "timeouts": {"network": 1, "local": 0.25, "lock": 0},
+    }));
+    let timeouts = GitTimeouts::default()
+        .with_network(Duration::from_secs(1))
+        .with_local(Duration::from_millis(250))
+        .with_lock(Duration::ZERO);
+    let expected = GitConfig::new("r", "p")
+        .with_branch("b")
+        .with_author_name("n")
+        .with_author_email("e")
+        .with_username("u")
+        .with_password(SecretSource::Variable("P".to_owned()))
+        .with_ssh_key_path("k")
+        .with_known_hosts("h")
+        .with_auto_pull(true)
+        .with_auto_push(true)
+        .with_max_staleness(Duration::from_millis(2500))
+        .with_history_times(false)
+        .with_timeouts(timeouts);
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn null_is_none() {
+    let config = from_json(json!({
+        "remote_url": "https://host/r", "path": "/c", "username": null, "password": null,
+        "ssh_key_path": null, "known_hosts": null, "max_staleness": null,
+    }));
+    assert_eq!(config, valid());
+    let partial = from_json(json!({"remote_url": "r", "path": "p", "timeouts": {"lock": 1}}));
+    assert_eq!(partial.timeouts, GitTimeouts::default().with_lock(Duration::from_secs(1)));
+}
+
+#[test]
+fn json_errors_name_what_is_known() {
+    let error = json_error(json!({"remote_url": "r", "path": "p", "pasword": "hunter2"}));
+    assert!(error.contains("unknown field `pasword`"), "{error}");
+    for known in ["`remote_url`", "`password`", "`max_staleness`", "`timeouts`"] {
+        assert!(error.contains(known), "{error}");
+    }
+    assert!(!error.contains("hunter2"), "{error}");
+
+    let error = json_error(json!({"remote_url": "r", "path": "p", "timeouts": {"net": 1}}));
+    assert!(error.contains("unknown field `net`, expected one of `network`, `local`, `lock`"));
+    assert!(json_error(json!({"path": "p"})).contains("missing field `remote_url`"));
+    assert!(json_error(json!({"remote_url": "r"})).contains("missing field `path`"));
+    let error = json_error(json!({"remote_url": "r", "path": "p", "password": 8675309}));
+    assert!(!error.contains("8675309"), "{error}");
+}
+
+#[test]
+fn durations_in_json_are_seconds_that_make_sense() {
+    for (seconds, millis) in [(json!(0), 0), (json!(0.5), 500), (json!(31_536_000), 31_536_000_000)]
+    {
+        let config = json!({"remote_url": "r", "path": "p", "max_staleness": seconds});
+        assert_eq!(from_json(config).max_staleness, Some(Duration::from_millis(millis)));
+    }
+    for seconds in [json!(-1), json!(-0.5), json!(31_536_001), json!(1e300), json!(u64::MAX)] {
+        for config in [
+            json!({"remote_url": "r", "path": "p", "max_staleness": seconds}),
+            json!({"remote_url": "r", "path": "p", "timeouts": {"network": seconds}}),
+            json!({"remote_url": "r", "path": "p", "timeouts": {"local": seconds}}),
+            json!({"remote_url": "r", "path": "p", "timeouts": {"lock": seconds}}),
+        ] {
+            let error = json_error(config);
+            assert!(error.contains("a number of seconds, from 0 to a year"), "{error}");
+        }
+    }
+    for seconds in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -f64::MIN_POSITIVE * 1e300] {
+        assert_eq!(parse_seconds(seconds), None, "{seconds}");
+    }
+    let text = json!({"remote_url": "r", "path": "p", "max_staleness": "5"});
+    assert!(json_error(text).contains("invalid type: string"));
+    let none = json!({"remote_url": "r", "path": "p", "timeouts": {"lock": null}});
+    assert!(json_error(none).contains("invalid type: null"));
+}
+
+#[test]
+fn a_check_gives_what_the_configuration_means() {
+    let config = GitConfig::new("host:r", "clone")
+        .with_branch("feature/x")
+        .with_author_name("A")
+        .with_author_email("a@b")
+        .with_username("me")
+        .with_ssh_key_path("~/.ssh/id")
+        .with_known_hosts("known");
+    let checked = config.check(bases(), None).unwrap();
+    assert_eq!(checked.remote.url(), "me@host:r");
+    assert_eq!(checked.path, Path::new("/base/clone"));
+    assert_eq!(checked.branch, "feature/x");
+    assert_eq!((&*checked.author_name, &*checked.author_email), ("A", "a@b"));
+    assert_eq!(checked.ssh_key_path.as_deref(), Some(Path::new("/home/me/.ssh/id")));
+    assert_eq!(checked.known_hosts.as_deref(), Some(Path::new("/base/known")));
+
+    let config = valid().with_ssh_key_path("/k").with_known_hosts("/h");
+    let checked = config.check(bases(), Some(Secret::new("hunter2"))).unwrap();
+    assert_eq!((checked.ssh_key_path, checked.known_hosts), (None, None));
+    let credentials = checked.remote.credentials().unwrap();
+    assert_eq!(credentials.username(), "x-access-token");
+    assert_eq!(credentials.password().expose(), "hunter2");
+
+    let relative = GitConfig::new("bare.git", "/c").with_ssh_key_path("").with_known_hosts("");
+    let checked = relative.check(bases(), None).unwrap();
+    assert_eq!(checked.remote.local_path(), Some(Path::new("/base/bare.git")));
+    let empty = GitConfig { remote_url: "host:r".to_owned(), ..relative };
+    let checked = empty.check(bases(), None).unwrap();
+    assert_eq!((checked.ssh_key_path, checked.known_hosts), (None, None));
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_name() {
+    let year = Duration::from_secs(365 * 86_400);
+    let timeouts = GitTimeouts::default();
+    for (config, message) in [
+        (GitConfig::new("", "/c"), "`remote_url`: it is empty"),
+        (GitConfig::new("ext::sh", "/c"), "`remote_url`: `transport::address`"),
+        (GitConfig::new("/r", ""), "`path`: it is empty"),
+        (GitConfig::new("/r", "a\0b"), "`path`: it holds NUL"),
+        (valid().with_branch(""), "`branch`: it is empty"),
+        (valid().with_branch("-x"), "`branch`: it begins with `-`"),
+        (valid().with_branch("HEAD"), "`branch`: HEAD is no branch"),
+        (valid().with_author_name(""), "`author_name`: it is empty"),
+        (valid().with_author_name(" .,:;\"'\\\t"), "`author_name`: it is empty"),
+        (valid().with_author_name("a<b"), "`author_name`: it holds `<`"),
+        (valid().with_author_name("a>b"), "`author_name`: it holds `<`"),
+        (valid().with_author_name("a\nb"), "`author_name`: it holds `<`"),
+        (valid().with_author_name("a\rb"), "`author_name`: it holds `<`"),
+        (valid().with_author_name("a\0b"), "`author_name`: it holds `<`"),
+        (valid().with_author_email(""), "`author_email`: it is empty"),
+        (valid().with_author_email("<a@b>"), "`author_email`: it holds `<`"),
+        (valid().with_username("a\nb"), "`username`: the user's name holds a line break"),
+        (valid().with_ssh_key_path("a\0"), "`ssh_key_path`: it holds NUL"),
+        (valid().with_known_hosts("a\0"), "`known_hosts`: it holds NUL"),
+        (valid().with_max_staleness(year * 2), "`max_staleness`: it is longer than a year"),
+        (
+            valid().with_timeouts(timeouts.with_network(Duration::ZERO)),
+            "`timeouts.network`: nothing",
+        ),
+        (valid().with_timeouts(timeouts.with_local(Duration::ZERO)), "`timeouts.local`: nothing"),
+        (
+            valid().with_timeouts(timeouts.with_network(Duration::MAX)),
+            "`timeouts.network`: it is longer",
+        ),
+        (
+            valid().with_timeouts(timeouts.with_local(Duration::MAX)),
+            "`timeouts.local`: it is longer",
+        ),
+        (valid().with_timeouts(timeouts.with_lock(Duration::MAX)), "`timeouts.lock`: it is longer"),
+    ] {
+        let error = config.check(bases(), None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{message}");
+        assert!(error.message().unwrap().starts_with(message), "{message}: {error}");
+    }
+    for password in ["hunter2\n", "hunter2\r", "hunter2\0"] {
+        let error = valid().check(bases(), Some(Secret::new(password))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.message(), Some("`password`: the password holds a line break or NUL"));
+    }
+    let homeless = Bases { home: None, ..bases() };
+    let error = GitConfig::new("host:r", "/c").with_ssh_key_path("~/k").check(homeless, None);
+    let message = "`ssh_key_path`: the home directory is not known";
+    assert_eq!(error.unwrap_err().message(), Some(message));
+}
+
+#[test]
+fn every_limit_itself_is_accepted() {
+    let year = Duration::from_secs(365 * 86_400);
+    let timeouts = GitTimeouts::default().with_network(year).with_lock(Duration::ZERO);
+    let config = valid().with_timeouts(timeouts).with_max_staleness(year);
+    config.check(bases(), None).unwrap();
+    valid().with_max_staleness(Duration::ZERO).check(bases(), None).unwrap();
+}
+
+/// Every name of up to three of the characters that git drops, and some that it keeps.
+#[test]
+fn git_takes_every_author_that_is_accepted() {
+    let git_takes = |name: &str, email: &str| {
+        let mut git = Command::new("git");
+        git.args(["var", "GIT_AUTHOR_IDENT"]).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        git.env("GIT_AUTHOR_NAME", name).env("GIT_AUTHOR_EMAIL", email);
+        git.output().unwrap().status.success()
+    };
+    let mut names = vec![String::new()];
+    for _ in 0..2 {
+        let longer = names.iter().flat_map(|name| {
+            let characters = "a.,:;\"\\' \t<>é\u{7f}\u{a0}-".chars();
+            characters.map(move |character| format!("{name}{character}"))
+        });
+        names = longer.chain([String::new()]).collect();
+        for name in &names {
+            let accepted = check_author("author_name", name).is_ok();
+            // Older versions drop dots too. Names that git would change in the middle are not accepted either.
+            let expected = git_takes(&name.replace('.', ","), "a@b") && !name.contains(['<', '>']);
+            assert_eq!(accepted, expected, "{name:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_read_from_where_it_is_kept() {
+    assert_eq!(valid().read_password().await.unwrap(), None);
+    let plain = valid().with_password(Secret::new("env:PATH"));
+    assert_eq!(plain.read_password().await.unwrap(), Some(Secret::new("env:PATH")));
+    let path = Secret::new(std::env::var("PATH").unwrap());
+    let variable = valid().with_password(SecretSource::from_text("env:PATH"));
+    assert_eq!(variable.read_password().await.unwrap(), Some(path));
+
+    let missing = valid().with_password(SecretSource::from_text("file:/nonexistent/token"));
+    let error = missing.read_password().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.message(), Some("`password`: it cannot be read"));
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("/nonexistent/token"), "{source}");
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let password = Secret::new("hunter2");
+    for config in [
+        valid().with_password(password.clone()),
+        valid().with_username("hunter2"),
+        GitConfig::new("https://me:hunter2@host/r", "/c"),
+        GitConfig::new("https://hunter2@host/r", "/c"),
+        GitConfig::new("https://me:hunter2@ho st/r", "/c"),
+        GitConfig::new("me:hunter2@host/r", "/c"),
+        GitConfig::new("ssh://me:hunter2@host/r", "/c"),
+    ] {
+        let shown = format!("{config:?} {config:#?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let checked = format!("{:?}", config.check(bases(), Some(password.clone())));
+        assert!(!checked.contains("hunter2"), "{checked}");
+    }
+}
+
+#[test]
+fn what_is_no_secret_is_shown() {
+    let config = GitConfig::new("git@host:r", "/c").with_password(SecretSource::from_text("env:P"));
+    let shown = format!("{config:?}");
+    assert!(
+        shown.starts_with(
+            "GitConfig { remote_url: \"git@host:r\", path: \"/c\", branch: \"main\", \
+             author_name: \"f9-sync\", author_email: \"f9-sync@example.com\", username: None, \
+             password: Some(Variable(\"P\")), ssh_key_path: None, "
+        ),
+        "{shown}"
+    );
+}
