@@ -49,6 +49,7 @@ fn a_uri_is_taken_apart() {
         let found = [uri.scheme(), uri.authority(), uri.path(), uri.location()];
         assert_eq!(found, parts, "{text}");
     }
+    assert_eq!(parsed("x://h/a%40b@c%2F?d=e").raw_path(), "/a%40b@c%2F");
 }
 
 #[test]
