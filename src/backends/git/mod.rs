@@ -38,11 +38,10 @@ mod session;
 mod sync;
 mod written;
 
-pub(crate) use config::parse_seconds;
+pub(crate) use config::{Bases, parse_seconds};
 pub use config::{GitConfig, GitTimeouts};
 pub use history::Revision;
 
-use config::Bases;
 use history::{History, Times};
 use locks::Sharing;
 use merge::Choice;
