@@ -100,7 +100,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
 
     /// Streams the file at `path`, or a range of it, in chunks of 1 byte to `options.chunk_size`, all but the last full.
     ///
-    /// A chunk may share its memory with nothing but its own parts: who keeps a few bytes of one keeps all of it, and should copy them.
+    /// Keeping a part of a chunk keeps the whole chunk in memory; copy what is kept.
     ///
     /// The file may be replaced meanwhile: the stream then goes on with the old content or fails. One that is truncated
     /// meanwhile ends with [`UnexpectedEof`](ErrorKind::UnexpectedEof).

@@ -1,8 +1,10 @@
 //! Reading a file that is open.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -85,6 +87,7 @@ impl OpenFile {
             self.fill(&mut content, range.start, wait)?;
             return Ok(content.into());
         }
+        // Read into memory that nobody has zeroed: for large content that would be a pass more.
         let mut content = Vec::new();
         content.try_reserve_exact(length).map_err(|_| too_large())?;
         while content.len() < length {
@@ -117,15 +120,10 @@ impl OpenFile {
             let read = self.cache.read(&self.file, buffer, offset)?;
             return if read == buffer.len() { Ok(()) } else { Err(Errno::AGAIN.into()) };
         }
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let at = offset + filled as u64;
-            match retry_on_intr(|| pread(&self.file, &mut buffer[filled..], at))? {
-                0 => return Err(truncated()),
-                read => filled += read,
-            }
-        }
-        Ok(())
+        self.file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => truncated(),
+            _ => error.into(),
+        })
     }
 
     /// The start of the file, and whether that is all of it.
@@ -172,6 +170,7 @@ fn truncated() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reserved::Reserved;
     use super::*;
 
     #[test]
@@ -179,7 +178,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let on_disk = dir.path().join("a");
         std::fs::write(&on_disk, "0123456789").unwrap();
-        let root = Root::open(dir.path()).unwrap();
+        let root = Root::open(dir.path(), Reserved::default()).unwrap();
         let file = open_file(&root, "a", Wait::Disk).unwrap();
         std::fs::write(&on_disk, "0123").unwrap();
         let (range, buffers) = (0..file.stat.size(), Buffers::new(10));

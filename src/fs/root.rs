@@ -20,10 +20,11 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::cache::Cache;
+use super::reserved::Reserved;
 use super::stat::Stat;
 use crate::offload::Wait;
 use crate::path::LOCK_FILE_NAME;
-use crate::{DirMode, Error, ErrorKind, FilePath, Result, WriteMode, is_reserved_name};
+use crate::{DirMode, Error, ErrorKind, FilePath, Result, WriteMode};
 
 /// The kernel takes paths of up to this many bytes, with the NUL at the end (`PATH_MAX`).
 const PATH_MAX: usize = 4096;
@@ -41,15 +42,16 @@ pub(super) const DIRECTORY: OFlags =
 #[derive(Debug)]
 pub(crate) struct Root {
     dir: Dir,
+    reserved: Reserved,
     cache: Arc<Cache>,
 }
 
 impl Root {
-    /// Opens the directory at `path`.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Opens the directory at `path`, where the names in `reserved` are hidden.
+    pub(crate) fn open(path: &Path, reserved: Reserved) -> Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let cache = Arc::new(Cache::of(dir.as_fd()));
-        Ok(Self { dir, cache })
+        Ok(Self { dir, reserved, cache })
     }
 
     /// Makes the directory at `path` and those above it, unless they exist.
@@ -68,6 +70,25 @@ impl Root {
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
+    }
+
+    /// The names that are hidden here, wherever they stand in a path.
+    pub(super) fn reserved(&self) -> Reserved {
+        self.reserved
+    }
+
+    /// The path that a caller means by `text`. Every path comes in this way or by [`parse_entry`](Self::parse_entry).
+    pub(crate) fn parse(&self, text: &str) -> Result<FilePath> {
+        let path = FilePath::parse(text)?;
+        self.reserved.check(&path, text)?;
+        Ok(path)
+    }
+
+    /// Like [`parse`](Self::parse), but refuses the root.
+    pub(crate) fn parse_entry(&self, text: &str) -> Result<FilePath> {
+        let path = FilePath::parse_entry(text)?;
+        self.reserved.check(&path, text)?;
+        Ok(path)
     }
 
     /// What can be told of its files without waiting.
@@ -173,12 +194,10 @@ impl Root {
                 Error::from(error)
             }
         })?;
-        let reserved = expanded.components().any(|component| {
-            matches!(component, Component::Normal(name) if name.to_str().is_some_and(is_reserved_name))
-        });
-        if reserved {
+        let mut names = expanded.iter().filter_map(|name| name.to_str());
+        if names.any(|name| self.reserved.holds(name)) {
             return Err(Error::new(ErrorKind::ReservedPath)
-                .with_message("a symbolic link leads to a name that f9 keeps for itself"));
+                .with_message("a symbolic link leads to a reserved name"));
         }
         Ok(if expanded.as_os_str().is_empty() { ".".into() } else { expanded })
     }

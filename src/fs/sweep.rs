@@ -18,8 +18,13 @@ use crate::path::TEMPORARY_PREFIX;
 pub(crate) fn sweep(root: &Root) -> Result<()> {
     let mut descent = Descent::start(root.open_directory("")?)?;
     let mut way = vec![sweep_directory(&descent)];
+    let not_ours = |name: &[u8]| {
+        std::str::from_utf8(name).is_ok_and(|name| root.reserved().holds_beyond(name))
+    };
     while let Some(here) = way.last_mut() {
         match here.pop() {
+            // What f9 may not write to holds no temporaries.
+            Some(name) if not_ours(&name) => {}
             Some(name) => {
                 if descent.enter_bytes(&name).is_ok() {
                     way.push(sweep_directory(&descent));

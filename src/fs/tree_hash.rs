@@ -4,6 +4,8 @@
 //! reads the next block into a buffer of its own, small enough to stay in its core's cache, and hashes it there.
 
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use blake3::hazmat::{
     ChainingValue, HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root,
@@ -27,10 +29,9 @@ pub(super) fn hash(file: &File, size: u64, cancelled: &Cancelled) -> Result<Opti
     let hash_block = |buffer: &mut Vec<u8>, block| -> Result<ChainingValue, Stopped> {
         cancelled.check()?;
         let offset = block as u64 * BLOCK as u64;
-        let content = read(file, buffer, offset)?;
-        if content.len() as u64 != (size - offset).min(BLOCK as u64) {
-            return Err(Stopped::OtherSize);
-        }
+        let length = usize::try_from(size - offset).map_or(BLOCK, |left| left.min(BLOCK));
+        let content = &mut buffer[..length];
+        file.read_exact_at(content, offset)?;
         let mut hasher = blake3::Hasher::new();
         Ok(hasher.set_input_offset(offset).update(content).finalize_non_root())
     };
@@ -39,7 +40,7 @@ pub(super) fn hash(file: &File, size: u64, cancelled: &Cancelled) -> Result<Opti
         Err(Stopped::OtherSize) => return Ok(None),
         Err(Stopped::Failed(error)) => return Err(error),
     };
-    let is_whole = read(file, &mut [0], size)?.is_empty();
+    let is_whole = retry_on_intr(|| pread(file, &mut [0], size))? == 0;
     let (left, right) = values.split_at(left_of(values.len()));
     Ok(is_whole.then(|| merge_subtrees_root(&join(left), &join(right), Mode::Hash)))
 }
@@ -56,17 +57,13 @@ impl From<Error> for Stopped {
     }
 }
 
-/// What is at `offset`, up to the size of the buffer.
-fn read<'a>(file: &File, buffer: &'a mut [u8], offset: u64) -> Result<&'a [u8]> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        let at = offset + filled as u64;
-        match retry_on_intr(|| pread(file, &mut buffer[filled..], at))? {
-            0 => break,
-            read => filled += read,
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::OtherSize,
+            _ => Self::Failed(error.into()),
         }
     }
-    Ok(&buffer[..filled])
 }
 
 /// How many of several blocks make the left subtree: the largest power of two that leaves some for the right.
@@ -95,7 +92,7 @@ mod tests {
             for more in [0, 1, 1024, BLOCK - 1] {
                 let content = &content[..blocks * BLOCK + more];
                 file.set_len(0).unwrap();
-                std::os::unix::fs::FileExt::write_all_at(&file, content, 0).unwrap();
+                file.write_all_at(content, 0).unwrap();
                 let hashed = hash(&file, content.len() as u64, &Cancelled::default()).unwrap();
                 assert_eq!(hashed, Some(blake3::hash(content)), "{blocks} blocks and {more} bytes");
             }

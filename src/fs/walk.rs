@@ -7,24 +7,24 @@ use rustix::io::Errno;
 
 use super::descent::Descent;
 use super::names::{Entry, Names, name_path};
+use super::reserved::Reserved;
 use super::root::Root;
 use super::stat::Stat;
 use crate::glob::Progress;
 use crate::offload::Cancelled;
-use crate::{
-    Depth, Error, ErrorKind, FileInfo, FilePath, GlobKind, GlobPattern, Result, is_reserved_name,
-};
+use crate::{Depth, Error, ErrorKind, FileInfo, FilePath, GlobKind, GlobPattern, Result};
 
 /// How many runs of names, each in one directory that is kept open, a batch has at most.
 const RUNS: usize = 32;
 
-/// A listing under way: which names there are, in their order. What they are is looked up apart from that, by [`Batch::look_up`], so that
-/// several threads can share the work.
+/// A listing under way: which names there are, in their order, without the reserved ones. What they are is looked up apart from that,
+/// by [`Batch::look_up`], so that several threads can share the work.
 #[derive(Debug)]
 pub(crate) struct Walk {
     descent: Descent,
     levels: Vec<Level>,
     depth: Depth,
+    reserved: Reserved,
 }
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Walk {
     pub(crate) fn start(root: &Root, path: &FilePath, depth: Depth) -> Result<Self> {
         root.expect_present()?;
         let descent = Descent::start(root.open_directory(path)?)?;
-        Ok(Self { descent, levels: vec![Level::new(path)], depth })
+        Ok(Self { descent, levels: vec![Level::new(path)], depth, reserved: root.reserved() })
     }
 
     /// Up to `limit` further names; `None` at the end.
@@ -59,13 +59,15 @@ impl Walk {
                 break;
             };
             match level.names.next(self.descent.here()) {
+                Ok(Some(entry)) if self.reserved.holds_bytes(entry.name()) => {}
                 Ok(Some(entry)) => {
-                    let below = (self.depth != Depth::One && entry.is_dir())
-                        .then(|| std::str::from_utf8(entry.name()).ok().map(str::to_owned));
+                    let below = (self.depth != Depth::One && entry.is_dir()).then(|| entry.clone());
                     batch.push(&level.path, &self.descent, entry);
                     names += 1;
-                    if let Some(name) = below.flatten() {
-                        self.enter(&name, &mut batch);
+                    if let Some(below) = below
+                        && let Ok(name) = std::str::from_utf8(below.name())
+                    {
+                        self.enter(name, &mut batch);
                     }
                 }
                 Ok(None) => self.leave(&mut batch),
@@ -87,9 +89,6 @@ impl Walk {
         let Some(level) = self.levels.last() else {
             return;
         };
-        if is_reserved_name(name) {
-            return;
-        }
         let path = path_below(&level.path, name);
         match self.descent.enter(name) {
             Ok(()) => self.levels.push(Level::new(&path)),
@@ -144,7 +143,7 @@ impl Batch {
         self.0.push(Part::Failed(error.with_path(path)));
     }
 
-    /// What has these names: an item each, but for those that are hidden or gone.
+    /// What has these names: an item each, but for those that are gone.
     pub(crate) fn look_up(self) -> Vec<Result<FileInfo>> {
         let mut items = Vec::new();
         for part in self.0 {
@@ -160,7 +159,7 @@ impl Batch {
     }
 }
 
-/// The item of one name, `None` for one that is hidden or gone.
+/// The item of one name, `None` for one that is gone.
 fn look_up_name(directory: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Option<Result<FileInfo>> {
     let Ok(text) = std::str::from_utf8(name) else {
         let shown = path_below(directory, &String::from_utf8_lossy(name));
@@ -168,9 +167,6 @@ fn look_up_name(directory: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Option<Res
             .with_path(shown)
             .with_message("the name is not UTF-8")));
     };
-    if is_reserved_name(text) {
-        return None;
-    }
     match Stat::of_name(dir, name_path(name)) {
         Ok(stat) => Some(Ok(stat.info(path_below(directory, text)))),
         Err(Errno::NOENT) => None,
@@ -185,7 +181,7 @@ pub(crate) fn glob(
     kind: GlobKind,
     cancelled: &Cancelled,
 ) -> Result<Vec<FilePath>> {
-    let mut search = Search { pattern, kind, found: Vec::new() };
+    let mut search = Search { pattern, kind, reserved: root.reserved(), found: Vec::new() };
     root.expect_present()?;
     let mut descent = Descent::start(root.open_directory("")?)?;
     let mut levels = vec![search.level("", pattern.start())];
@@ -217,6 +213,7 @@ pub(crate) fn glob(
 struct Search<'a> {
     pattern: &'a GlobPattern,
     kind: GlobKind,
+    reserved: Reserved,
     found: Vec<FilePath>,
 }
 
@@ -265,7 +262,7 @@ impl Search<'_> {
         name: &str,
         is_dir: bool,
     ) -> Option<(FilePath, Progress)> {
-        if is_reserved_name(name) {
+        if self.reserved.holds(name) {
             return None;
         }
         let (matched, below) = self.pattern.advance(&level.progress, name);

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 mod factory;
 mod file;
 #[cfg(feature = "git")]
-#[cfg_attr(not(test), expect(dead_code, reason = "for the backend to come"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the backend is to come"))]
 mod git;
 mod parameters;
 mod parse;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{LocalFileBackend, NAME, Shared, session};
-use crate::fs::{NewFile, Root, sweep};
+use crate::fs::{NewFile, Reserved, Root, sweep};
 use crate::{DEFAULT_CHUNK_SIZE, Error, ErrorKind, Result, offload};
 
 /// What a finished write survives.
@@ -71,6 +71,7 @@ pub struct LocalFileBackendBuilder {
     durability: Durability,
     permissions: Option<u32>,
     chunk_size: usize,
+    reserved: Reserved,
 }
 
 impl LocalFileBackendBuilder {
@@ -82,6 +83,7 @@ impl LocalFileBackendBuilder {
             durability: Durability::default(),
             permissions: None,
             chunk_size: DEFAULT_CHUNK_SIZE,
+            reserved: Reserved::default(),
         }
     }
 
@@ -115,6 +117,14 @@ impl LocalFileBackendBuilder {
     /// about 50 ms for 100,000 files; turn it off for a store that is huge or slow to list, such as a whole file system.
     pub fn sweep(mut self, sweep: bool) -> Self {
         self.sweep = sweep;
+        self
+    }
+
+    /// Reserves also the names of segments that `also` tells: they are hidden and refused like those that f9 keeps for itself, and no
+    /// sweep goes there.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for working trees, which are to come"))]
+    pub(crate) fn reserving(mut self, also: fn(&str) -> bool) -> Self {
+        self.reserved = Reserved::also(also);
         self
     }
 
@@ -156,7 +166,7 @@ impl LocalFileBackendBuilder {
         if self.create_root {
             Root::make(&path, sync)?;
         }
-        let root = Root::open(&path)?;
+        let root = Root::open(&path, self.reserved)?;
         if self.sweep {
             sweep(&root)?;
         }

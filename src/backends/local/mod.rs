@@ -28,6 +28,8 @@ mod builder;
 mod checksums;
 mod session;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{Durability, LocalFileBackendBuilder};
 
@@ -59,9 +61,9 @@ const NAME: &str = "local";
 /// # Runtime
 ///
 /// What the kernel can read from its caches without waiting for a disk (`read`, `info`, `exists`, the chunks of `stream_read`; on ext4,
-/// XFS, Btrfs, F2FS and tmpfs) is read where it is asked for; all else goes to Tokio's blocking pool, one trip each. Waiting for a session, or for somebody else's conditional write in
-/// the same directory, needs a runtime with all drivers enabled: without its timer Tokio panics there.
-/// Clones share the same root.
+/// XFS, Btrfs, F2FS and tmpfs) is read where it is asked for; all else goes to Tokio's blocking pool, one trip each. Waiting for a
+/// session, or for somebody else's conditional write in the same directory, needs a runtime with all drivers enabled: without its
+/// timer Tokio panics there. Clones share the same root.
 ///
 /// # Examples
 ///
@@ -112,6 +114,12 @@ impl LocalFileBackend {
         &self.shared.path
     }
 
+    /// The paths of a copy or rename.
+    fn parse_two(&self, from: &str, to: &str) -> Result<(FilePath, FilePath)> {
+        let root = &self.shared.root;
+        Ok((root.parse_entry(from)?, root.parse_entry(to)?))
+    }
+
     /// Completes the errors of one verb.
     fn failing(&self, operation: &'static str, path: &str) -> impl Fn(Error) -> Error + 'static {
         let (shared, path) = (Arc::clone(&self.shared), path.to_owned());
@@ -132,7 +140,7 @@ impl LocalFileBackend {
         act: impl FnOnce(&Shared, &FilePath, &Cancelled) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let acted = async {
-            let parsed = FilePath::parse(path)?;
+            let parsed = self.shared.root.parse(path)?;
             let shared = Arc::clone(&self.shared);
             offload::run_cancellable(move |cancelled| act(&shared, &parsed, cancelled)).await
         };
@@ -148,7 +156,7 @@ impl LocalFileBackend {
         copied: fn(&T) -> usize,
     ) -> Result<T> {
         let acted = async {
-            let parsed = FilePath::parse(path)?;
+            let parsed = self.shared.root.parse(path)?;
             let shared = Arc::clone(&self.shared);
             let act = move |wait, cancelled: &Cancelled| act(&shared, &parsed, wait, cancelled);
             offload::attempt_or_run(act, copied).await
@@ -318,7 +326,7 @@ impl AsyncFileBackend for LocalFileBackend {
         options: CreateOptions,
     ) -> Result<FileInfo> {
         let created = async {
-            let file = FilePath::parse_entry(path)?;
+            let file = self.shared.root.parse_entry(path)?;
             let CreateOptions { mode, checksum } = options;
             self.publish(file.clone(), mode.clone(), move |shared, _| {
                 let draft = shared.begin(&file, &mode)?;
@@ -340,7 +348,7 @@ impl AsyncFileBackend for LocalFileBackend {
         options: WriteOptions,
     ) -> Result<FileInfo> {
         let written = async {
-            let file = FilePath::parse_entry(path)?;
+            let file = self.shared.root.parse_entry(path)?;
             let (shared, mode) = (Arc::clone(&self.shared), options.mode.clone());
             let begun = file.clone();
             let draft = offload::run(move || shared.begin(&begun, &mode)).await?;
@@ -406,7 +414,7 @@ impl AsyncFileBackend for LocalFileBackend {
         options: UpdateOptions,
     ) -> Result<FileInfo> {
         let updated = async {
-            let file = FilePath::parse_entry(path)?;
+            let file = self.shared.root.parse_entry(path)?;
             if options.mode == UpdateMode::Append {
                 let append = move |shared: &Shared, _, cancelled: &Cancelled| {
                     let appended = shared.append(&file, &data, &options, cancelled)?;
@@ -429,7 +437,7 @@ impl AsyncFileBackend for LocalFileBackend {
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
         let deleted = async {
-            let entry = FilePath::parse_entry(path)?;
+            let entry = self.shared.root.parse_entry(path)?;
             let step = move |shared: &Shared, _: Option<()>, _: &Cancelled| {
                 fs::remove(&shared.root, &entry, options.depth, shared.new_file.sync)
             };
@@ -466,15 +474,12 @@ impl AsyncFileBackend for LocalFileBackend {
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
         let copied = async {
-            let (source, target) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
+            let (source, target) = self.parse_two(from, to)?;
             let mode = options.mode;
             if source == target && mode == WriteMode::Overwrite {
                 let shared = Arc::clone(&self.shared);
-                let stat =
-                    offload::run(
-                        move || Ok(fs::open_file(&shared.root, &source, Wait::Disk)?.stat),
-                    );
-                return Ok(stat.await?.info(target));
+                let open = move || fs::open_file(&shared.root, &source, Wait::Disk);
+                return Ok(offload::run(open).await?.stat.info(target));
             }
             self.publish(target.clone(), mode.clone(), move |shared, cancelled| {
                 let file = fs::open_file(&shared.root, &source, Wait::Disk)?;
@@ -490,7 +495,7 @@ impl AsyncFileBackend for LocalFileBackend {
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
         let renamed = async {
-            let (source, target) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
+            let (source, target) = self.parse_two(from, to)?;
             let step = move |shared: &Shared, _: Option<()>, _: &Cancelled| {
                 let sync = shared.new_file.sync;
                 let moved = fs::rename(&shared.root, &source, &target, &options.mode, sync)?;
@@ -524,7 +529,8 @@ impl AsyncFileBackend for LocalFileBackend {
         algorithm: ChecksumAlgorithm,
     ) -> Result<BTreeMap<FilePath, String>> {
         let checked = |path: &&str| {
-            FilePath::parse_entry(path).map_err(|error| self.failing("checksum", path)(error))
+            let parsed = self.shared.root.parse_entry(path);
+            parsed.map_err(|error| self.failing("checksum", path)(error))
         };
         let paths = paths.iter().map(checked).collect::<Result<Vec<_>>>()?;
         let shared = Arc::clone(&self.shared);
