@@ -15,4 +15,5 @@ mod machine;
 mod plain_git;
 mod remote;
 mod servers;
+mod sessions;
 mod sync;
