@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod budget;
 mod cli;
 mod clones;
 #[path = "../machine/mod.rs"]
