@@ -113,6 +113,8 @@ pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
     ConflictKind, ConflictStatus, SessionHandle, SyncConflict, SyncSession,
 };
+#[cfg(feature = "git")]
+pub use backends::git::Revision;
 pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::MemoryFileBackend;
 #[doc(no_inline)]

@@ -4,6 +4,9 @@
 mod command;
 mod credentials;
 mod failure;
+mod history;
 mod locks;
 mod names;
 mod output;
+
+pub use history::Revision;

@@ -1,0 +1,364 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+
+use super::entries::{self, Entry};
+use super::times::walk;
+use super::*;
+use crate::backends::git::command::{Access, Place};
+use crate::{ErrorKind, FilePath};
+
+const FORMER_NAMES: [&str; 12] = [
+    "plain", "sp ace", "q\"uote'", "new\nline", "\ttab", "ü", "-dash", ":colon", "a*b[c]", "R100",
+    "commit 1 2 3", "\\",
+];
+
+/// A repository without files.
+struct Repository {
+    dir: tempfile::TempDir,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Self { dir };
+        repository.git(&["init", "-q", "-b", "main"]);
+        repository
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut git = Command::new("git");
+        git.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        git.env("HOME", self.path()).env("LC_ALL", "C");
+        git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        git.env("GIT_LITERAL_PATHSPECS", "1").env("GIT_NO_REPLACE_OBJECTS", "1");
+        git.current_dir(self.path()).args(arguments);
+        git
+    }
+
+    fn git(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        output.stdout
+    }
+
+    fn feed(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        output.stdout
+    }
+
+    fn import(&self, commits: &[u8]) {
+        self.feed(&["fast-import", "--quiet", "--date-format=raw", "--force"], commits);
+    }
+
+    fn id(&self, revision: &str) -> Oid {
+        let printed = self.git(&["rev-parse", "--verify", revision]);
+        String::from_utf8(printed).unwrap().trim().parse().unwrap()
+    }
+
+    async fn runner(&self) -> Git {
+        let git_dir = self.path().join(".git");
+        let place = Place {
+            work_tree: self.path(),
+            git_dir: &git_dir,
+            branch: "main",
+            author: ("A", "a@example.org"),
+        };
+        let access = Access {
+            url: "/nowhere".to_owned(),
+            protocol: "file",
+            credentials: None,
+            ssh_key: None,
+            known_hosts: None,
+        };
+        let deadline = Duration::from_secs(120);
+        Git::new(place, access, (deadline, deadline)).await.unwrap()
+    }
+}
+
+/// The author dates of the first and the last of the commits that `git log arguments` tells of as having changes.
+fn asked(repository: &Repository, arguments: &[&[u8]]) -> Option<(i64, i64)> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut log = repository.command(&["log", "-c", "--format=commit %H %at %ct %P"]);
+    log.args(["--name-status", "--combined-all-paths", "-z"]);
+    log.args(arguments.iter().map(|argument| std::ffi::OsStr::from_bytes(argument)));
+    let output = log.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut dates = Vec::new();
+    let mut date = None;
+    let mut rest = &output.stdout[..];
+    while let Some((entry, behind)) = entries::next(rest, 0).unwrap() {
+        match entry {
+            Entry::Commit(head, _) => date = Some(head.authored),
+            Entry::Change(_) => dates.extend(date.take()),
+        }
+        rest = behind;
+    }
+    Some((*dates.last()?, *dates.first()?))
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    fn choose<T: Clone>(&mut self, from: impl IntoIterator<Item = T>) -> Option<T> {
+        let from: Vec<T> = from.into_iter().collect();
+        if from.is_empty() { None } else { Some(from[self.below(from.len())].clone()) }
+    }
+
+    /// Like no other content.
+    fn content(&mut self) -> Vec<String> {
+        (0..8).map(|_| format!("{:016x}", self.next())).collect()
+    }
+}
+
+type Tree = BTreeMap<Vec<u8>, Vec<String>>;
+
+/// A random history, commit by commit.
+struct Story {
+    random: Random,
+    commits: Vec<(Tree, Vec<usize>)>,
+    names: Vec<Vec<u8>>,
+    /// Names that a file had before it was renamed.
+    left: BTreeSet<Vec<u8>>,
+    renames: bool,
+    merges: bool,
+}
+
+impl Story {
+    fn new(seed: u64, renames: bool, merges: bool) -> Self {
+        let mut names: Vec<Vec<u8>> = vec![b"caf\xe9".to_vec(), b"in/caf\xe9".to_vec()];
+        for folder in ["", "in/", "in/an \"other\n/"] {
+            names.extend(FORMER_NAMES.map(|name| format!("{folder}{name}").into_bytes()));
+        }
+        let random = Random(seed);
+        Self { random, commits: Vec::new(), names, left: BTreeSet::new(), renames, merges }
+    }
+
+    fn tell(mut self, length: usize) -> Self {
+        while self.commits.len() < length {
+            let last = self.commits.len().checked_sub(1);
+            let branches = if self.merges { 3 } else { 1 };
+            let parent = last.map(|last| last.saturating_sub(self.random.below(branches)));
+            let mut parents: Vec<usize> = parent.into_iter().collect();
+            let mut tree = parent.map(|at| self.commits[at].0.clone()).unwrap_or_default();
+            if self.merges && self.random.below(4) == 0 {
+                self.merge(&mut tree, &mut parents);
+            }
+            if parents.len() < 2 || self.random.below(3) == 0 {
+                for _ in 0..=self.random.below(3) {
+                    self.change(&mut tree, parents.len() > 1);
+                }
+            }
+            self.commits.push((tree, parents));
+        }
+        // One head that holds them all.
+        if self.merges {
+            let children: BTreeSet<usize> =
+                self.commits.iter().flat_map(|(_, parents)| parents.clone()).collect();
+            let heads: Vec<usize> =
+                (0..self.commits.len()).filter(|at| !children.contains(at)).collect();
+            let tree = self.commits[heads[heads.len() - 1]].0.clone();
+            self.commits.push((tree, heads.into_iter().rev().collect()));
+        }
+        self
+    }
+
+    /// Takes over what another line has: one side's files, or others that are neither's.
+    fn merge(&mut self, tree: &mut Tree, parents: &mut Vec<usize>) {
+        let other = self.random.below(self.commits.len());
+        if parents.contains(&other) {
+            return;
+        }
+        parents.push(other);
+        let theirs = self.commits[other].0.clone();
+        let names: BTreeSet<Vec<u8>> = tree.keys().chain(theirs.keys()).cloned().collect();
+        for name in names {
+            match self.random.below(5) {
+                0 | 1 => {}
+                2 | 3 => match theirs.get(&name) {
+                    Some(content) => drop(tree.insert(name, content.clone())),
+                    None => drop(tree.remove(&name)),
+                },
+                _ => drop(tree.insert(name, self.random.content())),
+            }
+        }
+    }
+
+    fn change(&mut self, tree: &mut Tree, merged: bool) {
+        let free: Vec<_> =
+            self.names.iter().filter(|name| !tree.contains_key(*name)).cloned().collect();
+        let name = self.random.choose(tree.keys().cloned());
+        match (self.random.below(8), name) {
+            (0, Some(name)) => drop(tree.remove(&name)),
+            (1 | 2, Some(name)) if self.renames && !merged => {
+                let mut to = self.random.choose(free).unwrap();
+                if self.merges {
+                    to = format!("moved {}", self.random.next()).into_bytes();
+                }
+                let mut content = tree.remove(&name).unwrap();
+                if self.random.below(2) == 0 {
+                    content[0] = format!("{:016x}", self.random.next());
+                }
+                self.left.insert(name);
+                tree.insert(to, content);
+            }
+            (3..6, Some(name)) => {
+                let line = self.random.below(8);
+                tree.get_mut(&name).unwrap()[line] = format!("{:016x}", self.random.next());
+            }
+            _ => {
+                let free = free.into_iter().filter(|name| !self.left.contains(name));
+                if let Some(name) = self.random.choose(free) {
+                    tree.insert(name, self.random.content());
+                }
+            }
+        }
+    }
+
+    fn written(&mut self) -> Repository {
+        let mut script = Vec::new();
+        for at in 0..self.commits.len() {
+            // Nothing follows from the dates of authors.
+            let authored = self.random.below(2_000_000_000);
+            let (tree, parents) = &self.commits[at];
+            writeln!(script, "commit refs/heads/main\nmark :{}", at + 1).unwrap();
+            writeln!(script, "author A <a@x> {authored} +0000").unwrap();
+            writeln!(script, "committer C <c@x> {} +0000\ndata 0", 1_000_000_000 + at).unwrap();
+            if parents.is_empty() {
+                writeln!(script, "deleteall").unwrap();
+            }
+            for (number, parent) in parents.iter().enumerate() {
+                let word = if number == 0 { "from" } else { "merge" };
+                writeln!(script, "{word} :{}", parent + 1).unwrap();
+            }
+            writeln!(script, "deleteall").unwrap();
+            for (name, content) in tree {
+                script.extend(b"M 100644 inline \"");
+                script.extend(name.iter().flat_map(|byte| format!("\\{byte:03o}").into_bytes()));
+                let content = content.join("\n");
+                write!(script, "\"\ndata {}\n{content}\n", content.len()).unwrap();
+            }
+            writeln!(script, "reset refs/tags/c{at}\nfrom :{}\n", at + 1).unwrap();
+        }
+        let repository = Repository::new();
+        repository.import(&script);
+        repository
+    }
+}
+
+async fn fresh(git: &Git, head: &str) -> Times {
+    walk(git, head).await.unwrap().into_times()
+}
+
+fn of_bytes(times: &Times, name: &[u8], directory: bool) -> Option<(SystemTime, SystemTime)> {
+    let known = times.of_bytes(name, directory)?;
+    Some((known.created, known.modified))
+}
+
+fn spans(dates: Option<(i64, i64)>) -> Option<(SystemTime, SystemTime)> {
+    dates.map(|(first, last)| (time(first), time(last)))
+}
+
+const FOLDERS: [&[u8]; 3] = [b".", b"in", b"in/an \"other\n"];
+
+#[tokio::test]
+async fn times_are_what_git_says_of_each_path() {
+    for seed in 0..6 {
+        let mut story = Story::new(seed, false, true).tell(40);
+        let repository = story.written();
+        let git = repository.runner().await;
+        let times = fresh(&git, "main").await;
+        assert_eq!(git.spawned(), 1);
+        let mut known = 0;
+        for name in &story.names {
+            let said = asked(
+                &repository,
+                &[b"--full-history", b"--no-renames", b"--date-order", b"main", b"--", name],
+            );
+            known += usize::from(said.is_some());
+            let name = name.escape_ascii();
+            assert_eq!(
+                of_bytes(&times, &story.names[0][..0], true).is_some(),
+                !story.commits.is_empty()
+            );
+            let raw: Vec<u8> = story.names.iter().find(|n| n.escape_ascii().eq(name.clone())).unwrap().clone();
+            assert_eq!(of_bytes(&times, &raw, false), spans(said), "{seed}: {name}");
+        }
+        assert!(known > 15, "{known}");
+        for folder in FOLDERS {
+            let said = asked(
+                &repository,
+                &[b"--full-history", b"--no-renames", b"--date-order", b"main", b"--", folder],
+            );
+            let own = if folder == b"." { b"" } else { folder };
+            assert_eq!(of_bytes(&times, own, true), spans(said), "{seed}: {folder:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_are_followed_through_their_names() {
+    for seed in 100..106 {
+        let mut story = Story::new(seed, true, false).tell(60);
+        let repository = story.written();
+        let git = repository.runner().await;
+        let times = fresh(&git, "main").await;
+        let tree = &story.commits.last().unwrap().0;
+        assert!(story.left.len() > 5 && tree.len() > 2);
+        for name in tree.keys() {
+            let said = asked(&repository, &[b"--follow", b"main", b"--", name]);
+            let told = of_bytes(&times, name, false);
+            assert_eq!(told, spans(said), "{seed}: {}", name.escape_ascii());
+        }
+        for folder in FOLDERS {
+            let said = asked(&repository, &[b"--no-renames", b"main", b"--", folder]);
+            let own = if folder == b"." { b"" } else { folder };
+            assert_eq!(of_bytes(&times, own, true), spans(said), "{seed}: {folder:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn times_that_are_extended_are_those_of_a_walk_over_all() {
+    for seed in 200..224 {
+        let mut story = Story::new(seed, seed % 2 == 0, seed % 3 != 0).tell(40);
+        let repository = story.written();
+        let git = repository.runner().await;
+        let head = repository.id("main");
+        let expected = fresh(&git, "main").await;
+        for _ in 0..4 {
+            let at = story.random.below(story.commits.len() - 1);
+            let history = History::default();
+            let older = repository.id(&format!("c{at}"));
+            drop(history.times(&git, &older).await.unwrap());
+            let before = git.spawned();
+            let times = history.times(&git, &head).await.unwrap();
+            assert_eq!(git.spawned(), before + 1);
+            assert_eq!(*times, expected, "{seed}: from {at}");
+        }
+    }
+}
