@@ -204,4 +204,11 @@ impl Times {
         let spans = if directory { &self.directories } else { &self.files };
         spans.get(path).map(Span::known)
     }
+
+    pub(super) fn sorted(&self) -> Vec<String> {
+        let line = |(name, span): (&Name, &Span)| format!("{} {span:?}", name.escape_ascii());
+        let mut lines: Vec<_> = self.files.iter().chain(&self.directories).map(line).collect();
+        lines.sort();
+        lines
+    }
 }
