@@ -435,3 +435,245 @@ async fn a_head_that_is_asked_about_again_costs_nothing_and_one_beside_a_walk_ov
     assert_eq!(known(&history.times(&git, &two).await.unwrap(), "a"), Some((1000, 3000)));
     assert_eq!(history.times(&git, &gone).await.unwrap_err().kind(), ErrorKind::Corrupted);
 }
+
+const A: &str = "8c7b55fc6012c0d0f14dc237023fa93af977e87e";
+const B: &str = "6fffe05346b98e58dac8d5bedc1e09adfbd98f34";
+
+/// Each entry in short: commits with what else they have, changes with the names before and since.
+fn told(printed: &[u8], more: usize) -> Result<Vec<String>> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\0', "~");
+    let mut all = Vec::new();
+    let mut rest = printed;
+    while let Some((entry, behind)) = entries::next(rest, more)? {
+        all.push(match entry {
+            Entry::Commit(head, fields) => {
+                let parents: Vec<&str> = head.parents().map(|parent| &parent[..4]).collect();
+                let (authored, committed) = (head.authored, head.committed);
+                format!("{} {authored} {committed} {parents:?} {}", &head.id[..4], text(fields))
+            }
+            Entry::Change(change) => {
+                let before: Vec<String> = change.names_before().map(text).collect();
+                format!("{before:?} {} {}", text(change.path()), change.is_merged())
+            }
+        });
+        rest = behind;
+    }
+    Ok(all)
+}
+
+#[test]
+fn a_log_is_read_field_by_field() {
+    let printed = format!(
+        "commit {A} 20 21 {B} {A}\0\0MR\0b\0a\0b\0RRD\0x\0y\0z\0w\0commit {B} 10 11 \0\
+         \nR087\0commit 1 2 3\0new\nline\0T\0R100\0C100\0from\0to\0D\0M\0\0commit {A} 1 2 \0"
+    );
+    let entries = [
+        "8c7b 20 21 [\"6fff\", \"8c7b\"] ",
+        "[\"a\"] b true",
+        "[\"x\", \"y\"] w true",
+        "6fff 10 11 [] ",
+        "[\"commit 1 2 3\"] new\nline false",
+        "[] R100 false",
+        "[] to false",
+        "[] M false",
+        "8c7b 1 2 [] ",
+    ];
+    assert_eq!(told(printed.as_bytes(), 0).unwrap(), entries);
+    let printed = format!("commit {A} 1 2 \0an\0\0commit {B}\n\nR100\n\0\0commit {B} 1 2 {A}\0\0\0\0\nA\0a\0");
+    let entries = [
+        format!("8c7b 1 2 [] an~~commit {B}\n\nR100\n"),
+        "6fff 1 2 [\"8c7b\"] ~~".to_owned(),
+        "[] a false".to_owned(),
+    ];
+    assert_eq!(told(printed.as_bytes(), 3).unwrap(), entries);
+}
+
+#[test]
+fn dates_that_no_clock_shows_are_read_all_the_same() {
+    for (dates, authored, committed) in [
+        ("-5 -6", -5, -6),
+        (" 7", 7, 7),
+        (" ", 0, 0),
+        ("12 ", 12, 0),
+        ("99999999999999999999 18446744073709551615", i64::MAX, i64::MAX),
+    ] {
+        let told = told(format!("commit {A} {dates} \0").as_bytes(), 0).unwrap();
+        assert_eq!(told, [format!("8c7b {authored} {committed} [] ")], "{dates:?}");
+    }
+    assert_eq!(time(-5), SystemTime::UNIX_EPOCH - Duration::from_secs(5));
+    assert!(time(i64::MAX) > time(1) && time(i64::MIN) < time(-1));
+}
+
+#[tokio::test]
+async fn entries_are_whole_however_they_arrive_and_what_is_none_is_an_error() {
+    let printed = format!("commit {A} 1 2 {B}\0\0MR\0b\0a\0b\0commit {B} 1 2 \0\nR100\0a\0b\n\0\0");
+    for size in 1..printed.len() {
+        let pieces: Vec<_> =
+            printed.as_bytes().chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let mut count = 0;
+        let counting = |_: Entry<'_>| {
+            count += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        entries::each(stream::iter(pieces).boxed(), 0, counting).await.unwrap();
+        assert_eq!(count, 4, "{size}");
+    }
+    for printed in ["commit \0", "commit abc 1\0", "warning\0", "100\0", "M1x\0a\0", "M", "M\0a", "R100\0a\0"] {
+        let pieces = [Ok(Bytes::from_static(printed.as_bytes()))];
+        let going_on = |_: Entry<'_>| std::ops::ControlFlow::Continue(());
+        let told = entries::each(stream::iter(pieces).boxed(), 0, going_on).await;
+        assert_eq!(told.unwrap_err().kind(), ErrorKind::Internal, "{printed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_nonsense_date_is_the_date_of_the_commit() {
+    let repository = Repository::new();
+    repository.import(&script(&[(1, "", TEXT)]));
+    let whole = String::from_utf8(repository.git(&["cat-file", "commit", "main"])).unwrap();
+    for (date, expected) in [("nonsense", 1001), ("-5 +0000", 1001), ("12 +0000", 12)] {
+        let forged = whole.replace("1000 +0130", date);
+        let id = repository.feed(
+            &["hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
+            forged.as_bytes(),
+        );
+        let times = fresh(&repository.runner().await, std::str::from_utf8(&id).unwrap().trim()).await;
+        assert_eq!(known(&times, "a"), Some((expected, expected)), "{date}");
+    }
+}
+
+fn path(text: &str) -> FilePath {
+    FilePath::parse(text).unwrap()
+}
+
+/// Marks and paths of the commits that are told of.
+fn marks(revisions: &[Revision]) -> Vec<(&str, &str)> {
+    revisions
+        .iter()
+        .map(|one| (one.message.split(':').next().unwrap(), one.path.as_str()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_log_follows_a_file_and_tells_all_about_commits() {
+    let repository = Repository::new();
+    let odd = "-n\"e\nw*";
+    repository.import(&script(&[
+        (1, "", "M 100644 inline z\ndata 1\nz\n"),
+        (2, "1", TEXT),
+        (3, "2", "R a d/b"),
+        (4, "3", ""),
+        (5, "2", "M 100644 inline side\ndata 1\ns\n"),
+        (6, "4 5", "M 100644 inline side\ndata 1\ns\nM 100644 inline z\ndata 1\ny\n"),
+        (7, "6", "R d/b \"-n\\\"e\\nw*\""),
+        (8, "7", "D side"),
+    ]));
+    let git = repository.runner().await;
+    let head = repository.id("main");
+    let all = log(&git, Some(&head), &path(odd), None).await.unwrap();
+    assert_eq!(marks(&all), [("7", odd), ("3", "d/b"), ("2", "a")]);
+    assert_eq!(git.spawned(), 1);
+    let last = &all[0];
+    assert_eq!(last.id, repository.id("main~1").as_str());
+    assert_eq!((last.author_name.as_str(), last.author_email.as_str()), ("Ä \"B\"", "a@x"));
+    assert_eq!((last.authored_at, last.committed_at), (time(7000), time(7001)));
+    assert_eq!(last.message, "7: ü\n\nR100");
+    let json = serde_json::to_value(last).unwrap();
+    assert_eq!(json["authored_at"], "1970-01-01T01:56:40Z");
+    assert_eq!(json["path"], odd);
+
+    let of = async |name: &str, limit| log(&git, Some(&head), &path(name), limit).await;
+    assert_eq!(marks(&of("z", None).await.unwrap()), [("6", "z"), ("1", "z")]);
+    assert_eq!(marks(&of("d", None).await.unwrap()), [("7", "d"), ("3", "d")]);
+    assert_eq!(marks(&of("side", Some(1)).await.unwrap()), [("8", "side")]);
+    assert_eq!(marks(&of("side", Some(2)).await.unwrap()), [("8", "side"), ("5", "side")]);
+    assert_eq!(of("side", Some(0)).await.unwrap(), []);
+    let whole = of("", None).await.unwrap();
+    let order: Vec<_> = marks(&whole).into_iter().map(|(mark, _)| mark).collect();
+    assert_eq!(order, ["8", "7", "6", "5", "4", "3", "2", "1"]);
+    assert_eq!(marks(&of("", Some(2)).await.unwrap()), [("8", ""), ("7", "")]);
+    for unknown in ["nothing", "*", "d/", ":/"] {
+        let told = of(unknown, None).await;
+        if unknown != "d/" {
+            let error = told.unwrap_err();
+            assert_eq!((error.kind(), error.path()), (ErrorKind::NotFound, Some(path(unknown).as_str())));
+        }
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_commit_there_is_no_log() {
+    let git = Repository::new();
+    let git = git.runner().await;
+    assert_eq!(log(&git, None, &FilePath::root(), None).await.unwrap(), []);
+    let error = log(&git, None, &path("a"), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_file_is_read_as_it_was() {
+    let repository = Repository::new();
+    let odd = "in/q\"u\no:te {x} missing";
+    repository.import(&script(&[
+        (1, "", "M 100644 inline a\ndata 4\none\n\nM 100644 inline empty\ndata 0\n"),
+        (
+            2,
+            "1",
+            &format!(
+                "M 100755 inline a\ndata 3\ntwo\nM 120000 inline in/link\ndata 4\n../a\n\
+                 M 160000 {A} in/module\nM 100644 inline \"in/q\\\"u\\no:te {{x}} missing\"\ndata 5\n\\000x\\ny\n"
+            ),
+        ),
+    ]));
+    repository.git(&["tag", "-a", "-m", "t", "v1", "main~1"]);
+    let git = repository.runner().await;
+    let read = async |name: &str, revision: &str| read_at(&git, &path(name), revision).await;
+    for revision in ["main~1", "v1", "HEAD^", "main^{/^1:}", "v1^{tree}", "@^{commit}~1"] {
+        assert!(!revision.contains(':') || read("a", revision).await.is_err());
+        if !revision.contains(':') {
+            assert_eq!(read("a", revision).await.unwrap(), "one\n", "{revision}");
+        }
+    }
+    let before = git.spawned();
+    assert_eq!(read("a", "main").await.unwrap(), "two");
+    assert_eq!(git.spawned(), before + 1);
+    assert_eq!(read("in/link", repository.id("main").as_str()).await.unwrap(), "../a");
+    assert_eq!(read(odd, "main").await.unwrap(), "\\000x");
+    assert_eq!(read("empty", "main").await.unwrap(), "");
+    for (name, kind) in [
+        ("", ErrorKind::IsADirectory),
+        ("in", ErrorKind::IsADirectory),
+        ("in/module", ErrorKind::NotAFile),
+        ("in/module/x", ErrorKind::NotFound),
+        ("in/link/x", ErrorKind::NotFound),
+        ("a/x", ErrorKind::NotFound),
+        ("no\nthing", ErrorKind::NotFound),
+        ("no/thing", ErrorKind::NotFound),
+    ] {
+        let error = read(name, "main").await.unwrap_err();
+        assert_eq!((error.kind(), error.path()), (kind, Some(name)), "{name:?}");
+    }
+    assert_eq!(read("in/link", "main~1").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_is_no_revision_is_refused_by_name() {
+    let repository = Repository::new();
+    repository.import(&script(&[(1, "", TEXT)]));
+    let git = repository.runner().await;
+    let foreign =
+        ["", "-h", "--batch", ":a", "main:a", ":/1", "main a", "ma\nin", "ma\0in", "main\u{7f}", "\u{2003}main"];
+    for revision in foreign {
+        let error = read_at(&git, &path("a"), revision).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{revision:?}");
+    }
+    assert_eq!(git.spawned(), 0);
+    for revision in ["nothing", "main~1", "main..main", "main@{9}", "^main", &A[..12], A, "main^{/x", "{"] {
+        let error = read_at(&git, &path("a"), revision).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{revision:?}");
+        assert!(error.message().unwrap().contains(revision), "{error}");
+    }
+    let blob = String::from_utf8(repository.git(&["rev-parse", "main:a"])).unwrap();
+    let error = read_at(&git, &path("a"), blob.trim()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
