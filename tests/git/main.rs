@@ -13,6 +13,7 @@ mod clones;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod opening;
 mod plain_git;
 mod remote;
 mod servers;
