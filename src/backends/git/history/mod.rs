@@ -3,9 +3,9 @@
 mod content;
 mod entries;
 mod revisions;
-mod times;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -63,7 +63,6 @@ impl History {
 fn time(seconds: i64) -> SystemTime {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let epoch = SystemTime::UNIX_EPOCH;
-    let time =
-        if seconds < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
+    let time = if seconds < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
     time.unwrap_or(epoch)
 }

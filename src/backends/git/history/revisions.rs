@@ -112,8 +112,7 @@ impl Gathered<'_> {
                 self.current = Some(Revision::new(head, fields, self.path));
             }
             Entry::Change(change) => {
-                let followed =
-                    *self.followed.get_or_insert(change.path() == self.path.as_bytes());
+                let followed = *self.followed.get_or_insert(change.path() == self.path.as_bytes());
                 self.found.extend(self.current.take().map(|mut revision| {
                     if followed {
                         let path = String::from_utf8_lossy(change.path());

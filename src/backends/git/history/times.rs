@@ -59,9 +59,10 @@ impl Times {
         // Where a branch came in that had left before, some of the new commits are older than some of the known.
         let newer_in_all = newer.ahead.len() == 1;
         // All are taken away before any is put back: the name that a file left may be another's new one.
-        let known = newer.names.into_iter().filter_map(|(name, later)| {
-            self.files.remove(&name).zip(Some(later))
-        });
+        let known = newer
+            .names
+            .into_iter()
+            .filter_map(|(name, later)| self.files.remove(&name).zip(Some(later)));
         let moved: Vec<_> = known.filter_map(|(span, later)| Some((later?, span))).collect();
         join(&mut self.files, moved, false);
         join(&mut self.files, newer.times.files, newer_in_all);
