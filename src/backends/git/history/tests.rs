@@ -12,7 +12,7 @@ use super::*;
 use crate::backends::git::command::{Access, Place};
 use crate::{ErrorKind, FilePath};
 
-const FORMER_NAMES: [&str; 12] = [
+const ODD_NAMES: [&str; 12] = [
     "plain",
     "sp ace",
     "q\"uote'",
@@ -163,7 +163,7 @@ impl Story {
     fn new(seed: u64, renames: bool, merges: bool) -> Self {
         let mut names: Vec<Vec<u8>> = vec![b"caf\xe9".to_vec(), b"in/caf\xe9".to_vec()];
         for folder in ["", "in/", "in/an \"other\n/"] {
-            names.extend(FORMER_NAMES.map(|name| format!("{folder}{name}").into_bytes()));
+            names.extend(ODD_NAMES.map(|name| format!("{folder}{name}").into_bytes()));
         }
         let random = Random(seed);
         Self { random, commits: Vec::new(), names, left: BTreeSet::new(), renames, merges }
@@ -703,4 +703,41 @@ async fn what_is_no_revision_is_refused_by_name() {
     let blob = String::from_utf8(repository.git(&["rev-parse", "main:a"])).unwrap();
     let error = read_at(&git, &path("a"), blob.trim()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn names_are_forgotten_only_when_no_branch_is_left_beside() {
+    let told = async |commits: &[(u32, &str, &str)], path: &str| {
+        let repository = Repository::new();
+        repository.import(&script(commits));
+        known(&fresh(&repository.runner().await, "main").await, path)
+    };
+    // Both branches rename it in the same way.
+    let same = [(1, "", TEXT), (2, "1", "R a b"), (3, "1", "R a b"), (4, "2 3", "")];
+    assert_eq!(told(&same, "b").await, Some((1000, 3000)));
+    // The new name of one file is the former one of another, beside a branch that touches neither.
+    let former = TEXT.replace("inline a", "inline b").replace("abcde", "other");
+    let text = TEXT.replace("1\n2\n3\n4\n5\n6\n7", "q\nw\ne\nr\nt\ny\nu");
+    let beside = "M 100644 inline z\ndata 1\nz\n";
+    let reused = [
+        (1, "", former.as_str()),
+        (2, "1", "R b d"),
+        (3, "2", &text),
+        (4, "3", "R a b"),
+        (5, "1", beside),
+        (6, "4 5", beside),
+    ];
+    assert_eq!(told(&reused, "d").await, Some((1000, 2000)));
+    assert_eq!(told(&reused, "b").await, Some((3000, 4000)));
+}
+
+#[tokio::test]
+async fn a_commit_is_newer_than_its_parent_whatever_its_date() {
+    let repository = Repository::new();
+    repository.import(&script(&[(5, "", TEXT), (3, "5", &TEXT.replace("abc", "xyz"))]));
+    let git = repository.runner().await;
+    let history = History::default();
+    drop(history.times(&git, &repository.id("main~1")).await.unwrap());
+    let times = history.times(&git, &repository.id("main")).await.unwrap();
+    assert_eq!(known(&times, "a"), Some((5000, 3000)));
 }
