@@ -159,9 +159,9 @@ impl Repository {
     ///
     /// [`Diverged`](ErrorKind::Diverged) if the remote's history was rewritten; what keeps it from being reached.
     pub(super) async fn fetch(&self, operation: &Operation) -> Result<Fetched> {
+        // Not `--quiet`: it would not say that a branch was rewritten.
         let fetch = self.git.network([
             "fetch",
-            "--quiet",
             "--no-tags",
             "--no-write-fetch-head",
             "--no-auto-maintenance",
