@@ -9,6 +9,8 @@
 
 mod cli;
 mod clones;
+mod dance;
+mod history;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
