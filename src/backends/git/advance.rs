@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::command::to_the_end;
 use super::failure::Failure;
 use super::locks::Operation;
+use super::names::is_protected;
 use super::output::{self, Change, Oid, RawPath};
 use super::repository::{Repository, SUBMODULE};
-use crate::{ChecksumAlgorithm, FilePath, Hasher, Result, offload};
+use crate::{ChecksumAlgorithm, FilePath, Hasher, Result, is_reserved_name, offload};
 
 /// The name of the note that tells that the tree is being moved.
 pub(super) const JOURNAL: &str = "journal";
@@ -259,13 +260,20 @@ pub(super) fn standing(work_tree: &Path, path: &RawPath) -> Vec<FilePath> {
 fn add_files_below(work_tree: &Path, directory: &Path, files: &mut Vec<FilePath>) {
     let Ok(entries) = fs::read_dir(work_tree.join(directory)) else { return };
     for entry in entries.flatten() {
-        let path = directory.join(entry.file_name());
+        let name = entry.file_name();
+        // What is no text cannot be named here. What f9 and git keep for themselves is no part of the tree.
+        let Some(name) = name.to_str().filter(|name| !is_own(name)) else { continue };
+        let path = directory.join(name);
         if entry.file_type().is_ok_and(|found| found.is_dir()) {
             add_files_below(work_tree, &path, files);
         } else {
             files.extend(path.to_str().map(|path| FilePath::found(path.to_owned())));
         }
     }
+}
+
+fn is_own(name: &str) -> bool {
+    is_reserved_name(name) || is_protected(name)
 }
 
 /// Where `path` is on disk, if no symbolic link stands on the way.
