@@ -469,6 +469,7 @@ impl Scene {
         let config = config(&self.remote.path(), &self.root, "client");
         let tree = self.runtime.block_on(GitSyncFileBackend::open(config));
         let tree = tree.unwrap_or_else(|error| panic!("killed in {in_flight:?}: {error}"));
+        wait_for_gits(&self.root);
         self.assert_files(in_flight.as_ref());
         if let Some(deed) = in_flight {
             // It may have replaced what was there, which was nowhere else then.
@@ -489,11 +490,7 @@ impl Scene {
     /// Whether there was one.
     fn remove_the_lock_in_the_remote(&self) -> bool {
         let _turn = self.competitor.turn.lock().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !gits_in(&self.remote.path()).is_empty() {
-            assert!(Instant::now() < deadline, "a git goes on in the remote");
-            thread::yield_now();
-        }
+        wait_for_gits(&self.remote.path());
         fs::remove_file(self.remote.path().join("refs/heads/main.lock")).is_ok()
     }
 
@@ -556,7 +553,7 @@ impl Scene {
 
     /// Whether the repository is sound, and every commit somebody's, with nothing in it but what he had changed.
     fn assert_history(&mut self) {
-        cli::run(&self.root, ["fsck", "--strict", "--no-dangling"]);
+        assert_sound(&self.root);
         let head = head(&self.root);
         let since = (!self.checked.is_empty()).then(|| format!("^{}", self.checked));
         let announced = self.competitor.announced.lock().unwrap();
@@ -613,6 +610,21 @@ fn wait_for_the_moment(client: &mut Other, dice: &mut Dice) -> Vec<String> {
     let most = 1 << (8 + dice.below(10));
     thread::sleep(Duration::from_micros(dice.below(most)));
     lines
+}
+
+/// Fails unless every object is there and is as it should be.
+fn assert_sound(root: &Path) {
+    let checked = cli::git(root).args(["fsck", "--strict", "--no-dangling"]).output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+/// Waits until no git works in a directory: one that adds objects while others are counted makes them miss.
+fn wait_for_gits(directory: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !gits_in(directory).is_empty() {
+        assert!(Instant::now() < deadline, "a git goes on in {}", directory.display());
+        thread::yield_now();
+    }
 }
 
 /// Whether every commit was announced by its message, and changes only what is its author's.

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod budget;
 mod checkout_kills;
 #[path = "../torture/child.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
@@ -21,7 +22,9 @@ mod kills;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod opening;
 mod plain_git;
 mod remote;
 mod servers;
+mod sessions;
 mod sync;

@@ -3,6 +3,7 @@
 //! A clone is made step by step, and the note that it is ready is written last. Without that note nothing in the working tree is ever
 //! taken for somebody's work: what a process left that died while it cloned is done again, instead of being published as deletions.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
@@ -109,9 +110,7 @@ fn look(path: &Path) -> Result<Found> {
     let git_dir = path.join(".git");
     let found = match fs::symlink_metadata(&git_dir) {
         Err(error) if error.kind() == IoKind::NotFound => {
-            let is_other = |name: &std::ffi::OsStr| name != ".backend.lock" && name != ".git";
-            let mut entries = fs::read_dir(path)?.flatten().map(|entry| entry.file_name());
-            if entries.any(|name| is_other(&name)) {
+            if fs::read_dir(path)?.flatten().any(|entry| is_content(&entry.file_name())) {
                 return Err(taken("the directory is not empty, and no repository"));
             }
             Found::Empty { made }
@@ -126,9 +125,14 @@ fn look(path: &Path) -> Result<Found> {
         // What git itself takes for a repository (gitrepository-layout(5)).
         Ok(_) => {
             let is_there = |name: &str| git_dir.join(name).exists();
-            if git_dir.join("reftable").exists() {
+            if is_there("reftable") {
                 return Err(Error::new(ErrorKind::Unsupported)
                     .with_message("its refs are kept as a reftable, which f9 does not read"));
+            }
+            if is_there("lfs") {
+                return Err(Error::new(ErrorKind::Unsupported).with_message(
+                    "it is a clone with git-lfs, whose files f9 would publish in place of the pointers; clone anew",
+                ));
             }
             if !(is_there("HEAD") && is_there("objects") && is_there("refs")) {
                 return Err(taken("the directory is not empty, and its `.git` is no repository"));
@@ -140,15 +144,24 @@ fn look(path: &Path) -> Result<Found> {
     Ok(found)
 }
 
+/// Whether a directory with an entry of this name holds something already.
+fn is_content(name: &OsStr) -> bool {
+    name != ".backend.lock" && name != ".git"
+}
+
 fn taken(reason: &'static str) -> Error {
     Error::new(ErrorKind::AlreadyExists).with_message(reason)
 }
 
-/// Removes a repository that was begun and never became one, and the directories made for it.
+/// Removes a repository that was begun and never became one, and the directories made for it. Where files have been checked out, it
+/// stays, to be finished by who opens it next.
 fn remove(git_dir: &Path, made: Option<&Path>) -> Result<()> {
+    let work_tree = git_dir.parent().unwrap_or(git_dir);
+    if fs::read_dir(work_tree)?.flatten().any(|entry| is_content(&entry.file_name())) {
+        return Ok(());
+    }
     fs::remove_dir_all(git_dir)?;
     let Some(made) = made else { return Ok(()) };
-    let work_tree = git_dir.parent().unwrap_or(git_dir);
     for directory in work_tree.ancestors() {
         if fs::remove_dir(directory).is_err() || directory == made {
             break;
