@@ -16,7 +16,7 @@ use super::config::CheckedConfig;
 use super::failure::Failure;
 use super::locks::{Locks, Operation};
 use super::output;
-use super::repository::{Fetched, Repository, damaged};
+use super::repository::{Fetched, Repository, START, damaged};
 use super::sync::FRESH;
 use crate::{Durability, Error, ErrorKind, GitTimeouts, LocalFileBackend, Result, offload};
 
@@ -301,11 +301,11 @@ async fn default_branch(
         "--no-auto-maintenance",
         "--no-recurse-submodules",
         "f9",
-        "+HEAD:refs/f9/start",
+        &format!("+HEAD:{START}"),
     ]);
     let output = fetch.within(operation)?.output().await?;
     if output.is_success() {
-        let start = ["rev-parse", "--verify", "refs/f9/start"];
+        let start = ["rev-parse", "--verify", START];
         return output::oid(&repository.git.local(start).stdout().await?).map(Some);
     }
     match output.failure() {
