@@ -14,5 +14,8 @@ mod clones;
 mod machine;
 mod plain_git;
 mod remote;
+mod secrets;
 mod servers;
 mod sync;
+mod traces;
+mod transports;
