@@ -218,7 +218,7 @@ impl FileInfo {
 
 /// Times as RFC 3339 text in UTC, also those before 1970. One outside the years 0 to 9999, which file systems can hold, becomes
 /// the nearest that the text can tell: it must not keep a whole listing from being written.
-mod rfc3339 {
+pub(crate) mod rfc3339 {
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use jiff::Timestamp;
@@ -227,15 +227,18 @@ mod rfc3339 {
     /// 0000-01-01T00:00:00Z.
     const FIRST: Timestamp = Timestamp::constant(-62_167_219_200, 0);
 
+    pub(crate) fn nearest(time: SystemTime) -> Timestamp {
+        match Timestamp::try_from(time) {
+            Ok(timestamp) => timestamp.max(FIRST),
+            Err(_) if time < UNIX_EPOCH => FIRST,
+            Err(_) => Timestamp::MAX,
+        }
+    }
+
     pub(super) fn serialize<S: Serializer>(
         time: &Option<SystemTime>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let nearest = |time: SystemTime| match Timestamp::try_from(time) {
-            Ok(timestamp) => timestamp.max(FIRST),
-            Err(_) if time < UNIX_EPOCH => FIRST,
-            Err(_) => Timestamp::MAX,
-        };
         time.map(|time| nearest(time).to_string()).serialize(serializer)
     }
 

@@ -1,7 +1,7 @@
 //! One async contract for files wherever they live.
 //!
-//! f9 reads and writes files through one trait, [`AsyncFileBackend`], whatever keeps them: a folder, memory, and in time a git
-//! repository, an OpenAI vector store, an object store. Every write is all-or-nothing, every path is confined to its root, and every
+//! f9 reads and writes files through one trait, [`AsyncFileBackend`], whatever keeps them: a folder, memory, a git repository that
+//! syncs with its remote, and in time an OpenAI vector store, an object store. Every write is all-or-nothing, every path is confined to its root, and every
 //! promise is a test that runs over every backend.
 //!
 //! # Files in a folder
@@ -83,7 +83,8 @@
 //! | `blocking` (default) | `f9::blocking`, the synchronous twin |
 //! | `object-store` | `f9::compat::object_store`, any backend as an `object_store::ObjectStore` |
 //! | `testing` | `f9::testing`, the conformance suite for backends of your own |
-//! | `git` (default), `openai` | nothing yet: the names are kept for the backends to come |
+//! | `git` (default) | `f9::GitSyncFileBackend`, a working tree of git that syncs with a remote |
+//! | `openai` | nothing yet: the name is kept for the backend to come |
 //! | `full` | all of these |
 
 mod backend;
@@ -146,6 +147,12 @@ pub mod prelude {
 }
 
 /// The examples of the README compile and do what they say.
-#[cfg(all(doctest, feature = "blocking", feature = "object-store", feature = "testing"))]
+#[cfg(all(
+    doctest,
+    feature = "blocking",
+    feature = "git",
+    feature = "object-store",
+    feature = "testing"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;

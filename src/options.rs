@@ -171,6 +171,7 @@ macro_rules! setters {
     };
 }
 
+#[cfg(feature = "git")]
 pub(crate) use setters;
 
 /// The setters of what may replace a file.

@@ -60,8 +60,8 @@ impl fmt::Display for Secret {
 
 /// A secret, or where it is kept: what a configuration holds until the backend opens.
 ///
-/// In JSON it is a text: `env:NAME` is an environment variable, `file:/path` a file, anything else the secret itself. Its `Debug` shows
-/// the place, and never the secret. Neither does the error for JSON of another type.
+/// In JSON it is a text: `env:NAME` is an environment variable, `file:/path` a file, anything else the secret itself. Its
+/// `Debug` shows the place, and never the secret. Neither does the error for JSON of another type.
 ///
 /// # Examples
 ///

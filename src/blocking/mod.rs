@@ -36,6 +36,8 @@ use std::sync::Arc;
 use crate::{AsyncFileBackend, Result};
 
 mod bridge;
+#[cfg(feature = "git")]
+mod git;
 mod held;
 mod local;
 mod memory;
@@ -45,6 +47,8 @@ mod uri;
 mod verbs;
 
 pub use bridge::Bridge;
+#[cfg(feature = "git")]
+pub use git::{ConflictVersions, GitSyncFileBackend};
 pub use local::LocalFileBackend;
 pub use memory::MemoryFileBackend;
 pub use session::SyncSession;

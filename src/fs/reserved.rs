@@ -9,6 +9,7 @@ pub(crate) struct Reserved(Option<fn(&str) -> bool>);
 
 impl Reserved {
     /// Reserves also the names that `also` tells.
+    #[cfg(any(test, feature = "git"))]
     pub(crate) fn also(also: fn(&str) -> bool) -> Self {
         Self(Some(also))
     }

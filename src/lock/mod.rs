@@ -4,4 +4,6 @@ mod file;
 mod session;
 
 pub(crate) use file::{Hold, lock_file};
-pub(crate) use session::{SessionGuard, SessionLock, TimeLeft};
+#[cfg(feature = "git")]
+pub(crate) use session::SessionGuard;
+pub(crate) use session::{SessionLock, TimeLeft};

@@ -6,6 +6,8 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
 
+#[cfg(feature = "git")]
+use super::git;
 use super::{BackendUri, file, parse};
 use crate::{AsyncFileBackend, Error, MemoryFileBackend, Result};
 
@@ -36,7 +38,7 @@ type Handler = Arc<dyn Fn(BackendUri) -> BoxFuture<'static, Opened> + Send + Syn
 /// # async fn main() -> f9::Result<()> {
 /// let factory = BackendFactory::new();
 /// factory.register("scratch", open)?;
-/// assert_eq!(factory.schemes(), ["file", "memory", "scratch"]);
+/// assert!(factory.schemes().contains(&"scratch".to_owned()));
 /// let backend = factory.resolve("scratch://tmp?quota=1000").await?;
 /// # let _ = backend;
 /// # Ok(())
@@ -54,6 +56,10 @@ impl BackendFactory {
         let factory = Self::empty();
         factory.insert("file".to_owned(), boxed(file::open));
         factory.insert("memory".to_owned(), boxed(open_memory));
+        #[cfg(feature = "git")]
+        for scheme in ["git", "git+file", "git+http", "git+https", "git+ssh"] {
+            factory.insert(scheme.to_owned(), boxed(git::open));
+        }
         factory
     }
 
@@ -168,6 +174,13 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 /// | --- | --- |
 /// | `file:///abs/dir`, `file://rel/dir` | a directory; `create_root=false` if it must exist, `durability=synced` |
 /// | `memory://name` | a store in memory, shared by name within the process |
+/// | `git+https://host/org/repo@branch?path=…` | a working tree of git, see below (feature `git`) |
+///
+/// The schemes of git are `git+https`, `git+ssh`, `git+file`, `git` and, with `allow_http=true`, `git+http`. The branch follows the last
+/// `@` of the path and is `main` if there is none; an `@` of the repository's or branch's own is written `%40`. Parameters are `path`,
+/// the directory of the working tree, which must be there; `username`, `password` (maybe `env:NAME` or `file:/path`), `ssh_key`,
+/// `known_hosts`, and the fields of `GitConfig` of these names: `author_name`, `author_email`, `auto_pull`, `auto_push`,
+/// `max_staleness`, `history_times`.
 ///
 /// # Errors
 ///

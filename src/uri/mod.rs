@@ -10,6 +10,8 @@ use crate::{Error, ErrorKind, Result};
 
 mod factory;
 mod file;
+#[cfg(feature = "git")]
+mod git;
 mod parameters;
 mod parse;
 mod redact;
@@ -43,6 +45,7 @@ pub struct BackendUri {
     scheme: String,
     authority: String,
     path: String,
+    raw_path: String,
     location: String,
     parameters: Vec<(String, String)>,
     /// The URI as it was written, but for its secrets.
@@ -66,6 +69,12 @@ impl BackendUri {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What follows the authority, as it was written: here an `@` is not an `%40`.
+    #[must_use]
+    pub fn raw_path(&self) -> &str {
+        &self.raw_path
     }
 
     /// The authority and the path together, percent-decoded, for a scheme whose authority is no host.

@@ -55,6 +55,7 @@ fn take_apart(scheme: &str, rest: &str) -> Result<BackendUri> {
     })?;
     Ok(BackendUri {
         path: decode(raw_path)?,
+        raw_path: raw_path.to_owned(),
         location: decode(place)?,
         shown: redact::show(scheme, authority, raw_path, &parameters),
         scheme: scheme.to_owned(),

@@ -49,6 +49,7 @@ fn a_uri_is_taken_apart() {
         let found = [uri.scheme(), uri.authority(), uri.path(), uri.location()];
         assert_eq!(found, parts, "{text}");
     }
+    assert_eq!(parsed("x://h/a%40b@c%2F?d=e").raw_path(), "/a%40b@c%2F");
 }
 
 #[test]
@@ -413,7 +414,7 @@ async fn what_cannot_be_resolved_says_why() {
         (
             "nope://me:hunter2@host?secret=hunter2",
             "cannot resolve `nope://me:***@host?secret=***`: invalid URI: \
-             unknown scheme `nope`; known are file, memory",
+             unknown scheme `nope`; known are file, ",
         ),
         (
             "nope://me:hunter2@host#",
@@ -427,7 +428,10 @@ async fn what_cannot_be_resolved_says_why() {
     ] {
         let error = BackendFactory::new().resolve(uri).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidUri, "{uri}");
-        assert_eq!(error.to_string(), text);
+        // Which schemes are known depends on the features.
+        let shown = error.to_string();
+        let shown = shown.split_inclusive("known are file, ").next();
+        assert_eq!(shown, Some(text));
     }
     let error = BackendFactory::empty().resolve("memory://a").await.unwrap_err();
     assert!(error.to_string().ends_with("unknown scheme `memory`; none is registered"));
@@ -448,7 +452,11 @@ async fn the_second_registration_of_a_scheme_replaces_the_first() {
     }
     factory.clone().resolve("mine://x").await.unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 10);
-    assert_eq!(factory.schemes(), ["file", "memory", "mine"]);
+    let schemes = factory.schemes();
+    assert!(schemes.is_sorted());
+    for scheme in ["file", "memory", "mine"] {
+        assert_eq!(schemes.iter().filter(|known| *known == scheme).count(), 1);
+    }
     factory.register("memory", |_| async { Ok(memory()) }).unwrap();
     factory.resolve("memory://?anything=goes").await.unwrap();
     assert_eq!(format!("{:?}", BackendFactory::empty()), "BackendFactory { schemes: [] }");

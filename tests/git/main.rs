@@ -7,8 +7,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod budget;
 mod cli;
 mod clones;
+mod environment;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
@@ -16,6 +18,7 @@ mod plain_git;
 mod remote;
 mod secrets;
 mod servers;
+mod sessions;
 mod sync;
 mod traces;
 mod transports;

@@ -67,6 +67,10 @@ mod tests {
         ] {
             assert_eq!(check_branch(name), Ok(()), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_branch() {
         for (name, reason) in [
             ("", "it is empty"),
             ("HEAD", "HEAD is no branch"),

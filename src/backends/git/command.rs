@@ -210,6 +210,8 @@ impl Git {
         options.push(("remote.f9.fetch".to_owned(), refspec));
         if let Some((scope, _)) = &access.credentials {
             options.push((format!("credential.{scope}.helper"), CREDENTIAL_HELPER.to_owned()));
+            // Spares the request that would only be told to come again with a password (git 2.46). No redirect is followed.
+            options.push(("http.proactiveAuth".to_owned(), "basic".to_owned()));
         }
         let count = options.len();
         let options = options.into_iter().enumerate().flat_map(|(number, (name, value))| {

@@ -61,7 +61,8 @@ pub(crate) fn redact(text: &str, credentials: Option<&Credentials>) -> String {
     without_users(&text)
 }
 
-/// Hides every percent-encoded form of `secret`: which characters are encoded, and in which case, differs from program to program.
+/// Hides every percent-encoded form of `secret`: which characters are encoded, and in which case, differs from program to
+/// program.
 fn without_encoded(text: &str, secret: &[u8]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -142,7 +143,7 @@ mod tests {
             ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
             ("Aladdin:open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
-            ("\u{fff}\u{7ff}?", "4L+/37+/Pw=="),
+            ("\u{fff}\u{7ff}?", "4L+/378/"),
         ] {
             assert_eq!(base64(bytes.as_bytes()), text, "{bytes}");
         }

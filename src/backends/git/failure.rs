@@ -55,6 +55,7 @@ const SIGNS: &[(&str, Failure)] = &[
     ("repository not exported", Failure::Kind(ErrorKind::NotFound)),
     ("access denied or repository not exported", Failure::Kind(ErrorKind::NotFound)),
     ("not found", Failure::Kind(ErrorKind::NotFound)),
+    ("dubious ownership", Failure::Kind(ErrorKind::PermissionDenied)),
     ("does not exist", Failure::Kind(ErrorKind::NotFound)),
     ("transport '", Failure::Kind(ErrorKind::InvalidInput)),
     ("would be overwritten by merge", Failure::InTheWay),

@@ -38,11 +38,10 @@ mod session;
 mod sync;
 mod written;
 
-pub(crate) use config::parse_seconds;
+pub(crate) use config::{Bases, parse_seconds};
 pub use config::{GitConfig, GitTimeouts};
 pub use history::Revision;
 
-use config::Bases;
 use history::{History, Times};
 use locks::Sharing;
 use merge::Choice;
@@ -390,7 +389,12 @@ impl Shared {
         if is_newer || self.written.holds(&info.path) {
             return;
         }
-        if let Some(times) = known.times.of(&info.path) {
+        let times = if info.is_dir() {
+            known.times.of_directory(&info.path)
+        } else {
+            known.times.of(&info.path)
+        };
+        if let Some(times) = times {
             info.created_at = Some(times.created);
             info.modified_at = Some(times.modified);
         }

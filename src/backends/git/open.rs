@@ -62,7 +62,7 @@ async fn open_once(
     let now_made = offload::run(move || look(&path)).await.map_err(gone)?;
     *made = made.take().into_iter().chain(now_made).min_by_key(|path| path.as_os_str().len());
     let repository = repository(config, timeouts).await?;
-    let operation = repository.locks.operation(timeouts.lock).await.map_err(gone)?;
+    let operation = repository.operation().await.map_err(gone)?;
     if !repository.locks.are_current() {
         return Err(ErrorKind::RootGone.into());
     }
@@ -81,9 +81,6 @@ async fn open_once(
     } else {
         adopt(&repository, config, &operation).await?;
     }
-    drop(operation);
-    // Removes stale locks and undoes a move of the tree that was cut short.
-    let operation = repository.operation().await?;
     repository.recover(&operation).await?;
     repository.check_state().await?;
     Ok(repository)

@@ -208,11 +208,6 @@ pub(super) fn changes(output: &[u8]) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// Reads paths that each end in NUL.
-pub(super) fn paths(output: &[u8]) -> Vec<RawPath> {
-    fields(output).map(|path| RawPath(path.to_vec())).collect()
-}
-
 /// Reads one object name.
 pub(super) fn oid(output: &[u8]) -> Result<Oid> {
     text(output, "an object name")?.trim_end().parse()
@@ -365,8 +360,6 @@ mod tests {
             (found[1].old_mode, found[1].new_mode, &found[1].path),
             (0o100_644, 0, &raw("old\n"))
         );
-        assert_eq!(paths(b"a\0b\n\0"), [raw("a"), raw("b\n")]);
-        assert!(paths(b"").is_empty());
     }
 
     #[test]

@@ -366,7 +366,11 @@ impl Repository {
     }
 
     /// Notes something, so that it is there after a power loss.
-    pub(super) async fn write_note(&self, name: &str, note: &impl Serialize) -> Result<()> {
+    pub(super) async fn write_note(
+        &self,
+        name: &str,
+        note: &(impl Serialize + Sync),
+    ) -> Result<()> {
         let text = serde_json::to_vec(note)
             .map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
         self.notes.create_with(name, text.into(), CreateOptions::overwrite()).await.map(drop)

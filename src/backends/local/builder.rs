@@ -122,6 +122,7 @@ impl LocalFileBackendBuilder {
 
     /// Reserves also the names of segments that `also` tells: they are hidden and refused like those that f9 keeps for itself, and no
     /// sweep goes there.
+    #[cfg(any(test, feature = "git"))]
     pub(crate) fn reserving(mut self, also: fn(&str) -> bool) -> Self {
         self.reserved = Reserved::also(also);
         self

@@ -16,9 +16,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Which repository is worked with, where, as whom, and how.
 ///
-/// From JSON, only `remote_url` and `path` are needed; a field of another name is an error that lists the known ones. Durations are
-/// numbers of seconds. What cannot work is told when the backend opens. `Debug` shows no secret, and so no user's name for a server,
-/// which may be a token.
+/// From JSON, only `remote_url` and `path` are needed; a field of another name is an error that lists the known ones. Durations
+/// are numbers of seconds. What cannot work is told when the backend opens. `Debug` shows no secret, and so no user's name for
+/// a server, which may be a token.
 ///
 /// # Examples
 ///
@@ -46,8 +46,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GitConfig {
-    /// Where the repository is: an `https`, `http`, `ssh`, `git` or `file` URL, `user@host:path` for ssh, or a local path. A user's name
-    /// and a password in an HTTP URL are used as if they stood in the fields below, and kept out of everything that git stores.
+    /// Where the repository is: an `https`, `http`, `ssh`, `git` or `file` URL, `user@host:path` for ssh, or a local path. A
+    /// user's name and a password in an HTTP URL are used as if they stood in the fields below, and kept out of everything that
+    /// git stores.
     pub remote_url: String,
     /// The directory of the working tree, made if missing.
     pub path: PathBuf,
@@ -63,8 +64,8 @@ pub struct GitConfig {
     /// The user's name for an HTTP server, or for an ssh server that `remote_url` gives no name for. Empty is as good as none.
     #[serde(default)]
     pub username: Option<String>,
-    /// The password or token for an HTTP server. A token without `username` goes by the name of `x-access-token`. In JSON it may be
-    /// `env:NAME` or `file:/path`, which is read when the backend opens. Empty is as good as none.
+    /// The password or token for an HTTP server. A token without `username` goes by the name of `x-access-token`. In JSON it
+    /// may be `env:NAME` or `file:/path`, which is read when the backend opens. Empty is as good as none.
     #[serde(default)]
     pub password: Option<SecretSource>,
     /// The private key for an ssh server; `~/` is the home directory. Empty is as good as none, and without ssh it means nothing.

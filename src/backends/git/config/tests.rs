@@ -229,8 +229,8 @@ fn git_takes_every_author_that_is_accepted() {
         names = longer.chain([String::new()]).collect();
         for name in &names {
             let accepted = check_author("author_name", name).is_ok();
-            // Those that git would change are not accepted either.
-            let expected = git_takes(name, "a@b") && !name.contains(['<', '>']);
+            // Older versions drop dots too. Names that git would change in the middle are not accepted either.
+            let expected = git_takes(&name.replace('.', ","), "a@b") && !name.contains(['<', '>']);
             assert_eq!(accepted, expected, "{name:?}");
         }
     }

@@ -84,7 +84,7 @@ impl Protocol {
 enum Address {
     /// `path` is percent-encoded, and begins with a slash.
     Url { protocol: Protocol, host: String, port: Option<u16>, path: String },
-    /// `host:path`, which ssh understands. Nothing is encoded, and a path without a slash in front is relative to the user's home.
+    /// ssh's `host:path`. Nothing is encoded, and a path without a slash in front is relative to the user's home.
     Scp { host: String, path: String },
     /// Absolute where the base it was parsed with is.
     Local(PathBuf),
@@ -100,8 +100,8 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Understands an address as git does: `https`, `http`, `ssh`, `git` and `file` URLs, ssh's `user@host:path`, and local paths,
-    /// which are relative to `base`.
+    /// Understands an address as git does: `https`, `http`, `ssh`, `git` and `file` URLs, ssh's `user@host:path`, and local
+    /// paths, which are relative to `base`.
     ///
     /// # Errors
     ///
@@ -205,21 +205,19 @@ impl Remote {
         if path.starts_with(':') {
             return Err(invalid("its path begins with `:`"));
         }
-        let (host, port) = parse_place(host)?;
-        if port.is_some() {
-            return Err(invalid("a port needs `ssh://host:port/path`"));
-        }
+        let (host, _) = parse_place(host)?;
         let (username, password) = parse_user(Protocol::Ssh, user)?;
         let address = Address::Scp { host: host.to_owned(), path: path.to_owned() };
         Ok(Self { address, username, password })
     }
 
-    /// Says who asks, in place of whom the URL names: over HTTP a name, a password, or both; over ssh a name, where the URL has none.
-    /// Empty ones are none, and other protocols know no users.
+    /// Says who asks, in place of whom the URL names: over HTTP a name, a password, or both; over ssh a name, where the URL has
+    /// none. Empty ones are none, and other protocols know no users.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if they cannot be sent, or if the name is not the one that the URL has a password for.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if they cannot be sent, or if the name is not the one that the URL has a
+    /// password for.
     pub(crate) fn with_user(
         mut self,
         username: Option<&str>,
@@ -365,7 +363,8 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-/// The parts of ssh's `host:path`. A text with a slash before its first colon is a path; the colons of an IPv6 address do not count.
+/// The parts of ssh's `host:path`. A text with a slash before its first colon is a path; the colons of an IPv6 address do not
+/// count.
 fn split_scp(text: &str) -> Option<(&str, &str)> {
     let (before, after) = text.split_once(':')?;
     if before.contains('/') {

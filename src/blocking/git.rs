@@ -1,0 +1,78 @@
+//! The blocking git backend.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Blocking, Bridge, ByteReader};
+use crate::{GitConfig, Result, Revision};
+
+/// Files in a working tree of git; the twin of [`f9::GitSyncFileBackend`](crate::GitSyncFileBackend).
+///
+/// # Examples
+///
+/// ```no_run
+/// use f9::GitConfig;
+/// use f9::blocking::GitSyncFileBackend;
+///
+/// # fn main() -> f9::Result<()> {
+/// let notes = GitSyncFileBackend::open(GitConfig::new("git@example.com:me/notes.git", "notes"))?;
+/// notes.pull()?;
+/// notes.create("today.md", "# Today")?;
+/// notes.push("Add today's note")?;
+/// # Ok(())
+/// # }
+/// ```
+pub type GitSyncFileBackend = Blocking<crate::GitSyncFileBackend>;
+
+/// The versions of a file in conflict; the twin of [`f9::ConflictVersions`](crate::ConflictVersions).
+#[derive(Debug)]
+pub struct ConflictVersions {
+    /// What both started from.
+    pub base: Option<ByteReader>,
+    /// What is committed here.
+    pub local: Option<ByteReader>,
+    /// What the remote has.
+    pub remote: Option<ByteReader>,
+}
+
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "they are those of the async method, to which each line leads"
+)]
+impl GitSyncFileBackend {
+    /// Opens a working tree; see [`open`](crate::GitSyncFileBackend::open).
+    pub fn open(config: GitConfig) -> Result<Self> {
+        let bridge = Bridge::shared()?;
+        let backend = bridge.wait(async { crate::GitSyncFileBackend::open(config).await })?;
+        Ok(Self::with_bridge(Arc::new(backend), bridge))
+    }
+
+    /// Where the working tree is.
+    #[must_use]
+    pub fn root(&self) -> &std::path::Path {
+        self.backend().root()
+    }
+
+    /// The commits that touched `path`; see [`log`](crate::GitSyncFileBackend::log).
+    pub fn log(&self, path: &str, limit: Option<usize>) -> Result<Vec<Revision>> {
+        self.bridge().wait(self.backend().log(path, limit))
+    }
+
+    /// The file that was at `path` in a commit; see [`read_at`](crate::GitSyncFileBackend::read_at).
+    pub fn read_at(&self, path: &str, revision: &str) -> Result<Bytes> {
+        self.bridge().wait(self.backend().read_at(path, revision))
+    }
+
+    /// The versions of the file in conflict at `path`; see
+    /// [`conflict_versions`](crate::GitSyncFileBackend::conflict_versions).
+    pub fn conflict_versions(&self, path: &str) -> Result<ConflictVersions> {
+        let versions = self.bridge().wait(self.backend().conflict_versions(path))?;
+        let reader = |stream| ByteReader::new(stream, self.bridge().clone());
+        Ok(ConflictVersions {
+            base: versions.base.map(reader),
+            local: versions.local.map(reader),
+            remote: versions.remote.map(reader),
+        })
+    }
+}

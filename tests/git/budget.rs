@@ -1,0 +1,141 @@
+//! How many processes each operation starts.
+
+use f9::prelude::*;
+use f9::{Depth, ErrorKind, GitSyncFileBackend, ListOptions};
+use futures::TryStreamExt as _;
+
+use crate::clones::{Clones, opened};
+use crate::remote::{Change, Remote};
+
+/// The number of processes that a call starts.
+macro_rules! cost {
+    ($clone:expr, $call:expr) => {{
+        let before = $clone.processes_started();
+        let result = $call.await;
+        ($clone.processes_started() - before, result)
+    }};
+}
+
+async fn clones() -> (Clones, GitSyncFileBackend) {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("b", "two")]));
+    let clone = clones.open("mine").await;
+    (clones, clone)
+}
+
+/// A clone in use: it has written and published before.
+async fn used() -> (Clones, GitSyncFileBackend) {
+    let (clones, clone) = clones().await;
+    clone.create("first", "x").await.unwrap();
+    clone.push("First").await.unwrap();
+    (clones, clone)
+}
+
+#[tokio::test]
+async fn opening_a_clone_again_starts_nothing() {
+    let (clones, clone) = clones().await;
+    assert_eq!(clone.processes_started(), 3, "init, fetch, reset");
+    drop(clone);
+    assert_eq!(opened(clones.config("mine")).await.processes_started(), 0);
+}
+
+#[tokio::test]
+async fn verbs_on_files_start_nothing() {
+    let (_clones, clone) = used().await;
+    let (cost, ()) = cost!(clone, async {
+        clone.create("c", "x").await.unwrap();
+        clone.update("c", "y").await.unwrap();
+        clone.read("c").await.unwrap();
+        clone.rename("c", "d").await.unwrap();
+        clone.copy("d", "e").await.unwrap();
+        clone.delete("d").await.unwrap();
+        clone.glob("**").await.unwrap();
+        clone.exists("e").await.unwrap();
+    });
+    assert_eq!(cost, 0);
+}
+
+#[tokio::test]
+async fn a_pull_with_nothing_new_is_a_fetch() {
+    let (_clones, clone) = used().await;
+    let (cost, result) = cost!(clone, clone.pull());
+    result.unwrap();
+    assert_eq!(cost, 1);
+}
+
+#[tokio::test]
+async fn a_pull_of_something_new_is_a_fetch_a_comparison_and_a_move() {
+    let (clones, clone) = used().await;
+    clones.remote.commit(&[Change::write("a", "news")]);
+    let (cost, result) = cost!(clone, clone.pull());
+    result.unwrap();
+    assert_eq!(cost, 3);
+}
+
+#[tokio::test]
+async fn a_merge_takes_three_more() {
+    let (clones, clone) = used().await;
+    clones.remote.hook("pre-receive", "#!/bin/sh\nexit 1\n");
+    clone.update("b", "mine").await.unwrap();
+    clone.push("Mine").await.unwrap_err();
+    clones.remote.commit(&[Change::write("a", "news")]);
+    let (cost, result) = cost!(clone, clone.pull());
+    result.unwrap();
+    assert_eq!(cost, 6, "fetch, merge-base, merge-tree, commit-tree, diff-tree, merge");
+}
+
+#[tokio::test]
+async fn a_push_of_a_change_takes_five() {
+    let (_clones, clone) = used().await;
+    clone.update("a", "mine").await.unwrap();
+    let (cost, result) = cost!(clone, clone.push("Mine"));
+    result.unwrap();
+    assert_eq!(cost, 5, "add, write-tree, commit-tree, update-ref, push");
+}
+
+#[tokio::test]
+async fn a_push_of_nothing_takes_two_and_no_network() {
+    let (clones, clone) = used().await;
+    std::fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();
+    let (cost, result) = cost!(clone, clone.push("Nothing"));
+    result.unwrap();
+    assert_eq!(cost, 2, "add, write-tree");
+}
+
+#[tokio::test]
+async fn conflicts_are_reported_and_settled_without_a_process() {
+    let (clones, clone) = used().await;
+    clones.remote.commit(&[Change::write("a", "theirs"), Change::write("b", "theirs")]);
+    clone.update("a", "mine").await.unwrap();
+    clone.update("b", "mine").await.unwrap();
+    assert_eq!(clone.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
+    let (cost, report) = cost!(clone, clone.conflict_report());
+    assert_eq!((cost, report.unwrap().len()), (0, 2));
+    let (cost, result) = cost!(clone, clone.conflict_accept_local("a"));
+    result.unwrap();
+    assert_eq!(cost, 0);
+    let (cost, result) = cost!(clone, clone.conflict_resolve("b", "both".into()));
+    result.unwrap();
+    assert_eq!(cost, 1, "hash-object");
+}
+
+#[tokio::test]
+async fn history_is_walked_once_for_each_head() {
+    let changes: Vec<Change> =
+        (0..1000).map(|number| Change::write(format!("d{}/f{number}", number % 10), "x")).collect();
+    let clones = Clones::of(Remote::with(&changes));
+    let clone = clones.open("mine").await;
+    let all = || ListOptions::default().with_depth(Depth::All);
+    let (cost, info) = cost!(clone, clone.info("d1/f1"));
+    info.unwrap();
+    assert_eq!(cost, 1);
+    let (cost, listed) = cost!(clone, async {
+        clone.list_with("", all()).await.unwrap().try_collect::<Vec<_>>().await
+    });
+    assert_eq!(listed.unwrap().len(), 1010);
+    assert_eq!(cost, 0);
+    clone.update("d1/f1", "y").await.unwrap();
+    clone.push("Change one").await.unwrap();
+    let (cost, info) = cost!(clone, clone.info("d1/f1"));
+    info.unwrap();
+    assert_eq!(cost, 1, "what is new since");
+}

@@ -1,0 +1,174 @@
+//! Sessions, and what is pulled and pushed without being asked for.
+
+use std::time::Duration;
+
+use f9::prelude::*;
+use f9::{ErrorKind, SessionOptions};
+
+use crate::clones::{Clones, opened};
+use crate::remote::{Change, Remote};
+
+#[tokio::test]
+async fn reads_pull_and_writes_push() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
+    clones.remote.commit(&[Change::write("a", "two")]);
+    assert_eq!(clone.read("a").await.unwrap(), "two");
+    clones.remote.commit(&[Change::write("b", "new")]);
+    assert_eq!(clone.glob("*").await.unwrap(), ["a", "b"]);
+    clone.create("c", "mine").await.unwrap();
+    assert_eq!(clones.remote.main().file("c").unwrap(), b"mine");
+    assert_eq!(clones.remote.main().log("%s")[0], "Create c");
+    clone.delete("c").await.unwrap();
+    assert_eq!(clones.remote.main().file("c"), None);
+}
+
+#[tokio::test]
+async fn pulling_and_pushing_are_wanted_one_by_one() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let pulls = opened(clones.config("pulls").with_auto_pull(true)).await;
+    let pushes = opened(clones.config("pushes").with_auto_push(true)).await;
+    pulls.create("local", "kept here").await.unwrap();
+    assert_eq!(clones.remote.main().file("local"), None);
+    clones.remote.commit(&[Change::write("a", "two")]);
+    assert_eq!(pushes.read("a").await.unwrap(), "one");
+    assert_eq!(pulls.read("a").await.unwrap(), "two");
+    pushes.create("b", "published").await.unwrap();
+    assert_eq!(clones.remote.main().file("b").unwrap(), b"published");
+    assert_eq!(pushes.read("a").await.unwrap(), "two", "the push was behind, and merged");
+}
+
+#[tokio::test]
+async fn a_session_pulls_once_and_pushes_once() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
+    clones.remote.commit(&[Change::write("a", "two")]);
+    let before = clones.remote.main().log("%H").len();
+    let session = clone.sync_session().await.unwrap();
+    let started = clone.processes_started();
+    assert_eq!(clone.read("a").await.unwrap(), "two");
+    clones.remote.commit(&[Change::write("a", "three")]);
+    assert_eq!(clone.read("a").await.unwrap(), "two", "not again within the session");
+    clone.create("b", "1").await.unwrap();
+    clone.create("c", "2").await.unwrap();
+    {
+        let inner = clone.sync_session().await.unwrap();
+        clone.create("d", "3").await.unwrap();
+        inner.finish().await.unwrap();
+    }
+    assert!(clone.processes_started() - started <= 1, "nothing speaks to the remote meanwhile");
+    session.finish().await.unwrap();
+    for (path, content) in [("a", "three"), ("b", "1"), ("c", "2"), ("d", "3")] {
+        assert_eq!(clones.remote.main().file(path).unwrap(), content.as_bytes());
+    }
+    // The other's commit, that of the session, and the merge of both.
+    assert_eq!(clones.remote.main().log("%H").len(), before + 3);
+}
+
+#[tokio::test]
+async fn a_session_that_is_dropped_publishes_nothing() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_push(true)).await;
+    let session = clone.sync_session().await.unwrap();
+    clone.create("b", "half a thought").await.unwrap();
+    drop(session);
+    assert_eq!(clones.remote.main().file("b"), None);
+    clone.create("c", "next").await.unwrap();
+    assert_eq!(clones.remote.main().file("b").unwrap(), b"half a thought");
+}
+
+#[tokio::test]
+async fn a_push_that_fails_at_the_end_of_a_session_loses_nothing() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_push(true)).await;
+    clones.remote.hook("pre-receive", "#!/bin/sh\necho not today >&2\nexit 1\n");
+    let session = clone.sync_session().await.unwrap();
+    clone.create("b", "kept").await.unwrap();
+    let error = session.finish().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("pre-receive hook declined"), "{error}");
+    assert_eq!(clone.read("b").await.unwrap(), "kept");
+    // The session is over, for others too.
+    let now = SessionOptions::default().with_timeout(Duration::ZERO);
+    let other = clones.config("mine");
+    let session = tokio::spawn(async move { opened(other).await.sync_session_with(now).await });
+    session.await.unwrap().unwrap().finish().await.unwrap();
+    clones.remote.hook("pre-receive", "#!/bin/sh\nexit 0\n");
+    clone.push("Again").await.unwrap();
+    assert_eq!(clones.remote.main().file("b").unwrap(), b"kept");
+}
+
+#[tokio::test]
+async fn a_write_that_could_not_be_published_is_done_all_the_same_and_says_so() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_push(true)).await;
+    clones.remote.hook("pre-receive", "#!/bin/sh\nexit 1\n");
+    let error = clone.create("b", "kept").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("done here, and goes with the next push"), "{error}");
+    assert_eq!(clone.read("b").await.unwrap(), "kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_at_the_same_time_share_one_pull() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_pull(true)).await;
+    clone.read("a").await.unwrap();
+    let started = clone.processes_started();
+    let reads: Vec<_> = (0..16).map(|_| clone.read("a")).collect();
+    for read in futures::future::join_all(reads).await {
+        assert_eq!(read.unwrap(), "one");
+    }
+    assert_eq!(clone.processes_started() - started, 1);
+}
+
+#[tokio::test]
+async fn a_pull_that_is_young_enough_is_not_repeated() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let config = clones.config("mine").with_auto_pull(true);
+    let clone = opened(config.with_max_staleness(Duration::from_secs(3600))).await;
+    assert_eq!(clone.read("a").await.unwrap(), "one");
+    clones.remote.commit(&[Change::write("a", "two")]);
+    let started = clone.processes_started();
+    assert_eq!(clone.read("a").await.unwrap(), "one");
+    assert_eq!(clone.processes_started(), started);
+    clone.pull().await.unwrap();
+    assert_eq!(clone.read("a").await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn conflicts_keep_nobody_from_reading() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
+    let session = clone.sync_session().await.unwrap();
+    clone.update("a", "mine").await.unwrap();
+    clones.remote.commit(&[Change::write("a", "theirs")]);
+    let error = session.finish().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(error.conflicts(), ["a"]);
+    assert_eq!(clone.read("a").await.unwrap(), "mine");
+    let session = clone.sync_session().await.unwrap();
+    clone.conflict_accept_remote("a").await.unwrap();
+    session.finish().await.unwrap();
+    assert_eq!(clone.read("a").await.unwrap(), "theirs");
+    assert!(clone.conflict_report().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tasks_push_at_once() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = clones.open("mine").await;
+    let writers = (0..8).map(|number| {
+        let clone = clone.clone();
+        tokio::spawn(async move {
+            clone.create(&format!("f{number}"), "x").await?;
+            clone.push("From one of many").await
+        })
+    });
+    for writer in futures::future::join_all(writers).await {
+        writer.unwrap().unwrap();
+    }
+    for number in 0..8 {
+        assert!(clones.remote.main().file(format!("f{number}")).is_some());
+    }
+}
