@@ -19,12 +19,16 @@ mod dance;
 mod dice;
 mod history;
 mod kills;
+mod environment;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
 mod opening;
 mod plain_git;
 mod remote;
+mod secrets;
 mod servers;
 mod sessions;
 mod sync;
+mod traces;
+mod transports;

@@ -99,7 +99,7 @@ const CREDENTIAL_HELPER: &str = "!f() { test \"$1\" = get || exit 0; \
     printf 'username=%s\\npassword=%s\\n' \"$F9_USERNAME\" \"$F9_PASSWORD\"; }; f";
 
 /// The git program of this machine, found and asked for its version once in a process.
-async fn program() -> Result<&'static Path> {
+pub(super) async fn program() -> Result<&'static Path> {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     PROGRAM.get_or_try_init(find_program).await.map(PathBuf::as_path)
 }
@@ -267,6 +267,11 @@ impl Git {
             patterns: false,
             operation: None,
         }
+    }
+
+    /// Whether the remote is reached through a web server.
+    pub(super) fn speaks_http(&self) -> bool {
+        matches!(self.access.protocol, "http" | "https")
     }
 
     fn credentials(&self) -> Option<&Credentials> {
