@@ -10,6 +10,7 @@
 mod budget;
 mod cli;
 mod clones;
+mod conflicts;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
