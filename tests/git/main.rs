@@ -14,12 +14,12 @@ mod checkout_kills;
 mod child;
 mod cli;
 mod clones;
+mod conflicts;
 mod dance;
 #[path = "../torture/dice.rs"]
 mod dice;
 mod history;
 mod kills;
-mod environment;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;

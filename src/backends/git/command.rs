@@ -525,34 +525,31 @@ impl Running {
 impl Running {
     /// Has it end and waits until it has: told to end it removes its lock files.
     async fn end(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let mut killer = Killer(self.group);
-        self.signal(Signal::TERM);
-        if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-            self.signal(Signal::KILL);
-            drop(child.wait().await);
+        if let Some(ending) = self.ending() {
+            ending.await;
         }
-        killer.0 = None;
     }
 
-    fn signal(&self, signal: Signal) {
-        // It may have ended just now.
-        let _ = self.group.map(|group| kill_process_group(group, signal));
+    /// Tells it to end. What is given waits until it has, and kills it if that takes too long or nobody waits any more.
+    fn ending(&mut self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let (mut child, operation) = (self.child.take()?, self.operation.take());
+        let mut killer = Killer(self.group);
+        killer.signal(Signal::TERM);
+        Some(async move {
+            if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+                killer.signal(Signal::KILL);
+                drop(child.wait().await);
+            }
+            killer.0 = None;
+            drop(operation);
+        })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(child) = self.child.take() else { return };
-        self.signal(Signal::TERM);
-        let operation = self.operation.take();
-        let mut ending = Self { child: Some(child), group: self.group, operation };
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { ending.end().await })),
-            Err(_) => {
-                ending.signal(Signal::KILL);
-                ending.child = None;
-            }
+        if let (Some(ending), Ok(runtime)) = (self.ending(), Handle::try_current()) {
+            drop(runtime.spawn(ending));
         }
     }
 }
@@ -560,11 +557,16 @@ impl Drop for Running {
 /// Kills a group if the runtime ends before the process was seen to.
 struct Killer(Option<Pid>);
 
+impl Killer {
+    fn signal(&self, signal: Signal) {
+        // It may have ended just now.
+        let _ = self.0.map(|group| kill_process_group(group, signal));
+    }
+}
+
 impl Drop for Killer {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        self.signal(Signal::KILL);
     }
 }
 
