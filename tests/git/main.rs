@@ -14,6 +14,7 @@ mod environment;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod names;
 mod plain_git;
 mod remote;
 mod secrets;
