@@ -69,6 +69,7 @@ const SIGNS: &[(&str, Failure)] = &[
     ("index.lock", Failure::Locked),
     ("cannot lock ref", Failure::Locked),
     ("Unable to create '", Failure::Locked),
+    ("invalid path '", Failure::Kind(ErrorKind::InvalidData)),
     ("bad object", Failure::Kind(ErrorKind::Corrupted)),
     ("is corrupt", Failure::Kind(ErrorKind::Corrupted)),
     ("corrupt ", Failure::Kind(ErrorKind::Corrupted)),

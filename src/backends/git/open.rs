@@ -16,7 +16,7 @@ use super::config::CheckedConfig;
 use super::failure::Failure;
 use super::locks::{LOCK, Locks, Operation};
 use super::output;
-use super::repository::{Fetched, Repository, damaged};
+use super::repository::{Fetched, Repository, START, damaged};
 use super::sync::FRESH;
 use crate::{Durability, Error, ErrorKind, GitTimeouts, LocalFileBackend, Result, offload};
 
@@ -130,6 +130,11 @@ fn look(path: &Path) -> Result<Option<PathBuf>> {
             if is_there("reftable") {
                 return Err(Error::new(ErrorKind::Unsupported)
                     .with_message("its refs are kept as a reftable, which f9 does not read"));
+            }
+            if is_there("lfs") && !is_there("f9") {
+                return Err(Error::new(ErrorKind::Unsupported).with_message(
+                    "it is a clone with git-lfs, whose files f9 would publish in place of the pointers; clone anew",
+                ));
             }
             // What git itself takes for a repository (gitrepository-layout(5)).
             let is_repository = ["HEAD", "objects", "refs"].into_iter().all(is_there);
@@ -346,11 +351,11 @@ async fn default_branch(
         "--no-auto-maintenance",
         "--no-recurse-submodules",
         repository.git.remote(),
-        "+HEAD:refs/f9/start",
+        &format!("+HEAD:{START}"),
     ]);
     let output = fetch.within(operation)?.output().await?;
     if output.is_success() {
-        let start = ["rev-parse", "--verify", "refs/f9/start"];
+        let start = ["rev-parse", "--verify", START];
         return output::oid(&repository.git.local(start).stdout().await?).map(Some);
     }
     match output.failure() {
