@@ -23,6 +23,7 @@ mod kills;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod names;
 mod opening;
 mod plain_git;
 mod remote;

@@ -61,7 +61,7 @@ fn assert_no_file_tells(dir: &Path) {
 }
 
 /// Looks at the arguments of every process while `during` goes on. Gives those that tell it, and the programs that were seen.
-async fn watched(during: impl Future<Output = ()>) -> (Vec<String>, BTreeSet<String>) {
+fn watched(during: impl Future<Output = ()>) -> (Vec<String>, BTreeSet<String>) {
     let is_over = AtomicBool::new(false);
     let watch = || {
         let (mut telling, mut seen) = (Vec::new(), BTreeSet::new());
@@ -142,7 +142,7 @@ async fn a_password_is_in_no_file_argument_or_message() {
     let http = Http::guarding(&clones.remote, USER, PASSWORD);
     for config in configs(&clones, &http) {
         let path = config.path.clone();
-        let (telling, seen) = watched(use_everything(config, &clones, &http)).await;
+        let (telling, seen) = watched(use_everything(config, &clones, &http));
         assert_eq!(telling, Vec::<String>::new());
         assert!(seen.iter().any(|program| program.contains("remote-http")), "{seen:?}");
         assert_no_file_tells(&path);

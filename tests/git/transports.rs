@@ -363,7 +363,7 @@ fn over_ssh(clones: &Clones, name: &str, ssh: &Ssh) -> GitConfig {
     config.with_ssh_key_path(ssh.key()).with_known_hosts(ssh.known_hosts())
 }
 
-/// A copy of `file` where no shell, and no ssh_config(5), would look for it.
+/// A copy of `file` where no shell, and nothing that reads `ssh_config(5)`, would look for it.
 fn oddly_placed(dir: &TempDir, file: &Path) -> PathBuf {
     let odd = "a  b 'c' \"d\" %h %% ${HOME} $(id);~\\\n#";
     let place = dir.path().join(odd).join(file.file_name().unwrap());

@@ -90,6 +90,28 @@ impl Repository {
         advanced
     }
 
+    /// Puts own files in the place of which the history has others back to what is committed, or removes them: nothing of ours that is
+    /// worth keeping is ever in them, and they must not keep others' changes out.
+    pub(super) async fn give_up(&self, operation: &Operation, own: Vec<RawPath>) -> Result<()> {
+        let _alone = self.locks.tree.alone(self.lock_timeout).await?;
+        let input = own.iter().flat_map(|path| [&*path.0, b"\0"]).collect::<Vec<_>>().concat();
+        let work_tree = self.work_tree.clone();
+        offload::run(move || {
+            for path in own.iter().filter_map(|path| beneath(&work_tree, path)) {
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != IoKind::NotFound => return Err(error.into()),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        let restore = ["checkout-index", "--force", "--quiet", "--index", "-z", "--stdin"];
+        // It tells by its exit status that some were never committed.
+        drop(self.git.local(restore).input(input).within(operation)?.output().await?);
+        Ok(())
+    }
+
     /// Undoes what a process that died while it moved the tree has left, if one did.
     pub(super) async fn recover(self: &Arc<Self>, operation: &Operation) -> Result<()> {
         if self.note::<Journal>(JOURNAL).await?.is_none() {

@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 use super::credentials::{Credentials, redact};
 use super::failure::{Failure, what_failed};
 use super::locks::Operation;
+use super::sync::random;
 use crate::stream::ByteStream;
 use crate::{DEFAULT_CHUNK_SIZE, Error, ErrorKind, Result};
 
@@ -47,9 +48,10 @@ const PASSED_ON: [&str; 11] = [
 ];
 
 /// What every process is told, whatever the configuration files say.
-const OPTIONS: [(&str, &str); 36] = [
+const OPTIONS: [(&str, &str); 35] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
+    ("core.alternateRefsCommand", "true"),
     ("core.excludesFile", ""),
     ("core.attributesFile", ""),
     ("core.quotePath", "false"),
@@ -78,8 +80,6 @@ const OPTIONS: [(&str, &str); 36] = [
     ("log.showSignature", "false"),
     ("log.follow", "false"),
     ("credential.helper", ""),
-    ("http.followRedirects", "false"),
-    ("http.sslVerify", "true"),
     ("http.lowSpeedLimit", "1000"),
     ("http.lowSpeedTime", "30"),
     ("protocol.version", "2"),
@@ -145,11 +145,18 @@ pub(super) struct Access {
     pub(super) known_hosts: Option<PathBuf>,
 }
 
+impl Access {
+    fn speaks_http(&self) -> bool {
+        matches!(self.protocol, "http" | "https")
+    }
+}
+
 /// Runs git on one repository.
 pub(super) struct Git {
     program: &'static Path,
     work_tree: PathBuf,
     environment: Vec<(OsString, OsString)>,
+    remote: String,
     access: Access,
     local_deadline: Duration,
     network_deadline: Duration,
@@ -178,7 +185,7 @@ impl Git {
         let (name, email) = place.author;
         // libcurl reads `~/.netrc` and git `~/.config/git`, so the home is an empty directory.
         let home = place.git_dir.join("f9/home");
-        let own: [(&str, &OsStr); 20] = [
+        let own: [(&str, &OsStr); 21] = [
             ("HOME", home.as_os_str()),
             ("LC_ALL", "C".as_ref()),
             ("GIT_CONFIG_NOSYSTEM", "1".as_ref()),
@@ -188,6 +195,7 @@ impl Git {
             ("GIT_WORK_TREE", place.work_tree.as_os_str()),
             ("GIT_TERMINAL_PROMPT", "0".as_ref()),
             ("GIT_ASKPASS", "".as_ref()),
+            ("GIT_PROXY_COMMAND", "".as_ref()),
             ("GIT_ALLOW_PROTOCOL", access.protocol.as_ref()),
             ("GIT_AUTHOR_NAME", name.as_ref()),
             ("GIT_AUTHOR_EMAIL", email.as_ref()),
@@ -201,18 +209,10 @@ impl Git {
             ("GIT_ADVICE", "0".as_ref()),
         ];
         environment.extend(own.map(|(name, value)| (name.into(), value.into())));
-        let branch = place.branch;
         let mut options: Vec<(String, String)> =
             OPTIONS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        options.push(("remote.f9.url".to_owned(), access.url.clone()));
-        // Without a `+`: a history that was rewritten is refused and the one known before stays.
-        let refspec = format!("refs/heads/{branch}:refs/remotes/origin/{branch}");
-        options.push(("remote.f9.fetch".to_owned(), refspec));
-        if let Some((scope, _)) = &access.credentials {
-            options.push((format!("credential.{scope}.helper"), CREDENTIAL_HELPER.to_owned()));
-            // Spares the request that would only be told to come again with a password (git 2.46). No redirect is followed.
-            options.push(("http.proactiveAuth".to_owned(), "basic".to_owned()));
-        }
+        let remote = format!("f9-{:016x}{:016x}", random(), random());
+        options.extend(name_remote(&remote, &access, place.branch));
         let count = options.len();
         let options = options.into_iter().enumerate().flat_map(|(number, (name, value))| {
             [
@@ -226,6 +226,7 @@ impl Git {
             program,
             work_tree: place.work_tree.to_owned(),
             environment,
+            remote,
             access,
             local_deadline: deadlines.0,
             network_deadline: deadlines.1,
@@ -244,6 +245,11 @@ impl Git {
         arguments: impl IntoIterator<Item = I>,
     ) -> Run<'_> {
         self.run(arguments, Reach::Network)
+    }
+
+    /// The name by which commands call the remote.
+    pub(super) fn remote(&self) -> &str {
+        &self.remote
     }
 
     /// How many processes have been started so far.
@@ -271,12 +277,39 @@ impl Git {
 
     /// Whether the remote is reached through a web server.
     pub(super) fn speaks_http(&self) -> bool {
-        matches!(self.access.protocol, "http" | "https")
+        self.access.speaks_http()
     }
 
     fn credentials(&self) -> Option<&Credentials> {
         self.access.credentials.as_ref().map(|(_, credentials)| credentials)
     }
+}
+
+/// What lets git know a remote by `name`.
+///
+/// The configuration file of a clone that somebody else made may have its own idea of every remote and every URL. It cannot have one of
+/// a name that was made up just now; and of the rules that apply to a URL, the one that fits the most of it counts, and then the last
+/// (git-config(1), `url.<base>.insteadOf` and `http.<url>.*`).
+fn name_remote(name: &str, access: &Access, branch: &str) -> Vec<(String, String)> {
+    let url = &access.url;
+    // Without a `+`: a history that was rewritten is refused and the one known before stays.
+    let refspec = format!("refs/heads/{branch}:refs/remotes/origin/{branch}");
+    let mut options = vec![
+        (format!("remote.{name}.url"), name.to_owned()),
+        (format!("url.{url}.insteadOf"), name.to_owned()),
+        (format!("url.{url}.pushInsteadOf"), name.to_owned()),
+        (format!("remote.{name}.fetch"), refspec),
+    ];
+    if access.speaks_http() {
+        options.push((format!("http.{url}.followRedirects"), "false".to_owned()));
+        options.push((format!("http.{url}.sslVerify"), "true".to_owned()));
+    }
+    if let Some((scope, _)) = &access.credentials {
+        options.push((format!("credential.{scope}.helper"), CREDENTIAL_HELPER.to_owned()));
+        // Spares the request that would only be told to come again with a password (git 2.46). No redirect is followed.
+        options.push((format!("http.{url}.proactiveAuth"), "basic".to_owned()));
+    }
+    options
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A clone is made step by step, and the note that it is ready is written last. Without that note nothing in the working tree is ever
 //! taken for somebody's work: what a process left that died while it cloned is done again, instead of being published as deletions.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
@@ -250,12 +251,42 @@ async fn adopt(
             "the clone was never finished: it has no index; remove it, or complete it with `git reset --hard`",
         ));
     }
+    // First: what looks at files runs the filters that the clone names.
+    write_attributes(repository).await?;
     let status = ["status", "--porcelain=v2", "--untracked-files=no"];
     repository.git.local(status).within(operation)?.stdout().await.map_err(|error| {
         if error.kind() == ErrorKind::Io { error.with_kind(ErrorKind::Corrupted) } else { error }
     })?;
-    write_attributes(repository).await?;
+    if repository.head().await?.is_some() {
+        check_out_as_committed(repository, operation).await?;
+    }
     write_ready(repository, config).await
+}
+
+/// Puts the bytes of the repository in place of what git made of them when it checked them out: another line end or encoding, what a
+/// filter gave. Files that have been changed since stay as they are.
+async fn check_out_as_committed(repository: &Repository, operation: &Operation) -> Result<()> {
+    let git = &repository.git;
+    let modified = ["diff-files", "--name-only", "--diff-filter=M", "-z"];
+    let touched: HashSet<_> =
+        output::paths(&git.local(modified).stdout().await?).into_iter().collect();
+    // An index that has not seen the files yet, so that git has to read them.
+    let index = repository.git_dir.join("f9/adopt-index");
+    let tree = repository.write_tree(operation).await?;
+    git.local(["read-tree", tree.as_str()]).index(&index).stdout().await?;
+    // It tells by its exit status that some differ.
+    let refresh = ["update-index", "-q", "--refresh"];
+    drop(git.local(refresh).index(&index).output().await?);
+    let differing = output::paths(&git.local(modified).index(&index).stdout().await?);
+    let converted = differing.into_iter().filter(|path| !touched.contains(path));
+    let converted: Vec<u8> = converted.flat_map(|path| [path.0, vec![0]].concat()).collect();
+    if !converted.is_empty() {
+        let restore = ["checkout-index", "--force", "-z", "--stdin"];
+        git.local(restore).index(&index).input(converted).stdout().await?;
+        drop(git.local(refresh).within(operation)?.output().await?);
+    }
+    offload::run(move || Ok(fs::remove_file(index)?)).await?;
+    Ok(())
 }
 
 /// # Errors
@@ -319,7 +350,7 @@ async fn default_branch(
         "--no-write-fetch-head",
         "--no-auto-maintenance",
         "--no-recurse-submodules",
-        "f9",
+        repository.git.remote(),
         &format!("+HEAD:{START}"),
     ]);
     let output = fetch.within(operation)?.output().await?;

@@ -71,6 +71,12 @@ impl RawPath {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 
+    /// Whether it is one of the names that f9 keeps for itself, or below.
+    pub(super) fn is_own(&self) -> bool {
+        let names = self.0.split(|&byte| byte == b'/');
+        names.filter_map(|name| std::str::from_utf8(name).ok()).any(crate::is_reserved_name)
+    }
+
     pub(super) fn as_os(&self) -> &std::ffi::OsStr {
         std::os::unix::ffi::OsStrExt::from_bytes(&self.0)
     }
@@ -206,6 +212,11 @@ pub(super) fn changes(output: &[u8]) -> Result<Vec<Change>> {
         }
     }
     Ok(changes)
+}
+
+/// Reads paths that each end in NUL.
+pub(super) fn paths(output: &[u8]) -> Vec<RawPath> {
+    fields(output).map(|path| RawPath(path.to_vec())).collect()
 }
 
 /// Reads one object name.

@@ -16,8 +16,13 @@ use crate::prelude::*;
 use crate::{CreateOptions, Error, ErrorKind, FilePath, LocalFileBackend, Result, offload};
 
 /// What no commit may hold: the names that f9 keeps for itself.
-const NEVER_COMMITTED: [&str; 3] =
-    [":(exclude,glob)**/.backend.lock", ":(exclude,glob)**/.f9", ":(exclude,glob)**/.f9tmp-*"];
+const NEVER_COMMITTED: [&str; 5] = [
+    ":(exclude,glob)**/.backend.lock",
+    ":(exclude,glob)**/.f9",
+    ":(exclude,glob)**/.f9/**",
+    ":(exclude,glob)**/.f9tmp-*",
+    ":(exclude,glob)**/.f9tmp-*/**",
+];
 
 /// How often files are staged again because one of them went while git was reading it.
 const STAGINGS: usize = 5;
@@ -168,7 +173,7 @@ impl Repository {
             "--no-write-fetch-head",
             "--no-auto-maintenance",
             "--no-recurse-submodules",
-            "f9",
+            self.git.remote(),
         ]);
         let output = fetch.within(operation)?.output().await?;
         if output.is_success() {
@@ -200,7 +205,8 @@ impl Repository {
         }
         let digits = self.head().await?.map_or(40, |head| head.as_str().len());
         let nowhere = "1".repeat(digits);
-        let fetch = ["fetch", "--quiet", "--no-write-fetch-head", "--depth=1", "f9", &nowhere];
+        let fetch =
+            ["fetch", "--quiet", "--no-write-fetch-head", "--depth=1", self.git.remote(), &nowhere];
         let output = self.git.network(fetch).within(operation)?.output().await?;
         match output.failure() {
             Failure::NoServer => Err(output.error()),
@@ -211,7 +217,7 @@ impl Repository {
     /// Publishes the local branch.
     pub(super) async fn push(&self, operation: &Operation) -> Result<Pushed> {
         let refspec = format!("{0}:{0}", self.local_ref());
-        let push = ["push", "--quiet", "--porcelain", "--no-verify", "f9", &refspec];
+        let push = ["push", "--quiet", "--porcelain", "--no-verify", self.git.remote(), &refspec];
         let output = self.git.network(push).within(operation)?.output().await?;
         match output::pushed(&output.stdout) {
             Some(told) => Ok(told),

@@ -161,6 +161,11 @@ impl Shared {
 
     /// Commits what stands where the tree has to go, so that it takes part in the merge.
     async fn make_way(self: &Arc<Self>, operation: &Operation, paths: Vec<RawPath>) -> Result<()> {
+        let (own, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(RawPath::is_own);
+        let has_own = !own.is_empty();
+        if has_own {
+            self.repository.give_up(operation, own).await?;
+        }
         let work_tree = self.repository.work_tree.clone();
         let standing = paths.clone();
         let standing = offload::run(move || {
@@ -168,7 +173,7 @@ impl Shared {
             Ok(standing.collect::<Vec<_>>())
         })
         .await?;
-        if self.commit(operation, BEFORE_MERGE, standing).await? {
+        if self.commit(operation, BEFORE_MERGE, standing).await? || has_own {
             return Ok(());
         }
         let named: Vec<String> =
@@ -279,7 +284,7 @@ enum Target {
     Open(Box<super::merge::Pending>),
 }
 
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(0)
 }

@@ -92,6 +92,8 @@ impl Written {
                 Ok(info) if info.is_dir() => forced.extend(self.files_below(path).await?),
                 Ok(_) => forced.push(path.clone()),
                 Err(error) if is_not_there(error.kind()) => {}
+                // It was refused when it was to be written.
+                Err(error) if is_refused(error.kind()) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -154,6 +156,10 @@ impl Snapshot {
     pub(super) fn is_noted(&self) -> bool {
         self.noted > 0
     }
+}
+
+fn is_refused(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ReservedPath | ErrorKind::PathEscapesRoot | ErrorKind::LinkLoop)
 }
 
 fn is_not_there(kind: ErrorKind) -> bool {

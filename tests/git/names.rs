@@ -1,0 +1,145 @@
+//! Names that no commit may hold, whoever asks for them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use f9::ErrorKind;
+use f9::prelude::*;
+
+use crate::clones::Clones;
+use crate::remote::{Change, Remote};
+use crate::traces::everything_in;
+
+/// What git, and not f9, keeps of a repository.
+fn of_git(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = everything_in(&root.join(".git"));
+    found.retain(|path, content| !path.starts_with(root.join(".git/f9")) && !content.is_empty());
+    found
+}
+
+#[tokio::test]
+async fn what_git_protects_is_refused_by_every_verb() {
+    let clones = Clones::of(Remote::with(&[Change::write("a.txt", "a")]));
+    let mine = clones.open("mine").await;
+    let before = of_git(mine.root());
+    for name in [
+        ".git",
+        ".git/config",
+        ".GIT/config",
+        "d/.git",
+        "d/.gIt/hooks/x",
+        "git~1",
+        "GIT~1/config",
+        ".git.",
+        ".git ",
+        ".git . .",
+        ".git::$INDEX_ALLOCATION",
+        ".g\u{200c}it",
+        "\u{feff}.git/config",
+        "d/a\\.git",
+        ".git\\config",
+        ".backend.lock",
+        "d/.backend.lock",
+    ] {
+        for error in [
+            mine.create(name, "x").await.map(drop).unwrap_err(),
+            mine.read(name).await.map(drop).unwrap_err(),
+            mine.update(name, "x").await.map(drop).unwrap_err(),
+            mine.delete(name).await.unwrap_err(),
+            mine.info(name).await.map(drop).unwrap_err(),
+            mine.rename("a.txt", name).await.map(drop).unwrap_err(),
+            mine.rename(name, "b.txt").await.map(drop).unwrap_err(),
+            mine.copy("a.txt", name).await.map(drop).unwrap_err(),
+            mine.create_dir(name).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::ReservedPath, "{name}: {error:?}");
+        }
+    }
+    assert!(of_git(mine.root()) == before, "git's own files are untouched");
+    assert_eq!(mine.read("a.txt").await.unwrap(), "a");
+    for near in [".gitignore", ".github/x", "git", "a.git", ".git_", "d/.gitkeep"] {
+        mine.create(near, "x").await.unwrap();
+    }
+    mine.push("Near").await.unwrap();
+    assert_eq!(clones.remote.main().tree().len(), 7);
+}
+
+#[tokio::test]
+async fn no_link_leads_into_the_repository_itself() {
+    let clones = Clones::of(Remote::with(&[
+        Change::symlink("to_git", ".git"),
+        Change::symlink("to_config", ".git/config"),
+        Change::symlink("d/up", "../.git"),
+        Change::symlink("out", "/etc"),
+    ]));
+    let mine = clones.open("mine").await;
+    let before = fs::read(mine.root().join(".git/config")).unwrap();
+    for (path, kind) in [
+        ("to_git/config", ErrorKind::ReservedPath),
+        ("to_config", ErrorKind::ReservedPath),
+        ("d/up/config", ErrorKind::ReservedPath),
+        ("out/passwd", ErrorKind::PathEscapesRoot),
+    ] {
+        let error = mine.read(path).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{path}: {error:?}");
+        let error = mine.update(path, "x").await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{path}: {error:?}");
+    }
+    for path in ["to_git/new", "d/up/hooks/pre-commit"] {
+        let error = mine.create(path, "x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ReservedPath, "{path}: {error:?}");
+    }
+    assert_eq!(fs::read(mine.root().join(".git/config")).unwrap(), before);
+    mine.push("Nothing").await.unwrap();
+    assert_eq!(clones.remote.main().log("%s").len(), 1);
+}
+
+/// Earlier programs committed such files; they are theirs.
+#[tokio::test]
+async fn own_files_are_never_committed_nor_taken_out_of_a_history() {
+    let own = [".backend.lock", "d/.backend.lock", ".f9tmp-x", "d/.f9tmp-y", ".f9/z"];
+    let mut theirs: Vec<_> = own.iter().map(|name| Change::write(name, "theirs")).collect();
+    theirs.push(Change::write("a.txt", "a"));
+    let clones = Clones::of(Remote::with(&theirs));
+    let tree = clones.remote.main().tree();
+    let mine = clones.open("mine").await;
+    for name in own {
+        fs::write(mine.root().join(name), "changed here").unwrap();
+    }
+    fs::remove_file(mine.root().join("d/.f9tmp-y")).unwrap();
+    mine.push("Nothing").await.unwrap();
+    assert_eq!(clones.remote.main().log("%s").len(), 1);
+    mine.update("a.txt", "ours").await.unwrap();
+    mine.push("Ours").await.unwrap();
+    assert_eq!(clones.remote.main().tree(), tree);
+    for name in own {
+        assert_eq!(clones.remote.main().file(name).unwrap(), b"theirs", "{name}");
+    }
+    // Those that did not change go on changing them.
+    clones.remote.commit(&[Change::write("b.txt", "b"), Change::write("d/.backend.lock", "again")]);
+    mine.pull().await.unwrap();
+    assert_eq!(mine.read("b.txt").await.unwrap(), "b");
+    clones.remote.commit(&[Change::delete(".backend.lock"), Change::write("b.txt", "c")]);
+    mine.pull().await.unwrap();
+    mine.create("c.txt", "c").await.unwrap();
+    mine.push("Ours").await.unwrap();
+    assert_eq!(clones.remote.main().file("d/.backend.lock").unwrap(), b"again");
+    assert_eq!(clones.remote.main().file(".backend.lock"), None);
+    assert_eq!(clones.remote.main().file(".f9/z").unwrap(), b"theirs");
+    clones.remote.assert_sound();
+}
+
+#[tokio::test]
+async fn own_files_of_the_tree_stay_out_of_commits() {
+    let clones = Clones::of(Remote::empty());
+    let mine = clones.open("mine").await;
+    mine.create("d/a.txt", "a").await.unwrap();
+    for name in [".backend.lock", "d/.backend.lock", ".f9tmp-x", "d/.f9tmp-y"] {
+        fs::write(mine.root().join(name), "x").unwrap();
+    }
+    symlink("a.txt", mine.root().join("d/link")).unwrap();
+    mine.push("Begin").await.unwrap();
+    assert_eq!(clones.remote.main().tree(), ["100644 d/a.txt", "120000 d/link"]);
+}
