@@ -534,7 +534,7 @@ impl Running {
                 killer.signal(Signal::KILL);
                 drop(child.wait().await);
             }
-            killer.0 = None;
+            killer.0.take();
             drop(operation);
         })
     }
