@@ -317,9 +317,7 @@ impl Repository {
         pending: &Pending,
         conflict: &Conflict,
     ) -> Result<bool> {
-        for entry in self.entries(&pending.tree, &conflict.path).await? {
-            changes.remove(&entry.path);
-        }
+        // What stands in the way of an entry, file or directory, git removes with adding that.
         for alias in &conflict.aliases {
             changes.remove(alias);
         }
