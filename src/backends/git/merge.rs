@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::locks::Operation;
 use super::output::{self, MergedTree, Message, Oid, RawPath, Stage};
-use super::repository::{Repository, SUBMODULE};
+use super::repository::{INDEX, Repository, SUBMODULE};
 use crate::{ConflictKind, ConflictStatus, Error, ErrorKind, FilePath, Result, SyncConflict};
 
 /// The name of the note that tells what is open.
@@ -286,7 +286,7 @@ impl Repository {
 
     /// The tree of a merge whose conflicts are all settled.
     async fn settled_tree(&self, operation: &Operation, pending: &Pending) -> Result<Oid> {
-        let index: PathBuf = self.git_dir.join("f9/index");
+        let index: PathBuf = self.git_dir.join(INDEX);
         let run = |arguments: &[&str]| self.git.local(arguments).index(&index).within(operation);
         run(&["read-tree", pending.tree.as_str()])?.stdout().await?;
         let (grouped, single): (Vec<_>, Vec<_>) =
