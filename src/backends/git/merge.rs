@@ -247,7 +247,8 @@ impl Repository {
         unrelated: bool,
         earlier: Option<&Pending>,
     ) -> Result<Merged> {
-        let merged = self.merge_tree(ours, theirs, unrelated).await?;
+        let mut merged = self.merge_tree(ours, theirs, unrelated).await?;
+        self.take_sides_as_committed(&mut merged, (ours, theirs)).await?;
         let pending = Pending::of(ours, theirs, &merged, earlier);
         if !pending.is_settled() {
             return Ok(Merged::Open(pending));
@@ -261,37 +262,62 @@ impl Repository {
         self.commit_tree(&tree, &[ours, theirs], &message).await.map(Merged::Commit)
     }
 
+    /// Where renames meet, git gives as a side what it has merged into it, marks of conflicts included. To accept a side is to accept
+    /// the file of its commit.
+    async fn take_sides_as_committed(
+        &self,
+        merged: &mut MergedTree,
+        (ours, theirs): (&Oid, &Oid),
+    ) -> Result<()> {
+        if !merged.messages.iter().any(|message| message.topic.starts_with("CONFLICT (rename")) {
+            return Ok(());
+        }
+        for (number, side) in [(2, ours), (3, theirs)] {
+            let files = self.all_entries(side).await?.into_iter();
+            let files: BTreeMap<_, _> = files.map(|file| (file.path.clone(), file)).collect();
+            for stage in merged.stages.iter_mut().filter(|stage| stage.number == number) {
+                if let Some(file) = files.get(&stage.path) {
+                    (stage.mode, stage.oid) = (file.mode, file.oid.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The tree of a merge whose conflicts are all settled.
     async fn settled_tree(&self, operation: &Operation, pending: &Pending) -> Result<Oid> {
         let index: PathBuf = self.git_dir.join(INDEX);
         let run = |arguments: &[&str]| self.git.local(arguments).index(&index).within(operation);
         run(&["read-tree", pending.tree.as_str()])?.stdout().await?;
-        // Single files first: a directory that is chosen as a whole replaces what was chosen within.
         let (grouped, single): (Vec<_>, Vec<_>) =
             pending.conflicts.iter().partition(|conflict| conflict.is_grouped());
         let mut changes = IndexInfo::new(pending.ours.null());
+        let mut files = BTreeSet::new();
+        for conflict in grouped {
+            if self.choose_whole(&mut changes, pending, conflict).await? {
+                files.insert(&conflict.path);
+            }
+        }
         for conflict in single {
             changes.remove(&conflict.path);
-            changes.set(conflict, &conflict.path);
-        }
-        for conflict in grouped {
-            self.choose_whole(&mut changes, pending, conflict).await?;
+            // Below what is chosen to be a file is no place for another.
+            if !files.iter().any(|file| conflict.path.is_below(file)) {
+                changes.set(conflict, &conflict.path);
+            }
         }
         let update = self.git.local(["update-index", "-z", "--index-info"]).index(&index);
         update.input(changes.lines).within(operation)?.stdout().await?;
         output::oid(&run(&["write-tree"])?.stdout().await?)
     }
 
-    /// Has the path of a grouped conflict, and all below it, be what it is on one side.
+    /// Has the path of a grouped conflict, and all below it, be what it is on one side. Tells whether that is a file.
     async fn choose_whole(
         &self,
         changes: &mut IndexInfo,
         pending: &Pending,
         conflict: &Conflict,
-    ) -> Result<()> {
-        for entry in self.entries(&pending.tree, &conflict.path).await? {
-            changes.remove(&entry.path);
-        }
+    ) -> Result<bool> {
+        // What stands in the way of an entry, file or directory, git removes with adding that.
         for alias in &conflict.aliases {
             changes.remove(alias);
         }
@@ -300,13 +326,14 @@ impl Repository {
             Some(Choice::Remote) => &pending.theirs,
             _ => {
                 changes.set(conflict, &conflict.path);
-                return Ok(());
+                return Ok(true);
             }
         };
-        for entry in self.entries(side, &conflict.path).await? {
+        let chosen = self.entries(side, &conflict.path).await?;
+        for entry in &chosen {
             changes.add(entry.mode, &entry.oid, &entry.path);
         }
-        Ok(())
+        Ok(chosen.iter().any(|entry| entry.path == conflict.path))
     }
 
     /// Settles the conflict at `path`, as far as anything is open there.

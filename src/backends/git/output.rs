@@ -77,6 +77,11 @@ impl RawPath {
         names.filter_map(|name| std::str::from_utf8(name).ok()).any(crate::is_reserved_name)
     }
 
+    /// Whether it lies in the directory `above`.
+    pub(super) fn is_below(&self, above: &Self) -> bool {
+        self.0.strip_prefix(above.0.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
+    }
+
     pub(super) fn as_os(&self) -> &std::ffi::OsStr {
         std::os::unix::ffi::OsStrExt::from_bytes(&self.0)
     }

@@ -343,6 +343,12 @@ impl Repository {
         output::tree_entries(&self.git.local(arguments).stdout().await?)
     }
 
+    /// All files of a commit.
+    pub(super) async fn all_entries(&self, commit: &Oid) -> Result<Vec<TreeEntry>> {
+        let all = ["ls-tree", "-r", "-z", "--full-tree", commit.as_str()];
+        output::tree_entries(&self.git.local(all).stdout().await?)
+    }
+
     /// The directories of the tree that belong to submodules, where git keeps nothing of ours.
     pub(super) async fn submodules(&self) -> Result<Arc<BTreeSet<RawPath>>> {
         let Some(head) = self.head().await? else { return Ok(Arc::default()) };
@@ -350,9 +356,8 @@ impl Repository {
         if let Some((_, submodules)) = known.as_ref().filter(|(of, _)| *of == head) {
             return Ok(Arc::clone(submodules));
         }
-        let all = ["ls-tree", "-r", "-z", "--full-tree", head.as_str()];
-        let listed = output::tree_entries(&self.git.local(all).stdout().await?)?;
-        let found = listed.into_iter().filter(|entry| entry.mode == SUBMODULE);
+        let found =
+            self.all_entries(&head).await?.into_iter().filter(|entry| entry.mode == SUBMODULE);
         let found = Arc::new(found.map(|entry| entry.path).collect::<BTreeSet<_>>());
         *known = Some((head, Arc::clone(&found)));
         Ok(found)

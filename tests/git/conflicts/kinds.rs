@@ -59,7 +59,6 @@ impl Side<'_> {
         drop(mine);
         let mine = dispute.mine().await;
         assert_eq!(report(&mine).await, self.report());
-        dispute.assert_open(&mine, &self.report()).await;
         assert_eq!(photograph(mine.root()), before);
         for way in [Way::Local, Way::Remote, Way::Content] {
             let (settling, pulling) = (format!("mine-{way:?}"), format!("yours-{way:?}"));
@@ -280,15 +279,24 @@ async fn renamed_to_two_places() {
 
 #[tokio::test]
 async fn renamed_to_two_places_and_edited_apart() {
-    let merged = lines("one", "other");
     let kind = Kind {
         base: vec![Change::write("f", lines("base", "end"))],
         one: vec![Change::rename("f", "a"), Change::write("a", lines("one", "end"))],
         other: vec![Change::rename("f", "b"), Change::write("b", lines("base", "other"))],
         report: vec!["AU Rename a", "UA Rename b", "DD Rename f"],
-        // Whose place is chosen, the edits of both are in it.
-        one_chosen: vec![Change::write("a", &merged)],
-        other_chosen: vec![Change::write("b", &merged)],
+        // Whose place is chosen, its content is, too.
+        ..Kind::default()
+    };
+    kind.holds().await;
+}
+
+#[tokio::test]
+async fn renamed_to_two_places_and_edited_against_each_other() {
+    let kind = Kind {
+        base: vec![Change::write("f", lines("base", "end"))],
+        one: vec![Change::rename("f", "a"), Change::write("a", lines("one", "end"))],
+        other: vec![Change::rename("f", "b"), Change::write("b", lines("other", "end"))],
+        report: vec!["AU Rename a", "UA Rename b", "DD Rename f"],
         ..Kind::default()
     };
     kind.holds().await;
@@ -339,6 +347,19 @@ async fn renamed_to_where_another_is_added() {
         one: vec![Change::rename("f", "g")],
         other: vec![Change::write("g", "other")],
         report: vec!["AA Content g"],
+        other_chosen: vec![Change::delete("f")],
+        ..Kind::default()
+    };
+    kind.holds().await;
+}
+
+#[tokio::test]
+async fn renamed_and_edited_against_edited_and_another_added() {
+    let kind = Kind {
+        base: vec![Change::write("f", lines("base", "end"))],
+        one: vec![Change::rename("f", "g"), Change::write("g", lines("one", "end"))],
+        other: vec![Change::write("f", lines("other", "end")), Change::write("g", "other")],
+        report: vec!["AA Rename g"],
         other_chosen: vec![Change::delete("f")],
         ..Kind::default()
     };
@@ -521,6 +542,60 @@ async fn a_submodule_moved_on_and_deleted() {
         ..Kind::default()
     };
     kind.holds().await;
+}
+
+#[tokio::test]
+async fn two_renamed_to_one_place_and_edited_against_each_other() {
+    let (a, b) = (lines("base", "a"), lines("base", "b").repeat(3));
+    let kind = Kind {
+        base: vec![Change::write("a", &a), Change::write("b", &b)],
+        one: vec![
+            Change::rename("a", "c"),
+            Change::write("c", a.replace("base", "one")),
+            Change::write("b", b.replace("base", "one")),
+        ],
+        other: vec![
+            Change::rename("b", "c"),
+            Change::write("c", b.replace("base", "other")),
+            Change::write("a", a.replace("base", "other")),
+        ],
+        report: vec!["AA Rename c"],
+        one_chosen: vec![Change::delete("b")],
+        other_chosen: vec![Change::delete("a")],
+        resolved: vec![Change::delete("b"), Change::write("c", SETTLED)],
+        ..Kind::default()
+    };
+    kind.holds().await;
+}
+
+/// A directory on one side is a file on the other, and a file in it is in conflict by itself.
+#[tokio::test]
+async fn what_is_chosen_below_a_directory_counts_if_that_stays_one() {
+    let base = [Change::write("x/y", "base"), Change::write("x/z", "z")];
+    let local = [Change::delete("x"), Change::write("x", "file")];
+    let remote = [Change::write("x/y", "theirs")];
+    let file = &["100644 kept", "100644 x"][..];
+    let directory = &["100644 kept", "100644 x/y", "100644 x/z"][..];
+    let without = &["100644 kept", "100644 x/z"][..];
+    for (whole, below, expected, content) in [
+        (Way::Local, Way::Remote, file, None),
+        (Way::Local, Way::Content, file, None),
+        (Way::Content, Way::Remote, file, None),
+        (Way::Remote, Way::Local, without, None),
+        (Way::Remote, Way::Remote, directory, Some("theirs")),
+        (Way::Remote, Way::Content, directory, Some(SETTLED)),
+    ] {
+        let dispute = Dispute::between(&base, &local, &remote).await;
+        let mine = dispute.mine().await;
+        mine.pull().await.unwrap_err();
+        settle(&mine, "x/y", below).await;
+        settle(&mine, "x", whole).await;
+        mine.sync("Settle").await.unwrap();
+        assert_eq!(dispute.shared().main().tree(), expected, "{whole:?}, {below:?}");
+        let found = dispute.shared().main().file("x/y");
+        assert_eq!(found.as_deref(), content.map(str::as_bytes), "{whole:?}, {below:?}");
+        dispute.assert_concluded(&mine).await;
+    }
 }
 
 /// Pulls, on either side, what is no conflict at all.

@@ -1,5 +1,7 @@
 //! What happens while conflicts are open.
 
+use std::fs;
+
 use f9::prelude::*;
 use f9::{ErrorKind, GitSyncFileBackend};
 
@@ -354,6 +356,56 @@ async fn another_open_backend_of_the_same_tree_sees_and_settles_them() {
     other.sync("Settle").await.unwrap();
     assert_eq!(mine.read("b").await.unwrap(), "theirs");
     dispute.assert_concluded(&mine).await;
+}
+
+#[tokio::test]
+async fn many_settle_at_the_same_time() {
+    let paths: Vec<String> = (0..12).map(|number| format!("f{number}")).collect();
+    let dispute = about(&paths.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (mine, other) = (dispute.mine().await, dispute.mine().await);
+    mine.pull().await.unwrap_err();
+    let each = paths.iter().zip([&mine, &other].into_iter().cycle());
+    let ways = [Way::Remote, Way::Content, Way::Local].into_iter().cycle();
+    futures::future::join_all(each.zip(ways).map(|((path, by), way)| settle(by, path, way))).await;
+    assert_eq!(report(&mine).await, [""; 0]);
+    mine.sync("Settle").await.unwrap();
+    for (path, expected) in paths.iter().zip(["theirs", SETTLED, "mine"].into_iter().cycle()) {
+        assert_eq!(text(dispute.shared(), path), expected, "{path}");
+    }
+    dispute.assert_concluded(&mine).await;
+}
+
+#[tokio::test]
+async fn within_a_session_the_merge_is_concluded_by_its_end() {
+    let dispute = about(&["a", "b"]).await;
+    let mine = opened(dispute.clones.config("mine").with_auto_push(true)).await;
+    mine.pull().await.unwrap_err();
+    let session = mine.sync_session().await.unwrap();
+    settle(&mine, "a", Way::Remote).await;
+    settle(&mine, "b", Way::Local).await;
+    assert_eq!(dispute.shared().main().head().unwrap(), dispute.remote);
+    session.finish().await.unwrap();
+    assert_eq!(text(dispute.shared(), "a"), "theirs");
+    dispute.assert_concluded(&mine).await;
+}
+
+#[tokio::test]
+async fn an_ignored_file_where_the_merge_has_another_is_a_conflict_and_stays() {
+    let base = [Change::write("a", "base"), Change::write(".gitignore", "ignored\n")];
+    let remote = [Change::write("a", "theirs"), Change::write("ignored", "theirs")];
+    let dispute = Dispute::between(&base, &[Change::write("a", "mine")], &remote).await;
+    let mine = dispute.mine().await;
+    // By hand: what is written through the backend is committed in any case.
+    fs::write(mine.root().join("ignored"), "mine").unwrap();
+    dispute.assert_open(&mine, &["UU Content a".to_owned()]).await;
+    settle(&mine, "a", Way::Remote).await;
+    dispute.assert_open(&mine, &["AA Content ignored".to_owned()]).await;
+    assert_eq!(mine.read("ignored").await.unwrap(), "mine");
+    assert_eq!(mine.read("a").await.unwrap(), "mine");
+    settle(&mine, "ignored", Way::Local).await;
+    mine.sync("Settle").await.unwrap();
+    assert_eq!(["a", "ignored"].map(|path| text(dispute.shared(), path)), ["theirs", "mine"]);
+    assert_in_step(&mine, dispute.shared());
 }
 
 #[tokio::test]

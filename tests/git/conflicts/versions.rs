@@ -26,12 +26,18 @@ fn some<const N: usize>(contents: [Option<&[u8]>; N]) -> [Option<Vec<u8>>; N] {
     contents.map(|content| content.map(<[u8]>::to_vec))
 }
 
-#[tokio::test]
-async fn each_side_is_given_as_it_is() {
+fn long(last: &str) -> String {
+    "line\n".repeat(100_000) + last
+}
+
+fn submodule(digit: &str) -> String {
+    digit.repeat(40)
+}
+
+/// A conflict of every kind: base, local and remote.
+fn every_kind() -> [Vec<Change>; 3] {
     use Change as C;
-    let long = |last: &str| "line\n".repeat(100_000) + last;
-    let submodule = |digit: &str| digit.repeat(40);
-    let base = [
+    let base = vec![
         C::write("text", long("base")),
         C::write("bytes", b"\0\xff\r\n"),
         C::symlink("link", "base"),
@@ -42,7 +48,7 @@ async fn each_side_is_given_as_it_is() {
         C::write("old", "moved\n".repeat(20)),
         C::write("type", "base"),
     ];
-    let local = [
+    let local = vec![
         C::write("text", long("mine")),
         C::write("bytes", b"\0\xffmine"),
         C::symlink("link", b"mine \xff"),
@@ -55,7 +61,7 @@ async fn each_side_is_given_as_it_is() {
         C::write("type", "mine"),
         C::write("place", "mine"),
     ];
-    let remote = [
+    let remote = vec![
         C::write("text", long("theirs")),
         C::write("bytes", b"\0\xfftheirs"),
         C::symlink("link", "theirs"),
@@ -68,6 +74,12 @@ async fn each_side_is_given_as_it_is() {
         C::symlink("type", "theirs"),
         C::write("place/below", "theirs"),
     ];
+    [base, local, remote]
+}
+
+#[tokio::test]
+async fn each_side_is_given_as_it_is() {
+    let [base, local, remote] = every_kind();
     let dispute = Dispute::between(&base, &local, &remote).await;
     let mine = dispute.mine().await;
     mine.pull().await.unwrap_err();
@@ -102,6 +114,14 @@ async fn each_side_is_given_as_it_is() {
     settle(&mine, "added", Way::Local).await;
     let added = [None, Some(&b"mine"[..]), Some(b"theirs")];
     assert_eq!(versions(&mine, "added").await, some(added));
+    // All kinds at once are settled as each alone.
+    for conflict in mine.conflict_report().await.unwrap() {
+        settle(&mine, conflict.path.as_str(), Way::Local).await;
+    }
+    mine.sync("Settle").await.unwrap();
+    let tree = |branch: &str| dispute.shared().git(["rev-parse", &format!("{branch}^{{tree}}")]);
+    assert_eq!(tree("main"), tree("local"));
+    dispute.assert_concluded(&mine).await;
 }
 
 #[test]
