@@ -8,13 +8,27 @@
 )]
 
 mod budget;
+mod checkout_kills;
+#[path = "../torture/child.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod child;
 mod cli;
 mod clones;
+mod conflicts;
+mod dance;
+#[path = "../torture/dice.rs"]
+mod dice;
+mod history;
+mod kills;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod opening;
 mod plain_git;
 mod remote;
+mod secrets;
 mod servers;
 mod sessions;
 mod sync;
+mod traces;
+mod transports;

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::command::to_the_end;
 use super::failure::Failure;
 use super::locks::Operation;
+use super::names::is_protected;
 use super::output::{self, Change, Oid, RawPath};
 use super::repository::{Repository, SUBMODULE};
-use crate::{ChecksumAlgorithm, FilePath, Hasher, Result, offload};
+use crate::{ChecksumAlgorithm, FilePath, Hasher, Result, is_reserved_name, offload};
 
 /// The name of the note that tells that the tree is being moved.
 pub(super) const JOURNAL: &str = "journal";
@@ -233,18 +234,46 @@ fn uncommitted(work_tree: &Path, changes: &[Change]) -> Vec<RawPath> {
     gone.map(|change| change.path.clone()).collect()
 }
 
-/// What stands at `path`, or on the way to it instead of a directory.
-pub(super) fn standing(work_tree: &Path, path: &RawPath) -> Option<FilePath> {
+/// The files that stand at `path`, below it, or on the way to it instead of a directory.
+pub(super) fn standing(work_tree: &Path, path: &RawPath) -> Vec<FilePath> {
     let whole = Path::new(path.as_os());
     let mut here = PathBuf::new();
     for part in whole.components() {
         here.push(part);
-        let found = fs::symlink_metadata(work_tree.join(&here)).ok()?;
-        if !found.is_dir() || here == whole {
-            return here.to_str().map(|here| FilePath::found(here.to_owned()));
+        match fs::symlink_metadata(work_tree.join(&here)) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => {
+                return here
+                    .to_str()
+                    .map(|here| FilePath::found(here.to_owned()))
+                    .into_iter()
+                    .collect();
+            }
+            Err(_) => return Vec::new(),
         }
     }
-    None
+    let mut files = Vec::new();
+    add_files_below(work_tree, whole, &mut files);
+    files
+}
+
+fn add_files_below(work_tree: &Path, directory: &Path, files: &mut Vec<FilePath>) {
+    let Ok(entries) = fs::read_dir(work_tree.join(directory)) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        // What is no text cannot be named here. What f9 and git keep for themselves is no part of the tree.
+        let Some(name) = name.to_str().filter(|name| !is_own(name)) else { continue };
+        let path = directory.join(name);
+        if entry.file_type().is_ok_and(|found| found.is_dir()) {
+            add_files_below(work_tree, &path, files);
+        } else {
+            files.extend(path.to_str().map(|path| FilePath::found(path.to_owned())));
+        }
+    }
+}
+
+fn is_own(name: &str) -> bool {
+    is_reserved_name(name) || is_protected(name)
 }
 
 /// Where `path` is on disk, if no symbolic link stands on the way.

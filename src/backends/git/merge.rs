@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::locks::Operation;
 use super::output::{self, MergedTree, Message, Oid, RawPath, Stage};
-use super::repository::{Repository, SUBMODULE};
+use super::repository::{INDEX, Repository, SUBMODULE};
 use crate::{ConflictKind, ConflictStatus, Error, ErrorKind, FilePath, Result, SyncConflict};
 
 /// The name of the note that tells what is open.
@@ -133,14 +133,15 @@ impl Pending {
             .with_conflicts(paths)
     }
 
-    /// The conflict at a path as the caller wrote it.
+    /// The conflict at a path as the caller wrote it. Of names that are no text and shown alike, the first that is open.
     fn find(&mut self, path: &str) -> Option<&mut Conflict> {
         let canonical = FilePath::parse(path).ok();
-        self.conflicts.iter_mut().find(|conflict| {
+        let is_meant = |conflict: &&mut Conflict| {
             let shown = conflict.path.to_text();
             shown == path
                 || canonical.as_ref().is_some_and(|canonical| *canonical == shown.as_str())
-        })
+        };
+        self.conflicts.iter_mut().filter(is_meant).min_by_key(|conflict| !conflict.is_open())
     }
 }
 
@@ -262,7 +263,7 @@ impl Repository {
 
     /// The tree of a merge whose conflicts are all settled.
     async fn settled_tree(&self, operation: &Operation, pending: &Pending) -> Result<Oid> {
-        let index: PathBuf = self.git_dir.join("f9/index");
+        let index: PathBuf = self.git_dir.join(INDEX);
         let run = |arguments: &[&str]| self.git.local(arguments).index(&index).within(operation);
         run(&["read-tree", pending.tree.as_str()])?.stdout().await?;
         // Single files first: a directory that is chosen as a whole replaces what was chosen within.

@@ -17,7 +17,7 @@ use crate::{
     Capabilities, Capability, ChecksumAlgorithm, CopyOptions, CreateDirOptions, CreateOptions,
     DeleteOptions, Error, ErrorKind, FileInfo, FilePath, GlobOptions, InfoOptions, ListOptions,
     LocalFileBackend, ReadOptions, RenameOptions, Result, SessionOptions, SyncConflict,
-    SyncSession, UpdateOptions, WriteOptions,
+    SyncSession, UpdateOptions, WriteOptions, offload,
 };
 
 mod advance;
@@ -293,11 +293,18 @@ fn whole(operation: &'static str) -> impl Fn(Error) -> Error {
 
 impl Shared {
     async fn open(config: GitConfig) -> Result<Self> {
-        let directory = std::env::current_dir()?;
+        // Without one only absolute paths lead anywhere.
+        let directory = std::env::current_dir().unwrap_or_default();
         let home = std::env::home_dir();
         let bases = Bases { directory: &directory, home: home.as_deref() };
         let checked = config.check(bases, config.read_password().await?)?;
-        check_ssh_files(&checked)?;
+        let ssh_files =
+            [("ssh_key_path", &checked.ssh_key_path), ("known_hosts", &checked.known_hosts)]
+                .map(|(field, file)| (field, file.clone()));
+        offload::run(move || {
+            ssh_files.iter().try_for_each(|(field, file)| check_ssh_file(field, file.as_deref()))
+        })
+        .await?;
         let repository = open::open(&checked, config.timeouts).await?;
         let tree = LocalFileBackend::builder(&repository.work_tree).create_root(false);
         let tree = tree.reserving(names::is_protected).open().await?;
@@ -420,30 +427,19 @@ async fn ignores_more(repository: &Repository) -> Result<bool> {
 }
 
 /// Tells early, and in plain words, what ssh would refuse.
-fn check_ssh_files(config: &config::CheckedConfig) -> Result<()> {
+fn check_ssh_file(field: &str, file: Option<&Path>) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let refused = |field: &str, reason: String| {
-        Err(Error::new(ErrorKind::InvalidInput).with_message(format!("`{field}`: {reason}")))
-    };
-    for (field, file) in
-        [("ssh_key_path", &config.ssh_key_path), ("known_hosts", &config.known_hosts)]
-    {
-        let Some(file) = file else { continue };
-        match std::fs::metadata(file) {
-            Ok(found) if !found.is_file() => {
-                return refused(field, format!("{} is no file", file.display()));
-            }
-            Ok(found) if field == "ssh_key_path" && found.permissions().mode() & 0o077 != 0 => {
-                return refused(
-                    field,
-                    format!("others may read {}; ssh wants `chmod 600`", file.display()),
-                );
-            }
-            Ok(_) => {}
-            Err(error) => return refused(field, format!("{}: {error}", file.display())),
+    let Some(file) = file else { return Ok(()) };
+    let reason = match std::fs::metadata(file) {
+        Ok(found) if !found.is_file() => "it is no file".to_owned(),
+        Ok(found) if field == "ssh_key_path" && found.permissions().mode() & 0o077 != 0 => {
+            "others may read it; ssh wants `chmod 600`".to_owned()
         }
-    }
-    Ok(())
+        Ok(_) => return Ok(()),
+        Err(error) => error.to_string(),
+    };
+    let message = format!("`{field}`: {}: {reason}", file.display());
+    Err(Error::new(ErrorKind::InvalidInput).with_message(message))
 }
 
 impl fmt::Debug for GitSyncFileBackend {

@@ -22,9 +22,11 @@ const NEVER_COMMITTED: [&str; 3] =
 /// How often files are staged again because one of them went while git was reading it.
 const STAGINGS: usize = 5;
 
-/// The lock files that a git which was killed may leave.
-const LOCK_FILES: [&str; 5] =
-    ["index.lock", "HEAD.lock", "packed-refs.lock", "config.lock", "shallow.lock"];
+/// The ref that a new branch begins with, from the remote's default branch.
+pub(super) const START: &str = "refs/f9/start";
+
+/// The index in which settled conflicts are put together.
+pub(super) const INDEX: &str = "f9/index";
 
 /// The mode of a submodule in a tree.
 pub(super) const SUBMODULE: u32 = 0o160_000;
@@ -159,9 +161,9 @@ impl Repository {
     ///
     /// [`Diverged`](ErrorKind::Diverged) if the remote's history was rewritten; what keeps it from being reached.
     pub(super) async fn fetch(&self, operation: &Operation) -> Result<Fetched> {
+        // Not `--quiet`: it would not say that a branch was rewritten.
         let fetch = self.git.network([
             "fetch",
-            "--quiet",
             "--no-tags",
             "--no-write-fetch-head",
             "--no-auto-maintenance",
@@ -173,13 +175,36 @@ impl Repository {
             return Ok(Fetched::Branch);
         }
         match output.failure() {
-            Failure::NoSuchBranch => Ok(Fetched::Nothing),
+            Failure::NoSuchBranch => {
+                self.check_server(operation).await?;
+                Ok(Fetched::Nothing)
+            }
             Failure::Rewritten => Err(Error::new(ErrorKind::Diverged).with_message(format!(
                 "branch `{}` of the remote was rewritten; nothing here was changed. To keep the local history, publish it with \
                  `git push --force` by hand; to take the remote's, open it in another directory",
                 self.branch
             ))),
             _ => Err(output.error()),
+        }
+    }
+
+    /// Git takes any short page of a web server, such as that of a hotel's network, for a repository without branches, as it could be one
+    /// of plain files. So it is asked for a commit that nobody has, in a way that it refuses to look for among plain files.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if what answers there is no git server.
+    async fn check_server(&self, operation: &Operation) -> Result<()> {
+        if !self.git.speaks_http() {
+            return Ok(());
+        }
+        let digits = self.head().await?.map_or(40, |head| head.as_str().len());
+        let nowhere = "1".repeat(digits);
+        let fetch = ["fetch", "--quiet", "--no-write-fetch-head", "--depth=1", "f9", &nowhere];
+        let output = self.git.network(fetch).within(operation)?.output().await?;
+        match output.failure() {
+            Failure::NoServer => Err(output.error()),
+            _ => Ok(()),
         }
     }
 
@@ -363,14 +388,18 @@ impl Repository {
     /// Removes the lock files of a git that died; waits for one that lives.
     async fn remove_dead_locks(&self) -> Result<()> {
         let deadline = Instant::now() + self.lock_timeout;
-        let mut names: Vec<PathBuf> = LOCK_FILES.map(|name| self.git_dir.join(name)).into();
-        for name in [self.local_ref(), self.tracking_ref()] {
-            names.push(self.git_dir.join(format!("{name}.lock")));
-        }
+        let below = [self.local_ref(), self.tracking_ref(), START.to_owned(), INDEX.to_owned()];
+        let below = below.map(|name| self.git_dir.join(format!("{name}.lock")));
         loop {
-            let (names, work_tree) = (names.clone(), self.work_tree.clone());
+            let (below, git_dir, work_tree) =
+                (below.clone(), self.git_dir.clone(), self.work_tree.clone());
             let remove = move || {
-                let left: Vec<PathBuf> = names.into_iter().filter(|name| name.exists()).collect();
+                // That of the index, and those of whatever ref or file git keeps beside it.
+                let beside = std::fs::read_dir(&git_dir)?.flatten().map(|entry| entry.path());
+                let mut left: Vec<PathBuf> = beside
+                    .filter(|path| path.extension().is_some_and(|end| end == "lock"))
+                    .collect();
+                left.extend(below.into_iter().filter(|path| path.exists()));
                 if left.is_empty() {
                     return Ok(None);
                 }

@@ -164,7 +164,7 @@ impl Shared {
         let work_tree = self.repository.work_tree.clone();
         let standing = paths.clone();
         let standing = offload::run(move || {
-            let standing = standing.iter().filter_map(|path| advance::standing(&work_tree, path));
+            let standing = standing.iter().flat_map(|path| advance::standing(&work_tree, path));
             Ok(standing.collect::<Vec<_>>())
         })
         .await?;

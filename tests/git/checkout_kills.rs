@@ -1,0 +1,235 @@
+//! A process is killed while git replaces, deletes and adds most files of a large tree, or writes all of them for the first time. Who
+//! comes next, be it by opening the tree or because he has it open, finds the tree of one commit and whatever was saved.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use f9::GitSyncFileBackend;
+use f9::prelude::*;
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::child::{self, Other};
+use crate::cli;
+use crate::dice::Dice;
+use crate::kills::{Victims, config, files_below, kill, runtime};
+use crate::remote::{Change, Remote};
+
+/// How often somebody is killed.
+const KILLS: usize = 80;
+
+/// How many files the tree has.
+const FILES: u64 = 1500;
+
+/// What the other process does: saves a file, and pulls; or only clones.
+#[test]
+fn one_who_pulls_until_he_is_killed() {
+    let Some((root, task)) = child::task() else { return };
+    let [remote, number] = task.split('\t').collect::<Vec<_>>()[..] else { panic!("{task}") };
+    runtime().block_on(async {
+        if !root.exists() {
+            child::say("begins");
+        }
+        let tree = GitSyncFileBackend::open(config(Path::new(remote), &root, "client")).await;
+        let tree = tree.unwrap();
+        tree.create(&format!("mine/{number}"), mine(number)).await.unwrap();
+        child::say("saved");
+        child::say("begins");
+        tree.pull().await.unwrap();
+    });
+    child::say("ends");
+    child::wait_to_go_on();
+}
+
+fn mine(number: &str) -> String {
+    format!("what was saved in round {number}\n")
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    in_clones: usize,
+    with_journal: usize,
+    half_moved: usize,
+    done: usize,
+}
+
+/// A large tree, and those who work on it.
+struct Scene {
+    remote: Remote,
+    dir: TempDir,
+    root: PathBuf,
+    runtime: Runtime,
+    /// What the remote has, and what it had when the client last saw it.
+    theirs: BTreeMap<String, String>,
+    before: BTreeMap<String, String>,
+    saved: BTreeMap<String, String>,
+}
+
+impl Scene {
+    fn new(dice: &mut Dice) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (remote, root) = (Remote::empty(), dir.path().join("client"));
+        let mut scene = Self {
+            remote,
+            root,
+            dir,
+            runtime: runtime(),
+            theirs: BTreeMap::new(),
+            before: BTreeMap::new(),
+            saved: BTreeMap::new(),
+        };
+        let all = (0..FILES).map(|i| format!("f/{}/{i}", i % 30)).collect::<Vec<_>>();
+        scene.write(dice, 0, all);
+        scene
+    }
+
+    /// Has somebody else publish new contents of some files.
+    fn write(&mut self, dice: &mut Dice, round: usize, paths: Vec<String>) {
+        let mut changes = Vec::new();
+        for path in paths {
+            let lines = usize::try_from(1 + dice.below(60)).unwrap();
+            let content = format!("{path} in round {round}\n").repeat(lines);
+            changes.push(Change::write(&path, &content));
+            self.theirs.insert(path, content);
+        }
+        self.remote.commit(&changes);
+    }
+
+    /// Has somebody else rewrite, delete and add files.
+    fn change(&mut self, dice: &mut Dice, round: usize) {
+        self.before = self.theirs.clone();
+        let mut paths: Vec<String> = self.theirs.keys().cloned().collect();
+        paths.retain(|_| dice.below(2) == 0);
+        let gone: Vec<String> = paths.split_off(paths.len() * 4 / 5);
+        let deletions: Vec<Change> = gone.iter().map(Change::delete).collect();
+        self.theirs.retain(|path, _| !gone.contains(path));
+        self.remote.commit(&deletions);
+        let new = (0..gone.len()).map(|i| format!("f/{}/{round}-{i}", i % 40));
+        paths.extend(new);
+        self.write(dice, round, paths);
+    }
+
+    fn kill_one(&mut self, dice: &mut Dice, round: usize, seen: &mut Seen) {
+        let is_clone = round.is_multiple_of(5);
+        let watcher = if is_clone {
+            self.before = self.theirs.clone();
+            self.root = self.dir.path().join(format!("client {round}"));
+            None
+        } else {
+            self.change(dice, round);
+            (dice.below(2) == 0).then(|| self.open())
+        };
+        let task = format!("{}\t{round}", self.remote.path().display());
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.process_group(0);
+        let name = "checkout_kills::one_who_pulls_until_he_is_killed";
+        let mut client = Other::start_by(command, name, &self.root, &task);
+        client.hear("begins");
+        self.wait_for_git_to_write(is_clone);
+        // As often short as long, up to 130 ms.
+        let most = 1 << (8 + dice.below(10));
+        thread::sleep(Duration::from_micros(dice.below(most)));
+        let victims = if dice.below(2) == 0 { Victims::Client } else { Victims::Everybody };
+        let signal = if dice.below(2) == 0 { Signal::KILL } else { Signal::TERM };
+        kill(&mut client, &self.root, victims, signal);
+        let lines: Vec<String> = std::iter::from_fn(|| client.next_line()).collect();
+        seen.in_clones += usize::from(is_clone);
+        seen.done += usize::from(lines.iter().any(|line| line == "ends"));
+        if victims == Victims::Everybody && self.root.join(".git/f9/journal").exists() {
+            seen.with_journal += 1;
+            seen.half_moved += usize::from(self.is_half_moved());
+        }
+        if !is_clone || lines.iter().any(|line| line == "saved") {
+            let round = round.to_string();
+            self.saved.insert(format!("mine/{round}"), mine(&round));
+        }
+        let tree = watcher.unwrap_or_else(|| self.open());
+        self.assert_whole(&tree, round);
+    }
+
+    fn open(&self) -> GitSyncFileBackend {
+        let config = config(&self.remote.path(), &self.root, "client");
+        self.runtime.block_on(GitSyncFileBackend::open(config)).unwrap()
+    }
+
+    /// Waits until the tree is about to be moved, or has been.
+    fn wait_for_git_to_write(&self, is_clone: bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let git_dir = self.root.join(".git");
+        let is_begun = || {
+            if is_clone {
+                self.root.join("f").exists()
+            } else {
+                git_dir.join("f9/journal").exists()
+            }
+        };
+        let tracking = || fs::read_to_string(git_dir.join("refs/remotes/origin/main"));
+        let head = || fs::read_to_string(git_dir.join("refs/heads/main"));
+        let theirs = self.remote.main().head().unwrap();
+        let is_over = || {
+            let came = tracking().is_ok_and(|tracking| tracking.trim() == theirs);
+            let merge = || ["merge-base", "--is-ancestor", &theirs, "HEAD"].map(str::to_owned);
+            came && head().is_ok() && cli::git(&self.root).args(merge()).status().unwrap().success()
+        };
+        while !is_begun() {
+            if !is_clone && is_over() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "git never begins to write");
+            thread::yield_now();
+        }
+    }
+
+    /// Whether some files are old and some new.
+    fn is_half_moved(&self) -> bool {
+        let found = files_below(&self.root, "f");
+        found != self.before && found != self.theirs
+    }
+
+    /// Whether the tree is that of one commit, with what was saved, and nothing but that goes to the remote.
+    fn assert_whole(&mut self, tree: &GitSyncFileBackend, round: usize) {
+        let some = self.theirs.keys().next().unwrap();
+        self.runtime.block_on(tree.exists(some)).unwrap();
+        let found = files_below(&self.root, "f");
+        let odd = || {
+            let is_odd = |path: &&String| {
+                found.get(*path) != self.theirs.get(*path)
+                    && found.get(*path) != self.before.get(*path)
+            };
+            found.keys().chain(self.theirs.keys()).find(is_odd).cloned()
+        };
+        assert!(
+            found == self.before || found == self.theirs,
+            "{round}: a mixture, with {:?}",
+            odd()
+        );
+        assert_eq!(files_below(&self.root, "mine"), self.saved, "{round}");
+        let before = self.remote.main().head().unwrap();
+        self.runtime.block_on(tree.push("Mine")).unwrap();
+        self.runtime.block_on(tree.pull()).unwrap();
+        assert!(files_below(&self.root, "f") == self.theirs, "{round}: the pull is not repeated");
+        assert_eq!(files_below(&self.root, "mine"), self.saved, "{round}");
+        assert_eq!(cli::run(&self.root, ["status", "--porcelain"]), "");
+        cli::run(&self.root, ["fsck", "--connectivity-only", "--no-dangling"]);
+        let changed = ["diff", "--name-only", &before, "main", "--", ":!mine"];
+        assert_eq!(self.remote.git(changed), "", "{round}: nobody made this change");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "what has been seen is worth a look")]
+fn a_tree_that_was_half_moved_is_whole_for_whoever_comes_next() {
+    let (mut dice, mut seen) = (Dice::new("kills in checkouts"), Seen::default());
+    let mut scene = Scene::new(&mut dice);
+    for round in 0..KILLS {
+        scene.kill_one(&mut dice, round, &mut seen);
+    }
+    println!("{KILLS} kills: {seen:?}");
+    assert!(seen.with_journal > KILLS / 20 && seen.half_moved > KILLS / 40, "{seen:?}");
+}

@@ -1,0 +1,281 @@
+//! Two working trees of one remote, whose users do anything in any order: in the end both hold the same, and nothing that was published
+//! is missing from the history.
+//!
+//! A failure shows the shortest dance that fails. To try more: `F9_DANCES=5000 cargo test --all-features --test git dance`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use f9::prelude::*;
+use f9::{CreateOptions, DeleteOptions, ErrorKind, GitSyncFileBackend, Result, UpdateOptions};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::cli;
+use crate::clones::Clones;
+use crate::history::reachable_contents;
+use crate::remote::{Change, Remote};
+
+/// Few paths, so that the two meet: `d` and `l` are a file for one and a directory for the other.
+const PATHS: [&str; 9] = ["a", "b", "d", "d/a", "d/b", "d/e/f", "l", "l/ü x", ".gitignore"];
+
+/// How often both take turns in the end before they have to agree.
+const TURNS: usize = 6;
+
+/// How a conflict is settled.
+#[derive(Clone, Copy, Debug)]
+enum Settlement {
+    Local,
+    Remote,
+    Content,
+}
+
+/// What a user does.
+#[derive(Clone, Debug)]
+enum Step {
+    Write(&'static str),
+    Append(&'static str),
+    Delete(&'static str),
+    Rename(&'static str, &'static str),
+    SwitchExecutable(&'static str),
+    Pull,
+    Push,
+    Sync,
+    /// Settles the conflict that comes at this place in the report, if there are any.
+    Settle(usize, Settlement),
+    SettleAll(Settlement),
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    use Step as S;
+    let path = || select(&PATHS[..]);
+    let settlement = || select(vec![Settlement::Local, Settlement::Remote, Settlement::Content]);
+    prop_oneof![
+        6 => path().prop_map(S::Write),
+        2 => path().prop_map(S::Append),
+        2 => path().prop_map(S::Delete),
+        3 => (path(), path()).prop_map(|(from, to)| S::Rename(from, to)),
+        1 => path().prop_map(S::SwitchExecutable),
+        3 => Just(S::Pull),
+        3 => Just(S::Push),
+        3 => Just(S::Sync),
+        1 => (0..4_usize, settlement()).prop_map(|(at, how)| S::Settle(at, how)),
+        2 => settlement().prop_map(S::SettleAll),
+        1 => Just(S::Reopen),
+    ]
+}
+
+type Dance = Vec<(usize, Step)>;
+
+fn dances() -> impl Strategy<Value = Dance> {
+    prop::collection::vec((0..2_usize, step()), 1..30)
+}
+
+/// The two users and what has been seen of them.
+struct Floor {
+    clones: Clones,
+    trees: Vec<GitSyncFileBackend>,
+    contents: usize,
+    published: BTreeSet<Vec<u8>>,
+}
+
+const NAMES: [&str; 2] = ["one", "other"];
+
+impl Floor {
+    async fn new() -> Self {
+        let start =
+            ["a", "b", "d/a", "d/b"].map(|path| Change::write(path, format!("first {path}\n")));
+        let clones = Clones::of(Remote::with(&start));
+        let trees = vec![clones.open(NAMES[0]).await, clones.open(NAMES[1]).await];
+        Self { clones, trees, contents: 0, published: BTreeSet::new() }
+    }
+
+    /// Like no other before it. With so many lines in common that git takes a moved file for a renamed one.
+    fn content(&mut self, path: &str) -> String {
+        self.contents += 1;
+        if path.ends_with(".gitignore") {
+            return format!("# {}\nb\n", self.contents);
+        }
+        format!("{}content {}\n", "a line\n".repeat(5), self.contents)
+    }
+
+    async fn take(&mut self, who: usize, step: &Step) -> Result<()> {
+        let path = match step {
+            Step::Write(path) | Step::Append(path) => path,
+            _ => "",
+        };
+        let content = self.content(path);
+        let tree = &self.trees[who];
+        match step {
+            Step::Write(path) => {
+                tree.create_with(path, content.into(), CreateOptions::overwrite()).await.map(drop)
+            }
+            Step::Append(path) => {
+                tree.update_with(path, content.into(), UpdateOptions::append()).await.map(drop)
+            }
+            Step::Delete(path) => tree.delete_with(path, DeleteOptions::recursive()).await,
+            Step::Rename(from, to) => tree.rename(from, to).await.map(drop),
+            Step::SwitchExecutable(path) => {
+                let file = tree.root().join(path);
+                let Ok(found) = fs::symlink_metadata(&file) else { return Ok(()) };
+                if found.is_file() {
+                    let mode = found.permissions().mode() ^ 0o111;
+                    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+                }
+                Ok(())
+            }
+            Step::Pull => tree.pull().await,
+            Step::Push => self.publish(who, false).await,
+            Step::Sync => self.publish(who, true).await,
+            Step::Settle(at, how) => {
+                let report = tree.conflict_report().await?;
+                match report.get(at % report.len().max(1)) {
+                    Some(conflict) => settle(tree, &conflict.path, *how, content).await,
+                    None => Ok(()),
+                }
+            }
+            Step::SettleAll(how) => self.settle_all(who, *how).await,
+            Step::Reopen => {
+                self.trees[who] = self.clones.open(NAMES[who]).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn publish(&mut self, who: usize, with_pull: bool) -> Result<()> {
+        let tree = &self.trees[who];
+        let before = files(tree.root());
+        if with_pull {
+            tree.sync("Sync").await?;
+        } else {
+            tree.push("Push").await?;
+        }
+        // What was there before is in the commit, whatever a merge has made of it since.
+        self.published.extend(before.into_values().map(|(content, _)| content));
+        Ok(())
+    }
+
+    async fn settle_all(&mut self, who: usize, how: Settlement) -> Result<()> {
+        for conflict in self.trees[who].conflict_report().await? {
+            let content = self.content("");
+            settle(&self.trees[who], &conflict.path, how, content).await?;
+        }
+        Ok(())
+    }
+
+    /// Has both sync until nothing moves any more.
+    async fn come_to_rest(&mut self) {
+        for turn in 0..TURNS {
+            for who in 0..2 {
+                while let Err(error) = self.publish(who, true).await {
+                    assert_eq!(error.kind(), ErrorKind::Conflict, "{who}: {error}");
+                    let how = if turn % 2 == 0 { Settlement::Content } else { Settlement::Local };
+                    self.settle_all(who, how).await.unwrap();
+                }
+            }
+            let heads = self.trees.iter().map(|tree| cli::run(tree.root(), ["rev-parse", "HEAD"]));
+            if heads.collect::<BTreeSet<_>>().len() == 1 {
+                return;
+            }
+        }
+        panic!("they never agree");
+    }
+
+    fn assert_all_is_well(&self) {
+        let head = self.clones.remote.main().head().unwrap();
+        for tree in &self.trees {
+            let root = tree.root();
+            assert_eq!(cli::run(root, ["rev-parse", "HEAD"]), head);
+            assert_eq!(cli::run(root, ["status", "--porcelain", "--ignored"]), "");
+            cli::run(root, ["fsck", "--strict", "--no-dangling"]);
+        }
+        assert_eq!(files(self.trees[0].root()), files(self.trees[1].root()));
+        self.clones.remote.assert_sound();
+        let kept = reachable_contents(&self.clones.remote.path(), "main");
+        for content in &self.published {
+            let text = String::from_utf8_lossy(content);
+            assert!(kept.contains(content), "published, and in no commit: {text}");
+        }
+    }
+}
+
+async fn settle(
+    tree: &GitSyncFileBackend,
+    path: &str,
+    how: Settlement,
+    content: String,
+) -> Result<()> {
+    match how {
+        Settlement::Local => tree.conflict_accept_local(path).await,
+        Settlement::Remote => tree.conflict_accept_remote(path).await,
+        Settlement::Content => tree.conflict_resolve(path, content.into()).await,
+    }
+}
+
+/// The files of a working tree: content, and whether it is executable.
+fn files(root: &Path) -> BTreeMap<String, (Vec<u8>, bool)> {
+    fn add(dir: &Path, prefix: &str, files: &mut BTreeMap<String, (Vec<u8>, bool)>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if path == ".git" {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                add(&entry.path(), &format!("{path}/"), files);
+            } else {
+                let executable = entry.metadata().unwrap().permissions().mode() & 0o100 != 0;
+                files.insert(path, (fs::read(entry.path()).unwrap(), executable));
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    add(root, "", &mut found);
+    found
+}
+
+/// Whether a step may fail like this: of files, because they are there or not; of merges, because of conflicts.
+fn is_allowed(step: &Step, kind: ErrorKind) -> bool {
+    use ErrorKind as K;
+    match step {
+        Step::Pull | Step::Push | Step::Sync => kind == K::Conflict,
+        Step::Write(_) | Step::Append(_) | Step::Delete(_) | Step::Rename(..) => matches!(
+            kind,
+            K::NotFound
+                | K::AlreadyExists
+                | K::IsADirectory
+                | K::NotADirectory
+                | K::DirectoryNotEmpty
+                | K::InvalidInput
+        ),
+        _ => false,
+    }
+}
+
+async fn perform(dance: &Dance) {
+    let mut floor = Floor::new().await;
+    for (who, step) in dance {
+        if let Err(error) = floor.take(*who, step).await {
+            assert!(is_allowed(step, error.kind()), "{who} {step:?}: {error}");
+        }
+    }
+    floor.come_to_rest().await;
+    floor.assert_all_is_well();
+}
+
+#[test]
+fn two_who_do_anything_end_with_the_same_and_lose_nothing() {
+    let cases = std::env::var("F9_DANCES").map_or(60, |cases| cases.parse().unwrap());
+    let config =
+        Config { cases, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let danced = TestRunner::new(config).run(&dances(), |dance| {
+        runtime.block_on(perform(&dance));
+        Ok(())
+    });
+    danced.unwrap();
+}

@@ -1,0 +1,27 @@
+//! What the history of a repository holds.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::cli;
+
+/// The content of every file in every commit that `revision` leads to.
+pub(crate) fn reachable_contents(repository: &Path, revision: &str) -> BTreeSet<Vec<u8>> {
+    let objects = cli::run(repository, ["rev-list", "--objects", "--no-object-names", revision]);
+    let asked = objects + "\n";
+    let printed =
+        cli::succeed(cli::git(repository).args(["cat-file", "--batch"]), asked.as_bytes());
+    let mut contents = BTreeSet::new();
+    let mut rest = &printed[..];
+    // Each is `<id> <type> <size>`, a line end, the object, and a line end.
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let header = std::str::from_utf8(&rest[..end]).unwrap();
+        let [_, kind, size] = header.split(' ').collect::<Vec<_>>()[..] else { panic!("{header}") };
+        let (object, after) = rest[end + 1..].split_at(size.parse().unwrap());
+        if kind == "blob" {
+            contents.insert(object.to_vec());
+        }
+        rest = &after[1..];
+    }
+    contents
+}
