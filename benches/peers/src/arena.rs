@@ -24,6 +24,8 @@ pub struct Sizes {
     pub memory_bytes: u64,
     /// Of 50 files each.
     pub directories: usize,
+    pub git_files: usize,
+    pub git_commits: usize,
 }
 
 impl Sizes {
@@ -35,6 +37,8 @@ impl Sizes {
         stream_bytes: 1 << 30,
         memory_bytes: 4 << 30,
         directories: 2000,
+        git_files: 10_000,
+        git_commits: 2000,
     };
 
     pub const QUICK: Self = Self {
@@ -45,6 +49,8 @@ impl Sizes {
         stream_bytes: 128 << 20,
         memory_bytes: 256 << 20,
         directories: 200,
+        git_files: 1000,
+        git_commits: 200,
     };
 }
 
@@ -55,7 +61,7 @@ pub fn runtime() -> io::Result<Runtime> {
 
 pub struct Arena {
     dir: TempDir,
-    runtime: Arc<Runtime>,
+    pub runtime: Arc<Runtime>,
     pub sizes: Sizes,
 }
 
@@ -65,9 +71,13 @@ impl Arena {
         Ok(Self { dir, runtime: Arc::new(runtime()?), sizes })
     }
 
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// A folder for one work.
     pub fn folder(&self, work: &str) -> Result<Folder> {
-        let root = self.dir.path().join(work);
+        let root = self.root().join(work);
         fs::create_dir(&root)?;
         Ok(Folder { contestants: contestants::all(&root, &self.runtime)?, root })
     }

@@ -73,8 +73,10 @@ impl Outcome {
         if row.is_missing() {
             return format!("| {} | not installed | | | | |", row.profile.name);
         }
-        let name = match row.profile.writes {
-            writes if self.writes => format!("{} ({writes})", row.profile.name),
+        let name = match (row.profile.writes, row.processes()) {
+            (writes, _) if self.writes => format!("{} ({writes})", row.profile.name),
+            (_, Some(1)) => format!("{} (1 process)", row.profile.name),
+            (_, Some(count)) => format!("{} ({count} processes)", row.profile.name),
             _ => row.profile.name.to_owned(),
         };
         let value = |part| self.unit.show(quantile(row.costs(), part));
@@ -100,6 +102,7 @@ impl Outcome {
                 "contestant": row.profile.name,
                 "writes": row.profile.writes,
                 "median": self.unit.of(quantile(row.costs(), 0.5)),
+                "processes": row.processes(),
                 "busy": row.busy().map(|busy| self.unit.of(busy)),
                 "samples": values.collect::<Vec<_>>(),
             })

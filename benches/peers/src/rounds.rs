@@ -11,11 +11,20 @@ pub struct Sample {
     pub cost: f64,
     /// Processor time, where it can be known.
     pub busy: Option<f64>,
+    /// How many processes were started, where that is told.
+    pub processes: Option<u64>,
+}
+
+impl Sample {
+    /// One of which nothing else is known.
+    pub fn of(cost: f64) -> Self {
+        Self { cost, busy: None, processes: None }
+    }
 }
 
 impl From<Took> for Sample {
     fn from(took: Took) -> Self {
-        Self { cost: took.wall, busy: Some(took.busy) }
+        Self { busy: Some(took.busy), ..Self::of(took.wall) }
     }
 }
 
@@ -79,6 +88,11 @@ impl Row {
     pub fn busy(&self) -> Option<f64> {
         let busy: Option<Vec<f64>> = self.samples.iter().map(|sample| sample.busy).collect();
         busy.map(|busy| quantile(busy, 0.5))
+    }
+
+    /// The most that a round has started.
+    pub fn processes(&self) -> Option<u64> {
+        self.samples.iter().filter_map(|sample| sample.processes).max()
     }
 
     /// How many times as fast as `other` this one is: the median of the ratios within each round.

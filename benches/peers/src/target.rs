@@ -16,9 +16,10 @@ enum Wanted {
     /// At most so many times as long as another takes.
     AtMostTimes(f64, &'static str),
     AtMostMebibytes(f64),
+    NoProcess,
 }
 
-use Wanted::{AtMostMebibytes, AtMostTimes, Times, TimesBestPeer};
+use Wanted::{AtMostMebibytes, AtMostTimes, NoProcess, Times, TimesBestPeer};
 
 const TARGETS: &[Target] = &[
     Target { work: "read-1", ours: "f9::blocking", wanted: AtMostTimes(1.3, "std::fs") },
@@ -40,6 +41,15 @@ const TARGETS: &[Target] = &[
     Target { work: "glob", ours: "f9", wanted: Times(0.7, "fd") },
     Target { work: "memory-read", ours: "f9", wanted: AtMostMebibytes(16.0) },
     Target { work: "memory-write", ours: "f9", wanted: AtMostMebibytes(16.0) },
+    Target { work: "git-pull-nothing", ours: "f9", wanted: AtMostTimes(1.3, "by hand") },
+    Target { work: "git-pull-forward", ours: "f9", wanted: AtMostTimes(1.3, "by hand") },
+    Target { work: "git-pull-merge", ours: "f9", wanted: AtMostTimes(1.3, "by hand") },
+    Target { work: "git-push", ours: "f9", wanted: AtMostTimes(1.3, "by hand") },
+    Target { work: "git-push-nothing", ours: "f9", wanted: AtMostTimes(1.3, "by hand") },
+    Target { work: "git-info-first", ours: "f9", wanted: AtMostTimes(1.5, "by hand") },
+    Target { work: "git-info", ours: "f9", wanted: NoProcess },
+    Target { work: "git-list-first", ours: "f9", wanted: AtMostTimes(1.5, "by hand") },
+    Target { work: "git-list", ours: "f9", wanted: NoProcess },
 ];
 
 impl Target {
@@ -66,6 +76,10 @@ impl Target {
             AtMostMebibytes(wanted) => {
                 let found = quantile(ours.costs(), 0.5) / f64::from(1 << 20);
                 (format!("≤ {wanted} MiB"), format!("{found:.1} MiB"), found <= wanted)
+            }
+            NoProcess => {
+                let found = ours.processes()?;
+                ("no process".to_owned(), found.to_string(), found == 0)
             }
         };
         let met = if met { "yes" } else { "**no**" };

@@ -93,7 +93,7 @@ impl Cold<'_> {
         if self.told != Told::Time {
             let nothing = || {
                 runtime.block_on(async { sleep(Duration::from_millis(100)).await });
-                Ok(Sample { cost: 0.0, busy: None })
+                Ok(Sample::of(0.0))
             };
             lanes.push(Lane::new(Profile::bare("nothing but the beat"), move || {
                 let (sample, delay) = beside_a_beat(runtime, nothing)?;
@@ -118,7 +118,7 @@ impl Cold<'_> {
     fn chosen(&self, sample: Sample, delay: Duration) -> Sample {
         match self.told {
             Told::Time => sample,
-            _ => Sample { cost: delay.as_secs_f64(), busy: None },
+            _ => Sample::of(delay.as_secs_f64()),
         }
     }
 }

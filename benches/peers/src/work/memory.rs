@@ -46,7 +46,7 @@ fn streamed(arena: &Arena, work: &'static str, verb: &str) -> Result<Outcome> {
                 fs::remove_file(path)?;
                 folder.settle()?;
             }
-            Ok(Sample { cost: peak, busy: None })
+            Ok(Sample::of(peak))
         })
     });
     let rows = interleaved(arena.sizes.memory_rounds, lanes.collect())?;

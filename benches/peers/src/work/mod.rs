@@ -4,8 +4,10 @@ use crate::Result;
 use crate::arena::Arena;
 use crate::outcome::Outcome;
 use crate::work::cold::Told::{Time, WorstDelay, WorstDelayWhenCached as WhenCached};
+use crate::work::git::Walk::{Again, First};
 
 mod cold;
+mod git;
 mod hash;
 pub mod memory;
 mod small;
@@ -42,4 +44,23 @@ pub const ALL: &[Work] = &[
     Work { name: "beat-stream", run: |arena, work| cold::stream(arena, work, WorstDelay) },
     Work { name: "beat-cached-read", run: |arena, work| cold::read(arena, work, WhenCached) },
     Work { name: "beat-cached-stream", run: |arena, work| cold::stream(arena, work, WhenCached) },
+    Work { name: "git-open", run: git::open },
+    Work {
+        name: "git-pull-nothing",
+        run: |arena, work| git::sync(arena, work, &git::PULL_NOTHING),
+    },
+    Work {
+        name: "git-pull-forward",
+        run: |arena, work| git::sync(arena, work, &git::PULL_FORWARD),
+    },
+    Work { name: "git-pull-merge", run: |arena, work| git::sync(arena, work, &git::PULL_MERGE) },
+    Work { name: "git-push", run: |arena, work| git::sync(arena, work, &git::PUSH) },
+    Work {
+        name: "git-push-nothing",
+        run: |arena, work| git::sync(arena, work, &git::PUSH_NOTHING),
+    },
+    Work { name: "git-info-first", run: |arena, work| git::info(arena, work, First) },
+    Work { name: "git-info", run: |arena, work| git::info(arena, work, Again) },
+    Work { name: "git-list-first", run: |arena, work| git::list(arena, work, First) },
+    Work { name: "git-list", run: |arena, work| git::list(arena, work, Again) },
 ];

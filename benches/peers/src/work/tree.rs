@@ -72,5 +72,5 @@ fn find(fd: &str, folder: &Folder) -> Result<(Sample, Vec<String>)> {
     let mut found: Vec<String> =
         String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect();
     found.sort_unstable();
-    Ok((Sample { cost: start.took().wall, busy: None }, found))
+    Ok((Sample::of(start.took().wall), found))
 }

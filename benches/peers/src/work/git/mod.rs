@@ -1,0 +1,280 @@
+//! Working trees of git: f9 beside the commands that a person would run for the same, each on a clone with a remote of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use f9::prelude::*;
+use f9::{CreateOptions, FileInfo, GitConfig, GitSyncFileBackend, ListOptions};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryStreamExt as _};
+
+use crate::Result;
+use crate::arena::Arena;
+use crate::clock::Start;
+use crate::contestants::{Profile, Role};
+use crate::outcome::{Outcome, Unit};
+use crate::rounds::{Lane, Sample, interleaved};
+
+mod side;
+
+use side::{History, LOCAL, Side, Times, novelty};
+
+const F9: Profile = Profile { name: "f9", role: Role::F9, writes: "" };
+
+/// One walk over the whole history, which tells when each file was touched.
+const WALK: &[&str] = &["log", "--name-status", "--format=%at"];
+
+/// How many files are looked up one after the other.
+const LOOKED_UP: usize = 20;
+
+/// Whether the history has been read before.
+#[derive(Clone, Copy)]
+pub enum Walk {
+    First,
+    Again,
+}
+
+/// Something that is done with a clone and its remote.
+pub struct Sync {
+    title: &'static str,
+    /// Brings about what there is to do.
+    before: fn(&Side) -> Result<()>,
+    f9: fn(GitSyncFileBackend) -> BoxFuture<'static, f9::Result<()>>,
+    by_hand: &'static [&'static [&'static str]],
+    /// Brings clone and remote in step, if that was not done.
+    after: fn(&Side) -> Result<()>,
+}
+
+pub const PULL_NOTHING: Sync = Sync {
+    title: "pull with nothing new, beside `git fetch`",
+    before: |_| Ok(()),
+    f9: |f9| async move { f9.pull().await }.boxed(),
+    by_hand: &[&["fetch", "-q"]],
+    after: |_| Ok(()),
+};
+
+pub const PULL_FORWARD: Sync = Sync {
+    title: "pull of one change, beside `git fetch`, `git merge --ff-only`",
+    before: Side::change_remote,
+    f9: |f9| async move { f9.pull().await }.boxed(),
+    by_hand: &[&["fetch", "-q"], &["merge", "-q", "--ff-only"]],
+    after: |_| Ok(()),
+};
+
+pub const PULL_MERGE: Sync = Sync {
+    title: "pull that merges one change with one that is committed here, beside `git fetch`, `git merge`",
+    before: |side| {
+        side.change_remote()?;
+        side.change_local()?;
+        side.run(&[&["add", "-A"], &["commit", "-q", "-m", "change"]]).map(drop)
+    },
+    f9: |f9| async move { f9.pull().await }.boxed(),
+    by_hand: &[&["fetch", "-q"], &["merge", "-q", "--no-edit"]],
+    after: |side| side.run(&[&["push", "-q"]]).map(drop),
+};
+
+pub const PUSH: Sync = Sync {
+    title: "push of one change, beside `git add -A`, `git commit`, `git push`",
+    before: Side::change_local,
+    f9: |f9| {
+        let push = async move {
+            // Once more, through f9, which keeps account of what it writes.
+            f9.create_with(LOCAL, novelty().into(), CreateOptions::overwrite()).await?;
+            f9.push("change").await
+        };
+        push.boxed()
+    },
+    by_hand: &[&["add", "-A"], &["commit", "-q", "-m", "change"], &["push", "-q"]],
+    after: |_| Ok(()),
+};
+
+pub const PUSH_NOTHING: Sync = Sync {
+    title: "push with nothing to do, beside `git status`",
+    before: |_| Ok(()),
+    f9: |f9| async move { f9.push("change").await }.boxed(),
+    by_hand: &[&["status", "--short", "--branch"]],
+    after: |_| Ok(()),
+};
+
+pub fn open(arena: &Arena, work: &'static str) -> Result<Outcome> {
+    let ground = Ground::of(arena)?;
+    let opened = || {
+        let (cost, backend) = ground.timed(GitSyncFileBackend::open(ground.config()))?;
+        Ok(Sample { processes: Some(backend.processes_started()), ..Sample::of(cost) })
+    };
+    let by_hand = || ground.by_hand.run(&[&["status", "--short", "--branch"]]);
+    let lanes = vec![Lane::new(F9, opened), by_hand_lane(by_hand)];
+    ground.outcome(work, "open a clone that is there, beside `git status`", Unit::Time, lanes)
+}
+
+pub fn sync(arena: &Arena, work: &'static str, sync: &Sync) -> Result<Outcome> {
+    let ground = Ground::of(arena)?;
+    let backend = ground.open()?;
+    let measured = |side: &Side, act: &dyn Fn() -> Result<Sample>| {
+        (sync.before)(side)?;
+        let sample = act()?;
+        (sync.after)(side)?;
+        side.assert_in_step()?;
+        Ok(sample)
+    };
+    let ours = || Ok(ground.counted(&backend, (sync.f9)(backend.clone()))?.0);
+    let lanes = vec![
+        Lane::new(F9, || measured(&ground.ours, &ours)),
+        by_hand_lane(|| measured(&ground.by_hand, &|| ground.by_hand.run(sync.by_hand))),
+    ];
+    ground.outcome(work, sync.title, Unit::Time, lanes)
+}
+
+pub fn info(arena: &Arena, work: &'static str, walk: Walk) -> Result<Outcome> {
+    let ground = Ground::of(arena)?;
+    let kept = ground.open()?;
+    let count = if walk.is_first() { 1 } else { LOOKED_UP };
+    let step = ground.times.len() / count;
+    let paths: Arc<[String]> = ground.times.keys().step_by(step).take(count).cloned().collect();
+    let ours = || {
+        let backend = if walk.is_first() { ground.open()? } else { kept.clone() };
+        let (f9, paths) = (backend.clone(), Arc::clone(&paths));
+        let look_up = async move {
+            let mut found = Vec::new();
+            for path in paths.iter() {
+                found.push(f9.info(path).await?);
+            }
+            Ok(found)
+        };
+        let (sample, found) = ground.counted(&backend, look_up)?;
+        ground.assert_times(&found, count);
+        Ok(sample)
+    };
+    let follow = |path| ["log", "--follow", "--format=%at", "--", path];
+    let each: Vec<_> = paths.iter().map(|path| follow(path.as_str())).collect();
+    let each: Vec<&[&str]> = each.iter().map(|arguments| &arguments[..]).collect();
+    let by_hand = || ground.by_hand.run(if walk.is_first() { &[WALK] } else { &each });
+    let lanes = vec![Lane::new(F9, ours), by_hand_lane(by_hand)];
+    let (title, unit) = match walk {
+        Walk::First => ("the first info, beside one walk of `git log --name-status`", Unit::Time),
+        Walk::Again => ("info, beside `git log --follow` of the file", Unit::Files(count)),
+    };
+    ground.outcome(work, title, unit, lanes)
+}
+
+pub fn list(arena: &Arena, work: &'static str, walk: Walk) -> Result<Outcome> {
+    let ground = Ground::of(arena)?;
+    let kept = ground.open()?;
+    let mut config = ground.config();
+    config.history_times = false;
+    let without = ground.timed(GitSyncFileBackend::open(config))?.1;
+    let ours = || {
+        let backend = if walk.is_first() { ground.open()? } else { kept.clone() };
+        let (sample, found) = ground.counted(&backend, all_files(backend.clone()))?;
+        ground.assert_times(&found, ground.times.len());
+        Ok(sample)
+    };
+    let lanes = vec![
+        Lane::new(F9, ours),
+        Lane::new(Profile::bare("f9 with the times of files"), || {
+            Ok(ground.counted(&without, all_files(without.clone()))?.0)
+        }),
+        by_hand_lane(|| ground.by_hand.run(&[WALK])),
+    ];
+    let title = match walk {
+        Walk::First => "the first list of all files, beside one walk of `git log --name-status`",
+        Walk::Again => "list of all files, beside one walk of `git log --name-status`",
+    };
+    ground.outcome(work, title, Unit::Time, lanes)
+}
+
+async fn all_files(backend: GitSyncFileBackend) -> f9::Result<Vec<FileInfo>> {
+    backend.list_with("", ListOptions::recursive()).await?.try_collect().await
+}
+
+fn by_hand_lane<'a>(run: impl FnMut() -> Result<Sample> + 'a) -> Lane<'a> {
+    Lane::new(Profile::bare("by hand"), run)
+}
+
+impl Walk {
+    fn is_first(self) -> bool {
+        matches!(self, Self::First)
+    }
+}
+
+/// Both clones, which all works share: a tree that is made anew would be on other inodes, and these are slow to come by.
+struct Ground<'a> {
+    arena: &'a Arena,
+    ours: Side,
+    by_hand: Side,
+    /// Of the files that no work changes.
+    times: BTreeMap<String, Times>,
+}
+
+impl<'a> Ground<'a> {
+    fn of(arena: &'a Arena) -> Result<Self> {
+        let root = arena.root().join("git");
+        let history = History::new(&arena.sizes)?;
+        let (ours, by_hand) = (Side::of(&root.join("f9")), Side::of(&root.join("by-hand")));
+        if !root.exists() {
+            ours.make_remote(&history)?;
+            by_hand.make_remote(&history)?;
+            by_hand.make_clone()?;
+        }
+        Ok(Self { arena, ours, by_hand, times: history.times })
+    }
+
+    fn config(&self) -> GitConfig {
+        GitConfig::new(self.ours.remote.to_string_lossy(), &self.ours.clone)
+    }
+
+    /// Clones, for the first work.
+    fn open(&self) -> Result<GitSyncFileBackend> {
+        Ok(self.timed(GitSyncFileBackend::open(self.config()))?.1)
+    }
+
+    /// Does the work on a thread of the runtime.
+    fn timed<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = f9::Result<T>> + Send + 'static,
+    ) -> Result<(f64, T)> {
+        let timed = async {
+            let start = Start::now();
+            let done = work.await?;
+            Ok((start.took().wall, done))
+        };
+        let runtime = &self.arena.runtime;
+        runtime.block_on(runtime.spawn(timed))?
+    }
+
+    /// Counts the processes that `backend` starts for it, too.
+    fn counted<T: Send + 'static>(
+        &self,
+        backend: &GitSyncFileBackend,
+        work: impl Future<Output = f9::Result<T>> + Send + 'static,
+    ) -> Result<(Sample, T)> {
+        let before = backend.processes_started();
+        let (cost, done) = self.timed(work)?;
+        let processes = Some(backend.processes_started() - before);
+        Ok((Sample { processes, ..Sample::of(cost) }, done))
+    }
+
+    /// So many files were found, with the times of the history.
+    fn assert_times(&self, found: &[FileInfo], count: usize) {
+        let known = found.iter().filter_map(|info| {
+            let (created, modified) = self.times.get(info.path.as_str())?;
+            let (path, told) = (&info.path, (info.created_at, info.modified_at));
+            assert!(told == (Some(*created), Some(*modified)), "{path} has other times: {told:?}");
+            Some(())
+        });
+        assert_eq!(known.count(), count, "files are missing");
+    }
+
+    fn outcome(
+        &self,
+        work: &'static str,
+        title: &str,
+        unit: Unit,
+        lanes: Vec<Lane<'_>>,
+    ) -> Result<Outcome> {
+        let rows = interleaved(self.arena.sizes.rounds, lanes)?;
+        let sizes = self.arena.sizes;
+        let title = format!("{title}; {} files, {} commits", sizes.git_files, sizes.git_commits);
+        Ok(Outcome { work, title, unit, writes: false, rows })
+    }
+}
