@@ -251,7 +251,7 @@ pub(crate) fn kill(client: &mut Other, root: &Path, victims: Victims, signal: Si
 }
 
 /// The git processes that work in a directory.
-fn gits_in(directory: &Path) -> Vec<Pid> {
+pub(crate) fn gits_in(directory: &Path) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
     let works_there = |process: &PathBuf| {
         let place = fs::read_link(process.join("cwd"));
@@ -619,7 +619,7 @@ fn assert_sound(root: &Path) {
 }
 
 /// Waits until no git works in a directory: one that adds objects while others are counted makes them miss.
-fn wait_for_gits(directory: &Path) {
+pub(crate) fn wait_for_gits(directory: &Path) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !gits_in(directory).is_empty() {
         assert!(Instant::now() < deadline, "a git goes on in {}", directory.display());

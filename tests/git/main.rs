@@ -24,6 +24,7 @@ mod kills;
 mod machine;
 mod opening;
 mod plain_git;
+mod recovery;
 mod remote;
 mod servers;
 mod sessions;
