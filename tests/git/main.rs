@@ -14,6 +14,7 @@ mod checkout_kills;
 mod child;
 mod cli;
 mod clones;
+mod conflicts;
 mod dance;
 #[path = "../torture/dice.rs"]
 mod dice;
@@ -26,6 +27,9 @@ mod opening;
 mod plain_git;
 mod recovery;
 mod remote;
+mod secrets;
 mod servers;
 mod sessions;
 mod sync;
+mod traces;
+mod transports;

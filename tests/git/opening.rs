@@ -119,7 +119,7 @@ async fn a_clone_that_git_made_is_taken_over() {
     assert_eq!(clones.remote.main().file("a").unwrap(), b"changed by hand");
     assert_eq!(
         cli::run(&config.path, ["status", "--porcelain", "--branch"]),
-        "## main...origin/main\n"
+        "## main...origin/main"
     );
 }
 

@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt as _};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
@@ -99,7 +99,7 @@ const CREDENTIAL_HELPER: &str = "!f() { test \"$1\" = get || exit 0; \
     printf 'username=%s\\npassword=%s\\n' \"$F9_USERNAME\" \"$F9_PASSWORD\"; }; f";
 
 /// The git program of this machine, found and asked for its version once in a process.
-async fn program() -> Result<&'static Path> {
+pub(super) async fn program() -> Result<&'static Path> {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     PROGRAM.get_or_try_init(find_program).await.map(PathBuf::as_path)
 }
@@ -269,6 +269,11 @@ impl Git {
         }
     }
 
+    /// Whether the remote is reached through a web server.
+    pub(super) fn speaks_http(&self) -> bool {
+        matches!(self.access.protocol, "http" | "https")
+    }
+
     fn credentials(&self) -> Option<&Credentials> {
         self.access.credentials.as_ref().map(|(_, credentials)| credentials)
     }
@@ -381,9 +386,11 @@ impl<'a> Run<'a> {
     /// Starts it and gives what it prints while it prints it. A failure of the process is the last item.
     pub(super) fn stream(self) -> Result<ByteStream<'static>> {
         let command = self.command_name();
-        let (mut running, _) = self.start()?;
-        let (_, stdout, stderr) = running.pipes();
-        let reading = Reading { running, stdout, stderr, command };
+        let (mut running, input) = self.start()?;
+        let (stdin, stdout, stderr) = running.pipes();
+        let deadline = self.git.local_deadline;
+        let reading =
+            Reading { running, input: stdin.zip(input), stdout, stderr, command, deadline };
         Ok(stream::try_unfold(Some(reading), Reading::next).boxed())
     }
 
@@ -496,8 +503,7 @@ struct Running {
     operation: Option<Operation>,
 }
 
-type Pipes =
-    (Option<tokio::process::ChildStdin>, Option<ChildStdout>, Option<tokio::process::ChildStderr>);
+type Pipes = (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>);
 
 impl Running {
     fn pipes(&mut self) -> Pipes {
@@ -519,34 +525,31 @@ impl Running {
 impl Running {
     /// Has it end and waits until it has: told to end it removes its lock files.
     async fn end(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let mut killer = Killer(self.group);
-        self.signal(Signal::TERM);
-        if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-            self.signal(Signal::KILL);
-            drop(child.wait().await);
+        if let Some(ending) = self.ending() {
+            ending.await;
         }
-        killer.0 = None;
     }
 
-    fn signal(&self, signal: Signal) {
-        // It may have ended just now.
-        let _ = self.group.map(|group| kill_process_group(group, signal));
+    /// Tells it to end. What is given waits until it has, and kills it if that takes too long or nobody waits any more.
+    fn ending(&mut self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let (mut child, operation) = (self.child.take()?, self.operation.take());
+        let mut killer = Killer(self.group);
+        killer.signal(Signal::TERM);
+        Some(async move {
+            if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+                killer.signal(Signal::KILL);
+                drop(child.wait().await);
+            }
+            killer.0 = None;
+            drop(operation);
+        })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(child) = self.child.take() else { return };
-        self.signal(Signal::TERM);
-        let operation = self.operation.take();
-        let mut ending = Self { child: Some(child), group: self.group, operation };
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { ending.end().await })),
-            Err(_) => {
-                ending.signal(Signal::KILL);
-                ending.child = None;
-            }
+        if let (Some(ending), Ok(runtime)) = (self.ending(), Handle::try_current()) {
+            drop(runtime.spawn(ending));
         }
     }
 }
@@ -554,40 +557,63 @@ impl Drop for Running {
 /// Kills a group if the runtime ends before the process was seen to.
 struct Killer(Option<Pid>);
 
+impl Killer {
+    fn signal(&self, signal: Signal) {
+        // It may have ended just now.
+        let _ = self.0.map(|group| kill_process_group(group, signal));
+    }
+}
+
 impl Drop for Killer {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        self.signal(Signal::KILL);
     }
 }
 
 /// What a process prints, as it is read.
 struct Reading {
     running: Running,
+    input: Option<(ChildStdin, Bytes)>,
     stdout: Option<ChildStdout>,
-    stderr: Option<tokio::process::ChildStderr>,
+    stderr: Option<ChildStderr>,
     command: String,
+    /// How long it may take to print more.
+    deadline: Duration,
 }
 
 impl Reading {
     async fn next(reading: Option<Self>) -> Result<Option<(Bytes, Option<Self>)>> {
         let Some(mut reading) = reading else { return Ok(None) };
+        let deadline = reading.deadline;
+        let read = tokio::time::timeout(deadline, reading.read()).await;
+        let chunk = read.unwrap_or_else(|_| Err(late(&reading.command, deadline)))?;
+        Ok(chunk.map(|chunk| (chunk, Some(reading))))
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>> {
+        if let Some((mut stdin, bytes)) = self.input.take() {
+            drop(stdin.write_all(&bytes).await);
+        }
         let mut chunk = BytesMut::with_capacity(DEFAULT_CHUNK_SIZE);
-        if let Some(stdout) = &mut reading.stdout {
+        if let Some(stdout) = &mut self.stdout {
             while chunk.len() < DEFAULT_CHUNK_SIZE && stdout.read_buf(&mut chunk).await? > 0 {}
         }
         if !chunk.is_empty() {
-            return Ok(Some((chunk.freeze(), Some(reading))));
+            return Ok(Some(chunk.freeze()));
         }
-        let stderr = read_all(reading.stderr.take()).await?;
-        let status = reading.running.wait().await?;
+        let stderr = read_all(self.stderr.take()).await?;
+        let status = self.running.wait().await?;
         if status.success() {
             return Ok(None);
         }
         let stderr = String::from_utf8_lossy(&stderr);
-        Err(what_failed(&stderr).error(&reading.command, status, &stderr))
+        Err(what_failed(&stderr).error(&self.command, status, &stderr))
     }
+}
+
+fn late(command: &str, deadline: Duration) -> Error {
+    Error::new(ErrorKind::Timeout)
+        .with_message(format!("`git {command}` did not end within {deadline:?}"))
 }
 
 /// Runs `future` to its end also when nobody waits for it any more: for steps that must not stop half-way.

@@ -24,6 +24,10 @@ const SIGNS: &[(&str, Failure)] = &[
     ("Too many authentication failures", Failure::Kind(ErrorKind::Unauthenticated)),
     ("UNPROTECTED PRIVATE KEY FILE", Failure::Kind(ErrorKind::Unauthenticated)),
     ("returned error: 401", Failure::Kind(ErrorKind::Unauthenticated)),
+    ("dumb http transport", Failure::NoServer),
+    ("git-http-push failed", Failure::NoServer),
+    ("not valid: is this a git repository?", Failure::NoServer),
+    ("returned error: 30", Failure::Kind(ErrorKind::NotFound)),
     ("returned error: 403", Failure::Kind(ErrorKind::PermissionDenied)),
     ("returned error: 404", Failure::Kind(ErrorKind::NotFound)),
     ("couldn't find remote ref", Failure::NoSuchBranch),
@@ -95,6 +99,8 @@ const SIGNS: &[(&str, Failure)] = &[
 pub(super) enum Failure {
     /// The remote has no such branch.
     NoSuchBranch,
+    /// What answers there does not speak git's protocol.
+    NoServer,
     /// Something that is not committed would be overwritten, and nothing was touched.
     InTheWay,
     /// The new history does not contain the old one.
@@ -113,7 +119,7 @@ pub(super) fn what_failed(stderr: &str) -> Failure {
 impl Failure {
     fn kind(self) -> ErrorKind {
         match self {
-            Self::NoSuchBranch => ErrorKind::NotFound,
+            Self::NoSuchBranch | Self::NoServer => ErrorKind::NotFound,
             Self::InTheWay => ErrorKind::InvalidOperation,
             Self::Rewritten => ErrorKind::Diverged,
             Self::Locked => ErrorKind::LockTimeout,

@@ -28,6 +28,9 @@ pub(super) struct Locks {
     dir: PathBuf,
 }
 
+/// The file that operations lock.
+pub(super) const LOCK: &str = "lock";
+
 impl Locks {
     /// The locks that all backends of this process share whose files for this are in `dir`.
     pub(super) fn of(dir: &Path) -> Result<Arc<Self>> {
@@ -37,7 +40,7 @@ impl Locks {
         all.retain(|_, locks| locks.strong_count() > 0);
         if let Some(locks) = all.get(&dir).and_then(Weak::upgrade) {
             // A clone that failed has been removed, and this is another one.
-            if is_same_file(&locks.tree.file, &locks.tree.path) {
+            if locks.are_current() {
                 return Ok(locks);
             }
         }
@@ -51,6 +54,11 @@ impl Locks {
         Ok(locks)
     }
 
+    /// Whether the repository is still the one that they were made for.
+    pub(super) fn are_current(&self) -> bool {
+        is_same_file(&self.tree.file, &self.tree.path)
+    }
+
     /// Begins an operation when those before it have ended.
     pub(super) async fn operation(&self, timeout: Duration) -> Result<Operation> {
         let left = TimeLeft::new(timeout);
@@ -59,7 +67,7 @@ impl Locks {
             Error::new(ErrorKind::LockTimeout)
                 .with_message("another operation of this process is under way")
         })?;
-        let file = lock_path(self.dir.join("lock"), Hold::Alone, left).await?;
+        let file = lock_path(self.dir.join(LOCK), Hold::Alone, left).await?;
         Ok(Operation(Arc::new(Held { file, _turn: held })))
     }
 

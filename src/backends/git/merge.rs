@@ -133,14 +133,15 @@ impl Pending {
             .with_conflicts(paths)
     }
 
-    /// The conflict at a path as the caller wrote it.
+    /// The conflict at a path as the caller wrote it. Of names that are no text and shown alike, the first that is open.
     fn find(&mut self, path: &str) -> Option<&mut Conflict> {
         let canonical = FilePath::parse(path).ok();
-        self.conflicts.iter_mut().find(|conflict| {
+        let is_meant = |conflict: &&mut Conflict| {
             let shown = conflict.path.to_text();
             shown == path
                 || canonical.as_ref().is_some_and(|canonical| *canonical == shown.as_str())
-        })
+        };
+        self.conflicts.iter_mut().filter(is_meant).min_by_key(|conflict| !conflict.is_open())
     }
 }
 

@@ -3,7 +3,6 @@
 //! A clone is made step by step, and the note that it is ready is written last. Without that note nothing in the working tree is ever
 //! taken for somebody's work: what a process left that died while it cloned is done again, instead of being published as deletions.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
@@ -11,10 +10,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Access, Git, Place};
+use super::command::{self, Access, Git, Place};
 use super::config::CheckedConfig;
 use super::failure::Failure;
-use super::locks::{Locks, Operation};
+use super::locks::{LOCK, Locks, Operation};
 use super::output::{self, Oid};
 use super::repository::{Fetched, Repository, START, damaged};
 use super::sync::FRESH;
@@ -38,18 +37,13 @@ struct Ready {
     remote: String,
 }
 
-/// What is there before anything was done.
-enum Found {
-    /// Nothing, or an empty directory. `made` tells what had to be made.
-    Empty { made: Option<PathBuf> },
-    /// A repository, or the beginning of one that f9 made.
-    Repository,
-}
-
 /// Opens the repository that `config` describes, cloning it if it is not there.
 pub(super) async fn open(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Arc<Repository>> {
+    // Without git, nothing is touched.
+    command::program().await?;
+    let mut made = None;
     for _ in 0..ATTEMPTS {
-        match open_once(config, timeouts).await {
+        match open_once(config, timeouts, &mut made).await {
             // Somebody else began to clone here, failed, and removed everything.
             Err(error) if error.kind() == ErrorKind::RootGone => {}
             opened => return opened,
@@ -58,62 +52,68 @@ pub(super) async fn open(config: &CheckedConfig, timeouts: GitTimeouts) -> Resul
     Err(Error::new(ErrorKind::Contention).with_message("the directory keeps being removed"))
 }
 
-async fn open_once(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Arc<Repository>> {
+/// `made` is the topmost directory that this attempt, or one before, had to make.
+async fn open_once(
+    config: &CheckedConfig,
+    timeouts: GitTimeouts,
+    made: &mut Option<PathBuf>,
+) -> Result<Arc<Repository>> {
     let path = config.path.clone();
-    let found = offload::run(move || look(&path)).await?;
+    let now_made = offload::run(move || look(&path)).await.map_err(gone)?;
+    *made = made.take().into_iter().chain(now_made).min_by_key(|path| path.as_os_str().len());
     let repository = repository(config, timeouts).await?;
-    let operation = repository.operation().await.map_err(|error| match error.kind() {
-        // The directory of the lock has been removed.
-        ErrorKind::NotFound => error.with_kind(ErrorKind::RootGone),
-        _ => error,
-    })?;
+    let operation = repository.operation().await.map_err(gone)?;
+    if !repository.locks.are_current() {
+        return Err(ErrorKind::RootGone.into());
+    }
     let repository = Arc::new(repository);
-    let opened = async {
-        if let Some(ready) = repository.note::<Ready>(READY).await? {
-            return reopen(&repository, config, &ready).await;
-        }
-        let is_begun = repository.note::<()>(CLONING).await?.is_some();
-        if is_begun || !repository.git_dir.join("HEAD").exists() {
-            clone(&repository, config, &operation).await
-        } else {
-            adopt(&repository, config, &operation).await
-        }
-    };
-    match (opened.await, found) {
-        (Ok(()), _) => {}
-        (Err(error), Found::Empty { made })
-            if repository.head().await.is_ok_and(|head| head.is_none()) =>
-        {
-            let git_dir = repository.git_dir.clone();
-            offload::run(move || remove(&git_dir, made.as_deref())).await?;
+    if let Some(ready) = repository.note::<Ready>(READY).await? {
+        reopen(&repository, config, &ready).await?;
+    } else if repository.note::<()>(CLONING).await?.is_some()
+        || !repository.git_dir.join("HEAD").exists()
+    {
+        if let Err(error) = clone(&repository, config, &operation).await {
+            let (work_tree, made) = (repository.work_tree.clone(), made.take());
+            // Why there is no clone is worth more than what may be left of it.
+            drop(offload::run(move || remove(&work_tree, made.as_deref())).await);
             return Err(error);
         }
-        (Err(error), _) => return Err(error),
+    } else {
+        adopt(&repository, config, &operation).await?;
     }
     repository.recover(&operation).await?;
     repository.check_state().await?;
     Ok(repository)
 }
 
-/// Looks at the directory and makes it if it is missing, with a place for f9's notes.
+/// What is missing here was there a moment ago: somebody whose clone failed has removed it.
+fn gone(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => error.with_kind(ErrorKind::RootGone),
+        _ => error,
+    }
+}
+
+/// Looks at the directory and makes it if it is missing, with a place for f9's notes. Tells the topmost directory that it had to make.
 ///
 /// # Errors
 ///
 /// [`AlreadyExists`](ErrorKind::AlreadyExists), with everything untouched, if something else than a repository is there.
-fn look(path: &Path) -> Result<Found> {
+fn look(path: &Path) -> Result<Option<PathBuf>> {
     let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
     let made = missing.last().map(|made| made.to_path_buf());
-    fs::create_dir_all(path).map_err(|error| match fs::metadata(path) {
-        Ok(_) => taken("a file is there").with_source(error),
-        Err(_) => error.into(),
+    fs::create_dir_all(path).map_err(|error| match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_dir() => taken("a file is there").with_source(error),
+        // It was being removed.
+        _ if error.kind() == IoKind::AlreadyExists => ErrorKind::RootGone.into(),
+        _ => error.into(),
     })?;
     let git_dir = path.join(".git");
-    let found = match fs::symlink_metadata(&git_dir) {
+    match fs::symlink_metadata(&git_dir) {
         Err(error) if error.kind() == IoKind::NotFound => {
-            if fs::read_dir(path)?.flatten().any(|entry| is_content(&entry.file_name())) {
+            if !is_empty(path)? {
                 return Err(taken("the directory is not empty, and no repository"));
             }
-            Found::Empty { made }
         }
         Err(error) => return Err(error.into()),
         Ok(found) if !found.is_dir() => {
@@ -121,46 +121,54 @@ fn look(path: &Path) -> Result<Found> {
                 "`.git` is a file or a link: submodules and linked working trees cannot be opened",
             ));
         }
-        Ok(_) if git_dir.join("f9").is_dir() => Found::Repository,
-        // What git itself takes for a repository (gitrepository-layout(5)).
         Ok(_) => {
-            let is_there = |name: &str| git_dir.join(name).exists();
+            // At one moment: others may be making or removing it.
+            let names: Vec<_> =
+                fs::read_dir(&git_dir)?.flatten().map(|entry| entry.file_name()).collect();
+            let is_there = |name: &str| names.iter().any(|found| found == name);
             if is_there("reftable") {
                 return Err(Error::new(ErrorKind::Unsupported)
                     .with_message("its refs are kept as a reftable, which f9 does not read"));
             }
-            if is_there("lfs") {
+            if is_there("lfs") && !is_there("f9") {
                 return Err(Error::new(ErrorKind::Unsupported).with_message(
                     "it is a clone with git-lfs, whose files f9 would publish in place of the pointers; clone anew",
                 ));
             }
-            if !(is_there("HEAD") && is_there("objects") && is_there("refs")) {
+            // What git itself takes for a repository (gitrepository-layout(5)).
+            let is_repository = ["HEAD", "objects", "refs"].into_iter().all(is_there);
+            if !(is_repository || is_there("f9") || names.is_empty()) {
                 return Err(taken("the directory is not empty, and its `.git` is no repository"));
             }
-            Found::Repository
         }
-    };
+    }
     fs::create_dir_all(git_dir.join("f9/home"))?;
-    Ok(found)
+    Ok(made)
 }
 
-/// Whether a directory with an entry of this name holds something already.
-fn is_content(name: &OsStr) -> bool {
-    name != ".backend.lock" && name != ".git"
+/// Whether there is no file but what the backend keeps there for itself.
+fn is_empty(work_tree: &Path) -> Result<bool> {
+    let mut names = fs::read_dir(work_tree)?.flatten().map(|entry| entry.file_name());
+    Ok(names.all(|name| name == ".git" || name == ".backend.lock"))
 }
 
 fn taken(reason: &'static str) -> Error {
     Error::new(ErrorKind::AlreadyExists).with_message(reason)
 }
 
-/// Removes a repository that was begun and never became one, and the directories made for it. Where files have been checked out, it
-/// stays, to be finished by who opens it next.
-fn remove(git_dir: &Path, made: Option<&Path>) -> Result<()> {
-    let work_tree = git_dir.parent().unwrap_or(git_dir);
-    if fs::read_dir(work_tree)?.flatten().any(|entry| is_content(&entry.file_name())) {
+/// Removes a clone that was begun, if no file has been checked out yet, and the directories made for it. Those who wait for the lock
+/// find it gone, which is why it goes last.
+fn remove(work_tree: &Path, made: Option<&Path>) -> Result<()> {
+    if !is_empty(work_tree)? {
         return Ok(());
     }
-    fs::remove_dir_all(git_dir)?;
+    let git_dir = work_tree.join(".git");
+    let own = git_dir.join("f9");
+    remove_all_but("f9", &git_dir)?;
+    remove_all_but(LOCK, &own)?;
+    fs::remove_file(own.join(LOCK))?;
+    fs::remove_dir(own)?;
+    fs::remove_dir(git_dir)?;
     let Some(made) = made else { return Ok(()) };
     for directory in work_tree.ancestors() {
         if fs::remove_dir(directory).is_err() || directory == made {
@@ -170,9 +178,24 @@ fn remove(git_dir: &Path, made: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+fn remove_all_but(kept: &str, directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name() == kept {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 async fn repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Repository> {
     let work_tree = config.path.clone();
-    let work_tree = offload::run(move || Ok(work_tree.canonicalize()?)).await?;
+    let work_tree = offload::run(move || Ok(work_tree.canonicalize()?)).await.map_err(gone)?;
     let git_dir = work_tree.join(".git");
     let remote = &config.remote;
     let access = Access {
@@ -190,10 +213,6 @@ async fn repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Rep
     };
     let git = Git::new(place, access, (timeouts.local, timeouts.network)).await?;
     let own = git_dir.join("f9");
-    let gone = |error: Error| match error.kind() {
-        ErrorKind::NotFound => error.with_kind(ErrorKind::RootGone),
-        _ => error,
-    };
     let files = LocalFileBackend::builder(&git_dir).create_root(false).sweep(false).open();
     let files = files.await.map_err(gone)?;
     let notes = LocalFileBackend::builder(&own).create_root(false).durability(Durability::Synced);

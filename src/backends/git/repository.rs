@@ -181,9 +181,9 @@ impl Repository {
     ///
     /// [`Diverged`](ErrorKind::Diverged) if the remote's history was rewritten; what keeps it from being reached.
     pub(super) async fn fetch(&self, operation: &Operation) -> Result<Fetched> {
+        // Not `--quiet`: it would not say that a branch was rewritten.
         let fetch = self.git.network([
             "fetch",
-            "--quiet",
             "--no-tags",
             "--no-write-fetch-head",
             "--no-auto-maintenance",
@@ -195,13 +195,36 @@ impl Repository {
             return Ok(Fetched::Branch);
         }
         match output.failure() {
-            Failure::NoSuchBranch => Ok(Fetched::Nothing),
+            Failure::NoSuchBranch => {
+                self.check_server(operation).await?;
+                Ok(Fetched::Nothing)
+            }
             Failure::Rewritten => Err(Error::new(ErrorKind::Diverged).with_message(format!(
                 "branch `{}` of the remote was rewritten; nothing here was changed. To keep the local history, publish it with \
                  `git push --force` by hand; to take the remote's, open it in another directory",
                 self.branch
             ))),
             _ => Err(output.error()),
+        }
+    }
+
+    /// Git takes any short page of a web server, such as that of a hotel's network, for a repository without branches, as it could be one
+    /// of plain files. So it is asked for a commit that nobody has, in a way that it refuses to look for among plain files.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if what answers there is no git server.
+    async fn check_server(&self, operation: &Operation) -> Result<()> {
+        if !self.git.speaks_http() {
+            return Ok(());
+        }
+        let digits = self.head().await?.map_or(40, |head| head.as_str().len());
+        let nowhere = "1".repeat(digits);
+        let fetch = ["fetch", "--quiet", "--no-write-fetch-head", "--depth=1", "f9", &nowhere];
+        let output = self.git.network(fetch).within(operation)?.output().await?;
+        match output.failure() {
+            Failure::NoServer => Err(output.error()),
+            _ => Ok(()),
         }
     }
 

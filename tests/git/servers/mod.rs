@@ -16,7 +16,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use self::daemon::Daemon;
-pub(crate) use self::http::{Behaviour, Http, Request};
+pub(crate) use self::http::{Behaviour, Http, Request, basic};
 pub(crate) use self::ssh::Ssh;
 use crate::cli;
 

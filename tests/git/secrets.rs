@@ -1,0 +1,181 @@
+//! A password is seen by git and by the server, and nowhere else.
+
+use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use f9::prelude::*;
+use f9::{Error, GitConfig, GitSyncFileBackend, SecretSource};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::clones::{Clones, opened};
+use crate::remote::{Change, Remote};
+use crate::servers::{Behaviour, Http, basic};
+use crate::traces::everything_in;
+
+const USER: &str = "ann lee";
+
+/// Nothing else contains it, or the part of it that no encoding changes.
+const PASSWORD: &str = "f9m4rk3r :@/%41?#&'\"\\é end";
+const CORE: &str = "f9m4rk3r";
+
+/// What would tell the password.
+fn telling() -> Vec<String> {
+    let header = basic(USER, PASSWORD);
+    let encoded = header.strip_prefix("Basic ").unwrap().trim_end_matches('=');
+    let percent = utf8_percent_encode(PASSWORD, NON_ALPHANUMERIC).to_string();
+    vec![PASSWORD.to_owned(), CORE.to_owned(), percent, encoded.to_owned()]
+}
+
+fn tells(bytes: &[u8]) -> bool {
+    let holds = |text: &String| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    telling().iter().any(holds)
+}
+
+/// All that an error says.
+fn words(error: &Error) -> String {
+    let mut words = format!("{error}\n{error:?}\n{error:#?}\n");
+    let mut source = error.source();
+    while let Some(error) = source {
+        words += &format!("{error}\n{error:?}\n");
+        source = error.source();
+    }
+    words
+}
+
+#[track_caller]
+fn assert_silent(text: &str) {
+    assert!(!tells(text.as_bytes()), "{text}");
+}
+
+/// Fails if a file, its name or where a link leads to tells it.
+#[track_caller]
+fn assert_no_file_tells(dir: &Path) {
+    for (path, content) in everything_in(dir) {
+        assert!(!tells(path.as_os_str().as_encoded_bytes()), "{path:?}");
+        assert!(!tells(&content), "{path:?}: {}", content.escape_ascii());
+    }
+}
+
+/// Looks at the arguments of every process while `during` goes on. Gives those that tell it, and the programs that were seen.
+async fn watched(during: impl Future<Output = ()>) -> (Vec<String>, BTreeSet<String>) {
+    let is_over = AtomicBool::new(false);
+    let watch = || {
+        let (mut telling, mut seen) = (Vec::new(), BTreeSet::new());
+        while !is_over.load(Ordering::Relaxed) {
+            for process in fs::read_dir("/proc").unwrap().flatten() {
+                let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                let text = line.escape_ascii().to_string();
+                if tells(&line) {
+                    telling.push(text.clone());
+                }
+                seen.extend(text.split("\\x00").next().map(str::to_owned));
+            }
+        }
+        (telling, seen)
+    };
+    thread::scope(|scope| {
+        let watching = scope.spawn(watch);
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::block_in_place(|| runtime.block_on(during));
+        is_over.store(true, Ordering::Relaxed);
+        watching.join().unwrap()
+    })
+}
+
+/// The ways to name the password.
+fn configs(clones: &Clones, http: &Http) -> [GitConfig; 2] {
+    let mut in_field = clones.config("field").with_username(USER);
+    in_field.remote_url = http.url();
+    let in_field = in_field.with_password(SecretSource::from_text(PASSWORD));
+    let mut in_url = clones.config("url");
+    in_url.remote_url = http.url_as(USER, PASSWORD);
+    [in_field, in_url]
+}
+
+/// Opens, pulls and pushes, with and without success.
+async fn use_everything(config: GitConfig, clones: &Clones, http: &Http) {
+    assert_silent(&format!("{config:?}\n{config:#?}"));
+    let failing = |behaviour: Behaviour| http.behave(behaviour);
+    let mut errors = Vec::new();
+    failing(Behaviour::Unavailable { times: 1000 });
+    errors.push(GitSyncFileBackend::open(config.clone()).await.unwrap_err());
+    failing(Behaviour::Serve);
+    let mine = opened(config.clone()).await;
+    assert_silent(&format!("{mine:?}\n{mine:#?}"));
+    let name = config.path.file_name().unwrap().to_str().unwrap();
+    mine.create(name, "ours").await.unwrap();
+    clones.remote.commit(&[Change::write("a.txt", name)]);
+    for behaviour in [
+        Behaviour::Unavailable { times: 1000 },
+        Behaviour::RedirectTo(http.origin()),
+        Behaviour::Page("<html>Welcome!</html>"),
+        Behaviour::Cut,
+    ] {
+        failing(behaviour);
+        errors.push(mine.pull().await.unwrap_err());
+        errors.push(mine.push("Mine").await.unwrap_err());
+    }
+    failing(Behaviour::Serve);
+    mine.push("Mine").await.unwrap();
+    mine.pull().await.unwrap();
+    clones.remote.hook("pre-receive", "echo \"no\" >&2; exit 1");
+    mine.update(name, "more").await.unwrap();
+    errors.push(mine.push("Mine").await.unwrap_err());
+    fs::remove_file(clones.remote.path().join("hooks/pre-receive")).unwrap();
+    // The password is the right one for somebody else.
+    let other = config.with_username("bob");
+    errors.extend(GitSyncFileBackend::open(other).await.err());
+    errors.extend(mine.pull().await.err());
+    for error in &errors {
+        assert_silent(&words(error));
+    }
+    assert!(errors.len() >= 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_in_no_file_argument_or_message() {
+    let clones = Clones::of(Remote::with(&[Change::write("a.txt", "theirs")]));
+    let http = Http::guarding(&clones.remote, USER, PASSWORD);
+    for config in configs(&clones, &http) {
+        let path = config.path.clone();
+        let (telling, seen) = watched(use_everything(config, &clones, &http)).await;
+        assert_eq!(telling, Vec::<String>::new());
+        assert!(seen.iter().any(|program| program.contains("remote-http")), "{seen:?}");
+        assert_no_file_tells(&path);
+    }
+    // The server has seen it, so there was something to be told.
+    let header = basic(USER, PASSWORD);
+    let requests = http.requests();
+    assert!(requests.iter().any(|request| request.authorization() == Some(&header)));
+    assert_no_file_tells(&clones.remote.path());
+}
+
+#[tokio::test]
+async fn a_password_that_cannot_be_sent_is_not_repeated() {
+    let clones = Clones::of(Remote::empty());
+    for password in [format!("{CORE}\n"), format!("{CORE}\0"), format!("{CORE}\r")] {
+        let mut config = clones.config("x").with_username(USER);
+        config.remote_url = "http://127.0.0.1:1/notes.git".to_owned();
+        let config = config.with_password(SecretSource::from_text(&password));
+        let error = GitSyncFileBackend::open(config).await.unwrap_err();
+        assert_eq!(error.kind(), f9::ErrorKind::InvalidInput, "{error:?}");
+        assert_silent(&words(&error));
+    }
+    for url in [
+        format!("http://ann:{CORE}@127.0.0.1:notaport/x"),
+        format!("https://ann:{CORE}@/x"),
+        format!("ext::sh -c {CORE}"),
+        format!("ann:{CORE}@host/x"),
+    ] {
+        let mut config = clones.config("x");
+        config.remote_url = url;
+        assert_silent(&format!("{config:?}"));
+        let error = GitSyncFileBackend::open(config).await.unwrap_err();
+        assert_eq!(error.kind(), f9::ErrorKind::InvalidInput, "{error:?}");
+        assert_silent(&words(&error));
+    }
+}
