@@ -223,7 +223,6 @@ impl Scene {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what has been seen is worth a look")]
 fn a_tree_that_was_half_moved_is_whole_for_whoever_comes_next() {
     let (mut dice, mut seen) = (Dice::new("kills in checkouts"), Seen::default());
     let mut scene = Scene::new(&mut dice);

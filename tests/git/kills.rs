@@ -295,7 +295,8 @@ impl Competitor {
         let (turn, stop): (Arc<Mutex<()>>, Arc<AtomicBool>) = Default::default();
         let config = config(remote, root, "other");
         let thread = {
-            let (announced, turn, stop) = (announced.clone(), turn.clone(), stop.clone());
+            let (announced, turn, stop) =
+                (Arc::clone(&announced), Arc::clone(&turn), Arc::clone(&stop));
             move || {
                 let (runtime, mut files, mut number) = (runtime(), BTreeMap::new(), 0);
                 let tree = runtime.block_on(GitSyncFileBackend::open(config)).unwrap();
@@ -667,7 +668,6 @@ fn assert_published(remote: &Remote, published: &[String]) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what has been seen is worth a look")]
 fn killed_clients_lose_nothing_and_invent_nothing() {
     let (mut dice, mut seen) = (Dice::new("killed clients"), Seen::default());
     for _ in 0..KILLS / KILLS_PER_REMOTE {
