@@ -26,6 +26,7 @@ mod machine;
 mod names;
 mod opening;
 mod plain_git;
+mod recovery;
 mod remote;
 mod secrets;
 mod servers;

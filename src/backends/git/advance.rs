@@ -115,7 +115,7 @@ impl Repository {
     /// Undoes what a process that died while it moved the tree has left, if one did.
     pub(super) async fn recover(self: &Arc<Self>, operation: &Operation) -> Result<()> {
         if self.note::<Journal>(JOURNAL).await?.is_none() {
-            return Ok(());
+            return self.restore_index(operation).await;
         }
         let (repository, operation) = (Arc::clone(self), operation.clone());
         to_the_end(async move {
@@ -154,11 +154,7 @@ impl Repository {
         if self.head().await? != journal.from {
             return Ok(());
         }
-        let reset = match &journal.from {
-            Some(from) => vec!["read-tree", "--reset", from.as_str()],
-            None => vec!["read-tree", "--empty"],
-        };
-        self.git.local(reset).within(operation)?.stdout().await?;
+        // What is new goes first: if the disk is full, that makes room for the index.
         let mut restored = Vec::new();
         for change in changes {
             if self.is_replaced(&change).await? {
@@ -171,6 +167,11 @@ impl Repository {
                 }
             }
         }
+        let reset = match &journal.from {
+            Some(from) => vec!["read-tree", "--reset", from.as_str()],
+            None => vec!["read-tree", "--empty"],
+        };
+        self.git.local(reset).within(operation)?.stdout().await?;
         if !restored.is_empty() {
             let restore = ["checkout-index", "--force", "-z", "--stdin"];
             self.git.local(restore).input(restored).within(operation)?.stdout().await?;

@@ -7,6 +7,9 @@ use crate::{Error, ErrorKind};
 /// The part of git's text by which a failure is told, and what it means. The first that is found counts.
 const SIGNS: &[(&str, Failure)] = &[
     ("No space left on device", Failure::Kind(ErrorKind::StorageFull)),
+    ("Out of diskspace", Failure::Kind(ErrorKind::StorageFull)),
+    // Of a file in the tree, git keeps to itself why; what cannot be opened it tells in other words.
+    ("unable to write file", Failure::Kind(ErrorKind::StorageFull)),
     ("Disk quota exceeded", Failure::Kind(ErrorKind::QuotaExceeded)),
     ("Read-only file system", Failure::Kind(ErrorKind::ReadOnly)),
     ("Too many open files", Failure::Kind(ErrorKind::TooManyOpenFiles)),
@@ -86,6 +89,7 @@ const SIGNS: &[(&str, Failure)] = &[
     ("index uses", Failure::Kind(ErrorKind::Corrupted)),
     ("inflate:", Failure::Kind(ErrorKind::Corrupted)),
     ("not a valid object", Failure::Kind(ErrorKind::Corrupted)),
+    ("unexpected line in", Failure::Kind(ErrorKind::Corrupted)),
     ("not a git repository", Failure::Kind(ErrorKind::Corrupted)),
     ("Permission denied", Failure::Kind(ErrorKind::PermissionDenied)),
 ];

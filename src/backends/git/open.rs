@@ -15,7 +15,7 @@ use super::command::{self, Access, Git, Place};
 use super::config::CheckedConfig;
 use super::failure::Failure;
 use super::locks::{LOCK, Locks, Operation};
-use super::output;
+use super::output::{self, Oid};
 use super::repository::{Fetched, Repository, START, damaged};
 use super::sync::FRESH;
 use crate::{Durability, Error, ErrorKind, GitTimeouts, LocalFileBackend, Result, offload};
@@ -259,6 +259,9 @@ async fn adopt(
     })?;
     if repository.head().await?.is_some() {
         check_out_as_committed(repository, operation).await?;
+    } else if repository.tracking().await?.is_none() {
+        // Made by `git init`, or by a clone that died before anything came: what is here has no ancestor at the remote.
+        repository.write_note(FRESH, &()).await?;
     }
     write_ready(repository, config).await
 }
@@ -323,26 +326,31 @@ async fn clone(
     git.local(init).within(operation)?.stdout().await?;
     write_attributes(repository).await?;
     write_config(repository, config).await?;
+    // Who died in the checkout has left files that no index names. They are brought under git's eyes first: what the remote has deleted
+    // since must not stay and pass for somebody's.
+    if let Some(begun) = repository.begun().await? {
+        check_out(repository, operation, &begun).await?;
+    }
     let start = match repository.fetch(operation).await? {
         Fetched::Branch => repository.tracking().await?,
         Fetched::Nothing => default_branch(repository, operation).await?,
     };
     match start {
-        Some(start) => {
-            let reset = ["reset", "--hard", "--quiet", start.as_str()];
-            git.local(reset).within(operation)?.stdout().await?;
-        }
+        Some(start) => check_out(repository, operation, &start).await?,
         None => repository.write_note(FRESH, &()).await?,
     }
     write_ready(repository, config).await?;
     repository.remove_note(CLONING).await
 }
 
+/// Has branch, index and tree be those of a commit, whatever they were.
+async fn check_out(repository: &Repository, operation: &Operation, commit: &Oid) -> Result<()> {
+    let reset = ["reset", "--hard", "--quiet", commit.as_str()];
+    repository.git.local(reset).within(operation)?.stdout().await.map(drop)
+}
+
 /// The commit that a new branch begins with: that of the remote's default branch; `None` where the remote is empty.
-async fn default_branch(
-    repository: &Repository,
-    operation: &Operation,
-) -> Result<Option<output::Oid>> {
+async fn default_branch(repository: &Repository, operation: &Operation) -> Result<Option<Oid>> {
     let fetch = repository.git.network([
         "fetch",
         "--quiet",

@@ -109,6 +109,23 @@ impl Repository {
         self.read_ref(&self.tracking_ref()).await
     }
 
+    /// The commit that a clone which is not finished has begun to check out, if it has come that far.
+    pub(super) async fn begun(&self) -> Result<Option<Oid>> {
+        match self.tracking().await? {
+            None => self.read_ref(START).await,
+            begun => Ok(begun),
+        }
+    }
+
+    /// Makes the index anew from the last commit if it is gone: without one, git takes what is ignored for deleted.
+    pub(super) async fn restore_index(&self, operation: &Operation) -> Result<()> {
+        if self.files.exists("index").await? {
+            return Ok(());
+        }
+        let Some(head) = self.head().await? else { return Ok(()) };
+        self.git.local(["read-tree", head.as_str()]).within(operation)?.stdout().await.map(drop)
+    }
+
     async fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
         if let Some(text) = read_if_there(&self.files, name).await? {
             let damaged = |_| damaged(format!("the ref `{name}` is damaged"));
@@ -138,6 +155,9 @@ impl Repository {
             let wanted = &self.branch;
             return match head.strip_prefix("ref: refs/heads/") {
                 Some(branch) => state(format!("branch `{branch}` is checked out, not `{wanted}`")),
+                None if head.parse::<Oid>().is_err() => {
+                    Err(damaged("the repository's HEAD is damaged".to_owned()))
+                }
                 None => state(format!(
                     "no branch is checked out (detached HEAD); `git switch {wanted}` by hand first"
                 )),
