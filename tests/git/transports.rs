@@ -358,6 +358,20 @@ async fn a_dropped_call_leaves_no_process_and_the_next_one_works() {
     assert_eq!(clones.remote.main().file("b.txt").unwrap(), b"ours");
 }
 
+#[tokio::test]
+async fn a_dropped_read_that_pulls_first_keeps_nobody_waiting() {
+    let clones = clones();
+    let http = Http::serving(&clones.remote);
+    let config = at(&clones, "mine", http.url());
+    let mine = opened(config.clone().with_auto_pull(true)).await;
+    http.behave(Behaviour::Stall);
+    drop_while_waiting(&http, &config.path, mine.read("a.txt")).await;
+    http.behave(Behaviour::Serve);
+    let hasty = GitTimeouts::default().with_lock(Duration::from_secs(1));
+    opened(config.with_timeouts(hasty)).await.pull().await.unwrap();
+    mine.pull().await.unwrap();
+}
+
 fn over_ssh(clones: &Clones, name: &str, ssh: &Ssh) -> GitConfig {
     let config = at(clones, name, ssh.url(&clones.remote));
     config.with_ssh_key_path(ssh.key()).with_known_hosts(ssh.known_hosts())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared as SharedFuture};
+use futures::future::{BoxFuture, WeakShared};
 
 use super::Shared;
 use crate::{Error, ErrorKind, Result, SessionHandle};
@@ -14,7 +14,8 @@ use crate::{Error, ErrorKind, Result, SessionHandle};
 /// A pull that many wait for.
 #[derive(Default)]
 pub(super) struct Refresh {
-    under_way: Option<SharedFuture<BoxFuture<'static, Result<()>>>>,
+    /// It belongs to those who wait: when none does any more, it ends, and lets go of the repository.
+    under_way: Option<WeakShared<BoxFuture<'static, Result<()>>>>,
     /// When the last one that succeeded began.
     last: Option<Instant>,
 }
@@ -32,13 +33,13 @@ impl Shared {
             if refresh.last.is_some_and(is_fresh) {
                 return Ok(());
             }
-            let under_way = refresh.under_way.take().filter(|pull| pull.peek().is_none());
-            let pull = under_way.unwrap_or_else(|| {
+            let under_way = refresh.under_way.as_ref().and_then(WeakShared::upgrade);
+            under_way.filter(|pull| pull.peek().is_none()).unwrap_or_else(|| {
                 let shared = Arc::clone(self);
-                async move { shared.automatic_pull().await }.boxed().shared()
-            });
-            refresh.under_way = Some(pull.clone());
-            pull
+                let pull = async move { shared.automatic_pull().await }.boxed().shared();
+                refresh.under_way = pull.downgrade();
+                pull
+            })
         };
         pull.await
     }
@@ -79,7 +80,7 @@ impl Shared {
         let other_processes = |left| async move { locks.session_file(left).await.map(Some) };
         let guard = self.repository.locks.session.lock(timeout, other_processes).await?;
         let is_outermost = self.sessions.fetch_add(1, Ordering::AcqRel) == 0;
-        let session = Session { shared: Arc::clone(self), is_outermost, _guard: guard };
+        let session = Session { counted: Counted(Arc::clone(self)), is_outermost, guard };
         if is_outermost && self.automatic.pull {
             self.automatic_pull().await?;
         }
@@ -89,26 +90,33 @@ impl Shared {
 
 /// Exclusive use of the repository.
 pub(super) struct Session {
-    shared: Arc<Shared>,
+    counted: Counted,
     is_outermost: bool,
-    _guard: crate::lock::SessionGuard,
+    guard: crate::lock::SessionGuard,
 }
+
+/// A session that is open: meanwhile nothing is pulled or pushed without being asked for.
+struct Counted(Arc<Shared>);
 
 #[async_trait]
 impl SessionHandle for Session {
     async fn finish(self: Box<Self>) -> Result<()> {
-        if self.is_outermost && self.shared.automatic.push {
-            let pushed = self.shared.push("Changes of a session").await;
-            pushed.map_err(|error: Error| {
+        let Self { counted, is_outermost, guard } = *self;
+        let shared = Arc::clone(&counted.0);
+        // First: what others write from now on they publish themselves, and what they wrote before goes with this push.
+        drop(counted);
+        if is_outermost && shared.automatic.push {
+            shared.push("Changes of a session").await.map_err(|error: Error| {
                 error.with_operation("publish a session").with_backend(super::NAME)
             })?;
         }
+        drop(guard);
         Ok(())
     }
 }
 
-impl Drop for Session {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.shared.sessions.fetch_sub(1, Ordering::AcqRel);
+        self.0.sessions.fetch_sub(1, Ordering::AcqRel);
     }
 }
