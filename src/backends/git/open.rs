@@ -16,7 +16,7 @@ use super::config::CheckedConfig;
 use super::failure::Failure;
 use super::locks::{LOCK, Locks, Operation};
 use super::output::{self, Oid};
-use super::repository::{Fetched, Repository, START, damaged};
+use super::repository::{ADOPT_INDEX, Fetched, Repository, START, damaged};
 use super::sync::FRESH;
 use crate::{Durability, Error, ErrorKind, GitTimeouts, LocalFileBackend, Result, offload};
 
@@ -271,16 +271,19 @@ async fn adopt(
 async fn check_out_as_committed(repository: &Repository, operation: &Operation) -> Result<()> {
     let git = &repository.git;
     let modified = ["diff-files", "--name-only", "--diff-filter=M", "-z"];
-    let touched: HashSet<_> =
-        output::paths(&git.local(modified).stdout().await?).into_iter().collect();
     // An index that has not seen the files yet, so that git has to read them.
-    let index = repository.git_dir.join("f9/adopt-index");
+    let index = repository.git_dir.join(ADOPT_INDEX);
     let tree = repository.write_tree(operation).await?;
     git.local(["read-tree", tree.as_str()]).index(&index).stdout().await?;
     // It tells by its exit status that some differ.
     let refresh = ["update-index", "-q", "--refresh"];
     drop(git.local(refresh).index(&index).output().await?);
     let differing = output::paths(&git.local(modified).index(&index).stdout().await?);
+    // Last, so that hardly a moment is left for another change.
+    let mut touched: HashSet<_> =
+        output::paths(&git.local(modified).stdout().await?).into_iter().collect();
+    let flagged = git.local(["ls-files", "-v", "-z"]).stdout().await?;
+    touched.extend(output::passed_over(&flagged));
     let converted = differing.into_iter().filter(|path| !touched.contains(path));
     let converted: Vec<u8> = converted.flat_map(|path| [path.0, vec![0]].concat()).collect();
     if !converted.is_empty() {

@@ -224,6 +224,15 @@ pub(super) fn paths(output: &[u8]) -> Vec<RawPath> {
     fields(output).map(|path| RawPath(path.to_vec())).collect()
 }
 
+/// Reads from `git ls-files -v -z` the files that git was told not to look at: whose letter is small, or an `S`.
+pub(super) fn passed_over(output: &[u8]) -> Vec<RawPath> {
+    let read = |field: &[u8]| match field {
+        [b'a'..=b'z' | b'S', b' ', path @ ..] => Some(RawPath(path.to_vec())),
+        _ => None,
+    };
+    fields(output).filter_map(read).collect()
+}
+
 /// Reads one object name.
 pub(super) fn oid(output: &[u8]) -> Result<Oid> {
     text(output, "an object name")?.trim_end().parse()
@@ -302,6 +311,12 @@ mod tests {
 
     fn staged(path: &str, mode: u32, oid: &str, number: u8) -> Stage {
         Stage { path: raw(path), mode, oid: oid.parse().unwrap(), number }
+    }
+
+    #[test]
+    fn files_that_git_passes_over_are_told_by_their_letter() {
+        let output = b"H a\0h b c\0S d\0s e\n\0C f\0";
+        assert_eq!(passed_over(output), [raw("b c"), raw("d"), raw("e\n")]);
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub(super) const START: &str = "refs/f9/start";
 /// The index in which settled conflicts are put together.
 pub(super) const INDEX: &str = "f9/index";
 
+/// The index with which the files of a clone that git made are compared.
+pub(super) const ADOPT_INDEX: &str = "f9/adopt-index";
+
 /// The mode of a submodule in a tree.
 pub(super) const SUBMODULE: u32 = 0o160_000;
 
@@ -419,7 +422,8 @@ impl Repository {
     /// Removes the lock files of a git that died; waits for one that lives.
     async fn remove_dead_locks(&self) -> Result<()> {
         let deadline = Instant::now() + self.lock_timeout;
-        let below = [self.local_ref(), self.tracking_ref(), START.to_owned(), INDEX.to_owned()];
+        let (local, tracking) = (self.local_ref(), self.tracking_ref());
+        let below = [&*local, &*tracking, START, INDEX, ADOPT_INDEX];
         let below = below.map(|name| self.git_dir.join(format!("{name}.lock")));
         loop {
             let (below, git_dir, work_tree) =
