@@ -154,17 +154,21 @@ impl Repository {
         if self.head().await? != journal.from {
             return Ok(());
         }
-        // What is new goes first: if the disk is full, that makes room for the index.
-        let mut restored = Vec::new();
-        for change in changes {
+        // What is new goes first: if the disk is full, that makes room for the index; and what was a file may be a directory now, or the
+        // other way round.
+        let (added, replaced): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.old.is_null());
+        for change in added {
             if self.is_replaced(&change).await? {
-                if change.old.is_null() {
-                    let (work_tree, path) = (self.work_tree.clone(), change.path);
-                    offload::run(move || remove_with_parents(&work_tree, &path)).await?;
-                } else {
-                    restored.extend_from_slice(&change.path.0);
-                    restored.push(0);
-                }
+                let (work_tree, path) = (self.work_tree.clone(), change.path);
+                offload::run(move || remove_with_parents(&work_tree, &path)).await?;
+            }
+        }
+        let mut restored = Vec::new();
+        for change in replaced {
+            if self.is_replaced(&change).await? {
+                restored.extend_from_slice(&change.path.0);
+                restored.push(0);
             }
         }
         let reset = match &journal.from {
@@ -225,7 +229,9 @@ fn look(work_tree: &Path, change: &Change) -> Result<Found> {
         fs::File::open(&path)?.read_to_end(&mut content)?;
         content
     } else {
-        return Ok(Found::NotReplaced);
+        // A directory without a file was made for those that were to come.
+        let is_replaced = !change.old.is_null() && holds_no_file(&path);
+        return Ok(if is_replaced { Found::Replaced } else { Found::NotReplaced });
     };
     let oid = blob_name(&content, &change.new)?;
     let is_link = |mode: u32| mode == SYMLINK;
@@ -244,6 +250,14 @@ fn look(work_tree: &Path, change: &Change) -> Result<Found> {
         return Ok(Found::NotReplaced);
     }
     Ok(Found::Other(content))
+}
+
+/// Whether there are only directories at and below `path`.
+fn holds_no_file(path: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(path) else { return false };
+    let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|found| found.is_dir());
+    entries
+        .all(|entry| entry.is_ok_and(|entry| is_directory(&entry) && holds_no_file(&entry.path())))
 }
 
 /// The paths of `changes` at which something stands that no commit holds, as far as git itself would not see to it: files that were
