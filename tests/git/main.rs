@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod beside;
 mod budget;
 mod checkout_kills;
 #[path = "../torture/child.rs"]

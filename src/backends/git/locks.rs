@@ -102,14 +102,22 @@ pub(super) struct TreeLock {
     path: PathBuf,
     /// Open for as long as this: taking its lock takes one system call, which never waits.
     file: Arc<File>,
-    sharing: Arc<Mutex<usize>>,
+    sharers: Arc<Mutex<Sharers>>,
+}
+
+/// Those of this process who share the tree.
+#[derive(Debug, Default)]
+struct Sharers {
+    count: usize,
+    /// Whether one of them has seen that the tree is in order.
+    is_sound: bool,
 }
 
 /// The right to look at and change single files.
 #[derive(Debug)]
 pub(super) struct Sharing {
     file: Arc<File>,
-    sharing: Arc<Mutex<usize>>,
+    sharers: Arc<Mutex<Sharers>>,
     _here: OwnedRwLockReadGuard<()>,
 }
 
@@ -126,20 +134,19 @@ impl TreeLock {
             here: Arc::default(),
             path: path.to_owned(),
             file: Arc::new(open_lock(path)?),
-            sharing: Arc::default(),
+            sharers: Arc::default(),
         })
     }
 
-    /// Waits until nobody changes the tree. Tells whether this is the first of those who share it now: then somebody may have died while
-    /// changing it.
-    pub(super) async fn share(&self, timeout: Duration) -> Result<(Sharing, bool)> {
+    /// Waits until nobody changes the tree. Somebody may have died while changing it: see [`Sharing::is_sound`].
+    pub(super) async fn share(&self, timeout: Duration) -> Result<Sharing> {
         let left = TimeLeft::new(timeout);
         let here = tokio::time::timeout(left.get(), Arc::clone(&self.here).read_owned()).await;
         let here = here.map_err(|_| busy())?;
         loop {
-            if let Some(is_first) = self.join()? {
-                let (file, sharing) = (Arc::clone(&self.file), Arc::clone(&self.sharing));
-                return Ok((Sharing { file, sharing, _here: here }, is_first));
+            if self.join()? {
+                let (file, sharers) = (Arc::clone(&self.file), Arc::clone(&self.sharers));
+                return Ok(Sharing { file, sharers, _here: here });
             }
             // Another process changes the tree: wait until it is done, and try again.
             drop(lock_path(self.path.clone(), Hold::WithOthers, left).await?);
@@ -147,18 +154,17 @@ impl TreeLock {
     }
 
     /// Joins those of this process who share the tree, if no other process changes it.
-    fn join(&self) -> Result<Option<bool>> {
-        let mut sharing = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = *sharing == 0;
-        if is_first {
+    fn join(&self) -> Result<bool> {
+        let mut sharers = self.sharers.lock().unwrap_or_else(PoisonError::into_inner);
+        if sharers.count == 0 {
             match self.file.try_lock_shared() {
                 Ok(()) => {}
-                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(std::fs::TryLockError::WouldBlock) => return Ok(false),
                 Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
             }
         }
-        *sharing += 1;
-        Ok(Some(is_first))
+        sharers.count += 1;
+        Ok(true)
     }
 
     /// Waits until nobody looks at or changes the tree.
@@ -171,11 +177,24 @@ impl TreeLock {
     }
 }
 
+impl Sharing {
+    /// Whether somebody has found the tree in order since it is shared.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sharers.lock().unwrap_or_else(PoisonError::into_inner).is_sound
+    }
+
+    /// Tells that it is.
+    pub(super) fn found_sound(&self) {
+        self.sharers.lock().unwrap_or_else(PoisonError::into_inner).is_sound = true;
+    }
+}
+
 impl Drop for Sharing {
     fn drop(&mut self) {
-        let mut sharing = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
-        *sharing -= 1;
-        if *sharing == 0 {
+        let mut sharers = self.sharers.lock().unwrap_or_else(PoisonError::into_inner);
+        sharers.count -= 1;
+        if sharers.count == 0 {
+            sharers.is_sound = false;
             drop(self.file.unlock());
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -45,7 +45,7 @@ pub use history::Revision;
 use history::{History, Times};
 use locks::Sharing;
 use merge::Choice;
-use output::{Oid, RawPath, Stage};
+use output::{RawPath, Stage};
 use repository::{Repository, SUBMODULE};
 use session::Refresh;
 use written::Written;
@@ -140,10 +140,6 @@ struct Shared {
     /// Sessions that are open here.
     sessions: AtomicUsize,
     refresh: Mutex<Refresh>,
-    /// The commit of the remote of which nothing is missing here.
-    integrated: Mutex<Option<Oid>>,
-    /// Whether the remote's branch has been deleted.
-    gone: AtomicBool,
 }
 
 /// The versions of a file that local and remote changes have made of it. A directory, and what does not exist on a side, is `None`; a
@@ -322,25 +318,19 @@ impl Shared {
             },
             sessions: AtomicUsize::new(0),
             refresh: Mutex::default(),
-            integrated: Mutex::default(),
-            gone: AtomicBool::new(false),
         })
-    }
-
-    fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
-    }
-
-    fn set_gone(&self, gone: bool) {
-        self.gone.store(gone, Ordering::Relaxed);
     }
 
     /// Waits until nobody changes the tree as a whole, and keeps others from it.
     async fn share(&self) -> Result<Sharing> {
         let repository = &self.repository;
         loop {
-            let (sharing, is_first) = repository.locks.tree.share(repository.lock_timeout).await?;
-            if !is_first || !repository.notes.exists(advance::JOURNAL).await? {
+            let sharing = repository.locks.tree.share(repository.lock_timeout).await?;
+            if sharing.is_sound() {
+                return Ok(sharing);
+            }
+            if !repository.notes.exists(advance::JOURNAL).await? {
+                sharing.found_sound();
                 return Ok(sharing);
             }
             // Somebody died while changing it.
@@ -359,9 +349,14 @@ impl Shared {
     /// Prepares for a write at `path`.
     async fn before_write(&self, path: &str) -> Result<Sharing> {
         self.refuse_submodule(path).await?;
-        let sharing = self.share().await?;
+        self.share().await
+    }
+
+    /// Ends a write at `path`. Only what was really written is published in spite of a `.gitignore`.
+    async fn after_write(&self, path: &str, sharing: Sharing) -> Result<()> {
         self.written.remember(path).await?;
-        Ok(sharing)
+        drop(sharing);
+        Ok(())
     }
 
     async fn refuse_submodule(&self, path: &str) -> Result<()> {
@@ -480,6 +475,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
             let end = stream::once(hold).filter_map(std::future::ready);
             let info =
                 shared.tree.stream_write_with(path, data.chain(end).boxed(), options).await?;
+            shared.written.remember(path).await?;
             drop(held);
             Ok(info)
         };
@@ -490,6 +486,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
         let made = async {
+            // Nothing to be published: git carries no directories.
             let _sharing = self.shared.before_write(path).await?;
             self.shared.tree.create_dir_with(path, options).await
         };
@@ -517,7 +514,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let updated = async {
             let sharing = self.shared.before_write(path).await?;
             let info = self.shared.tree.update_with(path, data, options).await?;
-            drop(sharing);
+            self.shared.after_write(path, sharing).await?;
             self.shared.push_after("Update", path).await?;
             Ok(info)
         };
@@ -568,7 +565,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let renamed = async {
             let sharing = self.shared.before_write(to).await?;
             let info = self.shared.tree.rename_with(from, to, options).await?;
-            drop(sharing);
+            self.shared.after_write(to, sharing).await?;
             self.shared.push_after("Rename", &format!("{from} to {to}")).await?;
             Ok(info)
         };
@@ -584,7 +581,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let created = async {
             let sharing = self.shared.before_write(path).await?;
             let info = self.shared.tree.create_with(path, data, options).await?;
-            drop(sharing);
+            self.shared.after_write(path, sharing).await?;
             self.shared.push_after("Create", path).await?;
             Ok(info)
         };
@@ -603,7 +600,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let copied = async {
             let sharing = self.shared.before_write(to).await?;
             let info = self.shared.tree.copy_with(from, to, options).await?;
-            drop(sharing);
+            self.shared.after_write(to, sharing).await?;
             self.shared.push_after("Copy", &format!("{from} to {to}")).await?;
             Ok(info)
         };

@@ -3,7 +3,7 @@
 //! The order is: commit what is local, fetch, merge beside the tree, commit the merge, move the tree, push. Each step leaves a
 //! repository from which the next attempt goes on; nothing that was saved is ever stashed away or reset.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::advance::Advanced;
@@ -29,6 +29,9 @@ const BEFORE_MERGE: &str = "Local changes before a merge";
 /// common with what is here.
 pub(super) const FRESH: &str = "fresh";
 
+/// The note that tells that the remote's branch has been deleted.
+const GONE: &str = "gone";
+
 impl Shared {
     /// Begins an operation on a repository that is in order.
     pub(super) async fn begin(&self) -> Result<Operation> {
@@ -52,14 +55,14 @@ impl Shared {
         match (self.repository.fetch(operation).await?, before) {
             (Fetched::Nothing, None) => Ok(()),
             (Fetched::Nothing, Some(_)) => {
-                self.set_gone(true);
+                self.repository.write_note(GONE, &()).await?;
                 Err(Error::new(ErrorKind::NotFound).with_message(format!(
                     "branch `{}` is gone from the remote; a push publishes it again",
                     self.repository.branch
                 )))
             }
             (Fetched::Branch, before) => {
-                self.set_gone(false);
+                self.repository.remove_note(GONE).await?;
                 let theirs = self.repository.tracking().await?.ok_or(ErrorKind::Internal)?;
                 self.integrate(operation, before.as_ref(), &theirs).await
             }
@@ -78,7 +81,7 @@ impl Shared {
         for _ in 0..ROUNDS {
             let head = repository.head().await?;
             let target = match self.target(operation, head.as_ref(), before, theirs).await? {
-                Target::Reached => return self.integrated(theirs).await,
+                Target::Reached => return self.conclude().await,
                 Target::Commit(target) => target,
                 Target::Local | Target::Open(_) if !is_committed => {
                     is_committed = true;
@@ -92,7 +95,7 @@ impl Shared {
                 }
             };
             match repository.advance(operation, head.as_ref(), &target).await? {
-                Advanced::Done => return self.integrated(theirs).await,
+                Advanced::Done => return self.conclude().await,
                 Advanced::InTheWay(paths) => self.make_way(operation, paths).await?,
             }
         }
@@ -115,14 +118,9 @@ impl Shared {
             return Ok(Target::Reached);
         }
         let earlier = repository.pending().await?;
-        if earlier.is_none() {
-            if self.has_integrated(theirs) {
-                return Ok(Target::Reached);
-            }
-            // Nothing here is unpublished, and the fetch let nothing pass but what descends from `before`.
-            if before == Some(head) {
-                return Ok(Target::Commit(theirs.clone()));
-            }
+        // Nothing here is unpublished, and the fetch let nothing pass but what descends from `before`.
+        if earlier.is_none() && before == Some(head) {
+            return Ok(Target::Commit(theirs.clone()));
         }
         let base = repository.merge_base(head, theirs).await?;
         if base.as_ref() == Some(theirs) {
@@ -145,18 +143,10 @@ impl Shared {
         })
     }
 
-    /// Notes that nothing of `theirs` is missing here any more.
-    async fn integrated(&self, theirs: &Oid) -> Result<()> {
+    /// Notes that nothing of the remote's is missing here any more.
+    async fn conclude(&self) -> Result<()> {
         self.repository.forget_pending().await?;
-        self.repository.remove_note(FRESH).await?;
-        let mut integrated = self.integrated.lock().unwrap_or_else(PoisonError::into_inner);
-        *integrated = Some(theirs.clone());
-        Ok(())
-    }
-
-    fn has_integrated(&self, theirs: &Oid) -> bool {
-        let integrated = self.integrated.lock().unwrap_or_else(PoisonError::into_inner);
-        integrated.as_ref() == Some(theirs)
+        self.repository.remove_note(FRESH).await
     }
 
     /// Commits what stands where the tree has to go, so that it takes part in the merge.
@@ -204,11 +194,12 @@ impl Shared {
         mut forced: Vec<FilePath>,
     ) -> Result<bool> {
         let repository = &self.repository;
+        // Before anything is staged: of what somebody commits by hand meanwhile, nothing may be taken back.
+        let head = repository.head().await?;
         let written = self.written.snapshot().await?;
         forced.extend(self.written.to_be_forced(&written).await?);
         repository.stage(operation, &forced).await?;
         let tree = repository.write_tree(operation).await?;
-        let head = repository.head().await?;
         let committed = match &head {
             Some(head) => repository.tree_of(head).await?,
             None => advance::empty_tree(&tree).parse()?,
@@ -246,13 +237,14 @@ impl Shared {
         for attempt in 1..=PUSHES {
             let (head, tracking) = (repository.head().await?, repository.tracking().await?);
             let Some(head) = head else { return Ok(()) };
-            if tracking.as_ref() == Some(&head) && !self.is_gone() {
+            let is_published = tracking.as_ref() == Some(&head);
+            if is_published && repository.note::<()>(GONE).await?.is_none() {
                 return Ok(());
             }
             match repository.push(&operation).await? {
                 Pushed::Done => {
-                    self.set_gone(false);
-                    return self.integrated(&head).await;
+                    repository.remove_note(GONE).await?;
+                    return self.conclude().await;
                 }
                 Pushed::Overtaken => {}
                 Pushed::Refused(reason) => {

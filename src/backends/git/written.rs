@@ -37,7 +37,7 @@ impl Written {
         Self { tree, paths: Mutex::default(), ignores_more, file }
     }
 
-    /// Remembers that `path` is about to be written.
+    /// Remembers that `path` has been written, as long as nobody can commit in between.
     pub(super) async fn remember(&self, path: &str) -> Result<()> {
         let Ok(path) = FilePath::parse(path) else { return Ok(()) };
         {

@@ -1,0 +1,173 @@
+//! What people and other callers do to the tree and the branch while the backend has them open.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use f9::prelude::*;
+use f9::{ErrorKind, GitTimeouts};
+use futures::SinkExt as _;
+use futures::channel::mpsc;
+
+use crate::cli;
+use crate::clones::{Clones, opened};
+use crate::remote::{Change, Remote};
+
+/// A clone that git made.
+fn cloned_by_git(clones: &Clones, name: &str) -> f9::GitConfig {
+    let config = clones.config(name);
+    cli::run(config.path.parent().unwrap(), ["clone", "-q", &config.remote_url, name]);
+    config.with_timeouts(GitTimeouts::default().with_lock(Duration::from_secs(2)))
+}
+
+#[tokio::test]
+async fn edits_that_git_was_told_to_pass_over_survive_the_adoption() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("b", "two")]));
+    let config = cloned_by_git(&clones, "mine");
+    let root = &config.path;
+    cli::run(root, ["update-index", "--assume-unchanged", "a"]);
+    cli::run(root, ["update-index", "--skip-worktree", "b"]);
+    fs::write(root.join("a"), "mine, for this machine").unwrap();
+    fs::write(root.join("b"), "mine too").unwrap();
+    let mine = opened(config.clone()).await;
+    assert_eq!(mine.read("a").await.unwrap(), "mine, for this machine");
+    assert_eq!(mine.read("b").await.unwrap(), "mine too");
+}
+
+#[tokio::test]
+async fn an_adoption_that_was_killed_is_done_again() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let config = cloned_by_git(&clones, "mine");
+    let own = config.path.join(".git/f9");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("adopt-index"), "DIRC").unwrap();
+    fs::write(own.join("adopt-index.lock"), "DIRC").unwrap();
+    let mine = opened(config).await;
+    assert_eq!(mine.read("a").await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_branch_that_was_reset_by_hand_takes_part_in_the_next_merge() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let mine = clones.open("mine").await;
+    clones.remote.commit(&[Change::write("b", "two")]);
+    mine.pull().await.unwrap();
+    cli::run(mine.root(), ["reset", "-q", "--hard", "HEAD~1"]);
+    mine.pull().await.unwrap();
+    assert_eq!(mine.read("b").await.unwrap(), "two");
+    cli::run(mine.root(), ["reset", "-q", "--hard", "HEAD~1"]);
+    mine.create("c", "three").await.unwrap();
+    mine.push("Three").await.unwrap();
+    assert_eq!(clones.remote.main().tree(), ["100644 a", "100644 b", "100644 c"]);
+}
+
+/// Has the journal tell that the tree is being moved to a commit of the remote's.
+fn being_moved(root: &Path, to: &str) {
+    let from = cli::run(root, ["rev-parse", "HEAD"]);
+    cli::run(root, ["fetch", "-q"]);
+    fs::write(root.join(".git/f9/journal"), format!(r#"{{"from":"{from}","to":"{to}"}}"#)).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_was_becoming_a_directory_is_a_file_again() {
+    for half in ["gone", "empty", "deep", "written"] {
+        let clones =
+            Clones::of(Remote::with(&[Change::write("d", "file"), Change::write("x", "")]));
+        let mine = clones.open("mine").await;
+        let root = mine.root().to_owned();
+        let to =
+            clones.remote.commit(&[Change::delete("d"), Change::write("d/e/f", "in directory")]);
+        being_moved(&root, &to);
+        fs::remove_file(root.join("d")).unwrap();
+        match half {
+            "gone" => {}
+            "empty" => fs::create_dir(root.join("d")).unwrap(),
+            "deep" => fs::create_dir_all(root.join("d/e")).unwrap(),
+            _ => {
+                fs::create_dir_all(root.join("d/e")).unwrap();
+                fs::write(root.join("d/e/f"), "in dir").unwrap();
+            }
+        }
+        assert_eq!(mine.read("d").await.unwrap(), "file", "{half}");
+        assert_eq!(cli::run(&root, ["status", "--porcelain"]), "", "{half}");
+        mine.sync("Nothing of ours").await.unwrap();
+        assert_eq!(clones.remote.main().head().unwrap(), to, "{half}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_was_becoming_a_link_is_a_directory_again() {
+    let files = [Change::write("d/a", "a"), Change::write("d/b", "b"), Change::write("e/a", "a")];
+    let clones = Clones::of(Remote::with(&files));
+    let mine = clones.open("mine").await;
+    let root = mine.root().to_owned();
+    let gone = [Change::delete("d/a"), Change::delete("d/b"), Change::symlink("d", "e")];
+    let to = clones.remote.commit(&gone);
+    being_moved(&root, &to);
+    fs::remove_dir_all(root.join("d")).unwrap();
+    std::os::unix::fs::symlink("e", root.join("d")).unwrap();
+    assert_eq!(mine.read("d/b").await.unwrap(), "b");
+    assert_eq!(cli::run(&root, ["status", "--porcelain"]), "");
+    mine.sync("Nothing of ours").await.unwrap();
+    assert_eq!(clones.remote.main().head().unwrap(), to);
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_put_where_a_directory_was_to_be_stays() {
+    let clones = Clones::of(Remote::with(&[Change::write("d", "file")]));
+    let mine = clones.open("mine").await;
+    let root = mine.root().to_owned();
+    let to = clones.remote.commit(&[Change::delete("d"), Change::write("d/e", "theirs")]);
+    being_moved(&root, &to);
+    fs::remove_file(root.join("d")).unwrap();
+    fs::create_dir_all(root.join("d/empty")).unwrap();
+    fs::write(root.join("d/work"), "of somebody").unwrap();
+    assert_eq!(mine.read("d/work").await.unwrap(), "of somebody");
+}
+
+#[tokio::test]
+async fn an_ignored_file_is_published_whose_content_came_while_others_published() {
+    let clones = Clones::of(Remote::with(&[Change::write(".gitignore", "*.log\n")]));
+    let mine = clones.open("mine").await;
+    let (mut sender, source) = mpsc::channel::<f9::Result<Bytes>>(0);
+    let writing = mine.stream_write("x.log", Box::pin(source));
+    let meanwhile = async {
+        sender.send(Ok(Bytes::from_static(b"first "))).await.unwrap();
+        mine.create("other", "x").await.unwrap();
+        mine.push("Other").await.unwrap();
+        sender.send(Ok(Bytes::from_static(b"last"))).await.unwrap();
+        drop(sender);
+    };
+    let (written, ()) = tokio::join!(writing, meanwhile);
+    written.unwrap();
+    mine.push("Log").await.unwrap();
+    assert_eq!(clones.remote.main().file("x.log").unwrap(), b"first last");
+}
+
+#[tokio::test]
+async fn what_is_ignored_stays_private_when_a_write_to_it_is_refused() {
+    let clones = Clones::of(Remote::with(&[Change::write(".gitignore", ".env\nbuild\n")]));
+    let mine = clones.open("mine").await;
+    fs::write(mine.root().join(".env"), "PASSWORD=x").unwrap();
+    fs::create_dir(mine.root().join("build")).unwrap();
+    fs::write(mine.root().join("build/out"), "local").unwrap();
+    assert_eq!(mine.create(".env", "x").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(mine.create_dir("build").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    mine.push("Nothing private").await.unwrap();
+    // Another process finds nothing noted either.
+    drop(mine);
+    clones.open("mine").await.push("Nothing private").await.unwrap();
+    assert_eq!(clones.remote.main().tree(), ["100644 .gitignore"]);
+}
+
+#[tokio::test]
+async fn a_push_brings_back_a_branch_that_was_seen_to_be_gone_before_a_restart() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let mine = clones.open("mine").await;
+    clones.remote.main().delete();
+    assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::NotFound);
+    drop(mine);
+    clones.open("mine").await.push("Again").await.unwrap();
+    assert_eq!(clones.remote.main().file("a").unwrap(), b"one");
+}
