@@ -9,7 +9,7 @@
 //! a process lives on, whoever comes next waits for it.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -102,6 +102,9 @@ pub(super) struct TreeLock {
     path: PathBuf,
     /// Open for as long as this: taking its lock takes one system call, which never waits.
     file: Arc<File>,
+    /// Locked by who has the tree alone or waits for it. Those who would share it wait for him: else they could follow each other for ever.
+    queue_path: PathBuf,
+    queue: File,
     sharers: Arc<Mutex<Sharers>>,
 }
 
@@ -124,16 +127,21 @@ pub(super) struct Sharing {
 /// The right to change the tree.
 #[derive(Debug)]
 pub(super) struct Alone {
+    /// The tree first: who was in the queue must not find it taken.
     _file: File,
+    _queue: File,
     _here: OwnedRwLockWriteGuard<()>,
 }
 
 impl TreeLock {
     fn new(path: &Path) -> Result<Self> {
+        let queue_path = path.with_extension("queue");
         Ok(Self {
             here: Arc::default(),
             path: path.to_owned(),
             file: Arc::new(open_lock(path)?),
+            queue: open_lock(&queue_path)?,
+            queue_path,
             sharers: Arc::default(),
         })
     }
@@ -148,20 +156,25 @@ impl TreeLock {
                 let (file, sharers) = (Arc::clone(&self.file), Arc::clone(&self.sharers));
                 return Ok(Sharing { file, sharers, _here: here });
             }
-            // Another process changes the tree: wait until it is done, and try again.
-            drop(lock_path(self.path.clone(), Hold::WithOthers, left).await?);
+            // Another process changes the tree, or is about to: wait until it is done, and try again.
+            for path in [&self.queue_path, &self.path] {
+                drop(lock_path(path.clone(), Hold::WithOthers, left).await?);
+            }
+            if left.get().is_zero() {
+                return Err(busy());
+            }
         }
     }
 
-    /// Joins those of this process who share the tree, if no other process changes it.
+    /// Joins those of this process who share the tree, if no other process changes it or waits to.
     fn join(&self) -> Result<bool> {
         let mut sharers = self.sharers.lock().unwrap_or_else(PoisonError::into_inner);
-        if sharers.count == 0 {
-            match self.file.try_lock_shared() {
-                Ok(()) => {}
-                Err(std::fs::TryLockError::WouldBlock) => return Ok(false),
-                Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
-            }
+        if !try_share(&self.queue)? {
+            return Ok(false);
+        }
+        drop(self.queue.unlock());
+        if sharers.count == 0 && !try_share(&self.file)? {
+            return Ok(false);
         }
         sharers.count += 1;
         Ok(true)
@@ -172,8 +185,9 @@ impl TreeLock {
         let left = TimeLeft::new(timeout);
         let here = tokio::time::timeout(left.get(), Arc::clone(&self.here).write_owned()).await;
         let here = here.map_err(|_| busy())?;
+        let queue = lock_path(self.queue_path.clone(), Hold::Alone, left).await?;
         let file = lock_path(self.path.clone(), Hold::Alone, left).await?;
-        Ok(Alone { _file: file, _here: here })
+        Ok(Alone { _file: file, _queue: queue, _here: here })
     }
 }
 
@@ -200,6 +214,14 @@ impl Drop for Sharing {
     }
 }
 
+fn try_share(file: &File) -> Result<bool> {
+    match file.try_lock_shared() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
 fn busy() -> Error {
     Error::new(ErrorKind::LockTimeout).with_message("the working tree is in use")
 }
@@ -221,4 +243,38 @@ fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let id = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
     matches!((file.metadata(), path.metadata()), (Ok(a), Ok(b)) if id(&a) == id(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_wants_the_tree_alone_gets_it_although_another_process_keeps_reading() {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tree.lock");
+        // Each opens the files for itself, as another process does.
+        let (reading, changing) = (TreeLock::new(&path).unwrap(), TreeLock::new(&path).unwrap());
+        let reading = Arc::new(reading);
+        let readers: Vec<_> = (0..16)
+            .map(|_| {
+                let reading = Arc::clone(&reading);
+                tokio::spawn(async move {
+                    loop {
+                        let shared = reading.share(PATIENCE).await.unwrap();
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        drop(shared);
+                    }
+                })
+            })
+            .collect();
+        let alone = changing.alone(Duration::from_secs(2)).await;
+        readers.iter().for_each(tokio::task::JoinHandle::abort);
+        let alone = alone.unwrap();
+        let late = reading.share(Duration::from_millis(30)).await.unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::LockTimeout);
+        drop(alone);
+        drop(reading.share(PATIENCE).await.unwrap());
+    }
 }
