@@ -268,7 +268,8 @@ impl Git {
             git: self,
             arguments,
             reach,
-            input: Input::Nothing,
+            input: None,
+            lock: None,
             index: None,
             patterns: false,
             operation: None,
@@ -318,21 +319,16 @@ enum Reach {
     Network,
 }
 
-enum Input {
-    Nothing,
-    Bytes(Bytes),
-    /// The lock of the operation: it stays taken until this process has ended, also when this program is killed before.
-    Lock(File),
-}
-
 /// A command to be run.
 pub(super) struct Run<'a> {
     git: &'a Git,
     arguments: Vec<OsString>,
     reach: Reach,
-    input: Input,
+    input: Option<Bytes>,
     index: Option<&'a Path>,
     patterns: bool,
+    /// The lock of the operation: it stays taken until this process has ended, also when this program is killed before.
+    lock: Option<File>,
     operation: Option<Operation>,
 }
 
@@ -347,7 +343,7 @@ pub(super) struct Output {
 impl<'a> Run<'a> {
     /// Gives `bytes` on the standard input.
     pub(super) fn input(mut self, bytes: impl Into<Bytes>) -> Self {
-        self.input = Input::Bytes(bytes.into());
+        self.input = Some(bytes.into());
         self
     }
 
@@ -363,11 +359,12 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Is a part of `operation`, which stays under way until the process has ended, whatever becomes of this program or future.
+    /// Is a part of `operation`, which stays under way until the process has ended, whatever becomes of this program or future. What a
+    /// command that is given input prints is lost then.
     pub(super) fn within(mut self, operation: &Operation) -> Result<Self> {
         // One that speaks to the remote touches nothing that others could find half-done.
-        if self.reach == Reach::Local && matches!(self.input, Input::Nothing) {
-            self.input = Input::Lock(operation.lock_file()?);
+        if self.reach == Reach::Local {
+            self.lock = Some(operation.lock_file()?);
         }
         self.operation = Some(operation.clone());
         Ok(self)
@@ -447,12 +444,15 @@ impl<'a> Run<'a> {
             Reach::Local => drop(command.env("GIT_NO_LAZY_FETCH", "1")),
             Reach::Network => git.give_access(&mut command),
         }
-        let (stdin, input) = match &self.input {
-            Input::Nothing => (Stdio::null(), None),
-            Input::Bytes(bytes) => (Stdio::piped(), Some(bytes.clone())),
-            Input::Lock(file) => (file.try_clone()?.into(), None),
+        let lock = self.lock.as_ref().map(File::try_clone).transpose()?;
+        // Where nothing is read or printed is room for the lock.
+        let (stdin, stdout) = match (&self.input, lock) {
+            (None, lock) => (lock.map_or_else(Stdio::null, Stdio::from), Stdio::piped()),
+            (Some(_), None) => (Stdio::piped(), Stdio::piped()),
+            (Some(_), Some(lock)) => (Stdio::piped(), Stdio::from(lock)),
         };
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let input = self.input.clone();
+        command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         // A group of its own, so that the programs it starts end with it.
         let child = command.process_group(0).spawn().map_err(|error| {
             Error::from(error).with_message("the program `git` cannot be started")
@@ -664,7 +664,44 @@ pub(super) async fn to_the_end<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::*;
+    use crate::backends::git::locks::Locks;
+
+    fn git_in(work_tree: &Path) -> impl Future<Output = Result<Git>> {
+        let git_dir = work_tree.join(".git");
+        let access = Access {
+            url: "/nowhere".to_owned(),
+            protocol: "file",
+            credentials: None,
+            ssh_key: None,
+            known_hosts: None,
+        };
+        async move {
+            let (branch, author) = ("main", ("f9", "f9@example.com"));
+            let place = Place { work_tree, git_dir: &git_dir, branch, author };
+            Git::new(place, access, (Duration::from_secs(60), Duration::from_secs(60))).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_outlives_this_program_keeps_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let locks = Locks::of(dir.path()).unwrap();
+        let git = git_in(dir.path()).await.unwrap();
+        git.local(["init", "--quiet"]).stdout().await.unwrap();
+        let operation = locks.operation(Duration::ZERO).await.unwrap();
+        let run = git.local(["update-index", "--stdin"]).input("a file\n");
+        let (mut running, _) = run.within(&operation).unwrap().start().unwrap();
+        // What is left when nobody is there to end it.
+        let (stdin, ..) = running.pipes();
+        let mut child = running.child.take().unwrap();
+        drop((running, operation));
+        let error = locks.operation(Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LockTimeout);
+        drop(stdin);
+        child.wait().await.unwrap();
+        locks.operation(Duration::from_secs(10)).await.unwrap();
+    }
 
     #[test]
     fn versions_are_read_from_what_git_says() {

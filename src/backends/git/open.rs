@@ -288,7 +288,7 @@ async fn check_out_as_committed(repository: &Repository, operation: &Operation) 
     let converted: Vec<u8> = converted.flat_map(|path| [path.0, vec![0]].concat()).collect();
     if !converted.is_empty() {
         let restore = ["checkout-index", "--force", "-z", "--stdin"];
-        git.local(restore).index(&index).input(converted).stdout().await?;
+        git.local(restore).index(&index).input(converted).within(operation)?.stdout().await?;
         drop(git.local(refresh).within(operation)?.output().await?);
     }
     offload::run(move || Ok(fs::remove_file(index)?)).await?;
