@@ -171,3 +171,108 @@ async fn a_push_brings_back_a_branch_that_was_seen_to_be_gone_before_a_restart()
     clones.open("mine").await.push("Again").await.unwrap();
     assert_eq!(clones.remote.main().file("a").unwrap(), b"one");
 }
+
+#[tokio::test]
+async fn a_directory_that_is_moved_takes_what_its_gitignore_names_along() {
+    let clones = Clones::of(Remote::with(&[Change::write("x", "")]));
+    let mine = clones.open("mine").await;
+    mine.create("a/sub/.gitignore", "*.log\n").await.unwrap();
+    mine.create("a/sub/x.log", "published").await.unwrap();
+    mine.push("Add").await.unwrap();
+    assert_eq!(clones.remote.main().file("a/sub/x.log").unwrap(), b"published");
+    mine.rename("a", "b").await.unwrap();
+    // Another process publishes it.
+    drop(mine);
+    let mine = clones.open("mine").await;
+    mine.push("Move").await.unwrap();
+    assert_eq!(clones.remote.main().file("b/sub/x.log").unwrap(), b"published");
+    mine.rename("b", "c").await.unwrap();
+    mine.push("Move").await.unwrap();
+    assert_eq!(clones.remote.main().file("c/sub/x.log").unwrap(), b"published");
+}
+
+#[tokio::test]
+async fn a_repository_within_the_tree_takes_no_files_and_makes_room_when_it_is_gone() {
+    let clones = Clones::of(Remote::with(&[Change::write("x", "")]));
+    let mine = clones.open("mine").await;
+    mine.create("first", "x").await.unwrap();
+    let inner = mine.root().join("inner");
+    fs::create_dir(&inner).unwrap();
+    cli::run(&inner, ["init", "-q"]);
+    cli::run(&inner, ["commit", "-q", "--allow-empty", "-m", "x"]);
+    mine.push("All").await.unwrap();
+    let error = mine.create("inner/y", "never published").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    fs::remove_dir_all(inner).unwrap();
+    mine.push("Gone").await.unwrap();
+    mine.create("inner/y", "published").await.unwrap();
+    mine.push("Room").await.unwrap();
+    assert_eq!(clones.remote.main().file("inner/y").unwrap(), b"published");
+}
+
+#[tokio::test]
+async fn a_move_that_takes_too_long_is_taken_back() {
+    let old: Vec<_> =
+        (0..3000).map(|n| Change::write(format!("f{n}"), format!("old {n}"))).collect();
+    let new: Vec<_> =
+        (0..3000).map(|n| Change::write(format!("f{n}"), format!("new {n}"))).collect();
+    let clones = Clones::of(Remote::with(&old));
+    drop(clones.open("mine").await);
+    let to = clones.remote.commit(&new);
+    let mut timed_out = 0;
+    for millis in [20, 40, 60, 80, 100, 150] {
+        let timeouts = GitTimeouts::default().with_local(Duration::from_millis(millis));
+        let mine = opened(clones.config("mine").with_timeouts(timeouts)).await;
+        if let Err(error) = mine.pull().await {
+            timed_out += 1;
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        }
+    }
+    assert!(timed_out > 0);
+    let mine = clones.open("mine").await;
+    mine.sync("Nothing of ours").await.unwrap();
+    assert_eq!(clones.remote.main().head().unwrap(), to);
+    assert_eq!(cli::run(mine.root(), ["status", "--porcelain"]), "");
+}
+
+#[tokio::test]
+async fn the_path_of_a_working_tree_may_hold_anything() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let clones = Clones::of(Remote::with(&[Change::write("x", "")]));
+    let dir = tempfile::tempdir().unwrap();
+    let names = [b"with space".as_slice(), b"new\nline", b"not \xff text", b"quote\"'$(x)"];
+    for (number, name) in names.into_iter().enumerate() {
+        let mut config = clones.config("unused");
+        config.path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+        let mine = opened(config).await;
+        let file = number.to_string();
+        mine.create(&file, "x").await.unwrap();
+        mine.sync("Add").await.unwrap();
+        assert_eq!(clones.remote.main().file(&file).unwrap(), b"x");
+        assert!(mine.info(&file).await.unwrap().modified_at.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_repository_with_longer_names_is_adopted_and_not_cloned() {
+    let dir = tempfile::tempdir().unwrap();
+    let remote = dir.path().join("remote.git");
+    let remote = remote.to_str().unwrap();
+    cli::run(dir.path(), ["init", "-q", "--bare", "--object-format=sha256", "-b", "main", remote]);
+    cli::run(dir.path(), ["clone", "-q", remote, "mine"]);
+    let mine = opened(f9::GitConfig::new(remote, dir.path().join("mine"))).await;
+    mine.create("a", "one").await.unwrap();
+    mine.push("Add").await.unwrap();
+    cli::run(dir.path(), ["clone", "-q", remote, "yours"]);
+    let yours = opened(f9::GitConfig::new(remote, dir.path().join("yours"))).await;
+    yours.update("a", "two").await.unwrap();
+    yours.push("Change").await.unwrap();
+    mine.update("a", "three").await.unwrap();
+    assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
+    mine.conflict_accept_remote("a").await.unwrap();
+    mine.sync("Settle").await.unwrap();
+    assert_eq!(mine.read("a").await.unwrap(), "two");
+    let config = f9::GitConfig::new(remote, dir.path().join("cloned"));
+    let error = f9::GitSyncFileBackend::open(config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}

@@ -13,6 +13,8 @@ const SIGNS: &[(&str, Failure)] = &[
     ("Disk quota exceeded", Failure::Kind(ErrorKind::QuotaExceeded)),
     ("Read-only file system", Failure::Kind(ErrorKind::ReadOnly)),
     ("Too many open files", Failure::Kind(ErrorKind::TooManyOpenFiles)),
+    ("mismatched algorithms", Failure::Kind(ErrorKind::Unsupported)),
+    ("does not support this repository's hash algorithm", Failure::Kind(ErrorKind::Unsupported)),
     ("Host key verification failed", Failure::Kind(ErrorKind::UntrustedServer)),
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", Failure::Kind(ErrorKind::UntrustedServer)),
     ("certificate", Failure::Kind(ErrorKind::UntrustedServer)),

@@ -352,9 +352,9 @@ impl Shared {
         self.share().await
     }
 
-    /// Ends a write at `path`. Only what was really written is published in spite of a `.gitignore`.
-    async fn after_write(&self, path: &str, sharing: Sharing) -> Result<()> {
-        self.written.remember(path).await?;
+    /// Ends a write. Only what was really written is published in spite of a `.gitignore`.
+    async fn after_write(&self, info: &FileInfo, sharing: Sharing) -> Result<()> {
+        self.written.remember(info).await?;
         drop(sharing);
         Ok(())
     }
@@ -475,7 +475,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
             let end = stream::once(hold).filter_map(std::future::ready);
             let info =
                 shared.tree.stream_write_with(path, data.chain(end).boxed(), options).await?;
-            shared.written.remember(path).await?;
+            shared.written.remember(&info).await?;
             drop(held);
             Ok(info)
         };
@@ -514,7 +514,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let updated = async {
             let sharing = self.shared.before_write(path).await?;
             let info = self.shared.tree.update_with(path, data, options).await?;
-            self.shared.after_write(path, sharing).await?;
+            self.shared.after_write(&info, sharing).await?;
             self.shared.push_after("Update", path).await?;
             Ok(info)
         };
@@ -565,7 +565,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let renamed = async {
             let sharing = self.shared.before_write(to).await?;
             let info = self.shared.tree.rename_with(from, to, options).await?;
-            self.shared.after_write(to, sharing).await?;
+            self.shared.after_write(&info, sharing).await?;
             self.shared.push_after("Rename", &format!("{from} to {to}")).await?;
             Ok(info)
         };
@@ -581,7 +581,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let created = async {
             let sharing = self.shared.before_write(path).await?;
             let info = self.shared.tree.create_with(path, data, options).await?;
-            self.shared.after_write(path, sharing).await?;
+            self.shared.after_write(&info, sharing).await?;
             self.shared.push_after("Create", path).await?;
             Ok(info)
         };
@@ -600,7 +600,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
         let copied = async {
             let sharing = self.shared.before_write(to).await?;
             let info = self.shared.tree.copy_with(from, to, options).await?;
-            self.shared.after_write(to, sharing).await?;
+            self.shared.after_write(&info, sharing).await?;
             self.shared.push_after("Copy", &format!("{from} to {to}")).await?;
             Ok(info)
         };

@@ -250,29 +250,30 @@ impl Repository {
         }
     }
 
-    /// Puts everything that changed into the index: what git would, and `forced`, which it would ignore.
-    pub(super) async fn stage(&self, operation: &Operation, forced: &[FilePath]) -> Result<()> {
+    /// Puts everything that changed into the index: what git would, and `forced`, which it would ignore. Tells whether a repository within
+    /// the tree was among it, which git takes for a submodule.
+    pub(super) async fn stage(&self, operation: &Operation, forced: &[FilePath]) -> Result<bool> {
         let mut tried = 0;
-        loop {
+        let has_submodule = loop {
             let add = ["add", "--all", "--", "."].into_iter().chain(NEVER_COMMITTED);
             let output = self.git.local(add).patterns().within(operation)?.output().await?;
             tried += 1;
             if output.is_success() {
-                break;
+                break output.stderr.contains("adding embedded git repository");
             }
             let gone =
                 output.stderr.contains("No such file") || output.stderr.contains("unable to stat");
             if !gone || tried == STAGINGS {
                 return Err(output.error());
             }
-        }
+        };
         if forced.is_empty() {
-            return Ok(());
+            return Ok(has_submodule);
         }
         let paths = forced.iter().flat_map(|path| [path.as_bytes(), b"\0"]).collect::<Vec<_>>();
         let update = ["update-index", "--add", "--remove", "-z", "--stdin"];
         self.git.local(update).input(paths.concat()).within(operation)?.stdout().await?;
-        Ok(())
+        Ok(has_submodule)
     }
 
     /// Makes a tree of the index.
@@ -386,10 +387,11 @@ impl Repository {
         Ok(found)
     }
 
-    /// Own commits bring no submodules: what is known of the one before holds for the next.
-    pub(super) async fn keep_submodules(&self, old: &Oid, new: &Oid) {
-        if let Some((of, _)) = self.submodules.lock().await.as_mut().filter(|(of, _)| of == old) {
-            *of = new.clone();
+    /// Tells that `new` has no submodules either, if `old` has none.
+    pub(super) async fn keep_without_submodules(&self, old: &Oid, new: &Oid) {
+        match self.submodules.lock().await.as_mut() {
+            Some((of, submodules)) if of == old && submodules.is_empty() => *of = new.clone(),
+            _ => {}
         }
     }
 

@@ -198,7 +198,7 @@ impl Shared {
         let head = repository.head().await?;
         let written = self.written.snapshot().await?;
         forced.extend(self.written.to_be_forced(&written).await?);
-        repository.stage(operation, &forced).await?;
+        let has_submodule = repository.stage(operation, &forced).await?;
         let tree = repository.write_tree(operation).await?;
         let committed = match &head {
             Some(head) => repository.tree_of(head).await?,
@@ -209,15 +209,17 @@ impl Shared {
             let parents: Vec<&Oid> = head.iter().collect();
             let commit = repository.commit_tree(&tree, &parents, message).await?;
             repository.move_branch(operation, head.as_ref(), &commit).await?;
-            if let Some(head) = &head {
-                repository.keep_submodules(head, &commit).await;
+            if let Some(head) = head.as_ref().filter(|_| !has_submodule) {
+                repository.keep_without_submodules(head, &commit).await;
             }
         }
         if written.is_noted() {
             let _alone = repository.locks.tree.alone(repository.lock_timeout).await?;
             self.written.forget_noted(&written).await?;
+            self.written.forget(&written);
+        } else {
+            self.written.forget(&written);
         }
-        self.written.forget(&written);
         Ok(differs)
     }
 

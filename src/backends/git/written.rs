@@ -12,22 +12,29 @@ use std::sync::{Mutex, PoisonError};
 use futures::TryStreamExt as _;
 
 use crate::prelude::*;
-use crate::{Depth, ErrorKind, FilePath, ListOptions, LocalFileBackend, Result, offload};
+use crate::{Depth, ErrorKind, FileInfo, FilePath, ListOptions, LocalFileBackend, Result, offload};
 
 #[derive(Debug)]
 pub(super) struct Written {
     tree: LocalFileBackend,
     /// Each path with the number of its writing.
-    paths: Mutex<(u64, BTreeMap<FilePath, u64>)>,
+    paths: Mutex<(u64, BTreeMap<FilePath, Writing>)>,
     /// Whether more is ignored than what `.gitignore` files name.
     ignores_more: bool,
     file: PathBuf,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Writing {
+    number: u64,
+    /// Whether it has to be looked at, whatever stands beside it.
+    is_noted: bool,
+}
+
 /// What was written until some moment.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
-    paths: BTreeMap<FilePath, u64>,
+    paths: BTreeMap<FilePath, Writing>,
     /// How much of the file was read.
     noted: u64,
 }
@@ -37,19 +44,18 @@ impl Written {
         Self { tree, paths: Mutex::default(), ignores_more, file }
     }
 
-    /// Remembers that `path` has been written, as long as nobody can commit in between.
-    pub(super) async fn remember(&self, path: &str) -> Result<()> {
-        let Ok(path) = FilePath::parse(path) else { return Ok(()) };
+    /// Remembers what has been written, as long as nobody can commit in between. A directory may have brought its own `.gitignore`.
+    pub(super) async fn remember(&self, info: &FileInfo) -> Result<()> {
+        let path = info.path.clone();
+        let is_noted = info.is_dir() || self.may_be_ignored(&path, &mut HashMap::new()).await;
         {
             let mut written = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
             written.0 += 1;
-            let number = written.0;
-            if written.1.insert(path.clone(), number).is_some() {
+            let writing = Writing { number: written.0, is_noted };
+            let before = written.1.insert(path.clone(), writing);
+            if !is_noted || before.is_some_and(|before| before.is_noted) {
                 return Ok(());
             }
-        }
-        if !self.may_be_ignored(&path, &mut HashMap::new()).await {
-            return Ok(());
         }
         let file = self.file.clone();
         offload::run(move || {
@@ -76,7 +82,7 @@ impl Written {
         let texts =
             noted.split(|&byte| byte == 0).filter_map(|text| std::str::from_utf8(text).ok());
         for path in texts.filter_map(|text| FilePath::parse_entry(text).ok()) {
-            paths.entry(path).or_default();
+            paths.entry(path).or_default().is_noted = true;
         }
         Ok(Snapshot { paths, noted: noted.len() as u64 })
     }
@@ -84,8 +90,8 @@ impl Written {
     /// The files among `snapshot` that git might ignore.
     pub(super) async fn to_be_forced(&self, snapshot: &Snapshot) -> Result<Vec<FilePath>> {
         let (mut forced, mut known) = (Vec::new(), HashMap::new());
-        for path in snapshot.paths.keys() {
-            if !self.may_be_ignored(path, &mut known).await {
+        for (path, writing) in &snapshot.paths {
+            if !writing.is_noted && !self.may_be_ignored(path, &mut known).await {
                 continue;
             }
             match self.tree.info(path).await {
@@ -109,7 +115,10 @@ impl Written {
     /// Forgets what has been committed. Nobody may write meanwhile to what is noted in the file.
     pub(super) fn forget(&self, snapshot: &Snapshot) {
         let mut written = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
-        written.1.retain(|path, number| snapshot.paths.get(path) != Some(number));
+        written.1.retain(|path, writing| {
+            let committed = snapshot.paths.get(path);
+            committed.is_none_or(|committed| committed.number != writing.number)
+        });
     }
 
     /// Removes the file, if nothing was added to it since.
