@@ -71,3 +71,19 @@ async fn a_conflict_keeps_the_local_content_until_it_is_settled() {
     assert_eq!(mine.read("a").await.unwrap(), "both");
     clones.remote.assert_sound();
 }
+
+#[tokio::test]
+async fn a_file_that_was_settled_and_then_changed_is_published_as_it_is() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "base")]));
+    let clone = clones.open("mine").await;
+    clones.remote.commit(&[Change::write("a", "theirs")]);
+    clone.update("a", "mine").await.unwrap();
+    assert_eq!(clone.push("Mine").await.unwrap_err().kind(), ErrorKind::Conflict);
+    clone.conflict_accept_local("a").await.unwrap();
+    clone.update("a", "better").await.unwrap();
+    clone.push("Better").await.unwrap();
+    assert_eq!(clones.remote.main().file("a").unwrap(), b"better");
+    let subjects = clones.remote.main().log("%s");
+    assert_eq!(subjects[..2], ["Better", "Merge branch 'main' of the remote"]);
+    assert!(subjects.contains(&"Mine".to_owned()), "{subjects:?}");
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -144,6 +144,8 @@ struct Shared {
     integrated: Mutex<Option<Oid>>,
     /// Whether the remote's branch has been deleted.
     gone: AtomicBool,
+    /// How often something was published.
+    pushes: AtomicU64,
 }
 
 /// The versions of a file that local and remote changes have made of it. A directory, and what does not exist on a side, is `None`; a
@@ -324,6 +326,7 @@ impl Shared {
             refresh: Mutex::default(),
             integrated: Mutex::default(),
             gone: AtomicBool::new(false),
+            pushes: AtomicU64::new(0),
         })
     }
 

@@ -3,6 +3,7 @@
 //! The order is: commit what is local, fetch, merge beside the tree, commit the merge, move the tree, push. Each step leaves a
 //! repository from which the next attempt goes on; nothing that was saved is ever stashed away or reset.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ const ROUNDS: usize = 6;
 /// How often, and for how long, a push is tried while others publish.
 const PUSHES: u32 = 10;
 const PUSHING: Duration = Duration::from_secs(30);
+
+/// How many pushes of one process lie between two looks at whether there is something to be packed.
+const PUSHES_PER_TIDYING: u64 = 256;
 
 /// The message of a commit that a pull makes of local changes.
 const BEFORE_MERGE: &str = "Local changes before a merge";
@@ -41,13 +45,14 @@ impl Shared {
     pub(super) async fn pull(self: &Arc<Self>) -> Result<()> {
         let operation = self.begin().await?;
         let before = self.repository.tracking().await?;
-        self.fetch_and_integrate(&operation, before).await
+        self.fetch_and_integrate(&operation, before, BEFORE_MERGE).await
     }
 
     async fn fetch_and_integrate(
         self: &Arc<Self>,
         operation: &Operation,
         before: Option<Oid>,
+        message: &str,
     ) -> Result<()> {
         match (self.repository.fetch(operation).await?, before) {
             (Fetched::Nothing, None) => Ok(()),
@@ -61,17 +66,19 @@ impl Shared {
             (Fetched::Branch, before) => {
                 self.set_gone(false);
                 let theirs = self.repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-                self.integrate(operation, before.as_ref(), &theirs).await
+                self.integrate(operation, before.as_ref(), &theirs, message).await
             }
         }
     }
 
-    /// Brings the remote's commit `theirs` together with what is here. `before` is what was known of the remote until now.
+    /// Brings the remote's commit `theirs` together with what is here. `before` is what was known of the remote until now; `message`
+    /// describes what has to be committed for that.
     async fn integrate(
         self: &Arc<Self>,
         operation: &Operation,
         before: Option<&Oid>,
         theirs: &Oid,
+        message: &str,
     ) -> Result<()> {
         let repository = &self.repository;
         let mut is_committed = false;
@@ -82,7 +89,7 @@ impl Shared {
                 Target::Commit(target) => target,
                 Target::Local | Target::Open(_) if !is_committed => {
                     is_committed = true;
-                    self.commit(operation, BEFORE_MERGE, Vec::new()).await?;
+                    self.commit(operation, message, Vec::new()).await?;
                     continue;
                 }
                 Target::Local => theirs.clone(),
@@ -93,7 +100,7 @@ impl Shared {
             };
             match repository.advance(operation, head.as_ref(), &target).await? {
                 Advanced::Done => return self.integrated(theirs).await,
-                Advanced::InTheWay(paths) => self.make_way(operation, paths).await?,
+                Advanced::InTheWay(paths) => self.make_way(operation, paths, message).await?,
             }
         }
         Err(Error::new(ErrorKind::Contention)
@@ -160,7 +167,12 @@ impl Shared {
     }
 
     /// Commits what stands where the tree has to go, so that it takes part in the merge.
-    async fn make_way(self: &Arc<Self>, operation: &Operation, paths: Vec<RawPath>) -> Result<()> {
+    async fn make_way(
+        self: &Arc<Self>,
+        operation: &Operation,
+        paths: Vec<RawPath>,
+        message: &str,
+    ) -> Result<()> {
         let (own, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(RawPath::is_own);
         let has_own = !own.is_empty();
         if has_own {
@@ -173,7 +185,7 @@ impl Shared {
             Ok(standing.collect::<Vec<_>>())
         })
         .await?;
-        if self.commit(operation, BEFORE_MERGE, standing).await? || has_own {
+        if self.commit(operation, message, standing).await? || has_own {
             return Ok(());
         }
         let named: Vec<String> =
@@ -235,13 +247,14 @@ impl Shared {
             return Err(Error::new(ErrorKind::InvalidInput).with_message("the message holds a NUL"));
         }
         let operation = self.begin().await?;
-        self.commit(&operation, message, Vec::new()).await?;
         let repository = &self.repository;
         if repository.pending().await?.is_some() {
-            // Concludes the merge if everything is settled, and fails otherwise.
+            // Concludes the merge if everything is settled, and fails otherwise. First, because a file that was settled and then changed
+            // would be in conflict again if that change were committed before.
             let theirs = repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-            self.integrate(&operation, None, &theirs).await?;
+            self.integrate(&operation, None, &theirs, message).await?;
         }
+        self.commit(&operation, message, Vec::new()).await?;
         let began = Instant::now();
         for attempt in 1..=PUSHES {
             let (head, tracking) = (repository.head().await?, repository.tracking().await?);
@@ -252,6 +265,7 @@ impl Shared {
             match repository.push(&operation).await? {
                 Pushed::Done => {
                     self.set_gone(false);
+                    self.tidy_now_and_then();
                     return self.integrated(&head).await;
                 }
                 Pushed::Overtaken => {}
@@ -263,7 +277,7 @@ impl Shared {
             if began.elapsed() > PUSHING {
                 break;
             }
-            self.fetch_and_integrate(&operation, tracking).await?;
+            self.fetch_and_integrate(&operation, tracking, message).await?;
             // Those who were overtaken together should not meet again.
             let spread = u64::from(attempt) * 20;
             offload::pause(Duration::from_millis(random() % spread.max(1))).await;
@@ -271,6 +285,25 @@ impl Shared {
         Err(Error::new(ErrorKind::Contention).with_message(
             "others published again and again; the changes are committed here and go with the next push",
         ))
+    }
+}
+
+impl Shared {
+    /// Packs the objects of many commits together, beside everything else. Nothing is ever removed: a merge that is not concluded holds
+    /// on to objects that nothing names.
+    fn tidy_now_and_then(&self) {
+        if self.pushes.fetch_add(1, Ordering::Relaxed) % PUSHES_PER_TIDYING
+            != PUSHES_PER_TIDYING - 1
+        {
+            return;
+        }
+        let repository = Arc::clone(&self.repository);
+        drop(tokio::spawn(async move {
+            let tidy =
+                ["-c", "gc.auto=6700", "-c", "gc.pruneExpire=never", "gc", "--auto", "--quiet"];
+            // What fails is tried again after as many pushes more.
+            drop(repository.git.local(tidy).output().await);
+        }));
     }
 }
 
