@@ -140,7 +140,7 @@ impl Failure {
 }
 
 /// The lines that tell the reason, as one, without control characters.
-fn essence(stderr: &str) -> String {
+pub(super) fn essence(stderr: &str) -> String {
     const MOST: usize = 500;
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let telling = |line: &&str| {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::command::Git;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::locks::{Locks, Operation};
 use super::output::{self, MergedTree, Oid, Pushed, RawPath, TreeEntry};
 use crate::prelude::*;
@@ -240,6 +240,10 @@ impl Repository {
         let push = ["push", "--quiet", "--porcelain", "--no-verify", self.git.remote(), &refspec];
         let output = self.git.network(push).within(operation)?.output().await?;
         match output::pushed(&output.stdout) {
+            // A lock that a dead process has left at the remote is told apart from a race by what follows alone.
+            Some(Pushed::Overtaken(told)) => {
+                Ok(Pushed::Overtaken(format!("{told}; {}", failure::essence(&output.stderr))))
+            }
             Some(told) => Ok(told),
             // With `--quiet` a push that went well says nothing.
             None if output.is_success() => Ok(Pushed::Done),

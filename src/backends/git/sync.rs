@@ -255,7 +255,7 @@ impl Shared {
             self.integrate(&operation, None, &theirs, message).await?;
         }
         self.commit(&operation, message, Vec::new()).await?;
-        let began = Instant::now();
+        let (began, mut reason) = (Instant::now(), String::new());
         for attempt in 1..=PUSHES {
             let (head, tracking) = (repository.head().await?, repository.tracking().await?);
             let Some(head) = head else { return Ok(()) };
@@ -268,7 +268,7 @@ impl Shared {
                     self.tidy_now_and_then();
                     return self.integrated(&head).await;
                 }
-                Pushed::Overtaken => {}
+                Pushed::Overtaken(told) => reason = told,
                 Pushed::Refused(reason) => {
                     return Err(Error::new(ErrorKind::PermissionDenied)
                         .with_message(format!("the remote refused it: {reason}")));
@@ -282,9 +282,9 @@ impl Shared {
             let spread = u64::from(attempt) * 20;
             offload::pause(Duration::from_millis(random() % spread.max(1))).await;
         }
-        Err(Error::new(ErrorKind::Contention).with_message(
-            "others published again and again; the changes are committed here and go with the next push",
-        ))
+        Err(Error::new(ErrorKind::Contention).with_message(format!(
+            "the changes are committed here and go with the next push; at last the remote said: {reason}"
+        )))
     }
 }
 
