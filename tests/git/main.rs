@@ -7,6 +7,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[cfg(feature = "blocking")]
+mod blocking;
 mod budget;
 mod checkout_kills;
 #[path = "../torture/child.rs"]
@@ -32,5 +34,6 @@ mod secrets;
 mod servers;
 mod sessions;
 mod sync;
+mod times;
 mod traces;
 mod transports;
