@@ -52,7 +52,8 @@ pub struct GitConfig {
     pub remote_url: String,
     /// The directory of the working tree, made if missing.
     pub path: PathBuf,
-    /// The branch; `main` by default.
+    /// The branch; `main` by default, also where the default branch of the remote is another. One that the remote does not have is
+    /// made by the first push.
     #[serde(default = "main_branch")]
     pub branch: String,
     /// The author of commits; `f9-sync` by default.
