@@ -29,7 +29,7 @@ pub trait AsyncSyncFileBackend: AsyncFileBackend {
     /// [`pull`](Self::pull) or [`sync`](Self::sync) concludes the merge.
     async fn pull(&self) -> Result<()>;
 
-    /// Pulls, then pushes. `message` describes what the pull did not have to commit for a merge.
+    /// Pulls, then pushes. `message` describes the local changes.
     ///
     /// # Errors
     ///

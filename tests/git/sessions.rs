@@ -195,3 +195,14 @@ async fn a_session_excludes_those_of_other_processes() {
     other.wait().unwrap();
     clone.sync_session().await.unwrap().finish().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_remote_that_is_gone_does_not_read_as_a_missing_file() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
+    std::fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();
+    assert_eq!(clone.read("a").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(clone.exists("nothing").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(clone.create("b", "x").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(clone.pull().await.unwrap_err().kind(), ErrorKind::NotFound);
+}

@@ -13,6 +13,9 @@ pub(super) fn check_branch(name: &str) -> Result<(), &'static str> {
         Err("HEAD is no branch")
     } else if name.starts_with('-') {
         Err("it begins with `-`")
+    } else if name.starts_with("refs/") {
+        // git would take it, and from then on not know which of two refs a short name means.
+        Err("it is the name of a branch alone, without `refs/heads/`")
     } else if name.contains(special) {
         Err("it holds a space, a control character or one of ~^:?*[\\")
     } else if name.contains("..") {

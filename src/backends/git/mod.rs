@@ -359,25 +359,32 @@ impl Shared {
         self.share().await
     }
 
+    /// Prepares for taking away what is at `path`.
+    async fn before_removal(&self, path: &str) -> Result<Sharing> {
+        self.refuse_submodule(path, true).await?;
+        self.share().await
+    }
+
     /// Prepares for a write at `path`.
     async fn before_write(&self, path: &str) -> Result<Sharing> {
-        self.refuse_submodule(path).await?;
+        self.refuse_submodule(path, false).await?;
         let sharing = self.share().await?;
         self.written.remember(path).await?;
         Ok(sharing)
     }
 
-    async fn refuse_submodule(&self, path: &str) -> Result<()> {
+    /// Refuses what lies in a submodule, and if `itself` the submodule too.
+    async fn refuse_submodule(&self, path: &str, itself: bool) -> Result<()> {
         // What is no path is refused by the verb itself.
         let Ok(path) = FilePath::parse(path) else { return Ok(()) };
         let submodules = self.repository.submodules().await?;
         let is_within = |submodule: &RawPath| {
             let rest = path.as_bytes().strip_prefix(submodule.0.as_slice());
-            rest.is_some_and(|rest| rest.starts_with(b"/"))
+            rest.is_some_and(|rest| rest.starts_with(b"/") || (itself && rest.is_empty()))
         };
         if submodules.iter().any(is_within) {
             return Err(Error::new(ErrorKind::Unsupported)
-                .with_message("it lies in a submodule, whose files are in another repository"));
+                .with_message("it is in a submodule, whose files are in another repository"));
         }
         Ok(())
     }
@@ -456,6 +463,10 @@ impl fmt::Debug for GitSyncFileBackend {
 
 #[async_trait]
 impl AsyncFileBackend for GitSyncFileBackend {
+    fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
+        Some(self)
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.shared.tree.capabilities().without(Capability::Durable)
     }
@@ -529,7 +540,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
         let deleted = async {
-            let sharing = self.shared.share().await?;
+            let sharing = self.shared.before_removal(path).await?;
             self.shared.tree.delete_with(path, options).await?;
             drop(sharing);
             self.shared.push_after("Delete", path).await
@@ -569,6 +580,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
         let renamed = async {
+            drop(self.shared.before_removal(from).await?);
             let sharing = self.shared.before_write(to).await?;
             let info = self.shared.tree.rename_with(from, to, options).await?;
             drop(sharing);
@@ -663,6 +675,11 @@ impl AsyncSyncFileBackend for GitSyncFileBackend {
 
     async fn pull(&self) -> Result<()> {
         self.shared.pull().await.map_err(whole("pull"))
+    }
+
+    async fn sync(&self, message: &str) -> Result<()> {
+        self.shared.pull_with(message).await.map_err(whole("pull"))?;
+        self.push(message).await
     }
 
     async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {

@@ -259,6 +259,7 @@ impl Repository {
             let output = self.git.local(add).patterns().within(operation)?.output().await?;
             tried += 1;
             if output.is_success() {
+                self.refuse_nested(operation, &output.stderr).await?;
                 break;
             }
             let gone =
@@ -274,6 +275,19 @@ impl Repository {
         let update = ["update-index", "--add", "--remove", "-z", "--stdin"];
         self.git.local(update).input(paths.concat()).within(operation)?.stdout().await?;
         Ok(())
+    }
+
+    /// Refuses a repository within the tree, of which git would publish no more than that it is there.
+    async fn refuse_nested(&self, operation: &Operation, said: &str) -> Result<()> {
+        const SIGN: &str = "warning: adding embedded git repository: ";
+        let nested: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix(SIGN)).collect();
+        let Some(first) = nested.first() else { return Ok(()) };
+        let paths = nested.iter().flat_map(|path| [path.as_bytes(), b"\0"]).collect::<Vec<_>>();
+        let forget = ["update-index", "--force-remove", "-z", "--stdin"];
+        self.git.local(forget).input(paths.concat()).within(operation)?.stdout().await?;
+        Err(Error::new(ErrorKind::InvalidOperation).with_message(format!(
+            "another repository stands at `{first}`, whose files cannot be published: move it away, or name it in a .gitignore"
+        )))
     }
 
     /// Makes a tree of the index.

@@ -43,9 +43,15 @@ impl Shared {
     }
 
     pub(super) async fn pull(self: &Arc<Self>) -> Result<()> {
+        self.pull_with(BEFORE_MERGE).await
+    }
+
+    /// Pulls; what has to be committed for that is described by `message`.
+    pub(super) async fn pull_with(self: &Arc<Self>, message: &str) -> Result<()> {
+        check_message(message)?;
         let operation = self.begin().await?;
         let before = self.repository.tracking().await?;
-        self.fetch_and_integrate(&operation, before, BEFORE_MERGE).await
+        self.fetch_and_integrate(&operation, before, message).await
     }
 
     async fn fetch_and_integrate(
@@ -243,9 +249,7 @@ impl Shared {
     }
 
     pub(super) async fn push(self: &Arc<Self>, message: &str) -> Result<()> {
-        if message.contains('\0') {
-            return Err(Error::new(ErrorKind::InvalidInput).with_message("the message holds a NUL"));
-        }
+        check_message(message)?;
         let operation = self.begin().await?;
         let repository = &self.repository;
         if repository.pending().await?.is_some() {
@@ -315,6 +319,13 @@ enum Target {
     /// There is no commit yet, and maybe something to be committed first.
     Local,
     Open(Box<super::merge::Pending>),
+}
+
+pub(super) fn check_message(message: &str) -> Result<()> {
+    if message.contains('\0') {
+        return Err(Error::new(ErrorKind::InvalidInput).with_message("the message holds a NUL"));
+    }
+    Ok(())
 }
 
 pub(super) fn random() -> u64 {

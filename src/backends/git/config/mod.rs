@@ -244,9 +244,10 @@ impl GitConfig {
         };
         // The file may be slow to answer: it may stand on a network, or be a FIFO.
         let secret = offload::run(move || source.resolve()).await;
-        secret
-            .map(Some)
-            .map_err(|error| refused("password", "it cannot be read").with_source(error))
+        secret.map(Some).map_err(|error| {
+            let reason = error.message().unwrap_or("it cannot be read").to_owned();
+            refused("password", reason).with_source(error)
+        })
     }
 
     /// Finds out what the configuration means, without looking at anything outside of it. `password` is what
