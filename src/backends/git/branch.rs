@@ -1,6 +1,6 @@
 //! Which names git accepts for a branch.
 
-/// What is wrong with `name` as that of a branch: git's own rules (`git check-ref-format --branch`), and never another way to say
+/// What is wrong with `name` as that of a branch: git's own rules (`git check-ref-format --branch`), and never the full name of a ref or another way to say
 /// "the current branch".
 pub(super) fn check_branch(name: &str) -> Result<(), &'static str> {
     // These are what git's revision syntax is made of.
@@ -58,7 +58,7 @@ mod tests {
             "a{b",
             "@/{",
             "é/ß",
-            "refs/heads/x",
+            "a/refs/heads/x",
             "HEAD/a",
             "head",
             "a.lockx",
@@ -77,6 +77,7 @@ mod tests {
         for (name, reason) in [
             ("", "it is empty"),
             ("HEAD", "HEAD is no branch"),
+            ("refs/heads/x", "without `refs/heads/`"),
             ("-", "it begins with `-`"),
             ("--upload-pack=x", "it begins with `-`"),
             ("a b", "a space"),
