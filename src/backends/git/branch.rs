@@ -1,7 +1,7 @@
 //! Which names git accepts for a branch.
 
-/// What is wrong with `name` as that of a branch: git's own rules (`git check-ref-format --branch`), and never the full name of a ref or another way to say
-/// "the current branch".
+/// What is wrong with `name` as that of a branch: git's own rules (`git check-ref-format --branch`), and never the full name of a ref
+/// or another way to say "the current branch".
 pub(super) fn check_branch(name: &str) -> Result<(), &'static str> {
     // These are what git's revision syntax is made of.
     let special = |c: char| {
