@@ -1,7 +1,7 @@
 //! Two people write notes into one git repository, and both change the same line.
 //!
 //! ```sh
-//! git init --bare notes.git
+//! git init --bare --initial-branch=main notes.git
 //! cargo run --example git_notes -- notes.git
 //! ```
 //!

@@ -20,6 +20,9 @@ macro_rules! forward {
     ($pointer:ty) => {
         #[deny(clippy::missing_trait_methods)]
         impl<T: AsyncFileBackend + ?Sized> AsyncFileBackend for $pointer {
+            fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
+                (**self).as_sync()
+            }
             fn capabilities(&self) -> Capabilities {
                 (**self).capabilities()
             }

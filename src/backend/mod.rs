@@ -61,6 +61,26 @@ const CHECKSUMS_AT_A_TIME: usize = 8;
 ///   `checksum_many`, `glob_with`), unless it changes what they would see, and renames paths with [`Error::map_paths`].
 #[async_trait]
 pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
+    /// This backend as one that syncs with a remote, if it does: for who holds a backend of any kind, such as
+    /// [`resolve_backend`](crate::resolve_backend) gives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use f9::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> f9::Result<()> {
+    /// let files = f9::resolve_backend("memory://notes").await?;
+    /// if let Some(files) = files.as_sync() {
+    ///     files.pull().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
+        None
+    }
+
     /// What this store can do. What it cannot do fails with [`Unsupported`](ErrorKind::Unsupported).
     fn capabilities(&self) -> Capabilities;
 

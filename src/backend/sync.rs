@@ -25,10 +25,11 @@ pub trait AsyncSyncFileBackend: AsyncFileBackend {
     /// # Errors
     ///
     /// [`Conflict`](crate::ErrorKind::Conflict) if local changes contradict them; [`conflict_report`](Self::conflict_report)
-    /// then names the files, which keep their local content until each is accepted or resolved.
+    /// then names the files, which keep their local content until all are accepted or resolved and the next [`push`](Self::push),
+    /// [`pull`](Self::pull) or [`sync`](Self::sync) concludes the merge.
     async fn pull(&self) -> Result<()>;
 
-    /// Pulls, then pushes.
+    /// Pulls, then pushes. `message` describes the local changes.
     ///
     /// # Errors
     ///

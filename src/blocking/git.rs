@@ -54,6 +54,18 @@ impl GitSyncFileBackend {
         self.backend().root()
     }
 
+    /// The branch.
+    #[must_use]
+    pub fn branch(&self) -> &str {
+        self.backend().branch()
+    }
+
+    /// How many processes it has started; see [`processes_started`](crate::GitSyncFileBackend::processes_started).
+    #[must_use]
+    pub fn processes_started(&self) -> u64 {
+        self.backend().processes_started()
+    }
+
     /// The commits that touched `path`; see [`log`](crate::GitSyncFileBackend::log).
     pub fn log(&self, path: &str, limit: Option<usize>) -> Result<Vec<Revision>> {
         self.bridge().wait(self.backend().log(path, limit))

@@ -11,10 +11,10 @@ use futures::stream::{self, StreamExt as _};
 use crate::blocking::{self, Blocking, FileBackend};
 use crate::stream::{ByteStream, InfoStream};
 use crate::{
-    AsyncFileBackend, Capabilities, ChecksumAlgorithm, CopyOptions, CreateDirOptions,
-    CreateOptions, DeleteOptions, FileInfo, FilePath, GlobOptions, InfoOptions, ListOptions,
-    ReadOptions, RenameOptions, Result, SessionHandle, SessionOptions, SyncSession, UpdateOptions,
-    WriteOptions,
+    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, ChecksumAlgorithm, CopyOptions,
+    CreateDirOptions, CreateOptions, DeleteOptions, FileInfo, FilePath, GlobOptions, InfoOptions,
+    ListOptions, ReadOptions, RenameOptions, Result, SessionHandle, SessionOptions, SyncSession,
+    UpdateOptions, WriteOptions,
 };
 
 /// Any backend, called through its blocking facade.
@@ -41,6 +41,11 @@ impl ThroughFacade {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl AsyncFileBackend for ThroughFacade {
+    fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
+        // What syncs is called through the facade's own methods.
+        None
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }

@@ -178,7 +178,7 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 ///
 /// The schemes of git are `git+https`, `git+ssh`, `git+file`, `git` and, with `allow_http=true`, `git+http`. The branch follows the last
 /// `@` of the path and is `main` if there is none; an `@` of the repository's or branch's own is written `%40`. Parameters are `path`,
-/// the directory of the working tree, which must be there; `username`, `password` (maybe `env:NAME` or `file:/path`), `ssh_key`,
+/// the directory of the working tree, which is required; `username`, `password` (maybe `env:NAME` or `file:/path`), `ssh_key`,
 /// `known_hosts`, and the fields of `GitConfig` of these names: `author_name`, `author_email`, `auto_pull`, `auto_push`,
 /// `max_staleness`, `history_times`.
 ///

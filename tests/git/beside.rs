@@ -192,22 +192,19 @@ async fn a_directory_that_is_moved_takes_what_its_gitignore_names_along() {
 }
 
 #[tokio::test]
-async fn a_repository_within_the_tree_takes_no_files_and_makes_room_when_it_is_gone() {
-    let clones = Clones::of(Remote::with(&[Change::write("x", "")]));
+async fn a_submodule_that_is_gone_makes_room() {
+    let remote = Remote::with(&[Change::write("x", "")]);
+    let commit = remote.main().head().unwrap();
+    remote.commit(&[Change::submodule("sub", &commit)]);
+    let clones = Clones::of(remote);
     let mine = clones.open("mine").await;
-    mine.create("first", "x").await.unwrap();
-    let inner = mine.root().join("inner");
-    fs::create_dir(&inner).unwrap();
-    cli::run(&inner, ["init", "-q"]);
-    cli::run(&inner, ["commit", "-q", "--allow-empty", "-m", "x"]);
-    mine.push("All").await.unwrap();
-    let error = mine.create("inner/y", "never published").await.unwrap_err();
+    let error = mine.create("sub/y", "never published").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    fs::remove_dir_all(inner).unwrap();
+    fs::remove_dir(mine.root().join("sub")).unwrap();
     mine.push("Gone").await.unwrap();
-    mine.create("inner/y", "published").await.unwrap();
+    mine.create("sub/y", "published").await.unwrap();
     mine.push("Room").await.unwrap();
-    assert_eq!(clones.remote.main().file("inner/y").unwrap(), b"published");
+    assert_eq!(clones.remote.main().file("sub/y").unwrap(), b"published");
 }
 
 #[tokio::test]

@@ -226,9 +226,14 @@ impl Scene {
 fn a_tree_that_was_half_moved_is_whole_for_whoever_comes_next() {
     let (mut dice, mut seen) = (Dice::new("kills in checkouts"), Seen::default());
     let mut scene = Scene::new(&mut dice);
-    for round in 0..KILLS {
+    // On a busy machine fewer of them hit the moment that matters, so there are more.
+    for round in 0..10 * KILLS {
+        let has_hit = seen.with_journal > KILLS / 20 && seen.half_moved > KILLS / 40;
+        if round >= KILLS && has_hit {
+            println!("{round} kills: {seen:?}");
+            return;
+        }
         scene.kill_one(&mut dice, round, &mut seen);
     }
-    println!("{KILLS} kills: {seen:?}");
-    assert!(seen.with_journal > KILLS / 20 && seen.half_moved > KILLS / 40, "{seen:?}");
+    panic!("hardly any kill has hit: {seen:?}");
 }

@@ -8,6 +8,8 @@
 )]
 
 mod beside;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod budget;
 mod checkout_kills;
 #[path = "../torture/child.rs"]
@@ -33,5 +35,6 @@ mod secrets;
 mod servers;
 mod sessions;
 mod sync;
+mod times;
 mod traces;
 mod transports;

@@ -275,3 +275,51 @@ async fn a_hostile_tree_is_refused() {
     let error = refusal(clones.config("mine")).await;
     assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
 }
+
+#[tokio::test]
+async fn a_submodule_is_neither_moved_nor_deleted() {
+    let commit = "1234567890123456789012345678901234567890";
+    let changes = [Change::write("a", "x"), Change::submodule("lib/sub", commit)];
+    let clones = Clones::of(Remote::with(&changes));
+    let clone = clones.open("mine").await;
+    let unsupported = |result: f9::Result<()>| {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
+    };
+    unsupported(clone.delete("lib/sub").await);
+    unsupported(clone.delete("lib/sub/file").await);
+    unsupported(clone.rename("lib/sub", "moved").await.map(drop));
+    unsupported(clone.rename("a", "lib/sub/a").await.map(drop));
+    clone.push("Nothing").await.unwrap();
+    assert_eq!(clones.remote.main().tree(), ["100644 a", "160000 lib/sub"]);
+}
+
+#[tokio::test]
+async fn a_repository_within_the_tree_is_told_and_not_published_as_an_empty_place() {
+    let clones = notes();
+    let clone = clones.open("mine").await;
+    let remote = clones.remote.path();
+    cli::run(clone.root(), ["clone", "-q", remote.to_str().unwrap(), "inner"]);
+    clone.create("b", "x").await.unwrap();
+    for _ in 0..2 {
+        let error = clone.push("Add").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOperation);
+        assert!(error.to_string().contains("another repository stands at `inner`"), "{error}");
+    }
+    clone.create(".gitignore", "inner\n").await.unwrap();
+    clone.push("Add").await.unwrap();
+    assert_eq!(
+        clones.remote.main().tree(),
+        ["100644 .gitignore", "100644 a", "100644 b", "100644 d/b"]
+    );
+    cli::run(clone.root(), ["init", "-q", "unborn"]);
+    let error = clone.push("Nothing").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOperation);
+    assert!(error.to_string().contains("unborn"), "{error}");
+}
+
+#[tokio::test]
+async fn a_branch_is_named_without_the_place_of_branches() {
+    let clones = notes();
+    let error = refusal(clones.config("mine").with_branch("refs/heads/main")).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}

@@ -172,3 +172,37 @@ async fn many_tasks_push_at_once() {
         assert!(clones.remote.main().file(format!("f{number}")).is_some());
     }
 }
+
+#[tokio::test]
+async fn a_session_excludes_those_of_other_processes() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = clones.open("mine").await;
+    let lock = clone.root().join(".git/f9/session.lock");
+    drop(clone.sync_session().await.unwrap());
+    let mut other = std::process::Command::new("flock")
+        .arg(&lock)
+        .args(["-c", "echo held; exec cat"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = [0; 5];
+    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut told).unwrap();
+    let soon = SessionOptions::default().with_timeout(Duration::from_millis(50));
+    let error = clone.sync_session_with(soon).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LockTimeout);
+    drop(other.stdin.take());
+    other.wait().unwrap();
+    clone.sync_session().await.unwrap().finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_remote_that_is_gone_does_not_read_as_a_missing_file() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
+    std::fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();
+    assert_eq!(clone.read("a").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(clone.exists("nothing").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(clone.create("b", "x").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(clone.pull().await.unwrap_err().kind(), ErrorKind::NotFound);
+}

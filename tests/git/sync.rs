@@ -71,3 +71,47 @@ async fn a_conflict_keeps_the_local_content_until_it_is_settled() {
     assert_eq!(mine.read("a").await.unwrap(), "both");
     clones.remote.assert_sound();
 }
+
+#[tokio::test]
+async fn a_file_that_was_settled_and_then_changed_is_published_as_it_is() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "base")]));
+    let clone = clones.open("mine").await;
+    clones.remote.commit(&[Change::write("a", "theirs")]);
+    clone.update("a", "mine").await.unwrap();
+    assert_eq!(clone.push("Mine").await.unwrap_err().kind(), ErrorKind::Conflict);
+    clone.conflict_accept_local("a").await.unwrap();
+    clone.update("a", "better").await.unwrap();
+    clone.push("Better").await.unwrap();
+    assert_eq!(clones.remote.main().file("a").unwrap(), b"better");
+    let subjects = clones.remote.main().log("%s");
+    assert_eq!(subjects[..2], ["Better", "Merge branch 'main' of the remote"]);
+    assert!(subjects.contains(&"Mine".to_owned()), "{subjects:?}");
+}
+
+#[tokio::test]
+async fn a_sync_that_merges_keeps_its_message() {
+    let base = "1\n2\n3\n4\n5\n6\n7\n";
+    let clones = Clones::of(Remote::with(&[Change::write("a", base)]));
+    let clone = clones.open("mine").await;
+    clones.remote.commit(&[Change::write("a", base.replace('1', "one"))]);
+    clone.update("a", base.replace('7', "seven")).await.unwrap();
+    clone.sync("Spell out seven").await.unwrap();
+    assert_eq!(clone.read("a").await.unwrap(), "one\n2\n3\n4\n5\n6\nseven\n");
+    assert!(clones.remote.main().log("%s").contains(&"Spell out seven".to_owned()));
+    for message in ["a\0b"] {
+        assert_eq!(clone.sync(message).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(clone.push(message).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[tokio::test]
+async fn what_a_uri_gives_can_sync() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "x")]));
+    let (remote, path) = (clones.remote.path(), clones.config("mine").path);
+    let uri = format!("git+file://{}?path={}", remote.display(), path.display());
+    let files = f9::resolve_backend(&uri).await.unwrap();
+    files.create("b", "y").await.unwrap();
+    files.as_sync().unwrap().push("Add").await.unwrap();
+    assert_eq!(clones.remote.main().file("b").unwrap(), b"y");
+    assert!(f9::resolve_backend("memory://plain").await.unwrap().as_sync().is_none());
+}

@@ -1,7 +1,7 @@
 //! Which names git accepts for a branch.
 
-/// What is wrong with `name` as that of a branch: git's own rules (`git check-ref-format --branch`), and never another way to say
-/// "the current branch".
+/// What is wrong with `name` as that of a branch: git's own rules (`git check-ref-format --branch`), and never the full name of a ref
+/// or another way to say "the current branch".
 pub(super) fn check_branch(name: &str) -> Result<(), &'static str> {
     // These are what git's revision syntax is made of.
     let special = |c: char| {
@@ -13,6 +13,9 @@ pub(super) fn check_branch(name: &str) -> Result<(), &'static str> {
         Err("HEAD is no branch")
     } else if name.starts_with('-') {
         Err("it begins with `-`")
+    } else if name.starts_with("refs/") {
+        // git would take it, and from then on not know which of two refs a short name means.
+        Err("it is the name of a branch alone, without `refs/heads/`")
     } else if name.contains(special) {
         Err("it holds a space, a control character or one of ~^:?*[\\")
     } else if name.contains("..") {
@@ -55,7 +58,7 @@ mod tests {
             "a{b",
             "@/{",
             "é/ß",
-            "refs/heads/x",
+            "a/refs/heads/x",
             "HEAD/a",
             "head",
             "a.lockx",
@@ -74,6 +77,7 @@ mod tests {
         for (name, reason) in [
             ("", "it is empty"),
             ("HEAD", "HEAD is no branch"),
+            ("refs/heads/x", "without `refs/heads/`"),
             ("-", "it begins with `-`"),
             ("--upload-pack=x", "it begins with `-`"),
             ("a b", "a space"),

@@ -74,6 +74,7 @@ const SIGNS: &[(&str, Failure)] = &[
     ("index.lock", Failure::Locked),
     ("cannot lock ref", Failure::Locked),
     ("Unable to create '", Failure::Locked),
+    ("does not have a commit checked out", Failure::Kind(ErrorKind::InvalidOperation)),
     ("invalid path '", Failure::Kind(ErrorKind::InvalidData)),
     ("bad object", Failure::Kind(ErrorKind::Corrupted)),
     ("is corrupt", Failure::Kind(ErrorKind::Corrupted)),
@@ -132,7 +133,9 @@ impl Failure {
     /// The failure of `git command` as an error whose text is one line.
     pub(super) fn error(self, command: &str, status: ExitStatus, stderr: &str) -> Error {
         let says = essence(stderr);
-        let message = if says.is_empty() {
+        let message = if stderr.contains("terminal prompts disabled") {
+            "the server asks for a user and a password, and none is configured".to_owned()
+        } else if says.is_empty() {
             format!("`git {command}` ended with {status} and said nothing")
         } else {
             format!("git {command}: {says}")
@@ -141,20 +144,17 @@ impl Failure {
     }
 }
 
-/// The lines that tell the reason, as one, without control characters.
-fn essence(stderr: &str) -> String {
+/// What git says of the reason, as one line without control characters.
+pub(super) fn essence(stderr: &str) -> String {
     const MOST: usize = 500;
-    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let telling = |line: &&str| {
-        ["fatal:", "error:", "!", "remote:", "ERROR:"].iter().any(|sign| line.starts_with(sign))
-            || line.contains("denied")
-            || line.contains("verification failed")
+    let lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    // What git says to people who have not read a manual.
+    let is_idle = |line: &&str| {
+        let idle = ["From ", "hint:", "Please make sure you have", "and the repository exists."];
+        idle.iter().any(|idle| line.starts_with(idle))
     };
-    let mut chosen: Vec<&str> = lines().filter(telling).collect();
-    if chosen.is_empty() {
-        chosen = lines().collect();
-    }
-    let line = chosen.join("; ").replace(|c: char| c.is_control(), " ");
+    let telling: Vec<&str> = lines.filter(|line| !is_idle(line)).collect();
+    let line = telling.join("; ").replace(|c: char| c.is_control(), " ");
     if line.len() <= MOST {
         return line;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -140,6 +140,8 @@ struct Shared {
     /// Sessions that are open here.
     sessions: AtomicUsize,
     refresh: Mutex<Refresh>,
+    /// How often something was published.
+    pushes: AtomicU64,
 }
 
 /// The versions of a file that local and remote changes have made of it. A directory, and what does not exist on a side, is `None`; a
@@ -318,6 +320,7 @@ impl Shared {
             },
             sessions: AtomicUsize::new(0),
             refresh: Mutex::default(),
+            pushes: AtomicU64::new(0),
         })
     }
 
@@ -346,9 +349,15 @@ impl Shared {
         self.share().await
     }
 
+    /// Prepares for taking away what is at `path`.
+    async fn before_removal(&self, path: &str) -> Result<Sharing> {
+        self.refuse_submodule(path, true).await?;
+        self.share().await
+    }
+
     /// Prepares for a write at `path`.
     async fn before_write(&self, path: &str) -> Result<Sharing> {
-        self.refuse_submodule(path).await?;
+        self.refuse_submodule(path, false).await?;
         self.share().await
     }
 
@@ -359,17 +368,18 @@ impl Shared {
         Ok(())
     }
 
-    async fn refuse_submodule(&self, path: &str) -> Result<()> {
+    /// Refuses what lies in a submodule, and if `itself` the submodule too.
+    async fn refuse_submodule(&self, path: &str, itself: bool) -> Result<()> {
         // What is no path is refused by the verb itself.
         let Ok(path) = FilePath::parse(path) else { return Ok(()) };
         let submodules = self.repository.submodules().await?;
         let is_within = |submodule: &RawPath| {
             let rest = path.as_bytes().strip_prefix(submodule.0.as_slice());
-            rest.is_some_and(|rest| rest.starts_with(b"/"))
+            rest.is_some_and(|rest| rest.starts_with(b"/") || (itself && rest.is_empty()))
         };
         if submodules.iter().any(is_within) {
             return Err(Error::new(ErrorKind::Unsupported)
-                .with_message("it lies in a submodule, whose files are in another repository"));
+                .with_message("it is in a submodule, whose files are in another repository"));
         }
         Ok(())
     }
@@ -448,6 +458,10 @@ impl fmt::Debug for GitSyncFileBackend {
 
 #[async_trait]
 impl AsyncFileBackend for GitSyncFileBackend {
+    fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
+        Some(self)
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.shared.tree.capabilities().without(Capability::Durable)
     }
@@ -523,7 +537,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
         let deleted = async {
-            let sharing = self.shared.share().await?;
+            let sharing = self.shared.before_removal(path).await?;
             self.shared.tree.delete_with(path, options).await?;
             drop(sharing);
             self.shared.push_after("Delete", path).await
@@ -563,6 +577,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
         let renamed = async {
+            drop(self.shared.before_removal(from).await?);
             let sharing = self.shared.before_write(to).await?;
             let info = self.shared.tree.rename_with(from, to, options).await?;
             self.shared.after_write(&info, sharing).await?;
@@ -657,6 +672,11 @@ impl AsyncSyncFileBackend for GitSyncFileBackend {
 
     async fn pull(&self) -> Result<()> {
         self.shared.pull().await.map_err(whole("pull"))
+    }
+
+    async fn sync(&self, message: &str) -> Result<()> {
+        self.shared.pull_with(message).await.map_err(whole("pull"))?;
+        self.push(message).await
     }
 
     async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {

@@ -43,14 +43,15 @@ pub(super) async fn open(config: &CheckedConfig, timeouts: GitTimeouts) -> Resul
     // Without git, nothing is touched.
     command::program().await?;
     let mut made = None;
+    let mut last = ErrorKind::RootGone.into();
     for _ in 0..ATTEMPTS {
         match open_once(config, timeouts, &mut made).await {
             // Somebody else began to clone here, failed, and removed everything.
-            Err(error) if error.kind() == ErrorKind::RootGone => {}
+            Err(error) if error.kind() == ErrorKind::RootGone => last = error,
             opened => return opened,
         }
     }
-    Err(Error::new(ErrorKind::Contention).with_message("the directory keeps being removed"))
+    Err(last)
 }
 
 /// `made` is the topmost directory that this attempt, or one before, had to make.

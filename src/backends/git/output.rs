@@ -243,8 +243,8 @@ pub(super) fn oid(output: &[u8]) -> Result<Oid> {
 pub(super) enum Pushed {
     /// The remote has it.
     Done,
-    /// Somebody else was faster; worth another try.
-    Overtaken,
+    /// Somebody else was faster, as this reason tells; worth another try.
+    Overtaken(String),
     /// The remote does not want it, for this reason.
     Refused(String),
 }
@@ -265,7 +265,9 @@ pub(super) fn pushed(output: &[u8]) -> Option<Pushed> {
         let mut parts = line.split('\t');
         let (flag, _refs, summary) = (parts.next()?, parts.next()?, parts.next()?);
         Some(match flag {
-            "!" if OVERTAKEN.iter().any(|sign| summary.contains(sign)) => Pushed::Overtaken,
+            "!" if OVERTAKEN.iter().any(|sign| summary.contains(sign)) => {
+                Pushed::Overtaken(summary.to_owned())
+            }
             "!" => Pushed::Refused(summary.to_owned()),
             _ => Pushed::Done,
         })
@@ -405,7 +407,11 @@ mod tests {
             "[rejected] (non-fast-forward)",
             "[remote rejected] (failed to update ref)",
         ] {
-            assert_eq!(told(&format!("!\t{refs}\t{reason}")), Some(Pushed::Overtaken), "{reason}");
+            assert_eq!(
+                told(&format!("!\t{refs}\t{reason}")),
+                Some(Pushed::Overtaken(reason.to_owned())),
+                "{reason}"
+            );
         }
         let refused = "[remote rejected] (pre-receive hook declined)";
         assert_eq!(

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::command::Git;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::locks::{Locks, Operation};
 use super::output::{self, MergedTree, Oid, Pushed, RawPath, TreeEntry};
 use crate::prelude::*;
@@ -243,6 +243,10 @@ impl Repository {
         let push = ["push", "--quiet", "--porcelain", "--no-verify", self.git.remote(), &refspec];
         let output = self.git.network(push).within(operation)?.output().await?;
         match output::pushed(&output.stdout) {
+            // A lock that a dead process has left at the remote is told apart from a race by what follows alone.
+            Some(Pushed::Overtaken(told)) => {
+                Ok(Pushed::Overtaken(format!("{told}; {}", failure::essence(&output.stderr))))
+            }
             Some(told) => Ok(told),
             // With `--quiet` a push that went well says nothing.
             None if output.is_success() => Ok(Pushed::Done),
@@ -250,30 +254,43 @@ impl Repository {
         }
     }
 
-    /// Puts everything that changed into the index: what git would, and `forced`, which it would ignore. Tells whether a repository within
-    /// the tree was among it, which git takes for a submodule.
-    pub(super) async fn stage(&self, operation: &Operation, forced: &[FilePath]) -> Result<bool> {
+    /// Puts everything that changed into the index: what git would, and `forced`, which it would ignore.
+    pub(super) async fn stage(&self, operation: &Operation, forced: &[FilePath]) -> Result<()> {
         let mut tried = 0;
-        let has_submodule = loop {
+        loop {
             let add = ["add", "--all", "--", "."].into_iter().chain(NEVER_COMMITTED);
             let output = self.git.local(add).patterns().within(operation)?.output().await?;
             tried += 1;
             if output.is_success() {
-                break output.stderr.contains("adding embedded git repository");
+                self.refuse_nested(operation, &output.stderr).await?;
+                break;
             }
             let gone =
                 output.stderr.contains("No such file") || output.stderr.contains("unable to stat");
             if !gone || tried == STAGINGS {
                 return Err(output.error());
             }
-        };
+        }
         if forced.is_empty() {
-            return Ok(has_submodule);
+            return Ok(());
         }
         let paths = forced.iter().flat_map(|path| [path.as_bytes(), b"\0"]).collect::<Vec<_>>();
         let update = ["update-index", "--add", "--remove", "-z", "--stdin"];
         self.git.local(update).input(paths.concat()).within(operation)?.stdout().await?;
-        Ok(has_submodule)
+        Ok(())
+    }
+
+    /// Refuses a repository within the tree, of which git would publish no more than that it is there.
+    async fn refuse_nested(&self, operation: &Operation, said: &str) -> Result<()> {
+        const SIGN: &str = "warning: adding embedded git repository: ";
+        let nested: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix(SIGN)).collect();
+        let Some(first) = nested.first() else { return Ok(()) };
+        let paths = nested.iter().flat_map(|path| [path.as_bytes(), b"\0"]).collect::<Vec<_>>();
+        let forget = ["update-index", "--force-remove", "-z", "--stdin"];
+        self.git.local(forget).input(paths.concat()).within(operation)?.stdout().await?;
+        Err(Error::new(ErrorKind::InvalidOperation).with_message(format!(
+            "another repository stands at `{first}`, whose files cannot be published: move it away, or name it in a .gitignore"
+        )))
     }
 
     /// Makes a tree of the index.

@@ -49,7 +49,7 @@ impl Shared {
         let began = Instant::now();
         match self.pull().await {
             Err(error) if error.kind() != ErrorKind::Conflict => {
-                Err(error.with_operation("pull").with_backend(super::NAME))
+                Err(of_the_remote(error).with_operation("pull").with_backend(super::NAME))
             }
             _ => {
                 let mut refresh =
@@ -67,6 +67,7 @@ impl Shared {
         }
         let message = format!("{verb} {path}").replace('\0', " ");
         self.push(&message).await.map_err(|error| {
+            let error = of_the_remote(error);
             let reason = error.message().unwrap_or_else(|| error.kind().description()).to_owned();
             error
                 .with_operation("publish")
@@ -85,6 +86,15 @@ impl Shared {
             self.automatic_pull().await?;
         }
         Ok(session)
+    }
+}
+
+/// The error of a verb on a file whose pull or push has failed: that there is no remote must not read as if there were no file.
+fn of_the_remote(error: Error) -> Error {
+    if error.kind() == ErrorKind::NotFound {
+        error.with_kind(ErrorKind::Unreachable)
+    } else {
+        error
     }
 }
 

@@ -4,6 +4,7 @@
 //! repository from which the next attempt goes on; nothing that was saved is ever stashed away or reset.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::advance::Advanced;
@@ -21,6 +22,9 @@ const ROUNDS: usize = 6;
 /// How often, and for how long, a push is tried while others publish.
 const PUSHES: u32 = 10;
 const PUSHING: Duration = Duration::from_secs(30);
+
+/// How many pushes of one process lie between two looks at whether there is something to be packed.
+const PUSHES_PER_TIDYING: u64 = 256;
 
 /// The message of a commit that a pull makes of local changes.
 const BEFORE_MERGE: &str = "Local changes before a merge";
@@ -42,15 +46,22 @@ impl Shared {
     }
 
     pub(super) async fn pull(self: &Arc<Self>) -> Result<()> {
+        self.pull_with(BEFORE_MERGE).await
+    }
+
+    /// Pulls; what has to be committed for that is described by `message`.
+    pub(super) async fn pull_with(self: &Arc<Self>, message: &str) -> Result<()> {
+        check_message(message)?;
         let operation = self.begin().await?;
         let before = self.repository.tracking().await?;
-        self.fetch_and_integrate(&operation, before).await
+        self.fetch_and_integrate(&operation, before, message).await
     }
 
     async fn fetch_and_integrate(
         self: &Arc<Self>,
         operation: &Operation,
         before: Option<Oid>,
+        message: &str,
     ) -> Result<()> {
         match (self.repository.fetch(operation).await?, before) {
             (Fetched::Nothing, None) => Ok(()),
@@ -64,17 +75,19 @@ impl Shared {
             (Fetched::Branch, before) => {
                 self.repository.remove_note(GONE).await?;
                 let theirs = self.repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-                self.integrate(operation, before.as_ref(), &theirs).await
+                self.integrate(operation, before.as_ref(), &theirs, message).await
             }
         }
     }
 
-    /// Brings the remote's commit `theirs` together with what is here. `before` is what was known of the remote until now.
+    /// Brings the remote's commit `theirs` together with what is here. `before` is what was known of the remote until now; `message`
+    /// describes what has to be committed for that.
     async fn integrate(
         self: &Arc<Self>,
         operation: &Operation,
         before: Option<&Oid>,
         theirs: &Oid,
+        message: &str,
     ) -> Result<()> {
         let repository = &self.repository;
         let mut is_committed = false;
@@ -85,7 +98,7 @@ impl Shared {
                 Target::Commit(target) => target,
                 Target::Local | Target::Open(_) if !is_committed => {
                     is_committed = true;
-                    self.commit(operation, BEFORE_MERGE, Vec::new()).await?;
+                    self.commit(operation, message, Vec::new()).await?;
                     continue;
                 }
                 Target::Local => theirs.clone(),
@@ -96,7 +109,7 @@ impl Shared {
             };
             match repository.advance(operation, head.as_ref(), &target).await? {
                 Advanced::Done => return self.conclude().await,
-                Advanced::InTheWay(paths) => self.make_way(operation, paths).await?,
+                Advanced::InTheWay(paths) => self.make_way(operation, paths, message).await?,
             }
         }
         Err(Error::new(ErrorKind::Contention)
@@ -150,7 +163,12 @@ impl Shared {
     }
 
     /// Commits what stands where the tree has to go, so that it takes part in the merge.
-    async fn make_way(self: &Arc<Self>, operation: &Operation, paths: Vec<RawPath>) -> Result<()> {
+    async fn make_way(
+        self: &Arc<Self>,
+        operation: &Operation,
+        paths: Vec<RawPath>,
+        message: &str,
+    ) -> Result<()> {
         let (own, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(RawPath::is_own);
         let has_own = !own.is_empty();
         if has_own {
@@ -163,7 +181,7 @@ impl Shared {
             Ok(standing.collect::<Vec<_>>())
         })
         .await?;
-        if self.commit(operation, BEFORE_MERGE, standing).await? || has_own {
+        if self.commit(operation, message, standing).await? || has_own {
             return Ok(());
         }
         let named: Vec<String> =
@@ -198,7 +216,7 @@ impl Shared {
         let head = repository.head().await?;
         let written = self.written.snapshot().await?;
         forced.extend(self.written.to_be_forced(&written).await?);
-        let has_submodule = repository.stage(operation, &forced).await?;
+        repository.stage(operation, &forced).await?;
         let tree = repository.write_tree(operation).await?;
         let committed = match &head {
             Some(head) => repository.tree_of(head).await?,
@@ -209,7 +227,7 @@ impl Shared {
             let parents: Vec<&Oid> = head.iter().collect();
             let commit = repository.commit_tree(&tree, &parents, message).await?;
             repository.move_branch(operation, head.as_ref(), &commit).await?;
-            if let Some(head) = head.as_ref().filter(|_| !has_submodule) {
+            if let Some(head) = &head {
                 repository.keep_without_submodules(head, &commit).await;
             }
         }
@@ -224,18 +242,17 @@ impl Shared {
     }
 
     pub(super) async fn push(self: &Arc<Self>, message: &str) -> Result<()> {
-        if message.contains('\0') {
-            return Err(Error::new(ErrorKind::InvalidInput).with_message("the message holds a NUL"));
-        }
+        check_message(message)?;
         let operation = self.begin().await?;
-        self.commit(&operation, message, Vec::new()).await?;
         let repository = &self.repository;
         if repository.pending().await?.is_some() {
-            // Concludes the merge if everything is settled, and fails otherwise.
+            // Concludes the merge if everything is settled, and fails otherwise. First, because a file that was settled and then changed
+            // would be in conflict again if that change were committed before.
             let theirs = repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-            self.integrate(&operation, None, &theirs).await?;
+            self.integrate(&operation, None, &theirs, message).await?;
         }
-        let began = Instant::now();
+        self.commit(&operation, message, Vec::new()).await?;
+        let (began, mut reason) = (Instant::now(), String::new());
         for attempt in 1..=PUSHES {
             let (head, tracking) = (repository.head().await?, repository.tracking().await?);
             let Some(head) = head else { return Ok(()) };
@@ -246,9 +263,10 @@ impl Shared {
             match repository.push(&operation).await? {
                 Pushed::Done => {
                     repository.remove_note(GONE).await?;
+                    self.tidy_now_and_then();
                     return self.conclude().await;
                 }
-                Pushed::Overtaken => {}
+                Pushed::Overtaken(told) => reason = told,
                 Pushed::Refused(reason) => {
                     return Err(Error::new(ErrorKind::PermissionDenied)
                         .with_message(format!("the remote refused it: {reason}")));
@@ -257,14 +275,33 @@ impl Shared {
             if began.elapsed() > PUSHING {
                 break;
             }
-            self.fetch_and_integrate(&operation, tracking).await?;
+            self.fetch_and_integrate(&operation, tracking, message).await?;
             // Those who were overtaken together should not meet again.
             let spread = u64::from(attempt) * 20;
             offload::pause(Duration::from_millis(random() % spread.max(1))).await;
         }
-        Err(Error::new(ErrorKind::Contention).with_message(
-            "others published again and again; the changes are committed here and go with the next push",
-        ))
+        Err(Error::new(ErrorKind::Contention).with_message(format!(
+            "the changes are committed here and go with the next push; at last the remote said: {reason}"
+        )))
+    }
+}
+
+impl Shared {
+    /// Packs the objects of many commits together, beside everything else. Nothing is ever removed: a merge that is not concluded holds
+    /// on to objects that nothing names.
+    fn tidy_now_and_then(&self) {
+        if self.pushes.fetch_add(1, Ordering::Relaxed) % PUSHES_PER_TIDYING
+            != PUSHES_PER_TIDYING - 1
+        {
+            return;
+        }
+        let repository = Arc::clone(&self.repository);
+        drop(tokio::spawn(async move {
+            let tidy =
+                ["-c", "gc.auto=6700", "-c", "gc.pruneExpire=never", "gc", "--auto", "--quiet"];
+            // What fails is tried again after as many pushes more.
+            drop(repository.git.local(tidy).output().await);
+        }));
     }
 }
 
@@ -276,6 +313,13 @@ enum Target {
     /// There is no commit yet, and maybe something to be committed first.
     Local,
     Open(Box<super::merge::Pending>),
+}
+
+pub(super) fn check_message(message: &str) -> Result<()> {
+    if message.contains('\0') {
+        return Err(Error::new(ErrorKind::InvalidInput).with_message("the message holds a NUL"));
+    }
+    Ok(())
 }
 
 pub(super) fn random() -> u64 {

@@ -52,7 +52,8 @@ pub struct GitConfig {
     pub remote_url: String,
     /// The directory of the working tree, made if missing.
     pub path: PathBuf,
-    /// The branch; `main` by default.
+    /// The branch; `main` by default, also where the default branch of the remote is another. One that the remote does not have is
+    /// made by the first push.
     #[serde(default = "main_branch")]
     pub branch: String,
     /// The author of commits; `f9-sync` by default.
@@ -243,9 +244,10 @@ impl GitConfig {
         };
         // The file may be slow to answer: it may stand on a network, or be a FIFO.
         let secret = offload::run(move || source.resolve()).await;
-        secret
-            .map(Some)
-            .map_err(|error| refused("password", "it cannot be read").with_source(error))
+        secret.map(Some).map_err(|error| {
+            let reason = error.message().unwrap_or("it cannot be read").to_owned();
+            refused("password", reason).with_source(error)
+        })
     }
 
     /// Finds out what the configuration means, without looking at anything outside of it. `password` is what

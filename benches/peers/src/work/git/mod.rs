@@ -89,10 +89,10 @@ pub const PUSH: Sync = Sync {
 };
 
 pub const PUSH_NOTHING: Sync = Sync {
-    title: "push with nothing to do, beside `git status`",
+    title: "push with nothing to do, beside `git add -A`, `git diff --cached --quiet`",
     before: |_| Ok(()),
     f9: |f9| async move { f9.push("change").await }.boxed(),
-    by_hand: &[&["status", "--short", "--branch"]],
+    by_hand: &[&["add", "-A"], &["diff", "--cached", "--quiet"]],
     after: |_| Ok(()),
 };
 
