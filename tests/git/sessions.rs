@@ -7,6 +7,7 @@ use f9::{ErrorKind, SessionOptions};
 
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
+use crate::traces::until;
 
 #[tokio::test]
 async fn reads_pull_and_writes_push() {
@@ -205,4 +206,29 @@ async fn a_remote_that_is_gone_does_not_read_as_a_missing_file() {
     assert_eq!(clone.exists("nothing").await.unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(clone.create("b", "x").await.unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(clone.pull().await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_write_while_a_session_is_published_is_published_too() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_push(true)).await;
+    let (started, go_on) = (clones.remote.path().join("started"), clones.remote.path().join("go"));
+    let wait = format!(
+        "#!/bin/sh\ntouch '{}'\nwhile [ ! -e '{}' ]; do sleep 0.01; done\n",
+        started.display(),
+        go_on.display()
+    );
+    clones.remote.hook("pre-receive", &wait);
+    let session = clone.sync_session().await.unwrap();
+    clone.create("b", "of the session").await.unwrap();
+    let publishing = tokio::spawn(session.finish());
+    until("the push", || started.exists()).await;
+    let other = clone.clone();
+    let writing = tokio::spawn(async move { other.create("c", "beside it").await });
+    until("the file", || clone.root().join("c").exists()).await;
+    std::fs::write(go_on, "").unwrap();
+    publishing.await.unwrap().unwrap();
+    writing.await.unwrap().unwrap();
+    assert_eq!(clones.remote.main().file("b").unwrap(), b"of the session");
+    assert_eq!(clones.remote.main().file("c").unwrap(), b"beside it");
 }

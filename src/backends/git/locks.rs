@@ -249,6 +249,20 @@ fn is_same_file(file: &File, path: &Path) -> bool {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn nobody_takes_the_tree_for_sound_before_one_has_looked() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = TreeLock::new(&dir.path().join("tree.lock")).unwrap();
+        let first = tree.share(Duration::ZERO).await.unwrap();
+        let second = tree.share(Duration::ZERO).await.unwrap();
+        assert!(!first.is_sound() && !second.is_sound());
+        first.found_sound();
+        drop(first);
+        assert!(second.is_sound() && tree.share(Duration::ZERO).await.unwrap().is_sound());
+        drop(second);
+        assert!(!tree.share(Duration::ZERO).await.unwrap().is_sound());
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn who_wants_the_tree_alone_gets_it_although_another_process_keeps_reading() {
         const PATIENCE: Duration = Duration::from_secs(20);
