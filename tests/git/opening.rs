@@ -323,3 +323,16 @@ async fn a_branch_is_named_without_the_place_of_branches() {
     let error = refusal(clones.config("mine").with_branch("refs/heads/main")).await;
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn clones_of_which_files_stand_elsewhere_are_refused() {
+    for (name, file) in [("lfs", ".git/lfs/objects"), ("sparse", ".git/info/sparse-checkout")] {
+        let clones = notes();
+        let config = clones.config(name);
+        let dir = config.path.parent().unwrap();
+        cli::run(dir, ["clone", "-q", &config.remote_url, name]);
+        fs::create_dir_all(config.path.join(file)).unwrap();
+        assert_eq!(refusal(config.clone()).await.kind(), ErrorKind::Unsupported, "{name}");
+        assert!(!config.path.join(".git/f9").exists());
+    }
+}

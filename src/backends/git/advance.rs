@@ -39,6 +39,8 @@ pub(super) enum Advanced {
     Done,
     /// Nothing was touched: at these paths is something that no commit holds yet.
     InTheWay(Vec<RawPath>),
+    /// Nothing was touched: somebody has committed by hand meanwhile.
+    Overtaken,
 }
 
 impl Repository {
@@ -79,6 +81,7 @@ impl Repository {
                 let paths = changes.iter().map(|change| change.path.clone());
                 Ok(Advanced::InTheWay(paths.collect()))
             }
+            Ok(output) if output.failure() == Failure::Rewritten => Ok(Advanced::Overtaken),
             Ok(output) => Err(output.error()),
             Err(error) => Err(error),
         };

@@ -70,6 +70,9 @@ const AT_ONE_MOMENT: usize = 16 * 1024;
 /// spelling that git protects is a [`ReservedPath`](ErrorKind::ReservedPath). What a `.gitignore` names stays local, unless it was
 /// written through this backend.
 ///
+/// A listing of up to 16,384 entries is of one moment; what a longer one tells after these may be changed by a pull that comes in
+/// between.
+///
 /// # Merging
 ///
 /// A merge is computed beside the tree, and the tree moves to it when it is complete: readers see the state before or after, and

@@ -132,6 +132,11 @@ fn look(path: &Path) -> Result<Option<PathBuf>> {
                 return Err(Error::new(ErrorKind::Unsupported)
                     .with_message("its refs are kept as a reftable, which f9 does not read"));
             }
+            if git_dir.join("info/sparse-checkout").exists() && !is_there("f9") {
+                return Err(Error::new(ErrorKind::Unsupported).with_message(
+                    "only a part of it is checked out (git-sparse-checkout); clone anew",
+                ));
+            }
             if is_there("lfs") && !is_there("f9") {
                 return Err(Error::new(ErrorKind::Unsupported).with_message(
                     "it is a clone with git-lfs, whose files f9 would publish in place of the pointers; clone anew",

@@ -109,6 +109,7 @@ impl Shared {
             };
             match repository.advance(operation, head.as_ref(), &target).await? {
                 Advanced::Done => return self.conclude().await,
+                Advanced::Overtaken => {}
                 Advanced::InTheWay(paths) => self.make_way(operation, paths, message).await?,
             }
         }
