@@ -15,9 +15,9 @@ use crate::prelude::*;
 use crate::stream::{ByteStream, InfoStream};
 use crate::{
     Capabilities, Capability, ChecksumAlgorithm, CopyOptions, CreateDirOptions, CreateOptions,
-    DeleteOptions, Error, ErrorKind, FileInfo, FilePath, GlobOptions, InfoOptions, ListOptions,
-    LocalFileBackend, ReadOptions, RenameOptions, Result, SessionOptions, SyncConflict,
-    SyncSession, UpdateOptions, WriteOptions, offload,
+    DeleteOptions, Error, ErrorKind, Etag, FileInfo, FilePath, GlobOptions, InfoOptions,
+    ListOptions, LocalFileBackend, ReadOptions, RenameOptions, Result, SessionOptions,
+    SyncConflict, SyncSession, UpdateOptions, WriteOptions, offload,
 };
 
 mod advance;
@@ -45,7 +45,7 @@ pub use history::Revision;
 use history::{History, Times};
 use locks::Sharing;
 use merge::Choice;
-use output::{RawPath, Stage};
+use output::{Oid, RawPath, Stage};
 use repository::{Repository, SUBMODULE};
 use session::Refresh;
 use written::Written;
@@ -143,6 +143,8 @@ struct Shared {
     /// Sessions that are open here.
     sessions: AtomicUsize,
     refresh: Mutex<Refresh>,
+    /// A commit, and the index that held the same: while neither has changed, there is nothing to be committed.
+    committed: Mutex<Option<(Oid, Etag)>>,
     /// How often something was published.
     pushes: AtomicU64,
 }
@@ -323,6 +325,7 @@ impl Shared {
             },
             sessions: AtomicUsize::new(0),
             refresh: Mutex::default(),
+            committed: Mutex::default(),
             pushes: AtomicU64::new(0),
         })
     }

@@ -13,7 +13,7 @@ use super::failure::{self, Failure};
 use super::locks::{Locks, Operation};
 use super::output::{self, MergedTree, Oid, Pushed, RawPath, TreeEntry};
 use crate::prelude::*;
-use crate::{CreateOptions, Error, ErrorKind, FilePath, LocalFileBackend, Result, offload};
+use crate::{CreateOptions, Error, ErrorKind, Etag, FilePath, LocalFileBackend, Result, offload};
 
 /// What no commit may hold: the names that f9 keeps for itself.
 const NEVER_COMMITTED: [&str; 5] = [
@@ -296,6 +296,15 @@ impl Repository {
     /// Makes a tree of the index.
     pub(super) async fn write_tree(&self, operation: &Operation) -> Result<Oid> {
         output::oid(&self.git.local(["write-tree"]).within(operation)?.stdout().await?)
+    }
+
+    /// What tells this index from every other; `None` where there is none.
+    pub(super) async fn index_etag(&self) -> Result<Option<Etag>> {
+        match self.files.info("index").await {
+            Ok(info) => Ok(info.etag),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The tree of a commit.

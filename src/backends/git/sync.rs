@@ -3,8 +3,8 @@
 //! The order is: commit what is local, fetch, merge beside the tree, commit the merge, move the tree, push. Each step leaves a
 //! repository from which the next attempt goes on; nothing that was saved is ever stashed away or reset.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::advance::Advanced;
@@ -14,7 +14,7 @@ use super::merge::Merged;
 use super::output::{Oid, Pushed, RawPath};
 use super::repository::Fetched;
 use super::{Shared, advance};
-use crate::{Error, ErrorKind, FilePath, Result, offload};
+use crate::{Error, ErrorKind, Etag, FilePath, Result, offload};
 
 /// How often a merge is tried that others keep getting in the way of.
 const ROUNDS: usize = 6;
@@ -218,20 +218,7 @@ impl Shared {
         let written = self.written.snapshot().await?;
         forced.extend(self.written.to_be_forced(&written).await?);
         repository.stage(operation, &forced).await?;
-        let tree = repository.write_tree(operation).await?;
-        let committed = match &head {
-            Some(head) => repository.tree_of(head).await?,
-            None => advance::empty_tree(&tree).parse()?,
-        };
-        let differs = tree != committed;
-        if differs {
-            let parents: Vec<&Oid> = head.iter().collect();
-            let commit = repository.commit_tree(&tree, &parents, message).await?;
-            repository.move_branch(operation, head.as_ref(), &commit).await?;
-            if let Some(head) = &head {
-                repository.keep_without_submodules(head, &commit).await;
-            }
-        }
+        let differs = self.commit_index(operation, head, message).await?;
         if written.is_noted() {
             let _alone = repository.locks.tree.alone(repository.lock_timeout).await?;
             self.written.forget_noted(&written).await?;
@@ -240,6 +227,46 @@ impl Shared {
             self.written.forget(&written);
         }
         Ok(differs)
+    }
+
+    /// Commits what the index holds, if that is anything else than `head` does.
+    async fn commit_index(
+        &self,
+        operation: &Operation,
+        head: Option<Oid>,
+        message: &str,
+    ) -> Result<bool> {
+        let repository = &self.repository;
+        let staged = repository.index_etag().await?;
+        let is_committed = |known: &(Oid, Etag)| {
+            (Some(&known.0), Some(&known.1)) == (head.as_ref(), staged.as_ref())
+        };
+        if self.committed().as_ref().is_some_and(is_committed) {
+            return Ok(false);
+        }
+        let tree = repository.write_tree(operation).await?;
+        let committed = match &head {
+            Some(head) => repository.tree_of(head).await?,
+            None => advance::empty_tree(&tree).parse()?,
+        };
+        let mut now = head.clone();
+        if tree != committed {
+            let parents: Vec<&Oid> = head.iter().collect();
+            let commit = repository.commit_tree(&tree, &parents, message).await?;
+            repository.move_branch(operation, head.as_ref(), &commit).await?;
+            if let Some(head) = &head {
+                repository.keep_without_submodules(head, &commit).await;
+            }
+            now = Some(commit);
+        }
+        // Making a tree writes to the index, too.
+        *self.committed() = now.clone().zip(repository.index_etag().await?);
+        Ok(now != head)
+    }
+
+    /// The commit and the index that last held the same.
+    fn committed(&self) -> MutexGuard<'_, Option<(Oid, Etag)>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn push(self: &Arc<Self>, message: &str) -> Result<()> {
