@@ -68,7 +68,7 @@ impl fmt::Display for Secret {
 /// ```
 /// use f9::{Secret, SecretSource};
 /// assert_eq!(SecretSource::from_text("env:TOKEN"), SecretSource::Variable("TOKEN".into()));
-/// assert_eq!(SecretSource::from_text("hunter2"), Secret::new("hunter2").into());
+/// assert_eq!(SecretSource::from("hunter2"), Secret::new("hunter2").into());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -123,6 +123,20 @@ impl SecretSource {
 impl From<Secret> for SecretSource {
     fn from(secret: Secret) -> Self {
         Self::Value(secret)
+    }
+}
+
+impl From<&str> for SecretSource {
+    /// As [`from_text`](Self::from_text).
+    fn from(text: &str) -> Self {
+        Self::from_text(text)
+    }
+}
+
+impl From<String> for SecretSource {
+    /// As [`from_text`](Self::from_text).
+    fn from(text: String) -> Self {
+        Self::from_text(&text)
     }
 }
 

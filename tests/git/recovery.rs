@@ -537,3 +537,21 @@ fn files_named(root: &Path) -> String {
     lines.sort_unstable();
     lines.join("\n")
 }
+
+/// What a fetch leaves that was killed while it unpacked: git has the remote's commit and not the one before, and cannot compare.
+#[tokio::test]
+async fn a_commit_without_its_parent_keeps_nobody_from_publishing() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = clones.open("mine").await;
+    clones.remote.commit(&[Change::write("a", "two")]);
+    let last = clones.remote.commit(&[Change::write("a", "three")]);
+    let show = ["cat-file", "commit", &last];
+    let commit = cli::succeed(cli::git(&clones.remote.path()).args(show), b"");
+    let keep = ["hash-object", "-t", "commit", "-w", "--stdin"];
+    let kept = cli::succeed(cli::git(clone.root()).args(keep), &commit);
+    assert_eq!(kept.trim_ascii(), last.as_bytes());
+    clone.create("b", "x").await.unwrap();
+    clone.push("Add").await.unwrap();
+    assert_eq!(clones.remote.main().file("b").unwrap(), b"x");
+    assert_eq!(clone.read("a").await.unwrap(), "three");
+}

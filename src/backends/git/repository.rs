@@ -250,6 +250,11 @@ impl Repository {
             Some(told) => Ok(told),
             // With `--quiet` a push that went well says nothing.
             None if output.is_success() => Ok(Pushed::Done),
+            // A fetch that was killed has left the remote's commit without those before it, so that git cannot compare it with ours. To
+            // fetch again brings what is missing.
+            None if output.stderr.contains("could not parse commit") => {
+                Ok(Pushed::Overtaken(failure::essence(&output.stderr)))
+            }
             None => Err(output.error()),
         }
     }

@@ -23,12 +23,12 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// # Examples
 ///
 /// ```
-/// use f9::{GitConfig, SecretSource};
+/// use f9::GitConfig;
 ///
 /// # fn main() -> serde_json::Result<()> {
 /// let config = GitConfig::new("https://example.com/team/notes.git", "/srv/notes")
 ///     .with_branch("drafts")
-///     .with_password(SecretSource::from_text("env:NOTES_TOKEN"))
+///     .with_password("env:NOTES_TOKEN")
 ///     .with_auto_push(true);
 ///
 /// let json = r#"{
