@@ -491,8 +491,8 @@ impl Repository {
     }
 }
 
-/// Whether a git process that is none of this operation's works in the tree. Those of ours that outlive their caller keep the
-/// operation's lock, so none is met here.
+/// Whether a git process works in the tree. Those of ours that change something keep the operation's lock, so none of them is met here; one
+/// that only reads may be, and is waited for in vain. One whose place may not be seen counts as being elsewhere.
 fn other_git_in(work_tree: &Path) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return true };
     processes.flatten().any(|process| {
