@@ -142,7 +142,7 @@ pub enum ConflictKind {
     Mode,
     /// Changed on one side, deleted on the other.
     ModifyDelete,
-    /// Moved to two places, or two files to one place.
+    /// Moved to two places or, as far as the store tells it apart, two files to one place.
     Rename,
     /// Moved on one side, deleted on the other.
     RenameDelete,
