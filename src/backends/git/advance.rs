@@ -17,14 +17,12 @@ use super::command::to_the_end;
 use super::failure::Failure;
 use super::locks::Operation;
 use super::names::is_protected;
-use super::output::{self, Change, Oid, RawPath};
-use super::repository::{Repository, SUBMODULE};
+use super::output::{self, Change, Oid, RawPath, SUBMODULE, SYMLINK};
+use super::repository::Repository;
 use crate::{ChecksumAlgorithm, FilePath, Hasher, Result, is_reserved_name, offload};
 
 /// The name of the note that tells that the tree is being moved.
 pub(super) const JOURNAL: &str = "journal";
-
-const SYMLINK: u32 = 0o120_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Journal {
@@ -97,7 +95,7 @@ impl Repository {
     /// worth keeping is ever in them, and they must not keep others' changes out.
     pub(super) async fn give_up(&self, operation: &Operation, own: Vec<RawPath>) -> Result<()> {
         let _alone = self.locks.tree.alone(self.lock_timeout).await?;
-        let input = own.iter().flat_map(|path| [&*path.0, b"\0"]).collect::<Vec<_>>().concat();
+        let input = output::listed(&own);
         let work_tree = self.work_tree.clone();
         offload::run(move || {
             for path in own.iter().filter_map(|path| beneath(&work_tree, path)) {
@@ -170,8 +168,7 @@ impl Repository {
         let mut restored = Vec::new();
         for change in replaced {
             if self.is_replaced(&change).await? {
-                restored.extend_from_slice(&change.path.0);
-                restored.push(0);
+                restored.push(change.path);
             }
         }
         let reset = match &journal.from {
@@ -181,7 +178,12 @@ impl Repository {
         self.git.local(reset).within(operation)?.stdout().await?;
         if !restored.is_empty() {
             let restore = ["checkout-index", "--force", "-z", "--stdin"];
-            self.git.local(restore).input(restored).within(operation)?.stdout().await?;
+            self.git
+                .local(restore)
+                .input(output::listed(restored))
+                .within(operation)?
+                .stdout()
+                .await?;
         }
         let refresh = ["update-index", "-q", "--refresh"];
         // It tells by its exit status that some files are changed, which they may be.

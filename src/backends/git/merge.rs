@@ -11,15 +11,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::locks::Operation;
-use super::output::{self, MergedTree, Message, Oid, RawPath, Stage};
-use super::repository::{INDEX, Repository, SUBMODULE};
+use super::output::{self, FILE, MergedTree, Message, Oid, RawPath, SUBMODULE, SYMLINK, Stage};
+use super::repository::{INDEX, Repository};
 use crate::{ConflictKind, ConflictStatus, Error, ErrorKind, FilePath, Result, SyncConflict};
 
 /// The name of the note that tells what is open.
 const NOTE: &str = "merge.json";
-
-const SYMLINK: u32 = 0o120_000;
-const FILE: u32 = 0o100_644;
 
 /// A merge that waits for somebody to settle conflicts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

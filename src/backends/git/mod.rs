@@ -45,8 +45,8 @@ pub use history::Revision;
 use history::{History, Times};
 use locks::Sharing;
 use merge::Choice;
-use output::{Oid, RawPath, Stage};
-use repository::{Repository, SUBMODULE};
+use output::{Oid, RawPath, SUBMODULE, Stage};
+use repository::Repository;
 use session::Refresh;
 use written::Written;
 
@@ -583,7 +583,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
         let renamed = async {
-            drop(self.shared.before_removal(from).await?);
+            self.shared.refuse_submodule(from, true).await?;
             let sharing = self.shared.before_write(to).await?;
             let info = self.shared.tree.rename_with(from, to, options).await?;
             self.shared.after_write(&info, sharing).await?;

@@ -16,7 +16,7 @@ use super::config::CheckedConfig;
 use super::failure::Failure;
 use super::locks::{LOCK, Locks, Operation};
 use super::output::{self, Oid};
-use super::repository::{ADOPT_INDEX, Fetched, Repository, START, damaged};
+use super::repository::{ADOPT_INDEX, FETCH, Fetched, Repository, START, damaged};
 use super::sync::FRESH;
 use crate::{Durability, Error, ErrorKind, GitTimeouts, LocalFileBackend, Result, offload};
 
@@ -291,7 +291,7 @@ async fn check_out_as_committed(repository: &Repository, operation: &Operation) 
     let flagged = git.local(["ls-files", "-v", "-z"]).stdout().await?;
     touched.extend(output::passed_over(&flagged));
     let converted = differing.into_iter().filter(|path| !touched.contains(path));
-    let converted: Vec<u8> = converted.flat_map(|path| [path.0, vec![0]].concat()).collect();
+    let converted = output::listed(converted);
     if !converted.is_empty() {
         let restore = ["checkout-index", "--force", "-z", "--stdin"];
         git.local(restore).index(&index).input(converted).within(operation)?.stdout().await?;
@@ -360,20 +360,11 @@ async fn check_out(repository: &Repository, operation: &Operation, commit: &Oid)
 
 /// The commit that a new branch begins with: that of the remote's default branch; `None` where the remote is empty.
 async fn default_branch(repository: &Repository, operation: &Operation) -> Result<Option<Oid>> {
-    let fetch = repository.git.network([
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        "--no-recurse-submodules",
-        repository.git.remote(),
-        &format!("+HEAD:{START}"),
-    ]);
-    let output = fetch.within(operation)?.output().await?;
+    let refspec = format!("+HEAD:{START}");
+    let asked = FETCH.into_iter().chain([repository.git.remote(), &refspec]);
+    let output = repository.git.network(asked).within(operation)?.output().await?;
     if output.is_success() {
-        let start = ["rev-parse", "--verify", START];
-        return output::oid(&repository.git.local(start).stdout().await?).map(Some);
+        return repository.start().await;
     }
     match output.failure() {
         Failure::NoSuchBranch => Ok(None),

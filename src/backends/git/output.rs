@@ -65,6 +65,12 @@ impl fmt::Display for Oid {
 #[serde(try_from = "String", into = "String")]
 pub(super) struct RawPath(pub(super) Vec<u8>);
 
+impl AsRef<[u8]> for RawPath {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl RawPath {
     /// As text, with a replacement character for what is none.
     pub(super) fn to_text(&self) -> String {
@@ -103,6 +109,11 @@ impl TryFrom<String> for RawPath {
         Ok(Self(percent_decode_str(&text).collect()))
     }
 }
+
+/// The modes of what is no executable in a tree.
+pub(super) const FILE: u32 = 0o100_644;
+pub(super) const SYMLINK: u32 = 0o120_000;
+pub(super) const SUBMODULE: u32 = 0o160_000;
 
 /// One version of a file that takes part in a merge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -231,6 +242,16 @@ pub(super) fn passed_over(output: &[u8]) -> Vec<RawPath> {
         _ => None,
     };
     fields(output).filter_map(read).collect()
+}
+
+/// Paths as git reads them with `-z`: each ends in NUL.
+pub(super) fn listed<P: AsRef<[u8]>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
+    let mut list = Vec::new();
+    for path in paths {
+        list.extend_from_slice(path.as_ref());
+        list.push(0);
+    }
+    list
 }
 
 /// Reads one object name.

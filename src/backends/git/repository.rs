@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::command::Git;
 use super::failure::{self, Failure};
 use super::locks::{Locks, Operation};
-use super::output::{self, MergedTree, Oid, Pushed, RawPath, TreeEntry};
+use super::output::{self, MergedTree, Oid, Pushed, RawPath, SUBMODULE, TreeEntry};
 use crate::prelude::*;
 use crate::{CreateOptions, Error, ErrorKind, Etag, FilePath, LocalFileBackend, Result, offload};
 
@@ -36,8 +36,14 @@ pub(super) const INDEX: &str = "f9/index";
 /// The index with which the files of a clone that git made are compared.
 pub(super) const ADOPT_INDEX: &str = "f9/adopt-index";
 
-/// The mode of a submodule in a tree.
-pub(super) const SUBMODULE: u32 = 0o160_000;
+/// A fetch that brings what it is asked for and nothing else, and leaves no process behind.
+pub(super) const FETCH: [&str; 5] = [
+    "fetch",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+];
 
 pub(super) struct Repository {
     pub(super) git: Git,
@@ -115,9 +121,14 @@ impl Repository {
     /// The commit that a clone which is not finished has begun to check out, if it has come that far.
     pub(super) async fn begun(&self) -> Result<Option<Oid>> {
         match self.tracking().await? {
-            None => self.read_ref(START).await,
+            None => self.start().await,
             begun => Ok(begun),
         }
+    }
+
+    /// The commit that a new branch begins with, once it has been fetched.
+    pub(super) async fn start(&self) -> Result<Option<Oid>> {
+        self.read_ref(START).await
     }
 
     /// Makes the index anew from the last commit if it is gone: without one, git takes what is ignored for deleted.
@@ -190,14 +201,7 @@ impl Repository {
     /// [`Diverged`](ErrorKind::Diverged) if the remote's history was rewritten; what keeps it from being reached.
     pub(super) async fn fetch(&self, operation: &Operation) -> Result<Fetched> {
         // Not `--quiet`: it would not say that a branch was rewritten.
-        let fetch = self.git.network([
-            "fetch",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            "--no-recurse-submodules",
-            self.git.remote(),
-        ]);
+        let fetch = self.git.network(FETCH.into_iter().chain([self.git.remote()]));
         let output = fetch.within(operation)?.output().await?;
         if output.is_success() {
             return Ok(Fetched::Branch);
@@ -279,9 +283,9 @@ impl Repository {
         if forced.is_empty() {
             return Ok(());
         }
-        let paths = forced.iter().flat_map(|path| [path.as_bytes(), b"\0"]).collect::<Vec<_>>();
+        let paths = output::listed(forced.iter().map(|path| path.as_bytes()));
         let update = ["update-index", "--add", "--remove", "-z", "--stdin"];
-        self.git.local(update).input(paths.concat()).within(operation)?.stdout().await?;
+        self.git.local(update).input(paths).within(operation)?.stdout().await?;
         Ok(())
     }
 
@@ -290,9 +294,9 @@ impl Repository {
         const SIGN: &str = "warning: adding embedded git repository: ";
         let nested: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix(SIGN)).collect();
         let Some(first) = nested.first() else { return Ok(()) };
-        let paths = nested.iter().flat_map(|path| [path.as_bytes(), b"\0"]).collect::<Vec<_>>();
+        let paths = output::listed(&nested);
         let forget = ["update-index", "--force-remove", "-z", "--stdin"];
-        self.git.local(forget).input(paths.concat()).within(operation)?.stdout().await?;
+        self.git.local(forget).input(paths).within(operation)?.stdout().await?;
         Err(Error::new(ErrorKind::InvalidOperation).with_message(format!(
             "another repository stands at `{first}`, whose files cannot be published: move it away, or name it in a .gitignore"
         )))

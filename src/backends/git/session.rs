@@ -1,7 +1,7 @@
 //! Sessions, and what is pulled and pushed without being asked for.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -27,8 +27,7 @@ impl Shared {
             return Ok(());
         }
         let pull = {
-            let mut refresh =
-                self.refresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
             let is_fresh = |last: Instant| last.elapsed() < self.automatic.max_staleness;
             if refresh.last.is_some_and(is_fresh) {
                 return Ok(());
@@ -52,8 +51,7 @@ impl Shared {
                 Err(of_the_remote(error).with_operation("pull").with_backend(super::NAME))
             }
             _ => {
-                let mut refresh =
-                    self.refresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
                 refresh.last = Some(began);
                 Ok(())
             }
