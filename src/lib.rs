@@ -101,6 +101,8 @@ mod lock;
 mod offload;
 mod options;
 mod path;
+#[cfg(any(feature = "git", feature = "openai"))]
+mod seconds;
 mod secret;
 pub mod stream;
 #[cfg(feature = "testing")]
@@ -118,6 +120,10 @@ pub use backend::{
 pub use backends::git::{ConflictVersions, GitConfig, GitSyncFileBackend, GitTimeouts, Revision};
 pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::MemoryFileBackend;
+#[cfg(feature = "openai")]
+pub use backends::openai::{
+    OpenAIChunking, OpenAIConfig, OpenAIEncoding, OpenAIRates, OpenAIReadMode, OpenAITimeouts,
+};
 #[doc(no_inline)]
 pub use bytes::Bytes;
 pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};

@@ -171,7 +171,7 @@ macro_rules! setters {
     };
 }
 
-#[cfg(feature = "git")]
+#[cfg(any(feature = "git", feature = "openai"))]
 pub(crate) use setters;
 
 /// The setters of what may replace a file.

@@ -30,7 +30,8 @@ macro_rules! capabilities {
 }
 
 capabilities! {
-    /// Of racing creators exactly one wins; also across processes where the store spans them.
+    /// Of racing creators exactly one wins, also across processes where the store spans them and has
+    /// [`CrossProcessWrites`](Self::CrossProcessWrites).
     ExclusiveCreate = "exclusive-create",
     /// Etags, and writes that succeed only while an etag is current: [`WriteMode::IfMatch`](crate::WriteMode::IfMatch).
     ConditionalWrite = "conditional-write",
@@ -49,6 +50,12 @@ capabilities! {
     Sessions = "sessions",
     /// Sessions exclude those of other processes too.
     CrossProcessSessions = "cross-process-sessions",
+    /// Exclusive creates, conditional writes and appends hold against writers of other processes too. Elsewhere a writer in another
+    /// process may come between the look and the write.
+    CrossProcessWrites = "cross-process-writes",
+    /// Paths may have up to [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES). Elsewhere the documentation of the store tells how many, at least
+    /// 1,024, and a longer one is an [`InvalidPath`](crate::ErrorKind::InvalidPath).
+    LongPaths = "long-paths",
 }
 
 /// The set of things a store can do.

@@ -4,3 +4,5 @@
 pub(crate) mod git;
 pub(crate) mod local;
 pub(crate) mod memory;
+#[cfg(feature = "openai")]
+pub(crate) mod openai;

@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The result of every operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -49,6 +50,8 @@ struct Inner {
     target: Option<String>,
     message: Option<Cow<'static, str>>,
     conflicts: Vec<FilePath>,
+    transient: bool,
+    retry_after: Option<Duration>,
     source: Option<Source>,
 }
 
@@ -114,6 +117,12 @@ pub enum ErrorKind {
     UntrustedServer,
     /// The server could not be reached, or broke off.
     Unreachable,
+    /// The service asked for fewer calls in its time; [`Error::retry_after`] tells when the next may come, where known.
+    RateLimited,
+    /// The service keeps the content and does not give it back in this way.
+    DownloadForbidden,
+    /// The service failed, or refused the call for a reason of its own.
+    Remote,
     /// The store is mounted or opened read-only.
     ReadOnly,
     /// No space is left.
@@ -174,6 +183,9 @@ impl ErrorKind {
             Self::Unauthenticated => "the credentials were not accepted",
             Self::UntrustedServer => "the server could not prove its identity",
             Self::Unreachable => "the server cannot be reached",
+            Self::RateLimited => "too many requests",
+            Self::DownloadForbidden => "the service does not give the content back",
+            Self::Remote => "the service failed",
             Self::ReadOnly => "read-only",
             Self::StorageFull => "no space left",
             Self::QuotaExceeded => "quota exceeded",
@@ -202,9 +214,10 @@ impl ErrorKind {
             | Self::ReservedPath
             | Self::PermissionDenied
             | Self::Unauthenticated
-            | Self::UntrustedServer => io::ErrorKind::PermissionDenied,
+            | Self::UntrustedServer
+            | Self::DownloadForbidden => io::ErrorKind::PermissionDenied,
             Self::Unreachable => io::ErrorKind::HostUnreachable,
-            Self::Contention => io::ErrorKind::ResourceBusy,
+            Self::Contention | Self::RateLimited => io::ErrorKind::ResourceBusy,
             Self::InvalidPath => io::ErrorKind::InvalidFilename,
             Self::InvalidRange
             | Self::InvalidPattern
@@ -231,6 +244,7 @@ impl ErrorKind {
             | Self::TooManyOpenFiles
             | Self::Cancelled
             | Self::DurabilityUnknown
+            | Self::Remote
             | Self::Internal
             | Self::Io => io::ErrorKind::Other,
         }
@@ -298,6 +312,8 @@ impl Error {
             target: None,
             message: None,
             conflicts: Vec::new(),
+            transient: false,
+            retry_after: None,
             source: None,
         }))
     }
@@ -367,6 +383,21 @@ impl Error {
         self
     }
 
+    /// Tells when the same call may be tried again.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
+        self
+    }
+
+    /// Says that the failure passes by itself, whatever its kind.
+    #[cfg(feature = "openai")]
+    #[must_use]
+    pub(crate) fn transient(mut self) -> Self {
+        self.0.transient = true;
+        self
+    }
+
     /// Replaces the kind, where the caller knows better than the system what a failure means.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
@@ -396,6 +427,12 @@ impl Error {
     #[must_use]
     pub fn conflicts(&self) -> &[FilePath] {
         &self.0.conflicts
+    }
+
+    /// After how long the same call may be tried again, where the service said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// What the kind alone does not say.
@@ -442,14 +479,16 @@ impl Error {
     /// Whether the same call may succeed later without anybody's doing.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::LockTimeout
-                | ErrorKind::Timeout
-                | ErrorKind::TooManyOpenFiles
-                | ErrorKind::Unreachable
-                | ErrorKind::Contention
-        )
+        self.0.transient
+            || matches!(
+                self.kind(),
+                ErrorKind::LockTimeout
+                    | ErrorKind::Timeout
+                    | ErrorKind::TooManyOpenFiles
+                    | ErrorKind::Unreachable
+                    | ErrorKind::RateLimited
+                    | ErrorKind::Contention
+            )
     }
 }
 
@@ -470,6 +509,9 @@ impl fmt::Debug for Error {
         }
         if !self.0.conflicts.is_empty() {
             out.field("conflicts", &self.0.conflicts);
+        }
+        if let Some(retry_after) = &self.0.retry_after {
+            out.field("retry_after", retry_after);
         }
         if let Some(source) = &self.0.source {
             out.field("source", source);

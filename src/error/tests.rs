@@ -39,6 +39,13 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
         io::ErrorKind::PermissionDenied,
     ),
     (ErrorKind::Unreachable, "the server cannot be reached", io::ErrorKind::HostUnreachable),
+    (ErrorKind::RateLimited, "too many requests", io::ErrorKind::ResourceBusy),
+    (
+        ErrorKind::DownloadForbidden,
+        "the service does not give the content back",
+        io::ErrorKind::PermissionDenied,
+    ),
+    (ErrorKind::Remote, "the service failed", io::ErrorKind::Other),
     (ErrorKind::LengthMismatch, "length mismatch", io::ErrorKind::InvalidData),
     (ErrorKind::IntegrityMismatch, "checksum mismatch", io::ErrorKind::InvalidData),
     (ErrorKind::UnexpectedEof, "unexpected end of file", io::ErrorKind::UnexpectedEof),

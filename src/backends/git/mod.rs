@@ -38,7 +38,7 @@ mod session;
 mod sync;
 mod written;
 
-pub(crate) use config::{Bases, parse_seconds};
+pub(crate) use config::Bases;
 pub use config::{GitConfig, GitTimeouts};
 pub use history::Revision;
 

@@ -311,6 +311,8 @@ impl AsyncFileBackend for LocalFileBackend {
             Capability::ServerSideCopy,
             Capability::Sessions,
             Capability::CrossProcessSessions,
+            Capability::CrossProcessWrites,
+            Capability::LongPaths,
         ]);
         if self.shared.new_file.sync {
             capabilities.with(Capability::Durable)

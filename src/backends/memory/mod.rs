@@ -111,6 +111,7 @@ impl AsyncFileBackend for MemoryFileBackend {
             Capability::AtomicRename,
             Capability::ServerSideCopy,
             Capability::Sessions,
+            Capability::LongPaths,
         ])
     }
 

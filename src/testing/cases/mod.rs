@@ -39,7 +39,8 @@ macro_rules! __with_all_cases {
                 spellings_of_one_path_are_one_file;
                 a_trailing_slash_never_changes_the_meaning;
                 a_name_may_have_up_to_255_bytes;
-                a_path_may_have_up_to_4096_bytes;
+                a_path_may_have_up_to_1024_bytes;
+                a_path_may_have_up_to_4096_bytes.needs(LongPaths);
             }
             paths {
                 dot_dot_is_refused_by_every_verb;

@@ -236,20 +236,19 @@ pub async fn a_name_may_have_up_to_255_bytes(store: &dyn Fixture) {
     assert_eq!(state(&*files).await, before);
 }
 
-pub async fn a_path_may_have_up_to_4096_bytes(store: &dyn Fixture) {
-    let files = store.backend().await;
-    let deep = format!("{}/", "d".repeat(MAX_NAME_BYTES)).repeat(15);
-    let longest = format!("{deep}{}/f", "e".repeat(254));
-    assert_eq!(longest.len(), MAX_PATH_BYTES);
+/// Does with a file what can be done with one, at a path of `names` names of 256 bytes with their slashes.
+async fn use_long_path(files: &dyn AsyncFileBackend, names: usize) -> String {
+    let deep = format!("{}/", "d".repeat(MAX_NAME_BYTES)).repeat(names - 1);
+    let longest = format!("{deep}{}/f", "e".repeat(253));
     let created = files.create(&longest, "deep down").await.unwrap();
     assert_eq!(created.path, longest.as_str());
     assert_eq!(files.read(&longest).await.unwrap(), "deep down");
     assert_eq!(files.info(&longest).await.unwrap().size, Some(9));
     files.update(&longest, "changed").await.unwrap();
-    let all = listed(&*files, "", ListOptions::recursive()).await;
-    assert_eq!((all.len(), all.last()), (17, Some(&longest)));
+    let all = listed(files, "", ListOptions::recursive()).await;
+    assert_eq!((all.len(), all.last()), (names + 1, Some(&longest)));
     let parent = &longest[..longest.len() - 2];
-    assert_eq!(listed(&*files, parent, ListOptions::default()).await, [longest.as_str()]);
+    assert_eq!(listed(files, parent, ListOptions::default()).await, [longest.as_str()]);
     let other = format!("{deep}short");
     files.rename(&longest, &other).await.unwrap();
     files.copy(&other, &longest).await.unwrap();
@@ -258,7 +257,22 @@ pub async fn a_path_may_have_up_to_4096_bytes(store: &dyn Fixture) {
     assert!(!files.exists(&longest).await.unwrap());
     let top = "d".repeat(MAX_NAME_BYTES);
     files.delete_with(&top, DeleteOptions::recursive()).await.unwrap();
-    assert!(listed(&*files, "", ListOptions::default()).await.is_empty());
+    assert!(listed(files, "", ListOptions::default()).await.is_empty());
+    longest
+}
+
+pub async fn a_path_may_have_up_to_1024_bytes(store: &dyn Fixture) {
+    let longest = use_long_path(&*store.backend().await, 4).await;
+    assert_eq!(longest.len(), 1023);
+}
+
+pub async fn a_path_may_have_up_to_4096_bytes(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let longest = format!("{}f", use_long_path(&*files, 16).await);
+    assert_eq!(longest.len(), MAX_PATH_BYTES);
+    files.create(&longest, "deep down").await.unwrap();
+    assert_eq!(files.read(&longest).await.unwrap(), "deep down");
+    files.delete_with(&"d".repeat(MAX_NAME_BYTES), DeleteOptions::recursive()).await.unwrap();
     let too_long = format!("{longest}f");
     refused(files.create(&too_long, "").await, ErrorKind::InvalidPath);
 }

@@ -1,13 +1,12 @@
 //! The schemes `git+https`, `git+http`, `git+ssh`, `git+file` and `git`: a branch of a git repository.
 
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::parse::try_decode;
 use super::{BackendUri, Parameters};
-use crate::backends::git::{Bases, parse_seconds};
+use crate::backends::git::Bases;
+use crate::seconds::Seconds;
 use crate::{
     AsyncFileBackend, Error, ErrorKind, GitConfig, GitSyncFileBackend, Result, SecretSource,
 };
@@ -90,20 +89,9 @@ fn read_settings(parameters: &mut Parameters<'_>, config: &mut GitConfig) -> Res
     config.auto_pull = parameters.bool("auto_pull")?.unwrap_or(config.auto_pull);
     config.auto_push = parameters.bool("auto_push")?.unwrap_or(config.auto_push);
     config.history_times = parameters.bool("history_times")?.unwrap_or(config.history_times);
-    let accepted = "a number of seconds, from 0 to a year";
-    let staleness: Option<Seconds> = parameters.parse("max_staleness", accepted)?;
+    let staleness: Option<Seconds> = parameters.parse("max_staleness", Seconds::ACCEPTED)?;
     config.max_staleness = staleness.map(|Seconds(duration)| duration);
     Ok(())
-}
-
-struct Seconds(Duration);
-
-impl FromStr for Seconds {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        text.parse().ok().and_then(parse_seconds).map(Self).ok_or(())
-    }
 }
 
 /// Tells of the URI what opening would tell of the configuration.

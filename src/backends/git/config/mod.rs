@@ -4,15 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use super::branch::check_branch;
 use super::remote::{Protocol, Remote, refused, shown};
 use crate::options::setters;
 use crate::{Result, Secret, SecretSource, offload};
-
-/// No wait is longer than this; what asks for more is a mistake.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Which repository is worked with, where, as whom, and how.
 ///
@@ -82,7 +79,7 @@ pub struct GitConfig {
     #[serde(default)]
     pub auto_push: bool,
     /// How old the last pull may be for an automatic one to be spared; `None` spares none.
-    #[serde(default, deserialize_with = "optional_seconds")]
+    #[serde(default, deserialize_with = "crate::seconds::optional")]
     pub max_staleness: Option<Duration>,
     /// Whether `info` and `list` give the times of commits, as by default, or those of the files in the working tree.
     #[serde(default = "yes")]
@@ -98,13 +95,13 @@ pub struct GitConfig {
 #[non_exhaustive]
 pub struct GitTimeouts {
     /// For a command that speaks with the remote; 10 minutes by default.
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "crate::seconds::required")]
     pub network: Duration,
     /// For any other command; 5 minutes by default.
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "crate::seconds::required")]
     pub local: Duration,
     /// For other users of the working tree to let it go; 30 seconds by default.
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "crate::seconds::required")]
     pub lock: Duration,
 }
 
@@ -295,7 +292,7 @@ impl GitConfig {
             ("timeouts.local", local),
             ("timeouts.lock", lock),
         ] {
-            if duration > YEAR {
+            if duration > crate::seconds::YEAR {
                 return Err(refused(field, "it is longer than a year"));
             }
         }
@@ -327,11 +324,6 @@ impl fmt::Debug for GitConfig {
             .field("timeouts", &self.timeouts)
             .finish()
     }
-}
-
-/// The number of seconds from 0 to a year that a user wrote.
-pub(crate) fn parse_seconds(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= YEAR)
 }
 
 /// git takes some characters out of a name without a word, and refuses one of which nothing is left.
@@ -380,23 +372,6 @@ fn default_author_email() -> String {
 
 fn yes() -> bool {
     true
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let seconds = f64::deserialize(deserializer)?;
-    parse_seconds(seconds)
-        .ok_or_else(|| de::Error::custom("a duration is a number of seconds, from 0 to a year"))
-}
-
-fn optional_seconds<'de, D>(deserializer: D) -> Result<Option<Duration>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    #[derive(Deserialize)]
-    struct Seconds(#[serde(deserialize_with = "seconds")] Duration);
-
-    let duration = Option::<Seconds>::deserialize(deserializer)?;
-    Ok(duration.map(|Seconds(duration)| duration))
 }
 
 #[cfg(test)]

@@ -106,9 +106,6 @@ fn durations_in_json_are_seconds_that_make_sense() {
             assert!(error.contains("a number of seconds, from 0 to a year"), "{error}");
         }
     }
-    for seconds in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -f64::MIN_POSITIVE * 1e300] {
-        assert_eq!(parse_seconds(seconds), None, "{seconds}");
-    }
     let text = json!({"remote_url": "r", "path": "p", "max_staleness": "5"});
     assert!(json_error(text).contains("invalid type: string"));
     let none = json!({"remote_url": "r", "path": "p", "timeouts": {"lock": null}});

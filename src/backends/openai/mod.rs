@@ -1,0 +1,7 @@
+//! Files in an OpenAI vector store.
+
+mod config;
+
+pub use config::{
+    OpenAIChunking, OpenAIConfig, OpenAIEncoding, OpenAIRates, OpenAIReadMode, OpenAITimeouts,
+};
