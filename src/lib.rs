@@ -107,6 +107,7 @@ mod secret;
 pub mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tree;
 mod uri;
 mod vault;
 

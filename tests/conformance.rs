@@ -200,7 +200,8 @@ mod provided {
                 Some(without) => all
                     .without(without)
                     .without(Capability::Append)
-                    .without(Capability::EmptyDirectories),
+                    .without(Capability::EmptyDirectories)
+                    .without(Capability::LastingDirectories),
                 None => all,
             }
         }

@@ -40,6 +40,8 @@ capabilities! {
     /// Directories that hold nothing persist. Elsewhere there are only those on the way to a file, and
     /// [`create_dir`](crate::AsyncFileBackend::create_dir_with) is [`Unsupported`](crate::ErrorKind::Unsupported).
     EmptyDirectories = "empty-directories",
+    /// A directory made on the way to a file stays when the file goes. Elsewhere only one that was made by itself stays.
+    LastingDirectories = "lasting-directories",
     /// [`rename`](crate::AsyncFileBackend::rename_with) is atomic, also of a directory.
     AtomicRename = "atomic-rename",
     /// [`copy`](crate::AsyncFileBackend::copy_with) does not move the bytes through this process.

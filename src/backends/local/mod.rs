@@ -307,6 +307,7 @@ impl AsyncFileBackend for LocalFileBackend {
             Capability::ConditionalWrite,
             Capability::Append,
             Capability::EmptyDirectories,
+            Capability::LastingDirectories,
             Capability::AtomicRename,
             Capability::ServerSideCopy,
             Capability::Sessions,

@@ -108,6 +108,7 @@ impl AsyncFileBackend for MemoryFileBackend {
             Capability::ConditionalWrite,
             Capability::Append,
             Capability::EmptyDirectories,
+            Capability::LastingDirectories,
             Capability::AtomicRename,
             Capability::ServerSideCopy,
             Capability::Sessions,

@@ -106,7 +106,7 @@ macro_rules! __with_all_cases {
                 only_what_exists_is_deleted;
                 a_directory_with_entries_stays;
                 an_empty_directory_is_deleted.needs(EmptyDirectories);
-                a_directory_stays_when_its_last_entry_is_deleted.needs(EmptyDirectories);
+                a_directory_stays_when_its_last_entry_is_deleted.needs(LastingDirectories);
                 recursive_deletion_takes_all_that_lies_below;
                 recursive_deletion_takes_large_directories;
                 names_that_begin_alike_stay;
