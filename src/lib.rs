@@ -123,7 +123,8 @@ pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder}
 pub use backends::memory::MemoryFileBackend;
 #[cfg(feature = "openai")]
 pub use backends::openai::{
-    OpenAIChunking, OpenAIConfig, OpenAIEncoding, OpenAIRates, OpenAIReadMode, OpenAITimeouts,
+    IndexingStatus, OpenAIChunking, OpenAIConfig, OpenAIEncoding, OpenAIRates, OpenAIReadMode,
+    OpenAITimeouts, OpenAIVectorStoreFileBackend, RepairReport, SearchHit, SearchOptions,
 };
 #[doc(no_inline)]
 pub use bytes::Bytes;

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, coop};
+use tokio::task::{JoinError, JoinHandle, coop};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -103,12 +103,17 @@ impl<T> Future for Hop<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.task).poll(cx).map(|done| match done {
             Ok(value) => Ok(value),
-            Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
-            Err(error) => Err(Error::new(ErrorKind::Cancelled)
-                .with_message("the runtime is shutting down")
-                .with_source(error)),
+            Err(error) => Err(ended_early(error)),
         })
     }
+}
+
+/// Why a task has no result. A panic goes on.
+fn ended_early(error: JoinError) -> Error {
+    if error.is_panic() {
+        panic::resume_unwind(error.into_panic());
+    }
+    Error::new(ErrorKind::Cancelled).with_message("the runtime is shutting down").with_source(error)
 }
 
 /// Runs `operation` where it may block. Once it has begun it runs to its end, also when the future is dropped.
@@ -178,6 +183,23 @@ where
     match handle() {
         None => future.await,
         Some(handle) => Hop { task: handle.spawn(future), cancelled: Cancelled::default() }.await?,
+    }
+}
+
+/// Drives `future` on to its end, also when the caller no longer waits: for what must not stop half-way.
+#[cfg(feature = "openai")]
+pub(crate) async fn to_the_end<T>(
+    future: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T>
+where
+    T: Send + 'static,
+{
+    let Some(handle) = handle() else {
+        return future.await;
+    };
+    match handle.spawn(future).await {
+        Ok(done) => done,
+        Err(error) => Err(ended_early(error)),
     }
 }
 

@@ -3,6 +3,8 @@
 //! A [`ByteStream`] is a `Stream` of `Result<Bytes>`; a failure is its last item. It goes straight into
 //! `tokio_util::io::StreamReader` and comes straight out of `tokio_util::io::ReaderStream`.
 
+#[cfg(feature = "openai")]
+use std::collections::VecDeque;
 use std::future;
 
 use bytes::{Bytes, BytesMut};
@@ -67,6 +69,48 @@ pub(crate) fn chunked(content: Bytes, chunk_size: usize) -> ByteStream<'static> 
         future::ready((!chunk.is_empty()).then_some((Ok(chunk), rest)))
     });
     chunks.boxed()
+}
+
+/// The same content in chunks of `chunk_size` bytes, all but the last full; a piece that is larger is cut without copying.
+#[cfg(feature = "openai")]
+pub(crate) fn rechunked(pieces: ByteStream<'static>, chunk_size: usize) -> ByteStream<'static> {
+    let state = (pieces, VecDeque::<Bytes>::new(), 0, false);
+    let chunks =
+        stream::try_unfold(state, move |(mut pieces, mut held, mut size, mut ended)| async move {
+            while size < chunk_size && !ended {
+                match pieces.try_next().await? {
+                    Some(piece) => {
+                        size += piece.len();
+                        held.push_back(piece);
+                    }
+                    None => ended = true,
+                }
+            }
+            let chunk = take_front(&mut held, chunk_size.min(size));
+            size -= chunk.len();
+            Ok((!chunk.is_empty()).then_some((chunk, (pieces, held, size, ended))))
+        });
+    chunks.boxed()
+}
+
+/// Takes the first `size` bytes, which there must be, copying only what lies in several pieces.
+#[cfg(feature = "openai")]
+fn take_front(held: &mut VecDeque<Bytes>, size: usize) -> Bytes {
+    let mut taken = BytesMut::new();
+    while let Some(mut piece) = held.pop_front() {
+        let part = piece.split_to(piece.len().min(size - taken.len()));
+        if !piece.is_empty() {
+            held.push_front(piece);
+        }
+        if taken.is_empty() && part.len() == size {
+            return part;
+        }
+        taken.extend_from_slice(&part);
+        if taken.len() == size {
+            break;
+        }
+    }
+    taken.freeze()
 }
 
 /// Collects a stream; one chunk is passed through without copying.
@@ -190,6 +234,24 @@ mod tests {
         let refused = chunks(0).collect::<Vec<_>>().await;
         assert_eq!(refused.len(), 1);
         assert_eq!(refused[0].as_ref().unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    #[cfg(feature = "openai")]
+    #[tokio::test]
+    async fn pieces_of_any_size_become_chunks_of_one() {
+        let content: Bytes = (0..100_u8).collect();
+        for sizes in [&[100][..], &[1; 100], &[0, 3, 0, 0, 50, 7, 40], &[99, 1], &[0]] {
+            let mut rest = content.slice(..sizes.iter().sum::<usize>());
+            let whole = rest.clone();
+            let pieces: Vec<_> = sizes.iter().map(|&size| Ok(rest.split_to(size))).collect();
+            for chunk_size in [1, 2, 7, 50, 99, 100, 101, usize::MAX] {
+                let pieces = stream::iter(pieces.clone()).boxed();
+                let chunks: Vec<Bytes> = rechunked(pieces, chunk_size).try_collect().await.unwrap();
+                assert_eq!(chunks.concat(), whole);
+                let expected: Vec<usize> = whole.chunks(chunk_size).map(<[u8]>::len).collect();
+                assert_eq!(chunks.iter().map(Bytes::len).collect::<Vec<_>>(), expected);
+            }
+        }
     }
 
     #[tokio::test]

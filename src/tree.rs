@@ -74,10 +74,15 @@ impl<D, F: HasEtag> Tree<D, F> {
         self.nodes.iter().map(|(key, node)| (key.as_str(), node))
     }
 
-    /// The first entry whose key is not before `key`.
-    pub(crate) fn first_from(&self, key: Bound<&str>) -> Option<(&str, &Node<D, F>)> {
-        let mut range = self.nodes.range::<str, _>((key, Bound::Unbounded));
-        range.next().map(|(key, node)| (key.as_str(), node))
+    /// The entries from `key` on, in order.
+    pub(crate) fn range_from(&self, key: Bound<&str>) -> impl Iterator<Item = (&str, &Node<D, F>)> {
+        let range = self.nodes.range::<str, _>((key, Bound::Unbounded));
+        range.map(|(key, node)| (key.as_str(), node))
+    }
+
+    /// What stands at a key.
+    pub(crate) fn at(&self, key: &str) -> Option<&Node<D, F>> {
+        self.nodes.get(key)
     }
 
     /// The entry at `path`, which is not the root.
@@ -231,7 +236,7 @@ impl<D, F: HasEtag> Tree<D, F> {
 
     pub(crate) fn has_entries(&self, directory: &FilePath) -> bool {
         let prefix = dir_key(directory);
-        let next = self.first_from(Bound::Excluded(&prefix));
+        let next = self.range_from(Bound::Excluded(&prefix)).next();
         next.is_some_and(|(key, _)| key.starts_with(&prefix))
     }
 
@@ -291,9 +296,8 @@ impl<D, F: HasEtag> Tree<D, F> {
         };
         let mut page = Vec::new();
         while page.len() < limit {
-            let Some((key, node)) = self.first_from(from.as_ref().map(String::as_str)) else {
-                break;
-            };
+            let next = self.range_from(from.as_ref().map(String::as_str)).next();
+            let Some((key, node)) = next else { break };
             if !key.starts_with(&prefix) {
                 break;
             }
@@ -305,12 +309,15 @@ impl<D, F: HasEtag> Tree<D, F> {
 }
 
 /// Where a listing goes on after `key`: for one level, past all that lies below it.
-fn past(mut key: String, depth: Depth) -> Bound<String> {
+fn past(key: String, depth: Depth) -> Bound<String> {
     if depth == Depth::One && key.ends_with('/') {
-        // The first text that does not begin with the directory's key, as `0` follows `/`.
-        key.pop();
-        key.push('0');
-        return Bound::Included(key);
+        return Bound::Included(past_directory(&key));
     }
     Bound::Excluded(key)
+}
+
+/// The first key that lies behind the directory of this key and all below it.
+pub(crate) fn past_directory(key: &str) -> String {
+    // `0` follows `/`.
+    format!("{}0", key.trim_end_matches('/'))
 }

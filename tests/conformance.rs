@@ -19,6 +19,14 @@ every_case!(local_synced_through_the_facade, Dressed(Local::new(Durability::Sync
 every_case!(git_clone, git::Clone::new());
 #[cfg(feature = "git")]
 every_case!(git_clone_through_the_facade, Dressed(git::Clone::new()));
+#[cfg(feature = "openai")]
+every_case!(openai_strict, openai::VectorStore::strict());
+#[cfg(feature = "openai")]
+every_case!(openai_lenient, openai::VectorStore::lenient());
+#[cfg(feature = "openai")]
+every_case!(openai_strict_through_the_facade, Dressed(openai::VectorStore::strict()));
+#[cfg(feature = "openai")]
+every_case!(openai_lenient_through_the_facade, Dressed(openai::VectorStore::lenient()));
 every_case!(provided_methods, provided::Few::default());
 every_case!(few_capabilities, provided::Few::unconditional());
 
@@ -124,6 +132,47 @@ mod git {
 
         async fn litter(&self) -> Vec<String> {
             litter(&self.0.path().join("tree"))
+        }
+    }
+}
+
+/// A vector store of the simulator, which is gone with it.
+#[cfg(feature = "openai")]
+mod openai {
+    use f9::OpenAIVectorStoreFileBackend;
+    use f9::testing::OpenAISimulator;
+
+    use super::{Arc, AsyncFileBackend, Fixture, async_trait};
+
+    pub(super) struct VectorStore(OpenAISimulator);
+
+    impl VectorStore {
+        pub(super) fn strict() -> Self {
+            Self(OpenAISimulator::start())
+        }
+
+        pub(super) fn lenient() -> Self {
+            Self(OpenAISimulator::lenient())
+        }
+
+        async fn open(&self) -> Arc<dyn AsyncFileBackend> {
+            Arc::new(OpenAIVectorStoreFileBackend::open(self.0.config()).await.unwrap())
+        }
+    }
+
+    #[async_trait]
+    impl Fixture for VectorStore {
+        async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
+            self.open().await
+        }
+
+        async fn second(&self) -> Option<Arc<dyn AsyncFileBackend>> {
+            Some(self.open().await)
+        }
+
+        async fn litter(&self) -> Vec<String> {
+            let unattached = self.0.files().into_iter().filter(|file| !file.attached);
+            unattached.map(|file| file.filename).collect()
         }
     }
 }

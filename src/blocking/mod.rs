@@ -41,6 +41,8 @@ mod git;
 mod held;
 mod local;
 mod memory;
+#[cfg(feature = "openai")]
+mod openai;
 mod session;
 mod streams;
 mod uri;
@@ -51,6 +53,8 @@ pub use bridge::Bridge;
 pub use git::{ConflictVersions, GitSyncFileBackend};
 pub use local::LocalFileBackend;
 pub use memory::MemoryFileBackend;
+#[cfg(feature = "openai")]
+pub use openai::OpenAIVectorStoreFileBackend;
 pub use session::SyncSession;
 pub use streams::{ByteReader, Entries, TextChunks};
 pub use uri::resolve_backend;

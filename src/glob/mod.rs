@@ -188,6 +188,20 @@ impl GlobPattern {
         (matched, next)
     }
 
+    /// Whether the next name completes a match.
+    #[cfg(feature = "openai")]
+    pub(crate) fn meets(&self, progress: &Progress, name: &str) -> bool {
+        progress.0.iter().any(|&(branch, at)| {
+            let segments = &self.branches[branch];
+            at + 1 == segments.len()
+                && match &segments[at] {
+                    Segment::Literal(literal) => literal == name,
+                    Segment::Wild(pattern) => pattern.matches_with(name, NAME_RULES),
+                    Segment::Below => true,
+                }
+        })
+    }
+
     /// The names that can come next, if all of them are known; `None` where the directory must be read.
     pub(crate) fn next_literals(&self, progress: &Progress) -> Option<BTreeSet<&str>> {
         let names = progress.0.iter().map(|&(branch, at)| match &self.branches[branch][at] {

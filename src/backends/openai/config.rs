@@ -313,3 +313,15 @@ fn sixteen() -> usize {
 fn yes() -> bool {
     true
 }
+
+impl OpenAIConfig {
+    pub(super) fn check(&self) -> crate::Result<()> {
+        Ok(())
+    }
+    /// Gets the key from where it is kept.
+    pub(super) async fn read_key(&self) -> crate::Result<crate::Secret> {
+        let source = self.api_key.clone();
+        // The file may be slow to answer: it may stand on a network, or be a FIFO.
+        crate::offload::run(move || source.resolve()).await
+    }
+}

@@ -1,0 +1,209 @@
+//! Who may change what at the moment.
+//!
+//! The service knows no conditions, so writers of one process take turns here: a writer claims the paths it changes, with all that
+//! lies below them, and waits while another has claimed one of them, or something above or below. Readers claim nothing. Handles onto
+//! one vector store share their claims, and their sessions; other processes know nothing of either.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::FilePath;
+use crate::lock::SessionLock;
+
+/// What the handles of this process onto one vector store share.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    pub(super) session: Arc<SessionLock>,
+    claims: Mutex<Claims>,
+    /// When each handle has last changed something.
+    changes: Mutex<HashMap<Handle, Instant>>,
+}
+
+/// One of the handles of this process onto a vector store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Handle(u64);
+
+impl Handle {
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Claims {
+    /// In the order in which they came. An earlier one that is still waiting goes before a later one, so none waits for ever.
+    queue: Vec<Waiting>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    paths: Vec<FilePath>,
+    /// `None` once it has been granted.
+    turn: Option<oneshot::Sender<()>>,
+}
+
+impl Turns {
+    /// Those of the vector store of this name, for all who ask within the process.
+    pub(super) fn of(store: &str) -> Arc<Self> {
+        static STORES: LazyLock<Mutex<HashMap<String, Weak<Turns>>>> =
+            LazyLock::new(Mutex::default);
+        let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = stores.get(store).and_then(Weak::upgrade) {
+            return known;
+        }
+        stores.retain(|_, turns| turns.strong_count() > 0);
+        let turns = Arc::new(Self::default());
+        stores.insert(store.to_owned(), Arc::downgrade(&turns));
+        turns
+    }
+
+    /// Waits until nobody else changes what is at `paths`, above or below.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the queue.
+    pub(super) async fn claim(self: &Arc<Self>, paths: Vec<FilePath>) -> Claim {
+        let (sender, turn) = oneshot::channel();
+        let claim = {
+            let mut claims = self.claims();
+            let number = claims.next;
+            claims.next += 1;
+            claims.queue.push(Waiting { number, paths, turn: Some(sender) });
+            claims.grant();
+            Claim { turns: Arc::clone(self), number }
+        };
+        // The sender is in the queue for as long as the claim is, so it cannot be gone before it has sent.
+        let _ = turn.await;
+        claim
+    }
+
+    /// Remembers that a handle has changed something.
+    pub(super) fn changed_by(&self, handle: Handle) {
+        self.changes().insert(handle, Instant::now());
+    }
+
+    /// Whether another handle has changed something since.
+    pub(super) fn changed_by_others(&self, handle: Handle, since: Instant) -> bool {
+        self.changes().iter().any(|(other, &at)| *other != handle && at >= since)
+    }
+
+    pub(super) fn forget(&self, handle: Handle) {
+        self.changes().remove(&handle);
+    }
+
+    fn changes(&self) -> MutexGuard<'_, HashMap<Handle, Instant>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claims(&self) -> MutexGuard<'_, Claims> {
+        // Nothing under this mutex can panic half-way.
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claims {
+    /// Tells those whose turn has come.
+    fn grant(&mut self) {
+        for at in 0..self.queue.len() {
+            let (before, rest) = self.queue.split_at_mut(at);
+            let Some(this) = rest.first_mut().filter(|this| this.turn.is_some()) else { continue };
+            if before.iter().any(|earlier| overlap(&earlier.paths, &this.paths)) {
+                continue;
+            }
+            if let Some(turn) = this.turn.take() {
+                // Whoever no longer waits lets go of the claim next.
+                let _ = turn.send(());
+            }
+        }
+    }
+}
+
+fn overlap(one: &[FilePath], other: &[FilePath]) -> bool {
+    one.iter().any(|a| other.iter().any(|b| a.starts_with(b) || b.starts_with(a)))
+}
+
+/// The right to change what is at some paths, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    turns: Arc<Turns>,
+    number: u64,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claims = self.turns.claims();
+        claims.queue.retain(|waiting| waiting.number != self.number);
+        claims.grant();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    fn paths(paths: &[&str]) -> Vec<FilePath> {
+        paths.iter().map(|path| FilePath::parse(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_touches_waits_and_what_does_not_goes_on() {
+        let turns = Arc::new(Turns::default());
+        let held = turns.claim(paths(&["a/b"])).now_or_never().unwrap();
+        for touching in [&["a/b"][..], &["a"], &["a/b/c"], &["x", "a/b/c/d"]] {
+            assert!(turns.claim(paths(touching)).now_or_never().is_none(), "{touching:?}");
+        }
+        for free in [&["a/c"][..], &["a/b.txt"], &["b"], &["a/bc", "x"]] {
+            assert!(turns.claim(paths(free)).now_or_never().is_some(), "{free:?}");
+        }
+        drop(held);
+        assert!(turns.claim(paths(&["a"])).now_or_never().is_some());
+        assert!(turns.claims().queue.is_empty(), "whoever is gone has left the queue");
+    }
+
+    #[tokio::test]
+    async fn an_earlier_waiter_goes_before_a_later_one() {
+        let turns = Arc::new(Turns::default());
+        let file = turns.claim(paths(&["a/b"])).await;
+        let mut directory = Box::pin(turns.claim(paths(&["a"])));
+        assert!(directory.as_mut().now_or_never().is_none());
+        let mut other = Box::pin(turns.claim(paths(&["a/c"])));
+        assert!(other.as_mut().now_or_never().is_none(), "the directory came first");
+        drop(file);
+        let directory = directory.now_or_never().unwrap();
+        assert!(other.as_mut().now_or_never().is_none());
+        drop(directory);
+        assert!(other.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_waiter_that_is_dropped_keeps_nobody_waiting() {
+        let turns = Arc::new(Turns::default());
+        let held = turns.claim(paths(&["a"])).await;
+        let mut waiting = Box::pin(turns.claim(paths(&["a"])));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let mut last = Box::pin(turns.claim(paths(&["a"])));
+        assert!(last.as_mut().now_or_never().is_none());
+        drop(held);
+        drop(waiting);
+        assert!(last.now_or_never().is_some());
+    }
+
+    #[test]
+    fn handles_of_one_store_share_and_others_do_not() {
+        let one = Turns::of("http://a/v1 vs_1");
+        assert!(Arc::ptr_eq(&one, &Turns::of("http://a/v1 vs_1")));
+        assert!(!Arc::ptr_eq(&one, &Turns::of("http://a/v1 vs_2")));
+        let weak = Arc::downgrade(&one);
+        drop(one);
+        assert!(weak.upgrade().is_none());
+    }
+}

@@ -1,0 +1,345 @@
+//! What is known of the vector store: its entries as a tree of files and directories.
+//!
+//! A service that keeps a flat list is asked for all of it, a hundred entries at a time, and the answers are kept for `cache_ttl`.
+//! Those who need a fresh look at the same time share one. What this process writes is known at once: an answer that was under
+//! way, or that the service gives from before, does not undo it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, WeakShared};
+
+use super::api::{Client, VectorStoreFile};
+use super::attributes::Entry;
+use super::claims::{Handle, Turns};
+use crate::tree::{Node, Tree, dir_key};
+use crate::{Error, ErrorKind, FilePath, Result};
+
+/// For how long what this process wrote is believed against what the service lists.
+const LISTINGS_LAG: Duration = Duration::from_secs(60);
+
+/// For how long an attachment that is not listed is asked for by itself.
+const ATTACHING_LAG: Duration = Duration::from_secs(10);
+
+/// Directories that no entry stands for are on the way to others.
+pub(super) type Entries = Tree<Option<Entry>, Entry>;
+
+#[derive(Debug)]
+pub(super) struct Index {
+    client: Client,
+    ttl: Duration,
+    turns: Arc<Turns>,
+    handle: Handle,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    entries: Entries,
+    /// Older versions of what is at a path, and entries that something else stands in the way of.
+    hidden: Vec<(FilePath, Entry)>,
+    /// When the look that `entries` is from began; `None` before the first.
+    looked: Option<Instant>,
+    refresh: Option<Refresh>,
+    /// What this process did in the time that listings may lag behind, by the id of the entry.
+    own: HashMap<String, Own>,
+}
+
+/// A look at the whole store that many wait for.
+struct Refresh {
+    /// Once it has begun, whoever comes later needs another.
+    begun: Arc<AtomicBool>,
+    /// It belongs to those who wait: when none does any more, it ends.
+    look: WeakShared<BoxFuture<'static, Result<()>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Own {
+    at: Instant,
+    /// What the entry became; `None` if it was removed.
+    entry: Option<(FilePath, Entry)>,
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("looked", &self.looked).finish_non_exhaustive()
+    }
+}
+
+impl Index {
+    pub(super) fn new(client: Client, ttl: Duration, turns: Arc<Turns>) -> Arc<Self> {
+        Arc::new(Self { client, ttl, turns, handle: Handle::new(), known: Mutex::default() })
+    }
+
+    /// Makes sure that what is known is no older than `cache_ttl`.
+    pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
+        self.fresh_within(self.ttl).await
+    }
+
+    /// Makes sure, for a writer whose turn it is, that nothing is unknown of what others in this process wrote, and that what others
+    /// elsewhere wrote is known as far as it was a second ago, or `cache_ttl`.
+    pub(super) async fn fresh_for_writing(self: &Arc<Self>) -> Result<()> {
+        let looked = self.known().looked;
+        if looked.is_some_and(|looked| self.turns.changed_by_others(self.handle, looked)) {
+            return self.fresh_within(Duration::ZERO).await;
+        }
+        self.fresh_within(self.ttl.max(Duration::from_secs(1))).await
+    }
+
+    /// Makes sure that what is known is no older than `age`.
+    pub(super) async fn fresh_within(self: &Arc<Self>, age: Duration) -> Result<()> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(Error::new(ErrorKind::Unsupported).with_message("it needs a Tokio runtime"));
+        }
+        let look = {
+            let mut known = self.known();
+            if known.looked.is_some_and(|looked| looked.elapsed() < age) {
+                return Ok(());
+            }
+            let under_way = known.refresh.as_ref().and_then(|refresh| {
+                let look = refresh.look.upgrade().filter(|look| look.peek().is_none())?;
+                Some((look, refresh.begun.load(Ordering::Acquire)))
+            });
+            match under_way {
+                Some((look, false)) => look,
+                before => {
+                    let before = before.map(|(look, _)| look);
+                    let begun = Arc::new(AtomicBool::new(false));
+                    let (index, begins) = (Arc::clone(self), Arc::clone(&begun));
+                    let look = async move {
+                        if let Some(before) = before {
+                            // Its failure is told to those who wait for it.
+                            let _ = before.await;
+                        }
+                        // So that those who ask at the same time share this one.
+                        tokio::task::yield_now().await;
+                        begins.store(true, Ordering::Release);
+                        index.look().await
+                    };
+                    let look = look.boxed().shared();
+                    let weak = look.downgrade();
+                    known.refresh = weak.map(|look| Refresh { begun, look });
+                    look
+                }
+            }
+        };
+        look.await
+    }
+
+    /// Looks at the whole store.
+    async fn look(&self) -> Result<()> {
+        let began = Instant::now();
+        let mut listed = Vec::new();
+        let of_page = |page: Vec<VectorStoreFile>| {
+            page.iter().filter_map(Entry::from_attachment).collect::<Vec<_>>()
+        };
+        self.client.list(|page| listed.extend(of_page(page))).await?;
+        let missing = self.known().missing(&listed, began);
+        for id in missing {
+            // Listed or not, an attachment that answers is there.
+            let attached = self.client.attached(&id).await?;
+            listed.extend(attached.as_ref().and_then(Entry::from_attachment));
+        }
+        let may_be_expired = listed.is_empty() && self.known().is_new_or_had_entries();
+        if may_be_expired && self.client.vector_store().await?.expired {
+            // Its entries are gone, and must not pass for files that somebody has deleted.
+            return Err(
+                Error::new(ErrorKind::RootGone).with_message("the vector store has expired")
+            );
+        }
+        self.known().install(listed, began);
+        Ok(())
+    }
+
+    /// Looks something up.
+    pub(super) fn read<T>(&self, look_up: impl FnOnce(&Entries) -> T) -> T {
+        look_up(&self.known().entries)
+    }
+
+    /// What [`repair`](super::OpenAIVectorStoreFileBackend::repair) has to look at.
+    pub(super) fn hidden(&self) -> Vec<(FilePath, Entry)> {
+        self.known().hidden.clone()
+    }
+
+    /// Remembers an entry that is new at `path`. What was there before is hidden until it is [removed](Self::remove).
+    pub(super) fn insert(&self, path: &FilePath, entry: Entry) {
+        self.turns.changed_by(self.handle);
+        let mut known = self.known();
+        known.note(&entry.id, Some((path.clone(), entry.clone())));
+        if let Some(old) = known.entries.file(path).filter(|old| old.id != entry.id) {
+            let old = (path.clone(), old.clone());
+            known.hidden.push(old);
+        }
+        put(&mut known.entries, path, entry);
+    }
+
+    /// Remembers that the entry at `path` is no more.
+    pub(super) fn remove(&self, path: &FilePath, id: &str) {
+        self.turns.changed_by(self.handle);
+        let mut known = self.known();
+        known.note(id, None);
+        known.hidden.retain(|(_, hidden)| hidden.id != id);
+        known.take(path, id);
+    }
+
+    /// Remembers that the entry at `from` is at `to` now.
+    pub(super) fn rename(&self, from: &FilePath, to: &FilePath, entry: Entry) {
+        self.known().take(from, &entry.id);
+        self.insert(to, entry);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // A panic under this mutex leaves a part of what is known, which the next look replaces.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.turns.forget(self.handle);
+    }
+}
+
+impl Known {
+    fn is_new_or_had_entries(&self) -> bool {
+        self.looked.is_none() || self.entries.iter().next().is_some()
+    }
+
+    fn note(&mut self, id: &str, entry: Option<(FilePath, Entry)>) {
+        self.own.insert(id.to_owned(), Own { at: Instant::now(), entry });
+    }
+
+    /// Takes the entry out, with the directories that were there for its sake alone.
+    fn take(&mut self, path: &FilePath, id: &str) {
+        for key in [path.to_string(), dir_key(path)] {
+            if self.entries.at(&key).is_some_and(|node| id_of(node) == Some(id)) {
+                self.entries.remove(&key);
+                if key.ends_with('/') && self.entries.has_entries(path) {
+                    self.entries.insert_dir(path, None, || None);
+                }
+            }
+        }
+        let mut above = path.parent();
+        while let Some(path) = above {
+            let is_on_the_way = matches!(self.entries.directory(&path), Some(None));
+            if !is_on_the_way || self.entries.has_entries(&path) {
+                break;
+            }
+            self.entries.remove(&dir_key(&path));
+            above = path.parent();
+        }
+    }
+
+    /// The entries that this process attached a moment ago and that a listing does not have: it may be behind, or they have been
+    /// removed by somebody else.
+    fn missing(&self, listed: &[(FilePath, Entry)], began: Instant) -> Vec<String> {
+        /// More than these are not missing by chance.
+        const MOST: usize = 32;
+
+        let is_recent = |own: &Own| {
+            own.entry.is_some() && began.saturating_duration_since(own.at) < ATTACHING_LAG
+        };
+        let mut recent: BTreeSet<&str> =
+            self.own.iter().filter(|(_, own)| is_recent(own)).map(|(id, _)| id.as_str()).collect();
+        for (_, entry) in listed {
+            recent.remove(entry.id.as_str());
+        }
+        recent.into_iter().take(MOST).map(str::to_owned).collect()
+    }
+
+    /// Replaces what is known by what a look that began at `began` has found.
+    fn install(&mut self, mut listed: Vec<(FilePath, Entry)>, began: Instant) {
+        self.correct(&mut listed, began);
+        // The newest of each path and kind first.
+        listed.sort_unstable_by(|(a, one), (b, other)| {
+            a.cmp(b)
+                .then_with(|| one.is_dir().cmp(&other.is_dir()))
+                .then_with(|| other.age().cmp(&one.age()))
+        });
+        self.hidden.clear();
+        let mut newest: Vec<(FilePath, Entry)> = Vec::with_capacity(listed.len());
+        for (path, entry) in listed {
+            let last = newest.last();
+            if last.is_some_and(|(other, newer)| *other == path && newer.is_dir() == entry.is_dir())
+            {
+                self.hidden.push((path, entry));
+            } else {
+                newest.push((path, entry));
+            }
+        }
+        let stays: Vec<bool> =
+            newest.iter().map(|(path, entry)| stays(&newest, path, entry)).collect();
+        self.entries = Entries::default();
+        for ((path, entry), stays) in newest.into_iter().zip(stays) {
+            if stays {
+                put(&mut self.entries, &path, entry);
+            } else {
+                self.hidden.push((path, entry));
+            }
+        }
+        self.looked = Some(began);
+    }
+
+    /// Brings a listing up to what this process did since it began, or a moment before.
+    fn correct(&mut self, listed: &mut Vec<(FilePath, Entry)>, began: Instant) {
+        if self.own.is_empty() {
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        listed.retain_mut(|(path, entry)| {
+            let Some(own) = self.own.get_mut(&entry.id) else { return true };
+            seen.insert(entry.id.clone());
+            match &own.entry {
+                // As long as it is listed, it is to be left out.
+                None => own.at = own.at.max(began),
+                Some((now, changed))
+                    if own.at >= began || changed.generation > entry.generation =>
+                {
+                    (*path, *entry) = (now.clone(), changed.clone());
+                }
+                Some(_) => {}
+            }
+            own.entry.is_some()
+        });
+        let missed = |(id, own): (&String, &Own)| {
+            let is_newer = own.at >= began && !seen.contains(id);
+            own.entry.clone().filter(|_| is_newer)
+        };
+        listed.extend(self.own.iter().filter_map(missed));
+        self.own.retain(|_, own| began.saturating_duration_since(own.at) < LISTINGS_LAG);
+    }
+}
+
+fn id_of(node: &Node<Option<Entry>, Entry>) -> Option<&str> {
+    match node {
+        Node::Directory(entry) => entry.as_ref().map(|entry| entry.id.as_str()),
+        Node::File(entry) => Some(&entry.id),
+    }
+}
+
+fn put(entries: &mut Entries, path: &FilePath, entry: Entry) {
+    if entry.is_dir() {
+        entries.insert_dir(path, Some(entry), || None);
+    } else {
+        entries.insert_file(path, entry, || None);
+    }
+}
+
+/// Whether an entry is seen beside the others, which are sorted: a file in the way of a directory with entries is not, nor is an empty
+/// directory where a file is.
+fn stays(all: &[(FilePath, Entry)], path: &FilePath, entry: &Entry) -> bool {
+    let below = dir_key(path);
+    let first = all.partition_point(|(other, _)| other.as_str() < below.as_str());
+    let is_in_use = all.get(first).is_some_and(|(other, _)| other.as_str().starts_with(&below));
+    if !entry.is_dir() {
+        return !is_in_use;
+    }
+    let same = all.partition_point(|(other, _)| other < path);
+    let is_a_file_too =
+        all.get(same).is_some_and(|(other, first)| other == path && !first.is_dir());
+    is_in_use || !is_a_file_too
+}

@@ -1,0 +1,192 @@
+//! Creating many files at once, with a request for each hundred attachments instead of one for each.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _};
+
+use super::api::Attributes;
+use super::attributes::Entry;
+use super::body::Content;
+use super::store::{Store, info_of_entry};
+use super::write::{file_kind, writable};
+use crate::{CreateOptions, Error, ErrorKind, FileInfo, FilePath, Result, WriteMode, offload};
+
+/// How many files one request attaches. The service takes more, and is said to be unsteady then.
+const BATCH: usize = 100;
+
+/// A file on its way, by its place among those to be created.
+struct Upload {
+    place: usize,
+    path: FilePath,
+    entry: Entry,
+    attributes: Attributes,
+    old: Option<Entry>,
+}
+
+impl Store {
+    /// Creates many files, each as if by itself: what one fails with is in its place.
+    pub(super) async fn create_many(
+        self: &Arc<Self>,
+        files: Vec<(String, Bytes)>,
+        options: CreateOptions,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        if matches!(options.mode, WriteMode::IfMatch(_)) || options.checksum.is_some() {
+            return Err(Error::new(ErrorKind::InvalidInput)
+                .with_message("an etag or a checksum is of one file, not of many"));
+        }
+        self.index.fresh().await?;
+        let store = Arc::clone(self);
+        offload::to_the_end(async move { store.create_all(files, &options.mode).await }).await
+    }
+
+    async fn create_all(
+        &self,
+        files: Vec<(String, Bytes)>,
+        mode: &WriteMode,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        let paths = distinct(files.iter().map(|(path, _)| path));
+        let claimed = paths.iter().filter_map(|path| path.as_ref().ok()).cloned().collect();
+        let _claim = self.turns.claim(claimed).await;
+        self.index.fresh_for_writing().await?;
+        let mut outcomes: Vec<Option<Result<FileInfo>>> = Vec::new();
+        outcomes.resize_with(files.len(), || None);
+        let uploads = paths.into_iter().zip(files).enumerate().map(|(place, (path, (_, data)))| {
+            async move { (place, self.upload_one(place, path, data, mode).await) }.boxed()
+        });
+        let mut uploaded = self.side_by_side(uploads.collect());
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut attached = Vec::new();
+        while let Some((place, upload)) = uploaded.next().await {
+            match upload {
+                Ok(upload) => batch.push(upload),
+                Err(error) => outcomes[place] = Some(Err(error)),
+            }
+            if batch.len() == BATCH {
+                self.attach_batch(std::mem::take(&mut batch), &mut attached, &mut outcomes).await;
+            }
+        }
+        self.attach_batch(batch, &mut attached, &mut outcomes).await;
+        self.confirm(attached, &mut outcomes).await;
+        let lost = || Err(Error::new(ErrorKind::Internal));
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect())
+    }
+
+    async fn upload_one(
+        &self,
+        place: usize,
+        path: Result<FilePath>,
+        data: Bytes,
+        mode: &WriteMode,
+    ) -> Result<Upload> {
+        let path = path?;
+        let failing = |error: Error| error.with_path(path.as_str());
+        let uploaded = async {
+            let old = self.index.read(|entries| {
+                entries.check_write(&path, mode)?;
+                Ok::<_, Error>(entries.file(&path).cloned())
+            })?;
+            let content = Content::from_bytes(data).await?;
+            let encoding = content.encoding(self.config.encoding)?;
+            let id = self.upload(&path, &content, encoding).await?;
+            let entry = Self::new_entry(id, file_kind(&content, encoding), old.as_ref());
+            let attributes = entry.to_attributes(&path)?;
+            Ok(Upload { place, path: path.clone(), entry, attributes, old })
+        };
+        uploaded.await.map_err(failing)
+    }
+
+    /// Attaches uploads with one request. What cannot be attached is deleted again.
+    async fn attach_batch(
+        &self,
+        batch: Vec<Upload>,
+        attached: &mut Vec<Upload>,
+        outcomes: &mut [Option<Result<FileInfo>>],
+    ) {
+        if batch.is_empty() {
+            return;
+        }
+        let named = batch.iter().map(|upload| (upload.entry.id.clone(), upload.attributes.clone()));
+        match self.client.attach_batch(&named.collect::<Vec<_>>()).await {
+            Ok(()) => attached.extend(batch),
+            Err(error) => {
+                for upload in batch {
+                    // What cannot be removed either is garbage that a repair finds, or a whole new version.
+                    let _ = self.discard(&upload.path, &upload.entry.id).await;
+                    outcomes[upload.place] =
+                        Some(Err(error.clone().with_path(upload.path.as_str())));
+                }
+            }
+        }
+    }
+
+    /// Makes sure that what a batch was to attach is attached: its answer does not say so of each file.
+    async fn confirm(&self, attached: Vec<Upload>, outcomes: &mut [Option<Result<FileInfo>>]) {
+        if attached.is_empty() {
+            return;
+        }
+        let looked = self.index.fresh_within(Duration::ZERO).await;
+        let confirmations = attached.into_iter().map(|upload| {
+            let id = &upload.entry.id;
+            let is_it = |now: &Entry| now.id == *id;
+            let is_listed =
+                self.index.read(|entries| entries.file(&upload.path).is_some_and(is_it));
+            let is_known = looked.is_ok() && is_listed;
+            let confirmed = async move {
+                let confirmed = if is_known { Ok(()) } else { self.attach_missing(&upload).await };
+                (upload.place, self.settle(upload, confirmed).await)
+            };
+            confirmed.boxed()
+        });
+        let mut confirmed = self.side_by_side(confirmations.collect());
+        while let Some((place, outcome)) = confirmed.next().await {
+            outcomes[place] = Some(outcome);
+        }
+    }
+
+    async fn attach_missing(&self, upload: &Upload) -> Result<()> {
+        if self.client.attached(&upload.entry.id).await?.is_none() {
+            self.client.attach(&upload.entry.id, &upload.attributes).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, upload: Upload, confirmed: Result<()>) -> Result<FileInfo> {
+        let Upload { path, entry, old, .. } = upload;
+        if let Err(error) = confirmed {
+            let _ = self.discard(&path, &entry.id).await;
+            return Err(error.with_path(path.as_str()));
+        }
+        self.index.insert(&path, entry.clone());
+        if let Some(old) = old {
+            // As in any write, what is left of the old version is hidden.
+            let _ = self.discard(&path, &old.id).await;
+        }
+        Ok(info_of_entry(path, &entry))
+    }
+}
+
+/// The paths, of which none may be another's, or lie below it.
+fn distinct<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<Result<FilePath>> {
+    let (mut files, mut directories) = (BTreeSet::new(), BTreeSet::new());
+    let refused = |path: &FilePath| {
+        Error::new(ErrorKind::InvalidInput)
+            .with_path(path.as_str())
+            .with_message("it is named before, or lies below or above a file that is")
+    };
+    let check = paths.map(|path| {
+        let path = writable(path)?;
+        let above: Vec<FilePath> = std::iter::successors(path.parent(), FilePath::parent).collect();
+        if directories.contains(&path)
+            || above.iter().any(|above| files.contains(above))
+            || !files.insert(path.clone())
+        {
+            return Err(refused(&path));
+        }
+        directories.extend(above);
+        Ok(path)
+    });
+    check.collect()
+}

@@ -1,0 +1,62 @@
+//! Deleting: the attachment goes first, then the file.
+
+use std::sync::Arc;
+
+use futures::{FutureExt as _, TryStreamExt as _};
+
+use super::attributes::Entry;
+use super::index::Entries;
+use super::store::Store;
+use crate::tree::{Node, dir_key, path_of};
+use crate::{Depth, Error, FilePath, Result, offload};
+
+impl Store {
+    /// Deletes what is at `path`. It runs to its end, also when nobody waits for it any more.
+    pub(super) async fn delete(self: &Arc<Self>, path: &str, depth: Depth) -> Result<()> {
+        let path = FilePath::parse_entry(path)?;
+        self.index.fresh().await?;
+        let store = Arc::clone(self);
+        offload::to_the_end(async move {
+            let _claim = store.turns.claim(vec![path.clone()]).await;
+            store.index.fresh_for_writing().await?;
+            let (directories, files) = store.index.read(|entries| {
+                entries.check_delete(&path, depth)?;
+                Ok::<_, Error>(at_and_below(entries, &path))
+            })?;
+            store.discard_hidden(&path).await?;
+            // What stands for a directory goes last: whatever fails, no file is left in a place that is not there.
+            store.discard_all(files).await?;
+            store.discard_all(directories).await
+        })
+        .await
+    }
+
+    /// Removes many entries, some at a time. After a failure nothing more is begun.
+    pub(super) async fn discard_all(&self, entries: Vec<(FilePath, Entry)>) -> Result<()> {
+        let removal = |(path, entry): (FilePath, Entry)| {
+            let removed = async move {
+                let removed = self.discard(&path, &entry.id).await;
+                removed.map_err(|error| error.with_path(path.as_str()))
+            };
+            removed.boxed()
+        };
+        self.side_by_side(entries.into_iter().map(removal).collect()).try_collect().await
+    }
+}
+
+/// The entries at `path` and below it: those that stand for directories, and the files.
+pub(super) fn at_and_below(
+    entries: &Entries,
+    path: &FilePath,
+) -> (Vec<(FilePath, Entry)>, Vec<(FilePath, Entry)>) {
+    let keys = entries.below(path).into_iter().chain([dir_key(path), path.to_string()]);
+    let (mut directories, mut files) = (Vec::new(), Vec::new());
+    for key in keys {
+        match entries.at(&key) {
+            Some(Node::File(entry)) => files.push((path_of(&key), entry.clone())),
+            Some(Node::Directory(Some(entry))) => directories.push((path_of(&key), entry.clone())),
+            Some(Node::Directory(None)) | None => {}
+        }
+    }
+    (directories, files)
+}

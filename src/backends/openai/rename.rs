@@ -1,0 +1,164 @@
+//! Renaming and copying.
+
+use std::sync::Arc;
+
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+
+use super::attributes::{Entry, check_path};
+use super::body::Spool;
+use super::remove::at_and_below;
+use super::store::{Store, entry_at, file_at, info_of_entry};
+use super::write::writable;
+use crate::tree::Move;
+use crate::{
+    CopyOptions, Error, ErrorKind, FileInfo, FilePath, RenameOptions, Result, WriteMode, offload,
+};
+
+/// An entry, where it is, and where it goes.
+struct Moving {
+    from: FilePath,
+    to: FilePath,
+    entry: Entry,
+}
+
+impl Store {
+    /// Moves what is at `from`: one change of attributes for each entry. It runs to its end, also when nobody waits for it any more.
+    pub(super) async fn rename(
+        self: &Arc<Self>,
+        from: &str,
+        to: &str,
+        options: RenameOptions,
+    ) -> Result<FileInfo> {
+        let (from, to) = (FilePath::parse_entry(from)?, writable(to)?);
+        self.index.fresh().await?;
+        let store = Arc::clone(self);
+        offload::to_the_end(async move {
+            let _claim = store.turns.claim(vec![from.clone(), to.clone()]).await;
+            store.index.fresh_for_writing().await?;
+            let (step, replaced) = store.index.read(|entries| {
+                let step = entries.check_rename(&from, &to, &options.mode)?;
+                Ok::<_, Error>((step, entry_at(entries, &to).cloned()))
+            })?;
+            if step == Move::Nothing {
+                return store.info(&to);
+            }
+            if matches!(options.mode, WriteMode::IfMatch(_)) {
+                store.expect_unchanged(&to, replaced.as_ref()).await?;
+            }
+            store.discard_hidden(&from).await?;
+            match step {
+                Move::File => store.rename_file(&from, &to, replaced.as_ref()).await?,
+                _ => store.rename_directory(&from, &to).await?,
+            }
+            let is_there = |entry: &Entry| {
+                let now =
+                    store.index.read(|entries| entry_at(entries, &to).map(|now| now.id.clone()));
+                now.as_ref() == Some(&entry.id)
+            };
+            if let Some(old) = replaced.filter(|old| !is_there(old)) {
+                // What is at `to` now is the newer, whatever becomes of the old.
+                let _ = store.discard(&to, &old.id).await;
+            }
+            store.info(&to)
+        })
+        .await
+    }
+
+    /// Copies a file: the service attaches a file to a vector store once, so the content is uploaded anew.
+    pub(super) async fn copy(
+        self: &Arc<Self>,
+        from: &str,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<FileInfo> {
+        let (from, to) = (FilePath::parse_entry(from)?, writable(to)?);
+        self.index.fresh().await?;
+        let source = self.index.read(|entries| {
+            let source = file_at(entries, &from)?;
+            if from != to || options.mode != WriteMode::Overwrite {
+                entries.check_write(&to, &options.mode)?;
+            }
+            Ok::<_, Error>(source)
+        })?;
+        if from == to && options.mode == WriteMode::Overwrite {
+            return Ok(info_of_entry(from, &source));
+        }
+        let mut spool = Spool::default();
+        let mut content = self.content_of(&source).await?;
+        while let Some(piece) = content.try_next().await? {
+            spool.push(piece).await?;
+        }
+        self.publish(to, spool.finish().await?, options.mode).await
+    }
+
+    async fn rename_file(
+        &self,
+        from: &FilePath,
+        to: &FilePath,
+        replaced: Option<&Entry>,
+    ) -> Result<()> {
+        let mut entry = self.index.read(|entries| file_at(entries, from))?;
+        let newest = replaced.map_or(0, |old| old.generation);
+        entry.generation = entry.generation.max(newest);
+        self.move_entry(&Moving { from: from.clone(), to: to.clone(), entry }).await
+    }
+
+    /// Moves each entry of a directory. When one cannot be moved, those that were are moved back.
+    async fn rename_directory(&self, from: &FilePath, to: &FilePath) -> Result<()> {
+        let (directories, files) = self.index.read(|entries| at_and_below(entries, from));
+        let mut moves = Vec::new();
+        for (path, entry) in directories.into_iter().chain(files) {
+            let below = path.as_str().strip_prefix(from.as_str()).unwrap_or_default();
+            let target = FilePath::found(format!("{to}{below}"));
+            check_path(&target).map_err(|error| error.with_path(target.as_str()))?;
+            moves.push(Moving { from: path, to: target, entry });
+        }
+        let steps = moves
+            .into_iter()
+            .map(|step| async move { (self.move_entry(&step).await, step) }.boxed());
+        let outcomes: Vec<_> = self.side_by_side(steps.collect()).collect().await;
+        let (mut moved, mut failure) = (Vec::new(), None);
+        for (outcome, step) in outcomes {
+            match outcome {
+                Ok(()) => moved.push(step),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        let Some(error) = failure else { return Ok(()) };
+        let back = moved.into_iter().map(|step: Moving| {
+            let mut entry = step.entry;
+            entry.generation += 1;
+            let back = Moving { from: step.to, to: step.from, entry };
+            async move { self.move_entry(&back).await }.boxed()
+        });
+        let outcomes: Vec<_> = self.side_by_side(back.collect()).collect().await;
+        match outcomes.iter().filter(|outcome| outcome.is_err()).count() {
+            0 => Err(error),
+            stuck => Err(Error::new(error.kind())
+                .with_message(format!(
+                    "and {stuck} entries that had been moved could not be moved back"
+                ))
+                .with_source(error)),
+        }
+    }
+
+    /// Makes the attributes of one entry tell its new path.
+    async fn move_entry(&self, step: &Moving) -> Result<()> {
+        let mut entry = step.entry.clone();
+        entry.generation += 1;
+        let attributes = entry.to_attributes_from(&step.from, &step.to)?;
+        let moved = self.client.set_attributes(&entry.id, &attributes).await;
+        match moved {
+            Ok(_) => {
+                self.index.rename(&step.from, &step.to, entry);
+                Ok(())
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::NotFound {
+                    self.index.remove(&step.from, &entry.id);
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What every verb works with: the client, what is known of the vector store, and the turns of writers.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, Stream, StreamExt as _};
+use rustix::io::retry_on_intr;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use super::api::Client;
+use super::attributes::{Entry, Kind};
+use super::claims::Turns;
+use super::config::OpenAIConfig;
+use super::index::{Entries, Index};
+use crate::tree::{Node, path_of};
+use crate::{Etag, FileInfo, FilePath, FileType, Result};
+
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) config: OpenAIConfig,
+    pub(super) client: Client,
+    pub(super) index: Arc<Index>,
+    pub(super) turns: Arc<Turns>,
+    /// Whether the service has refused to give a file back.
+    pub(super) is_download_forbidden: AtomicBool,
+}
+
+impl Store {
+    pub(super) async fn open(config: OpenAIConfig) -> Result<Arc<Self>> {
+        config.check()?;
+        let key = config.read_key().await?;
+        let client = Client::new(&config, key)?;
+        let url = config.base_url.trim_end_matches('/');
+        let turns = Turns::of(&format!("{url} {}", config.vector_store_id));
+        Ok(Arc::new(Self {
+            index: Index::new(client.clone(), config.cache_ttl, Arc::clone(&turns)),
+            turns,
+            is_download_forbidden: AtomicBool::new(false),
+            client,
+            config,
+        }))
+    }
+
+    /// What the names of all uploads for this vector store hold.
+    pub(super) fn store_tag(&self) -> String {
+        let hash = blake3::hash(self.config.vector_store_id.as_bytes());
+        format!("f9-{}", &hash.to_hex()[..8])
+    }
+
+    /// What the name of one upload holds, so that it can be told from all others.
+    pub(super) fn upload_tag(&self) -> Result<String> {
+        let mut random = [0_u8; 8];
+        retry_on_intr(|| getrandom(&mut random, GetRandomFlags::empty()))?;
+        Ok(format!("{}-{}", self.store_tag(), hex::encode(random)))
+    }
+
+    /// What is known of what is at `path`.
+    pub(super) fn info(&self, path: &FilePath) -> Result<FileInfo> {
+        if path.is_root() {
+            return Ok(FileInfo::new(FilePath::root(), FileType::Directory));
+        }
+        self.index.read(|entries| Ok(info_of(path, entries.found(path)?)))
+    }
+
+    /// A directory or a file that is new, or a new version of `old`.
+    pub(super) fn new_entry(id: String, kind: Kind, old: Option<&Entry>) -> Entry {
+        let now = SystemTime::now();
+        Entry {
+            id,
+            kind,
+            generation: old.map_or(1, |old| old.generation + 1),
+            created_at: old.map_or(now, |old| old.created_at),
+            modified_at: now,
+            attached_at: 0,
+        }
+    }
+
+    /// Does much, some of it at a time; what comes of it is in no order.
+    pub(super) fn side_by_side<'a, T: Send + 'a>(
+        &self,
+        work: Vec<BoxFuture<'a, T>>,
+    ) -> impl Stream<Item = T> + Send + use<'a, T> {
+        stream::iter(work).buffer_unordered(self.config.concurrency)
+    }
+
+    /// Removes an entry and its file.
+    pub(super) async fn discard(&self, path: &FilePath, id: &str) -> Result<()> {
+        // In this order: a file that is deleted first leaves its traces in the vector store.
+        self.client.detach(id).await?;
+        self.index.remove(path, id);
+        self.client.delete_file(id).await
+    }
+
+    /// Removes older versions at and below `path`, which would be seen again once the newest is gone.
+    pub(super) async fn discard_hidden(&self, path: &FilePath) -> Result<()> {
+        for (hidden, entry) in self.index.hidden() {
+            if hidden.starts_with(path) {
+                self.discard(&hidden, &entry.id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What [`info`](crate::AsyncFileBackend::info_with) and listings tell.
+pub(super) fn info_of(key: &str, node: &Node<Option<Entry>, Entry>) -> FileInfo {
+    match node {
+        Node::File(entry) => info_of_entry(path_of(key), entry),
+        Node::Directory(Some(entry)) => info_of_entry(path_of(key), entry),
+        Node::Directory(None) => FileInfo::new(path_of(key), FileType::Directory),
+    }
+}
+
+pub(super) fn info_of_entry(path: FilePath, entry: &Entry) -> FileInfo {
+    let file_type = if entry.is_dir() { FileType::Directory } else { FileType::File };
+    let mut info = FileInfo::new(path, file_type);
+    info.created_at = Some(entry.created_at);
+    info.modified_at = Some(entry.modified_at);
+    if let Some(file) = entry.file() {
+        info.size = Some(file.size);
+        info.etag = Some(Etag::new(&*entry.id));
+    }
+    info.metadata.insert("file_id".to_owned(), entry.id.clone());
+    info
+}
+
+/// The entry that stands for what is at `path`, if one does.
+pub(super) fn entry_at<'a>(entries: &'a Entries, path: &FilePath) -> Option<&'a Entry> {
+    entries.file(path).or_else(|| entries.directory(path)?.as_ref())
+}
+
+/// The entry at `path`, which must be a file.
+pub(super) fn file_at(entries: &Entries, path: &FilePath) -> Result<Entry> {
+    entries.existing(path).cloned()
+}
