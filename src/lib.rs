@@ -101,6 +101,8 @@ mod lock;
 mod offload;
 mod options;
 mod path;
+#[cfg(feature = "openai")]
+mod retry;
 #[cfg(any(feature = "git", feature = "openai"))]
 mod seconds;
 mod secret;

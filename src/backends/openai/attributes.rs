@@ -89,7 +89,7 @@ impl Entry {
             Kind::File(FileKind {
                 size: number(attributes.get("size")?)?,
                 encoding: BodyEncoding::from_name(attributes.get("encoding")?.as_str()?)?,
-                sha256: attributes.get("sha256").and_then(digest),
+                sha256: attributes.get("sha256").and_then(|value| digest(value.as_str()?)),
             })
         };
         let attached = UNIX_EPOCH + Duration::from_secs(attachment.created_at);
@@ -242,8 +242,9 @@ fn time(value: &Value) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(since)
 }
 
-fn digest(value: &Value) -> Option<[u8; 32]> {
+/// A SHA-256 from its hexadecimal digits.
+pub(super) fn digest(digits: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
-    hex::decode_to_slice(value.as_str()?, &mut digest).ok()?;
+    hex::decode_to_slice(digits, &mut digest).ok()?;
     Some(digest)
 }

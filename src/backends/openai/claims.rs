@@ -80,7 +80,7 @@ impl Turns {
             Claim { turns: Arc::clone(self), number }
         };
         // The sender is in the queue for as long as the claim is, so it cannot be gone before it has sent.
-        let _ = turn.await;
+        drop(turn.await);
         claim
     }
 
@@ -119,7 +119,7 @@ impl Claims {
             }
             if let Some(turn) = this.turn.take() {
                 // Whoever no longer waits lets go of the claim next.
-                let _ = turn.send(());
+                drop(turn.send(()));
             }
         }
     }

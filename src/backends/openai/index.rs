@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, WeakShared};
 
-use super::api::{Client, VectorStoreFile};
+use super::api::Client;
 use super::attributes::Entry;
 use super::claims::{Handle, Turns};
 use crate::tree::{Node, Tree, dir_key};
@@ -113,7 +113,7 @@ impl Index {
                     let look = async move {
                         if let Some(before) = before {
                             // Its failure is told to those who wait for it.
-                            let _ = before.await;
+                            drop(before.await);
                         }
                         // So that those who ask at the same time share this one.
                         tokio::task::yield_now().await;
@@ -133,15 +133,11 @@ impl Index {
     /// Looks at the whole store.
     async fn look(&self) -> Result<()> {
         let began = Instant::now();
-        let mut listed = Vec::new();
-        let of_page = |page: Vec<VectorStoreFile>| {
-            page.iter().filter_map(Entry::from_attachment).collect::<Vec<_>>()
-        };
-        self.client.list(|page| listed.extend(of_page(page))).await?;
+        let mut listed = self.client.list(|entry| Entry::from_attachment(&entry)).await?;
         let missing = self.known().missing(&listed, began);
         for id in missing {
             // Listed or not, an attachment that answers is there.
-            let attached = self.client.attached(&id).await?;
+            let attached = self.client.attached_now(&id).await?;
             listed.extend(attached.as_ref().and_then(Entry::from_attachment));
         }
         let may_be_expired = listed.is_empty() && self.known().is_new_or_had_entries();

@@ -37,8 +37,10 @@ impl IndexingStatus {
             FileStatus::Completed => Self::Completed,
             FileStatus::Cancelled => Self::Cancelled,
             FileStatus::Failed => {
-                let error = attachment.last_error.unwrap_or_default();
-                Self::Failed { code: error.code, message: error.message }
+                let error = attachment.last_error;
+                let (code, message) =
+                    error.map(|error| (error.code, error.message)).unwrap_or_default();
+                Self::Failed { code, message }
             }
             // A status of days to come is none at which a service stops.
             FileStatus::InProgress | FileStatus::Unknown(_) => Self::InProgress,

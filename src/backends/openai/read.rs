@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::api::FileStatus;
 use super::attributes::{Entry, FileKind};
-use super::body::{self, BodyEncoding};
+use super::body::{BodyEncoding, frame, text};
 use super::config::OpenAIReadMode;
 use super::store::{Store, file_at};
 use crate::stream::{ByteStream, collect, rechunked};
 use crate::{
     Checksum, ChecksumAlgorithm, DEFAULT_CHUNK_SIZE, Error, ErrorKind, Etag, FilePath, Hasher,
-    ReadOptions, Result,
+    ReadOptions, Result, offload,
 };
 
 impl Store {
@@ -27,7 +28,7 @@ impl Store {
             let read = async { collect(self.stream_read(path, options.clone()).await?).await };
             match read.await {
                 Err(error) if is_broken_off(&error) && failures < self.config.retries => {
-                    failures += 1
+                    failures += 1;
                 }
                 read => return read,
             }
@@ -106,30 +107,27 @@ impl Store {
 
     /// The content put together from the text that the service has parsed.
     async fn parsed_content(&self, entry: &Entry, file: &FileKind) -> Result<Bytes> {
-        let first = self.client.text(&entry.id).await;
-        if let Ok(chunks) = &first {
-            if let Ok(content) = reassembled(chunks, file) {
-                return Ok(content);
-            }
+        if let Ok(content) = self.text_of(entry, file).await {
+            return Ok(content);
         }
-        // It may not have been parsed yet.
-        let parsed_meanwhile = self.wait_until_parsed(entry).await?;
-        let chunks = if parsed_meanwhile { self.client.text(&entry.id).await? } else { first? };
-        reassembled(&chunks, file).map_err(|error| match self.config.read {
-            OpenAIReadMode::Auto => self.not_given_back(error),
+        // It may not have been parsed yet when it was asked for.
+        let status = self.wait_until_indexed(&entry.id, self.config.timeouts.indexing).await?;
+        let parsed = status.into_result();
+        let content = match parsed {
+            Ok(()) => self.text_of(entry, file).await,
+            Err(error) => Err(error),
+        };
+        content.map_err(|error| match (self.config.read, error.kind()) {
+            (OpenAIReadMode::Auto, ErrorKind::IntegrityMismatch | ErrorKind::Remote) => {
+                self.not_given_back(error)
+            }
             _ => error,
         })
     }
 
-    /// Waits until the service has parsed a file. `false` if it had before.
-    async fn wait_until_parsed(&self, entry: &Entry) -> Result<bool> {
-        let status = self.client.attached(&entry.id).await?.ok_or(ErrorKind::NotFound)?;
-        if status.status == FileStatus::Completed {
-            // It may have come to that between the two looks.
-            return Ok(true);
-        }
-        self.wait_until_indexed(&entry.id, self.config.timeouts.indexing).await?.into_result()?;
-        Ok(true)
+    async fn text_of(&self, entry: &Entry, file: &FileKind) -> Result<Bytes> {
+        let (chunks, file) = (self.client.text(&entry.id).await?, file.clone());
+        offload::run(move || reassembled(&chunks, &file)).await
     }
 
     /// Why a file does not come back, and what would make it.
@@ -153,27 +151,53 @@ fn is_broken_off(error: &Error) -> bool {
 fn decoded(body: ByteStream<'static>, file: &FileKind) -> ByteStream<'static> {
     match file.encoding {
         BodyEncoding::Raw => body,
-        BodyEncoding::Framed => body::unframed(body),
+        BodyEncoding::Framed => unframed(body),
         BodyEncoding::Base64 => {
-            stream::once(async { body::from_base64(&collect(body).await?) }).boxed()
+            let whole = async { from_base64(&collect(body).await?) };
+            stream::once(whole).boxed()
         }
     }
+}
+
+fn unframed(body: ByteStream<'static>) -> ByteStream<'static> {
+    let state = (body, Some(frame::Decoder::default()));
+    let pieces = stream::try_unfold(state, async |(mut body, mut decoder)| {
+        let Some(decoding) = &mut decoder else { return Ok(None) };
+        if let Some(piece) = body.try_next().await? {
+            return Ok(Some((decoding.push(&piece)?, (body, decoder))));
+        }
+        decoder.take().map_or(Ok(()), frame::Decoder::finish)?;
+        Ok(None)
+    });
+    pieces.boxed()
+}
+
+fn from_base64(text: &[u8]) -> Result<Bytes> {
+    let text = text.trim_ascii_end();
+    STANDARD
+        .decode(text)
+        .map(Bytes::from)
+        .map_err(|error| mismatch("it is no base64").with_source(error))
 }
 
 /// The text of all chunks as the content it was parsed from.
 fn reassembled(chunks: &[String], file: &FileKind) -> Result<Bytes> {
     let check = Check::new(file);
-    let content =
-        match file.encoding {
-            BodyEncoding::Framed => body::frame::reassemble(chunks, file.size)?,
-            BodyEncoding::Raw => body::text::reassemble(chunks, file.size, |bytes| {
-                check.clone().whole(bytes).is_ok()
-            })
-            .ok_or_else(|| mismatch("the text that the service has parsed is not the content"))?,
-            BodyEncoding::Base64 => body::from_base64(chunks.concat().as_bytes())?,
-        };
-    check.whole(&content)?;
-    Ok(content)
+    let not_it = || mismatch("the text that the service has parsed is not the content");
+    let is_it = |content: &[u8]| check.clone().whole(content).is_ok();
+    match file.encoding {
+        BodyEncoding::Framed => {
+            let content = frame::reassemble(chunks, file.size)?;
+            check.whole(&content)?;
+            Ok(content)
+        }
+        BodyEncoding::Raw => text::reassemble(chunks, file.size, is_it).ok_or_else(not_it),
+        BodyEncoding::Base64 => {
+            let length = file.encoding.body_len(file.size);
+            let is_it = |text: &[u8]| from_base64(text).is_ok_and(|content| is_it(&content));
+            from_base64(&text::reassemble(chunks, length, is_it).ok_or_else(not_it)?)
+        }
+    }
 }
 
 /// Compares content, as it comes, with what is known of it.

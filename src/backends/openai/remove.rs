@@ -10,6 +10,9 @@ use super::store::Store;
 use crate::tree::{Node, dir_key, path_of};
 use crate::{Depth, Error, FilePath, Result, offload};
 
+/// An entry and its path.
+pub(super) type At = (FilePath, Entry);
+
 impl Store {
     /// Deletes what is at `path`. It runs to its end, also when nobody waits for it any more.
     pub(super) async fn delete(self: &Arc<Self>, path: &str, depth: Depth) -> Result<()> {
@@ -32,8 +35,8 @@ impl Store {
     }
 
     /// Removes many entries, some at a time. After a failure nothing more is begun.
-    pub(super) async fn discard_all(&self, entries: Vec<(FilePath, Entry)>) -> Result<()> {
-        let removal = |(path, entry): (FilePath, Entry)| {
+    pub(super) async fn discard_all(&self, entries: Vec<At>) -> Result<()> {
+        let removal = |(path, entry): At| {
             let removed = async move {
                 let removed = self.discard(&path, &entry.id).await;
                 removed.map_err(|error| error.with_path(path.as_str()))
@@ -45,10 +48,7 @@ impl Store {
 }
 
 /// The entries at `path` and below it: those that stand for directories, and the files.
-pub(super) fn at_and_below(
-    entries: &Entries,
-    path: &FilePath,
-) -> (Vec<(FilePath, Entry)>, Vec<(FilePath, Entry)>) {
+pub(super) fn at_and_below(entries: &Entries, path: &FilePath) -> (Vec<At>, Vec<At>) {
     let keys = entries.below(path).into_iter().chain([dir_key(path), path.to_string()]);
     let (mut directories, mut files) = (Vec::new(), Vec::new());
     for key in keys {

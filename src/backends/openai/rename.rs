@@ -57,7 +57,7 @@ impl Store {
             };
             if let Some(old) = replaced.filter(|old| !is_there(old)) {
                 // What is at `to` now is the newer, whatever becomes of the old.
-                let _ = store.discard(&to, &old.id).await;
+                drop(store.discard(&to, &old.id).await);
             }
             store.info(&to)
         })
@@ -83,7 +83,7 @@ impl Store {
         if from == to && options.mode == WriteMode::Overwrite {
             return Ok(info_of_entry(from, &source));
         }
-        let mut spool = Spool::default();
+        let mut spool = Spool::new(self.config.encoding);
         let mut content = self.content_of(&source).await?;
         while let Some(piece) = content.try_next().await? {
             spool.push(piece).await?;

@@ -64,7 +64,7 @@ impl Store {
         let mut report = RepairReport::default();
         let hidden = self.index.hidden();
         let entries = self.entries();
-        let listed = self.client.files(None).await?;
+        let listed = self.client.files(Some).await?;
         let files: BTreeMap<&str, &StoredFile> =
             listed.iter().map(|file| (file.id.as_str(), file)).collect();
         for (path, entry) in &hidden {

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
+use futures::stream::{self, StreamExt as _};
 
-use super::attributes::{Entry, FileKind, Kind, check_path};
-use super::body::{self, BodyEncoding, Content, Spool};
+use super::attributes::{Entry, FileKind, Kind, check_path, digest};
+use super::body::{self, Body, BodyEncoding, Content, Spool};
 use super::store::{Store, file_at, info_of_entry};
 use crate::stream::ByteStream;
 use crate::{
     Checksum, ChecksumAlgorithm, CreateDirOptions, Error, ErrorKind, FileInfo, FilePath, Hasher,
-    Result, UpdateMode, UpdateOptions, WriteMode, WriteOptions, offload,
+    OpenAIEncoding, Result, UpdateMode, UpdateOptions, WriteMode, WriteOptions, offload,
 };
 
 /// What a directory's file holds: the service refuses empty ones.
@@ -31,7 +32,7 @@ impl Store {
         let path = writable(path)?;
         self.index.fresh().await?;
         self.index.read(|entries| entries.check_write(&path, &options.mode))?;
-        let content = spooled(data, &options).await?;
+        let content = spooled(data, &options, self.config.encoding).await?;
         self.publish(path, content, options.mode).await
     }
 
@@ -103,7 +104,7 @@ impl Store {
             let content = match options.mode {
                 UpdateMode::Replace => Content::from_bytes(data).await?,
                 UpdateMode::Append => {
-                    let mut spool = Spool::default();
+                    let mut spool = Spool::new(store.config.encoding);
                     let mut whole = store.content_of(&old).await?;
                     while let Some(piece) = whole.try_next().await? {
                         spool.push(piece).await?;
@@ -154,7 +155,7 @@ impl Store {
         if let Some(old) = old {
             // The new version is the one that counts, whatever becomes of the old one: what is left of it is hidden, and goes with the
             // next repair.
-            let _ = self.discard(path, &old.id).await;
+            drop(self.discard(path, &old.id).await);
         }
         Ok(info_of_entry(path.clone(), &entry))
     }
@@ -168,7 +169,12 @@ impl Store {
     ) -> Result<String> {
         let name = body::upload_name(path, encoding, &self.upload_tag()?);
         let content_type = body::content_type(&name);
-        self.client.upload(&name, content_type, &|| content.body(encoding)).await
+        let Body { length, .. } = content.body(encoding)?;
+        let body = || match content.body(encoding) {
+            Ok(Body { length, stream }) => (length, stream),
+            Err(error) => (length, stream::once(async { Err(error.into()) }).boxed()),
+        };
+        self.client.upload(&name, content_type, &body).await
     }
 
     /// Attaches an uploaded file as `entry`. One that cannot be attached is deleted again.
@@ -183,7 +189,7 @@ impl Store {
             Err(error) => {
                 // It may be attached all the same, where the answer was lost. What cannot be removed either is garbage that a repair
                 // finds, or a whole new version.
-                let _ = self.discard(path, &entry.id).await;
+                drop(self.discard(path, &entry.id).await);
                 Err(error)
             }
         }
@@ -211,29 +217,36 @@ pub(super) fn writable(path: &str) -> Result<FilePath> {
     Ok(path)
 }
 
+/// What is known of the content of a new file.
 pub(super) fn file_kind(content: &Content, encoding: BodyEncoding) -> Kind {
-    Kind::File(FileKind { size: content.size(), encoding, sha256: Some(content.sha256()) })
+    let sha256 = digest(&content.sha256);
+    Kind::File(FileKind { size: content.size, encoding, sha256 })
 }
 
 /// Takes in all that a source gives.
-async fn spooled(mut data: ByteStream<'_>, options: &WriteOptions) -> Result<Content> {
+async fn spooled(
+    mut data: ByteStream<'_>,
+    options: &WriteOptions,
+    encoding: OpenAIEncoding,
+) -> Result<Content> {
     let other = options.checksum.as_ref().map(Checksum::algorithm);
     // The spool computes this one anyway.
     let other = other.filter(|algorithm| *algorithm != ChecksumAlgorithm::Sha256);
     let mut hasher = other.map(Hasher::new);
-    let mut spool = match options.size {
-        Some(size) => Spool::with_size(size)?,
-        None => Spool::default(),
-    };
+    if let Some(declared) = options.size {
+        BodyEncoding::Raw.check_size(declared)?;
+    }
+    let (mut spool, mut given) = (Spool::new(encoding), 0);
     while let Some(piece) = data.try_next().await? {
-        options.check_size_so_far(spool.size() + piece.len() as u64)?;
+        given += piece.len() as u64;
+        options.check_size_so_far(given)?;
         if let Some(hasher) = &mut hasher {
             hasher.update(&piece);
         }
         spool.push(piece).await?;
     }
     let content = spool.finish().await?;
-    options.check_size(content.size())?;
+    options.check_size(content.size)?;
     expect(options, &content, hasher.map(Hasher::finish))?;
     Ok(content)
 }
@@ -243,7 +256,7 @@ fn expect(options: &WriteOptions, content: &Content, found: Option<Checksum>) ->
     let Some(expected) = &options.checksum else { return Ok(()) };
     let found = match found {
         Some(found) => found,
-        None => Checksum::new(ChecksumAlgorithm::Sha256, &hex::encode(content.sha256()))?,
+        None => Checksum::new(ChecksumAlgorithm::Sha256, &content.sha256)?,
     };
     expected.expect(&found)
 }

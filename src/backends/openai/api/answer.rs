@@ -1,0 +1,340 @@
+//! What the service tells, read with patience: services that speak this protocol leave fields out, send null for them, floats for
+//! whole numbers and words that are not documented yet.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// What is kept with a file in a vector store.
+pub(crate) type Attributes = Map<String, Value>;
+
+/// A file in a vector store.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct VectorStoreFile {
+    /// That of the file itself.
+    pub(crate) id: String,
+    /// When it was attached, in seconds since 1970; 0 where the service does not say.
+    pub(crate) created_at: u64,
+    pub(crate) status: FileStatus,
+    /// Why it could not be parsed.
+    pub(crate) last_error: Option<IndexingError>,
+    pub(crate) attributes: Attributes,
+}
+
+/// How far the service is with parsing a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FileStatus {
+    InProgress,
+    Completed,
+    Cancelled,
+    Failed,
+    /// A word that was not known when this was written, or none at all.
+    Unknown(String),
+}
+
+/// Why the service could not parse a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IndexingError {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// A file as it was uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredFile {
+    pub(crate) id: String,
+    pub(crate) filename: String,
+    /// Its size, where the service knows it.
+    pub(crate) bytes: Option<u64>,
+    /// When it was uploaded, in seconds since 1970; 0 where the service does not say.
+    pub(crate) created_at: u64,
+    pub(crate) purpose: String,
+}
+
+/// A file in which something was found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) file_id: String,
+    pub(crate) filename: String,
+    /// How well it fits, from 0 to 1.
+    pub(crate) score: f64,
+    pub(crate) attributes: Attributes,
+    /// The chunks that fit.
+    pub(crate) texts: Vec<String>,
+}
+
+/// What is known of the vector store itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoreStatus {
+    /// Whether its time is over: it has lost its files then.
+    pub(crate) expired: bool,
+}
+
+/// One part of a long answer.
+#[derive(Debug, PartialEq)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// Whether the service says that there are more.
+    pub(super) has_more: bool,
+    /// How the next part is asked for, where the service says so.
+    pub(super) next_page: Option<String>,
+}
+
+/// What is told in lists.
+pub(super) trait Listed: Sized {
+    fn read(answer: Value) -> Option<Self>;
+    fn id(&self) -> &str;
+}
+
+impl<T> Page<T> {
+    pub(super) fn read(mut answer: Value, item: fn(Value) -> Option<T>) -> Option<Self> {
+        let items = list(answer.get_mut("data")?.take())?;
+        Some(Self {
+            items: items.into_iter().map(item).collect::<Option<_>>()?,
+            has_more: answer.get("has_more").and_then(Value::as_bool).unwrap_or_default(),
+            next_page: text(answer.get_mut("next_page")),
+        })
+    }
+}
+
+impl Listed for VectorStoreFile {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn read(mut answer: Value) -> Option<Self> {
+        Some(Self {
+            id: identifier(&mut answer, "id")?,
+            created_at: answer.get("created_at").and_then(whole).unwrap_or_default(),
+            status: FileStatus::of(text(answer.get_mut("status")).unwrap_or_default()),
+            last_error: answer.get_mut("last_error").and_then(IndexingError::read),
+            attributes: attributes(answer.get_mut("attributes")),
+        })
+    }
+}
+
+impl FileStatus {
+    fn of(word: String) -> Self {
+        match word.as_str() {
+            "in_progress" => Self::InProgress,
+            "completed" => Self::Completed,
+            "cancelled" => Self::Cancelled,
+            "failed" => Self::Failed,
+            _ => Self::Unknown(word),
+        }
+    }
+}
+
+impl IndexingError {
+    fn read(answer: &mut Value) -> Option<Self> {
+        answer.is_object().then(|| Self {
+            code: text(answer.get_mut("code")).unwrap_or_default(),
+            message: text(answer.get_mut("message")).unwrap_or_default(),
+        })
+    }
+}
+
+impl Listed for StoredFile {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn read(mut answer: Value) -> Option<Self> {
+        Some(Self {
+            id: identifier(&mut answer, "id")?,
+            filename: text(answer.get_mut("filename")).unwrap_or_default(),
+            bytes: answer.get("bytes").and_then(whole),
+            created_at: answer.get("created_at").and_then(whole).unwrap_or_default(),
+            purpose: text(answer.get_mut("purpose")).unwrap_or_default(),
+        })
+    }
+}
+
+impl Found {
+    pub(super) fn read(mut answer: Value) -> Option<Self> {
+        Some(Self {
+            file_id: identifier(&mut answer, "file_id")?,
+            filename: text(answer.get_mut("filename")).unwrap_or_default(),
+            score: answer.get("score").and_then(Value::as_f64).unwrap_or_default(),
+            attributes: attributes(answer.get_mut("attributes")),
+            texts: answer.get_mut("content").map(Value::take).map(texts).unwrap_or_default(),
+        })
+    }
+}
+
+impl StoreStatus {
+    pub(super) fn read(mut answer: Value) -> Option<Self> {
+        identifier(&mut answer, "id")?;
+        let status = answer.get("status").and_then(Value::as_str);
+        Some(Self { expired: status == Some("expired") })
+    }
+}
+
+/// A part of the text that was parsed from a file. What is not text is passed over.
+pub(super) fn parsed_text(mut answer: Value) -> Option<Page<String>> {
+    // Older services put the whole text into a field of what looks like a search result.
+    let field = if answer.get("data").is_some() { "data" } else { "content" };
+    let items = list(answer.get_mut(field)?.take())?;
+    answer.as_object_mut()?.insert("data".to_owned(), Value::Array(Vec::new()));
+    let page = Page::read(answer, |_| None)?;
+    Some(Page { items: texts(Value::Array(items)), ..page })
+}
+
+/// Whether the answer to a request to delete something says that it was not done.
+pub(super) fn is_kept(answer: &Value) -> bool {
+    answer.get("deleted").and_then(Value::as_bool) == Some(false)
+}
+
+fn texts(content: Value) -> Vec<String> {
+    match content {
+        Value::Array(parts) => parts.into_iter().flat_map(texts).collect(),
+        Value::String(text) => vec![text],
+        mut part => text(part.get_mut("text")).into_iter().collect(),
+    }
+}
+
+/// The items of a list, of which null is an empty one.
+fn list(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(items) => Some(items),
+        Value::Null => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+fn attributes(value: Option<&mut Value>) -> Attributes {
+    match value.map(Value::take) {
+        Some(Value::Object(attributes)) => attributes,
+        _ => Attributes::new(),
+    }
+}
+
+fn text(value: Option<&mut Value>) -> Option<String> {
+    match value?.take() {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn identifier(answer: &mut Value, field: &str) -> Option<String> {
+    text(answer.get_mut(field)).filter(|id| !id.is_empty())
+}
+
+/// A number of seconds or bytes, without the fraction that some services add.
+fn whole(value: &Value) -> Option<u64> {
+    let float = || Duration::try_from_secs_f64(value.as_f64()?).ok();
+    value.as_u64().or_else(|| Some(float()?.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_store_is_read_as_documented() {
+        let file = VectorStoreFile::read(json!({
+            "id": "file-a", "object": "vector_store.file", "usage_bytes": 0, "created_at": 1_790_856_000,
+            "vector_store_id": "vs_1", "status": "failed",
+            "last_error": {"code": "unsupported_file", "message": "The file type is not supported."},
+            "attributes": {"path": "a.txt", "size": 3, "is_dir": false},
+        }));
+        let expected = VectorStoreFile {
+            id: "file-a".to_owned(),
+            created_at: 1_790_856_000,
+            status: FileStatus::Failed,
+            last_error: Some(IndexingError {
+                code: "unsupported_file".to_owned(),
+                message: "The file type is not supported.".to_owned(),
+            }),
+            attributes: attributes(Some(&mut json!({"path": "a.txt", "size": 3, "is_dir": false}))),
+        };
+        assert_eq!(file, Some(expected));
+    }
+
+    #[test]
+    fn what_is_missing_null_or_new_is_borne() {
+        let bare = VectorStoreFile::read(json!({"id": "a"})).unwrap();
+        assert_eq!((bare.created_at, bare.attributes.len()), (0, 0));
+        assert_eq!((bare.status, bare.last_error), (FileStatus::Unknown(String::new()), None));
+        let odd = VectorStoreFile::read(json!({
+            "id": "a", "created_at": 1_790_856_000.75, "status": "resting", "last_error": null,
+            "attributes": null, "chunking_strategy": {"type": "other"}, "new": [1],
+        }));
+        let odd = odd.unwrap();
+        assert_eq!((odd.created_at, odd.attributes.len()), (1_790_856_000, 0));
+        assert_eq!(odd.status, FileStatus::Unknown("resting".to_owned()));
+        let file = StoredFile::read(json!({"id": "a", "bytes": null, "filename": null})).unwrap();
+        assert_eq!((file.bytes, file.filename.as_str()), (None, ""));
+        let file = StoredFile::read(json!({"id": "a", "bytes": 14.0, "purpose": "vision"}));
+        assert_eq!(file.map(|file| (file.bytes, file.purpose)), Some((Some(14), "vision".into())));
+        let found = Found::read(json!({"file_id": "a", "score": 1, "content": "text"})).unwrap();
+        assert_eq!((found.score, found.texts), (1.0, vec!["text".to_owned()]));
+    }
+
+    #[test]
+    fn whole_numbers_come_in_many_forms() {
+        for (value, number) in [
+            (json!(0), Some(0)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(14.999), Some(14)),
+            (json!(1e18), Some(1_000_000_000_000_000_000)),
+            (json!(-1), None),
+            (json!(-0.5), None),
+            (json!(1e300), None),
+            (json!("14"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(whole(&value), number, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_identifier_is_nothing() {
+        for answer in [json!({}), json!({"id": ""}), json!({"id": 7}), json!([]), json!("a")] {
+            assert_eq!(VectorStoreFile::read(answer.clone()), None, "{answer}");
+            assert_eq!(StoredFile::read(answer.clone()), None, "{answer}");
+            assert_eq!(Found::read(answer.clone()), None, "{answer}");
+            assert_eq!(StoreStatus::read(answer.clone()), None, "{answer}");
+            let page = Page::read(json!({"data": [answer]}), StoredFile::read);
+            assert_eq!(page, None);
+        }
+    }
+
+    #[test]
+    fn a_page_says_whether_there_are_more() {
+        let page = |answer| Page::read(answer, |item| item.as_u64());
+        let read = page(json!({"data": [1, 2], "has_more": true, "last_id": null})).unwrap();
+        assert_eq!((read.items, read.has_more, read.next_page), (vec![1, 2], true, None));
+        assert!(!page(json!({"data": []})).unwrap().has_more);
+        assert!(!page(json!({"data": null, "has_more": null})).unwrap().has_more);
+        for odd in [json!({}), json!({"data": {}}), json!({"data": ["1"]}), json!([])] {
+            assert_eq!(page(odd.clone()), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn parsed_text_comes_in_two_shapes() {
+        let texts = |answer| parsed_text(answer).map(|page| page.items.join("|"));
+        let part = |text: &str| json!({"type": "text", "text": text});
+        let page = json!({"data": [part("a"), part("b")], "has_more": true, "next_page": "p2"});
+        let read = parsed_text(page).unwrap();
+        assert_eq!(read.items, ["a", "b"]);
+        assert_eq!((read.has_more, read.next_page.as_deref()), (true, Some("p2")));
+        let older = json!({"file_id": "a", "filename": "a.txt", "content": [part("a"), part("b")]});
+        assert_eq!(texts(older).as_deref(), Some("a|b"));
+        let image = json!({"type": "image", "url": "x"});
+        assert_eq!(texts(json!({"data": [image, part("b")]})).as_deref(), Some("b"));
+        assert_eq!(texts(json!({"data": []})).as_deref(), Some(""));
+        assert_eq!(texts(json!({"file_id": "a"})), None);
+        assert_eq!(texts(json!("a")), None);
+    }
+
+    #[test]
+    fn a_store_may_be_over() {
+        let expired = |status| StoreStatus::read(json!({"id": "vs_1", "status": status}));
+        assert_eq!(expired("expired"), Some(StoreStatus { expired: true }));
+        assert_eq!(expired("in_progress"), Some(StoreStatus { expired: false }));
+    }
+}

@@ -1,0 +1,197 @@
+//! A server that answers as a test says, byte by byte.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::super::Client;
+use crate::{OpenAIConfig, OpenAITimeouts, Secret};
+
+pub(super) const KEY: &str = "key-of-the-test";
+
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// `GET /v1/files?limit=1`.
+    pub(super) line: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    /// Which connection it came on.
+    pub(super) connection: usize,
+}
+
+impl Request {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    Send(Vec<u8>),
+    Pause(Duration),
+    /// Says nothing more, and does not close the connection either.
+    Hang,
+    /// Breaks the connection (RST).
+    Reset,
+    /// Closes it (FIN).
+    Close,
+}
+
+pub(super) type Reply = Vec<Act>;
+
+/// A whole answer, after which the connection goes on.
+pub(super) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Reply {
+    let body = body.as_ref();
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+    vec![Act::Send([head.as_bytes(), body].concat())]
+}
+
+pub(super) fn ok(body: &Value) -> Reply {
+    answer(200, "", body.to_string())
+}
+
+/// A refusal in OpenAI's form.
+pub(super) fn refused(status: u16, message: &str) -> Reply {
+    let error = serde_json::json!({
+        "error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}
+    });
+    answer(status, "", error.to_string())
+}
+
+pub(super) fn not_found() -> Reply {
+    refused(404, "No file found with id 'file-a' in vector store 'vs_1'.")
+}
+
+pub(super) struct Server {
+    port: u16,
+    requests: Arc<Mutex<Vec<Request>>>,
+    accepting: JoinHandle<()>,
+}
+
+type Replies = dyn FnMut(&Request) -> Reply + Send;
+
+impl Server {
+    /// Answers each request as `reply` says.
+    pub(super) async fn answering(reply: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let reply: Arc<Mutex<Replies>> = Arc::new(Mutex::new(reply));
+        let seen = Arc::clone(&requests);
+        let accepting = tokio::spawn(async move {
+            for connection in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (seen, reply) = (Arc::clone(&seen), Arc::clone(&reply));
+                tokio::spawn(async move { serve(stream, connection, &seen, &reply).await });
+            }
+        });
+        Self { port, requests, accepting }
+    }
+
+    /// Answers the first request with the first reply, and so on.
+    pub(super) async fn script(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let mut replies: VecDeque<Reply> = replies.into_iter().collect();
+        Self::answering(move |_| {
+            let over = || answer(500, "x-should-retry: false\r\n", "the script is over");
+            replies.pop_front().unwrap_or_else(over)
+        })
+        .await
+    }
+
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The first lines of all requests, without what they have in common.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let requests = self.requests();
+        requests.iter().map(|request| request.line.replace(" /v1/", " ")).collect()
+    }
+
+    /// Quick to repeat, and patient enough for any machine.
+    pub(super) fn config(&self) -> OpenAIConfig {
+        let timeouts = OpenAITimeouts::default().with_idle(Duration::from_secs(60));
+        OpenAIConfig::new("vs_1")
+            .with_base_url(format!("http://127.0.0.1:{}/v1", self.port))
+            .with_retry_delay(Duration::from_millis(1))
+            .with_timeouts(timeouts)
+    }
+
+    pub(super) fn client(&self) -> Client {
+        client(&self.config())
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+pub(super) fn client(config: &OpenAIConfig) -> Client {
+    Client::new(config, Secret::new(KEY)).unwrap()
+}
+
+async fn serve(
+    stream: TcpStream,
+    connection: usize,
+    seen: &Mutex<Vec<Request>>,
+    reply: &Mutex<Replies>,
+) {
+    let mut stream = BufStream::new(stream);
+    while let Some(request) = read(&mut stream, connection).await {
+        let acts = (reply.lock().unwrap())(&request);
+        seen.lock().unwrap().push(request);
+        for act in acts {
+            match act {
+                Act::Send(bytes) => {
+                    // The client may have enough already.
+                    if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+                        return;
+                    }
+                }
+                Act::Pause(time) => tokio::time::sleep(time).await,
+                Act::Hang => std::future::pending().await,
+                Act::Reset => return stream.get_ref().set_zero_linger().unwrap(),
+                Act::Close => return,
+            }
+        }
+    }
+}
+
+/// `None` once the client has closed the connection.
+async fn read(stream: &mut BufStream<TcpStream>, connection: usize) -> Option<Request> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+    let line = line.trim_end().strip_suffix(" HTTP/1.1").unwrap().to_owned();
+    let mut headers = Vec::new();
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header).await.ok()?;
+        let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+        headers.push((name.to_lowercase(), value.to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    assert!(!headers.iter().any(|(name, _)| name == "transfer-encoding"), "{line}");
+    let length = length.map_or(0, |(_, length)| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Request { line, headers, body, connection })
+}
