@@ -1,0 +1,5 @@
+//! The simulator as a plain HTTP client sees it.
+
+mod client;
+mod connections;
+mod core;
