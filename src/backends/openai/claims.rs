@@ -119,7 +119,7 @@ impl Claims {
             }
             if let Some(turn) = this.turn.take() {
                 // Whoever no longer waits lets go of the claim next.
-                drop(turn.send(()));
+                let _ = turn.send(());
             }
         }
     }

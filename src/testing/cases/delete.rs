@@ -49,6 +49,7 @@ pub async fn a_directory_with_entries_stays(store: &dyn Fixture) {
 
 pub async fn an_empty_directory_is_deleted(store: &dyn Fixture) {
     let files = store.backend().await;
+    files.create_dir("dir").await.unwrap();
     for options in [DeleteOptions::default(), DeleteOptions::recursive()] {
         files.create_dir("dir/empty").await.unwrap();
         files.delete_with("dir/empty", options).await.unwrap();
