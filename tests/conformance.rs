@@ -22,11 +22,11 @@ every_case!(git_clone_through_the_facade, Dressed(git::Clone::new()));
 #[cfg(feature = "openai")]
 every_case!(openai_strict, openai::VectorStore::strict());
 #[cfg(feature = "openai")]
-every_case!(openai_lenient, openai::VectorStore::lenient());
+every_case!(openai_lenient, openai::VectorStore::lenient().cached());
 #[cfg(feature = "openai")]
-every_case!(openai_strict_through_the_facade, Dressed(openai::VectorStore::strict()));
+every_case!(openai_strict_through_the_facade, Dressed(openai::VectorStore::strict().cached()));
 #[cfg(feature = "openai")]
-every_case!(openai_lenient_through_the_facade, Dressed(openai::VectorStore::lenient()));
+every_case!(openai_lenient_through_the_facade, Dressed(openai::VectorStore::lenient().cached()));
 every_case!(provided_methods, provided::Few::default());
 every_case!(few_capabilities, provided::Few::unconditional());
 
@@ -139,24 +139,37 @@ mod git {
 /// A vector store of the simulator, which is gone with it.
 #[cfg(feature = "openai")]
 mod openai {
+    use std::time::Duration;
+
     use f9::OpenAIVectorStoreFileBackend;
     use f9::testing::OpenAISimulator;
 
     use super::{Arc, AsyncFileBackend, Fixture, async_trait};
 
-    pub(super) struct VectorStore(OpenAISimulator);
+    pub(super) struct VectorStore {
+        simulator: OpenAISimulator,
+        cache_ttl: Duration,
+    }
 
     impl VectorStore {
+        /// One that is looked at before each operation.
         pub(super) fn strict() -> Self {
-            Self(OpenAISimulator::start())
+            Self { simulator: OpenAISimulator::start(), cache_ttl: Duration::ZERO }
         }
 
+        /// One that gives files back.
         pub(super) fn lenient() -> Self {
-            Self(OpenAISimulator::lenient())
+            Self { simulator: OpenAISimulator::lenient(), cache_ttl: Duration::ZERO }
+        }
+
+        /// What is known of it is believed for a minute.
+        pub(super) fn cached(self) -> Self {
+            Self { cache_ttl: Duration::from_secs(60), ..self }
         }
 
         async fn open(&self) -> Arc<dyn AsyncFileBackend> {
-            Arc::new(OpenAIVectorStoreFileBackend::open(self.0.config()).await.unwrap())
+            let config = self.simulator.config().with_cache_ttl(self.cache_ttl);
+            Arc::new(OpenAIVectorStoreFileBackend::open(config).await.unwrap())
         }
     }
 
@@ -171,7 +184,7 @@ mod openai {
         }
 
         async fn litter(&self) -> Vec<String> {
-            let unattached = self.0.files().into_iter().filter(|file| !file.attached);
+            let unattached = self.simulator.files().into_iter().filter(|file| !file.attached);
             unattached.map(|file| file.filename).collect()
         }
     }

@@ -73,7 +73,7 @@ impl Store {
         id: &str,
         timeout: Duration,
     ) -> Result<IndexingStatus> {
-        let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
+        let (began, mut pause) = (Instant::now(), self.config.retry_delay.min(FIRST_PAUSE));
         loop {
             let attachment = self.client.attached(id).await?.ok_or(ErrorKind::NotFound)?;
             let status = IndexingStatus::of(attachment);

@@ -213,7 +213,7 @@ pub async fn a_source_of_another_length_than_declared_is_refused(store: &dyn Fix
             let options = WriteOptions::overwrite().with_size(size);
             let written = files.stream_write_with(path, data, options).await;
             // A store may know at once that it does not take so much.
-            let too_large = |error: &crate::Error| error.kind() == ErrorKind::TooLarge;
+            let too_large = |error: &Error| error.kind() == ErrorKind::TooLarge;
             if size != u64::MAX || !written.as_ref().is_err_and(too_large) {
                 refused(written, ErrorKind::LengthMismatch);
             }
