@@ -55,6 +55,7 @@ impl<D, F: HasEtag> Tree<D, F> {
         path.is_root() || self.nodes.contains_key(&dir_key(path))
     }
 
+    #[cfg(feature = "openai")]
     pub(crate) fn directory(&self, path: &FilePath) -> Option<&D> {
         match self.nodes.get(&dir_key(path))? {
             Node::Directory(directory) => Some(directory),
@@ -70,6 +71,7 @@ impl<D, F: HasEtag> Tree<D, F> {
     }
 
     /// Every key with what stands there, in order.
+    #[cfg(feature = "openai")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Node<D, F>)> {
         self.nodes.iter().map(|(key, node)| (key.as_str(), node))
     }
@@ -81,6 +83,7 @@ impl<D, F: HasEtag> Tree<D, F> {
     }
 
     /// What stands at a key.
+    #[cfg(feature = "openai")]
     pub(crate) fn at(&self, key: &str) -> Option<&Node<D, F>> {
         self.nodes.get(key)
     }
@@ -222,6 +225,7 @@ impl<D, F: HasEtag> Tree<D, F> {
     }
 
     /// Takes out one entry, and nothing below it.
+    #[cfg(feature = "openai")]
     pub(crate) fn remove(&mut self, key: &str) -> Option<Node<D, F>> {
         self.nodes.remove(key)
     }
