@@ -1,8 +1,8 @@
 //! One async contract for files wherever they live.
 //!
 //! f9 reads and writes files through one trait, [`AsyncFileBackend`], whatever keeps them: a folder, memory, a git repository that
-//! syncs with its remote, and in time an OpenAI vector store, an object store. Every write is all-or-nothing, every path is confined to its root, and every
-//! promise is a test that runs over every backend.
+//! syncs with its remote, an OpenAI vector store, and in time an object store. Every write is all-or-nothing, every path is confined
+//! to its root, and every promise is a test that runs over every backend.
 //!
 //! # Files in a folder
 //!
@@ -82,9 +82,9 @@
 //! | --- | --- |
 //! | `blocking` (default) | `f9::blocking`, the synchronous twin |
 //! | `object-store` | `f9::compat::object_store`, any backend as an `object_store::ObjectStore` |
-//! | `testing` | `f9::testing`, the conformance suite for backends of your own |
+//! | `testing` | `f9::testing`, the conformance suite for backends of your own; with `openai` also a simulator of the service |
 //! | `git` (default) | `f9::GitSyncFileBackend`, a working tree of git that syncs with a remote |
-//! | `openai` | nothing yet: the name is kept for the backend to come |
+//! | `openai` | `f9::OpenAIVectorStoreFileBackend`, files in an OpenAI vector store |
 //! | `full` | all of these |
 
 mod backend;
@@ -162,6 +162,7 @@ pub mod prelude {
     feature = "blocking",
     feature = "git",
     feature = "object-store",
+    feature = "openai",
     feature = "testing"
 ))]
 #[doc = include_str!("../README.md")]
