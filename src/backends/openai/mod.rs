@@ -1,5 +1,6 @@
 //! Files in an OpenAI vector store.
 
+mod body;
 mod config;
 
 pub use config::{

@@ -1,0 +1,195 @@
+use proptest::prelude::*;
+use tokio::runtime::Builder;
+
+use super::*;
+use crate::Checksum;
+use crate::backends::openai::body::frame::Decoder;
+use crate::backends::openai::body::{MAX_BODY, frame};
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+async fn spooled(encoding: OpenAIEncoding, pieces: &[Bytes]) -> Result<Content> {
+    let mut spool = Spool::new(encoding);
+    for piece in pieces {
+        spool.push(piece.clone()).await?;
+    }
+    spool.finish().await
+}
+
+/// The body, after its promises have been checked.
+async fn sent(content: &Content, encoding: BodyEncoding) -> Vec<u8> {
+    let body = content.body(encoding).unwrap();
+    let pieces: Vec<Bytes> = body.stream.try_collect().await.unwrap();
+    assert!(pieces.iter().all(|piece| (1..=256 * 1024).contains(&piece.len())));
+    let sent = pieces.concat();
+    assert_eq!(sent.len() as u64, body.length);
+    sent
+}
+
+async fn assert_holds(content: &Content, plain: &[u8]) {
+    assert_eq!(content.size, plain.len() as u64);
+    assert_eq!(content.sha256, Checksum::of(ChecksumAlgorithm::Sha256, plain).hex());
+    let is_text = std::str::from_utf8(plain).is_ok_and(|text| !text.contains('\0'));
+    assert_eq!(content.is_text, is_text);
+    for _repetition in 0..2 {
+        if plain.is_empty() {
+            assert_eq!(sent(content, BodyEncoding::Raw).await, b"\n");
+            assert_eq!(sent(content, BodyEncoding::Framed).await, b"\n");
+            continue;
+        }
+        assert_eq!(sent(content, BodyEncoding::Raw).await, plain);
+        let mut decoder = Decoder::default();
+        let lines = sent(content, BodyEncoding::Framed).await;
+        assert_eq!(decoder.push(&lines).unwrap(), plain);
+        decoder.finish().unwrap();
+    }
+}
+
+fn is_in_memory(content: &Content) -> bool {
+    matches!(content.kept, Kept::Memory(_))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn content_goes_out_as_it_came(
+        sizes in prop::collection::vec(prop_oneof![0_usize..100, 0_usize..10_000, 0_usize..500_000], 0..5),
+        byte in prop_oneof![Just(0_u8), any::<u8>()],
+    ) {
+        let pieces: Vec<_> = sizes.iter().enumerate().map(|(index, &size)| {
+            let bytes = (0..size).map(|at| if at % (index + 2) == 0 { byte } else { b'a' });
+            bytes.collect::<Bytes>()
+        }).collect();
+        now(async {
+            let content = spooled(OpenAIEncoding::Auto, &pieces).await.unwrap();
+            assert_holds(&content, &pieces.concat()).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_megabyte_stays_in_memory_and_is_not_copied() {
+    let piece = Bytes::from(vec![b'x'; MOST_IN_MEMORY / 4]);
+    let content = spooled(OpenAIEncoding::Auto, &vec![piece.clone(); 4]).await.unwrap();
+    assert!(is_in_memory(&content));
+    let Kept::Memory(pieces) = &content.kept else { unreachable!() };
+    assert!(pieces.iter().all(|kept| kept.as_ptr() == piece.as_ptr()));
+    assert_holds(&content, &piece.repeat(4)).await;
+
+    let pieces = [&vec![piece.clone(); 4][..], &[Bytes::from_static(b"y")]].concat();
+    let content = spooled(OpenAIEncoding::Auto, &pieces).await.unwrap();
+    assert!(!is_in_memory(&content));
+    assert_holds(&content, &pieces.concat()).await;
+}
+
+#[tokio::test]
+async fn small_pieces_are_gathered() {
+    let small = vec![Bytes::from_static(b"a line of a log\n"); 50_000];
+    let content = spooled(OpenAIEncoding::Auto, &small).await.unwrap();
+    let Kept::Memory(pieces) = &content.kept else { unreachable!() };
+    assert!(pieces.len() < 10, "{}", pieces.len());
+    assert_holds(&content, &small.concat()).await;
+
+    let mut mixed = small;
+    mixed.insert(7, Bytes::from(vec![b'-'; SMALL]));
+    mixed.insert(9, Bytes::from(vec![b'='; SMALL]));
+    assert_holds(&spooled(OpenAIEncoding::Auto, &mixed).await.unwrap(), &mixed.concat()).await;
+}
+
+/// A character that is cut where what is kept goes to the file.
+#[tokio::test]
+async fn text_is_text_wherever_it_is_cut() {
+    let text = "€".repeat(1_000_000);
+    for cut in [MOST_IN_MEMORY, MOST_IN_MEMORY + 1, MOST_IN_MEMORY + 2] {
+        let whole = Bytes::from(text.clone());
+        let pieces = [whole.slice(..cut), whole.slice(cut..)];
+        assert_holds(&spooled(OpenAIEncoding::Raw, &pieces).await.unwrap(), text.as_bytes()).await;
+    }
+}
+
+#[tokio::test]
+async fn content_at_hand_needs_no_spool() {
+    for size in [0, 1, 48, 100_000, MOST_ON_THE_SPOT + 1, 3 * MOST_IN_MEMORY] {
+        let bytes = Bytes::from(vec![b'x'; size]);
+        let content = Content::from_bytes(bytes.clone()).await.unwrap();
+        assert!(is_in_memory(&content));
+        assert_holds(&content, &bytes).await;
+    }
+    assert!(!Content::from_bytes(Bytes::from_static(b"\xff")).await.unwrap().is_text);
+}
+
+#[tokio::test]
+async fn what_is_no_text_is_refused_where_it_must_be() {
+    let bytes = Bytes::from_static(b"a\0b");
+    let error = spooled(OpenAIEncoding::Raw, std::slice::from_ref(&bytes)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    let content = spooled(OpenAIEncoding::Auto, &[bytes]).await.unwrap();
+    assert_eq!(content.encoding(OpenAIEncoding::Auto).unwrap(), BodyEncoding::Framed);
+    assert_eq!(content.encoding(OpenAIEncoding::Raw).unwrap_err().kind(), ErrorKind::InvalidData);
+
+    // Of large content it is told before the end.
+    let mut spool = Spool::new(OpenAIEncoding::Raw);
+    let pushed = spool.push(Bytes::from(vec![0xff; MOST_IN_MEMORY + 1])).await;
+    assert_eq!(pushed.unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_as_soon_as_it_is_known() {
+    // Nothing of this is written: the size alone tells.
+    let huge = |size: u64| Bytes::from(vec![0; usize::try_from(size).unwrap()]);
+    let framed = MAX_BODY / 82 * 48;
+    assert!(frame::encoded_len(framed) > MAX_BODY && framed < MAX_BODY);
+    for (encoding, size) in [
+        (OpenAIEncoding::Framed, framed),
+        (OpenAIEncoding::Auto, MAX_BODY + 1),
+        (OpenAIEncoding::Raw, MAX_BODY + 1),
+    ] {
+        let mut spool = Spool::new(encoding);
+        let error = spool.push(huge(size)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{encoding:?}");
+        assert_eq!(spool.pending, 0);
+    }
+    let content = Content { size: framed, ..Content::from_bytes(Bytes::new()).await.unwrap() };
+    assert!(content.body(BodyEncoding::Raw).is_ok());
+    let error = content.body(BodyEncoding::Framed).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+#[tokio::test]
+async fn base64_is_never_written() {
+    let content = Content::from_bytes(Bytes::from_static(b"x")).await.unwrap();
+    let error = content.body(BodyEncoding::Base64).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+/// Two bodies of one content are read at the same time, and one outlives it.
+#[tokio::test]
+async fn bodies_do_not_disturb_each_other() {
+    let plain: Bytes = (0..2_000_000_u32).map(|at| at.to_le_bytes()[1]).collect();
+    let content = spooled(OpenAIEncoding::Auto, std::slice::from_ref(&plain)).await.unwrap();
+    let mut early = content.body(BodyEncoding::Raw).unwrap().stream;
+    let first = early.try_next().await.unwrap().unwrap();
+    assert_eq!(sent(&content, BodyEncoding::Raw).await, plain);
+    drop(content);
+    let rest: Vec<Bytes> = early.try_collect().await.unwrap();
+    assert_eq!([first.to_vec(), rest.concat()].concat(), plain);
+}
+
+#[test]
+fn a_push_that_was_dropped_half_way_is_not_forgotten() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut spool = Spool::new(OpenAIEncoding::Auto);
+        let large = Bytes::from(vec![1; MOST_IN_MEMORY + 1]);
+        // It hops to another thread, and so is not ready at once.
+        let mut push = Box::pin(spool.push(large));
+        assert!(futures::poll!(&mut push).is_pending());
+        drop(push);
+        let error = spool.push(Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert_eq!(spool.finish().await.unwrap_err().kind(), ErrorKind::Cancelled);
+    });
+}
