@@ -12,6 +12,9 @@ mod factory;
 mod file;
 #[cfg(feature = "git")]
 mod git;
+#[cfg(feature = "openai")]
+#[cfg_attr(not(test), expect(dead_code, reason = "used once the backend opens"))]
+mod openai;
 mod parameters;
 mod parse;
 mod redact;
