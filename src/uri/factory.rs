@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 
 #[cfg(feature = "git")]
 use super::git;
+#[cfg(feature = "openai")]
+use super::openai;
 use super::{BackendUri, file, parse};
 use crate::{AsyncFileBackend, Error, MemoryFileBackend, Result};
 
@@ -60,6 +62,8 @@ impl BackendFactory {
         for scheme in ["git", "git+file", "git+http", "git+https", "git+ssh"] {
             factory.insert(scheme.to_owned(), boxed(git::open));
         }
+        #[cfg(feature = "openai")]
+        factory.insert("openai+vector".to_owned(), boxed(openai::open));
         factory
     }
 
@@ -175,12 +179,17 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 /// | `file:///abs/dir`, `file://rel/dir` | a directory; `create_root=false` if it must exist, `durability=synced` |
 /// | `memory://name` | a store in memory, shared by name within the process |
 /// | `git+https://host/org/repo@branch?path=…` | a working tree of git, see below (feature `git`) |
+/// | `openai+vector://vs_123?cache_ttl=5` | an OpenAI vector store, see below (feature `openai`) |
 ///
 /// The schemes of git are `git+https`, `git+ssh`, `git+file`, `git` and, with `allow_http=true`, `git+http`. The branch follows the last
 /// `@` of the path and is `main` if there is none; an `@` of the repository's or branch's own is written `%40`. Parameters are `path`,
 /// the directory of the working tree, which is required; `username`, `password` (maybe `env:NAME` or `file:/path`), `ssh_key`,
 /// `known_hosts`, and the fields of `GitConfig` of these names: `author_name`, `author_email`, `auto_pull`, `auto_push`,
 /// `max_staleness`, `history_times`.
+///
+/// The parameters of `openai+vector` are fields of `OpenAIConfig`: `api_key` (the key, `env:NAME` or `file:/path`; `env:OPENAI_API_KEY` if
+/// there is none), `base_url`, `allow_http`, `organization`, `project`, `purpose`, `cache_ttl`, `encoding`, `read`, `retries`,
+/// `concurrency` and `send_beta_header`.
 ///
 /// # Errors
 ///

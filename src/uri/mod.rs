@@ -12,6 +12,8 @@ mod factory;
 mod file;
 #[cfg(feature = "git")]
 mod git;
+#[cfg(feature = "openai")]
+mod openai;
 mod parameters;
 mod parse;
 mod redact;

@@ -75,8 +75,9 @@ fn is_cut_short(authority: &str) -> bool {
 }
 
 fn show_user(scheme: &str, user: &str) -> String {
-    // Over HTTP a token may stand where the name should, alone or with one of GitHub's stand-ins for a password.
-    let http = scheme.contains("http");
+    // Over HTTP a token may stand where the name should, alone or with one of GitHub's stand-ins for a password. OpenAI knows no users:
+    // there nothing but a key can be meant.
+    let http = scheme.contains("http") || scheme.starts_with("openai");
     match user.split_once(':') {
         Some((_, "" | "x-oauth-basic")) if http => HIDDEN.to_owned(),
         Some((name, _)) => format!("{name}:{HIDDEN}"),

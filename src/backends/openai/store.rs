@@ -29,8 +29,8 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) async fn open(config: OpenAIConfig) -> Result<Arc<Self>> {
-        config.check()?;
-        let key = config.read_key().await?;
+        let key = config.read_api_key().await?;
+        config.check(Some(&key))?;
         let client = Client::new(&config, key)?;
         let url = config.base_url.trim_end_matches('/');
         let turns = Turns::of(&format!("{url} {}", config.vector_store_id));

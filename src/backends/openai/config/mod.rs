@@ -1,11 +1,15 @@
 //! What a user says of an OpenAI vector store.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::SecretSource;
 use crate::options::setters;
+use crate::{Error, ErrorKind, Result, SecretSource};
+
+mod check;
 
 /// Where the service of OpenAI itself is.
 pub(super) const OPENAI_URL: &str = "https://api.openai.com/v1";
@@ -13,7 +17,8 @@ pub(super) const OPENAI_URL: &str = "https://api.openai.com/v1";
 /// Which vector store is worked with, as whom, and how.
 ///
 /// From JSON, only `vector_store_id` is needed; a field of another name is an error that lists the known ones. Durations are numbers
-/// of seconds. What cannot work is told when the backend opens. `Debug` shows no key.
+/// of seconds. What cannot work is told when the backend opens. `Debug` shows no key, and of a `base_url` that holds more than an address
+/// nothing.
 ///
 /// # Examples
 ///
@@ -37,7 +42,7 @@ pub(super) const OPENAI_URL: &str = "https://api.openai.com/v1";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OpenAIConfig {
@@ -49,6 +54,10 @@ pub struct OpenAIConfig {
     /// Where the service is, with its version: `https://api.openai.com/v1` by default.
     #[serde(default = "openai_url")]
     pub base_url: String,
+    /// Whether `base_url` may be one of plain HTTP that leads to another machine; `false` by default. Then everybody on the way can read
+    /// the key and the files.
+    #[serde(default)]
+    pub allow_http: bool,
     /// The organization that calls are counted for (`OpenAI-Organization`).
     #[serde(default)]
     pub organization: Option<String>,
@@ -176,6 +185,7 @@ impl OpenAIConfig {
             vector_store_id: vector_store_id.into(),
             api_key: key_from_the_environment(),
             base_url: openai_url(),
+            allow_http: false,
             organization: None,
             project: None,
             purpose: assistants(),
@@ -229,6 +239,8 @@ impl OpenAIConfig {
 }
 
 setters!(OpenAIConfig {
+    /// Sets whether plain HTTP may lead to another machine.
+    with_allow_http(allow_http: bool) => allow_http;
     /// Sets for how long what is known of the store is not asked for again.
     with_cache_ttl(cache_ttl: Duration) => cache_ttl;
     /// Sets how content is written.
@@ -286,6 +298,68 @@ impl Default for OpenAIRates {
     }
 }
 
+impl fmt::Debug for OpenAIConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAIConfig")
+            .field("vector_store_id", &self.vector_store_id)
+            .field("api_key", &self.api_key)
+            .field("base_url", &check::shown(&self.base_url))
+            .field("allow_http", &self.allow_http)
+            .field("organization", &self.organization)
+            .field("project", &self.project)
+            .field("purpose", &self.purpose)
+            .field("cache_ttl", &self.cache_ttl)
+            .field("encoding", &self.encoding)
+            .field("read", &self.read)
+            .field("chunking", &self.chunking)
+            .field("timeouts", &self.timeouts)
+            .field("retries", &self.retries)
+            .field("retry_delay", &self.retry_delay)
+            .field("concurrency", &self.concurrency)
+            .field("rates", &self.rates)
+            .field("send_beta_header", &self.send_beta_header)
+            .finish()
+    }
+}
+
+impl OpenAIEncoding {
+    /// The names that [`FromStr`] reads, for error messages.
+    pub(crate) const ACCEPTED: &'static str = "auto, raw or framed";
+}
+
+impl FromStr for OpenAIEncoding {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "raw" => Ok(Self::Raw),
+            "framed" => Ok(Self::Framed),
+            _ => Err(Error::new(ErrorKind::InvalidInput)
+                .with_message(format!("an encoding is {}", Self::ACCEPTED))),
+        }
+    }
+}
+
+impl OpenAIReadMode {
+    /// The names that [`FromStr`] reads, for error messages.
+    pub(crate) const ACCEPTED: &'static str = "auto, files_content or vector_store_text";
+}
+
+impl FromStr for OpenAIReadMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "files_content" => Ok(Self::FilesContent),
+            "vector_store_text" => Ok(Self::VectorStoreText),
+            _ => Err(Error::new(ErrorKind::InvalidInput)
+                .with_message(format!("a way to read is {}", Self::ACCEPTED))),
+        }
+    }
+}
+
 fn key_from_the_environment() -> SecretSource {
     SecretSource::Variable("OPENAI_API_KEY".to_owned())
 }
@@ -314,14 +388,5 @@ fn yes() -> bool {
     true
 }
 
-impl OpenAIConfig {
-    pub(super) fn check(&self) -> crate::Result<()> {
-        Ok(())
-    }
-    /// Gets the key from where it is kept.
-    pub(super) async fn read_key(&self) -> crate::Result<crate::Secret> {
-        let source = self.api_key.clone();
-        // The file may be slow to answer: it may stand on a network, or be a FIFO.
-        crate::offload::run(move || source.resolve()).await
-    }
-}
+#[cfg(test)]
+mod tests;
