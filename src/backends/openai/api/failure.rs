@@ -93,10 +93,10 @@ impl Failure {
         Self { is_passing, is_ambiguous: true, ..Self::lasting(error) }
     }
 
-    /// The answer is no answer to this call.
-    pub(super) fn unexpected(message: impl Into<String>) -> Self {
-        let error = error(ErrorKind::Remote, format!("unexpected answer: {}", message.into()));
-        Self { is_ambiguous: true, ..Self::lasting(error) }
+    /// The answer is too long to be kept.
+    pub(super) fn too_long(most: usize) -> Self {
+        let message = format!("unexpected answer: more than {} MiB", most / (1024 * 1024));
+        Self { is_ambiguous: true, ..Self::lasting(error(ErrorKind::Remote, message)) }
     }
 
     /// What became of a request to `host` that got no answer, or not the whole of it.
@@ -130,7 +130,7 @@ impl Failure {
         if is_passing {
             error = error.transient();
         }
-        if let Some(after) = after.filter(|_| is_passing) {
+        if let Some(after) = after.filter(|_| error.is_retryable()) {
             error = error.with_retry_after(after);
         }
         let is_ambiguous = matches!(status, 408 | 409 | 500..);
@@ -254,7 +254,7 @@ impl Said {
             message.push(' ');
         }
         message += &format!("(status {}", refusal.status);
-        if let Some(id) = refusal.request_id.filter(|id| !id.is_empty()) {
+        if let Some(id) = refusal.request_id {
             message += &format!(", request {}", redaction.apply(&one_line(id)));
         }
         message + ")"
@@ -311,9 +311,15 @@ fn visible(text: &str) -> String {
     shown
 }
 
-/// What a body says that is not JSON of the expected form.
-pub(super) fn essence(body: &[u8], redaction: &Redaction) -> String {
-    one_line(&redaction.apply(&visible(&String::from_utf8_lossy(body))))
+/// An answer that is not what was asked for, though it says so.
+pub(super) fn unexpected(body: &[u8], request_id: Option<&str>, redaction: &Redaction) -> Error {
+    let readable = |text: &str| one_line(&redaction.apply(text));
+    let mut message = "unexpected answer: ".to_owned();
+    message += &readable(&visible(&String::from_utf8_lossy(body)));
+    if let Some(id) = request_id {
+        message += &format!(" (request {})", readable(id));
+    }
+    error(ErrorKind::Remote, message)
 }
 
 /// As one line that is not too long.

@@ -240,6 +240,9 @@ fn the_advice_of_the_service_counts_but_not_against_a_used_up_quota() {
     let willing = advised(400, true, "");
     assert!(willing.is_passing && willing.error.is_retryable());
     assert_eq!((willing.after, willing.error.retry_after()), (after, after));
+    let limited = advised(429, false, "");
+    assert!(!limited.is_passing);
+    assert_eq!(limited.error.retry_after(), after);
     let quota = advised(429, true, &envelope("", Some("insufficient_quota")));
     assert!(!quota.is_passing && !quota.error.is_retryable());
 }

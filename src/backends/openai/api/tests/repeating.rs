@@ -291,9 +291,25 @@ async fn a_new_entry_is_not_believed_to_be_missing() {
 }
 
 #[tokio::test]
+async fn an_entry_that_cannot_be_seen_yet_is_taken_out_all_the_same() {
+    let gone = || ok(&json!({"id": "file-a", "deleted": true}));
+    let server = Server::script([ok(&entry("file-a")), not_found(), not_found(), gone()]).await;
+    let client = doubting(&server, LONG);
+    client.attach("file-a", &attributes("a")).await.unwrap();
+    client.detach("file-a").await.unwrap();
+    assert_eq!(server.requests().len(), 4);
+    // Here the first request has done it.
+    let server = Server::script([ok(&entry("file-a")), vec![Act::Reset], not_found()]).await;
+    let client = doubting(&server, LONG);
+    client.attach("file-a", &attributes("a")).await.unwrap();
+    client.detach("file-a").await.unwrap();
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn what_was_taken_out_or_is_old_or_of_others_is_believed_to_be_missing() {
-    let server =
-        Server::script([ok(&entry("file-a")), not_found(), not_found(), not_found()]).await;
+    let gone = ok(&json!({"id": "file-a", "deleted": true}));
+    let server = Server::script([ok(&entry("file-a")), not_found(), gone, not_found()]).await;
     let client = doubting(&server, LONG);
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-b").await.unwrap().is_none());

@@ -70,6 +70,18 @@ async fn a_server_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_not_made_in_time_has_carried_nothing() {
+    // The system accepts, and nobody greets.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v1", silent.local_addr().unwrap());
+    let timeouts = OpenAITimeouts::default().with_connect(MOMENT);
+    let config = OpenAIConfig::new("vs_1").with_base_url(url).with_timeouts(timeouts);
+    let client = client(&config.with_retries(1).with_retry_delay(Duration::from_millis(1)));
+    let error = upload(&client, &["hello"]).await.unwrap_err();
+    assert_eq!((error.kind(), client.requests()), (ErrorKind::Timeout, 2), "{error}");
+}
+
+#[tokio::test]
 async fn silence_is_a_reason_to_try_again() {
     let mut first = true;
     let server = Server::answering(move |_| {
