@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use futures::future::try_join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::answer::{Attributes, Listed as _, Page, VectorStoreFile, parsed_text};
@@ -175,7 +176,11 @@ impl Client {
 
     /// Takes a file out of the vector store; the file itself stays. One that is not attached is detached already.
     pub(in super::super) async fn detach(&self, file: &str) -> Result<()> {
-        self.delete(self.entry_path(file)?).await?;
+        match self.call_settled(file, &Call::delete(self.entry_path(file)?)).await {
+            Ok(answer) => self.expect_deleted(&answer)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         self.0.recent.forget(file);
         Ok(())
     }
@@ -209,16 +214,19 @@ impl Client {
         self.all(&path, About::VectorStore, keep).await
     }
 
-    /// Makes a call on a file that may be made twice. That a file is missing is not believed for a while after it was attached.
+    /// Makes a call on a file that may be made twice. That a file is missing is not believed for a while after it was attached, unless
+    /// this call may have taken it out itself.
     async fn call_settled(&self, file: &str, call: &Call<'_>) -> Result<Answer> {
         let mut waits = 0;
         loop {
-            let error = match self.call(call).await {
+            let mut tries = self.0.transport.tries();
+            let error = match self.0.transport.repeat(call, &mut tries).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => error,
+                Err(failure) => failure.error,
             };
             let left = self.0.recent.doubt_left(file, Instant::now());
-            if error.kind() != ErrorKind::NotFound || left.is_zero() {
+            let taken_out = call.method == Method::DELETE && tries.in_doubt;
+            if error.kind() != ErrorKind::NotFound || left.is_zero() || taken_out {
                 return Err(error);
             }
             self.0.transport.settle(waits, left).await;

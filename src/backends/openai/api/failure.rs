@@ -93,18 +93,20 @@ impl Failure {
         Self { is_passing, is_ambiguous: true, ..Self::lasting(error) }
     }
 
-    /// The answer is no answer to this call.
-    pub(super) fn unexpected(message: impl Into<String>) -> Self {
-        let error = error(ErrorKind::Remote, format!("unexpected answer: {}", message.into()));
-        Self { is_ambiguous: true, ..Self::lasting(error) }
+    /// The answer is too long to be kept.
+    pub(super) fn too_long(most: usize) -> Self {
+        let message = format!("unexpected answer: more than {} MiB", most / (1024 * 1024));
+        Self { is_ambiguous: true, ..Self::lasting(error(ErrorKind::Remote, message)) }
     }
 
     /// What became of a request to `host` that got no answer, or not the whole of it.
     pub(super) fn broken(cause: &reqwest::Error, host: &str, redaction: &Redaction) -> Self {
         let says = redaction.apply(&one_line(&root_cause(cause)));
-        let untrusted = cause.is_connect() && speaks_wrong_tls(cause);
+        // Certificates and whatever else TLS does not like are told as invalid data.
+        let is_untrusted = cause.is_connect() && is_io(cause, io::ErrorKind::InvalidData);
         let kind = match () {
-            () if untrusted => ErrorKind::UntrustedServer,
+            () if is_untrusted => ErrorKind::UntrustedServer,
+            () if hyper_says(cause, hyper::Error::is_parse) => ErrorKind::Remote,
             () if cause.is_builder() => ErrorKind::InvalidInput,
             () if cause.is_timeout() => ErrorKind::Timeout,
             () => ErrorKind::Unreachable,
@@ -128,7 +130,7 @@ impl Failure {
         if is_passing {
             error = error.transient();
         }
-        if let Some(after) = after.filter(|_| is_passing) {
+        if let Some(after) = after.filter(|_| error.is_retryable()) {
             error = error.with_retry_after(after);
         }
         let is_ambiguous = matches!(status, 408 | 409 | 500..);
@@ -144,26 +146,27 @@ pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
 fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        // Its own `source` is that of the error within.
+        Some(io) if io.get_ref().is_some() => io.get_ref().map(|within| within as _),
+        _ => error.source(),
+    })
 }
 
-/// TLS libraries tell what they do not like as invalid data.
-fn speaks_wrong_tls(error: &(dyn StdError + 'static)) -> bool {
-    is_io(error, &[io::ErrorKind::InvalidData])
+fn hyper_says(error: &(dyn StdError + 'static), what: fn(&hyper::Error) -> bool) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(what)
 }
 
-fn is_io(error: &(dyn StdError + 'static), kinds: &[io::ErrorKind]) -> bool {
+fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
     causes(error)
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| kinds.contains(&cause.kind()))
+        .any(|cause| cause.kind() == kind)
 }
 
 /// Why content ended before its end, as an error of a stream.
 pub(super) fn of_content(cause: &reqwest::Error, host: &str, redaction: &Redaction) -> Error {
-    let incomplete = causes(cause)
-        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-        .any(hyper::Error::is_incomplete_message);
-    if incomplete || is_io(cause, &[io::ErrorKind::UnexpectedEof]) {
+    let incomplete = hyper_says(cause, hyper::Error::is_incomplete_message);
+    if incomplete || is_io(cause, io::ErrorKind::UnexpectedEof) {
         return error(ErrorKind::UnexpectedEof, format!("{host} sent less than it said it would"));
     }
     Failure::broken(cause, host, redaction).error
@@ -182,7 +185,7 @@ struct Said {
 enum Format {
     /// That of OpenAI, and JSON that is like it.
     Envelope,
-    /// That of FastAPI, in which independent services are written.
+    /// That of `FastAPI`, in which independent services are written.
     Detail,
     /// Text or HTML, which come from what lies before the service.
     #[default]
@@ -251,7 +254,7 @@ impl Said {
             message.push(' ');
         }
         message += &format!("(status {}", refusal.status);
-        if let Some(id) = refusal.request_id.filter(|id| !id.is_empty()) {
+        if let Some(id) = refusal.request_id {
             message += &format!(", request {}", redaction.apply(&one_line(id)));
         }
         message + ")"
@@ -275,7 +278,7 @@ fn origin(location: &str) -> Option<String> {
     Some(url.origin().ascii_serialization()).filter(|_| url.has_host())
 }
 
-/// The words in a value of JSON; FastAPI tells a list of what is wrong.
+/// The words in a value of JSON; `FastAPI` tells a list of what is wrong.
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -308,9 +311,15 @@ fn visible(text: &str) -> String {
     shown
 }
 
-/// What a body says that is not JSON of the expected form.
-pub(super) fn essence(body: &[u8], redaction: &Redaction) -> String {
-    one_line(&redaction.apply(&visible(&String::from_utf8_lossy(body))))
+/// An answer that is not what was asked for, though it says so.
+pub(super) fn unexpected(body: &[u8], request_id: Option<&str>, redaction: &Redaction) -> Error {
+    let readable = |text: &str| one_line(&redaction.apply(text));
+    let mut message = "unexpected answer: ".to_owned();
+    message += &readable(&visible(&String::from_utf8_lossy(body)));
+    if let Some(id) = request_id {
+        message += &format!(" (request {})", readable(id));
+    }
+    error(ErrorKind::Remote, message)
 }
 
 /// As one line that is not too long.

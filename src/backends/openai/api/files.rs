@@ -79,7 +79,11 @@ impl Client {
 
     /// Deletes a file. One that is not there is deleted already.
     pub(in super::super) async fn delete_file(&self, file: &str) -> Result<()> {
-        self.delete(file_path(file)?).await
+        match self.call(&Call::delete(file_path(file)?)).await {
+            Ok(answer) => self.expect_deleted(&answer),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The bytes of a file as they were uploaded.
@@ -106,16 +110,7 @@ impl Client {
         Ok(chunks.boxed())
     }
 
-    /// Deletes what is at `path`, which may be gone already.
-    pub(super) async fn delete(&self, path: String) -> Result<()> {
-        match self.call(&Call::delete(path)).await {
-            Ok(answer) => self.expect_deleted(&answer),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn expect_deleted(&self, answer: &Answer) -> Result<()> {
+    pub(super) fn expect_deleted(&self, answer: &Answer) -> Result<()> {
         // Status 204, which the service does not use so far.
         if answer.body.is_empty() {
             return Ok(());

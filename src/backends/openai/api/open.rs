@@ -47,7 +47,7 @@ impl Client {
             base_url: url.into(),
             send_beta_header: config.send_beta_header,
             timeouts: bounded(config.timeouts),
-            backoff: Backoff { retries: config.retries, first: config.retry_delay },
+            backoff: Backoff { retries: config.retries, first: config.retry_delay.min(YEAR) },
             permits: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
             sent: AtomicU64::new(0),
             redaction: Redaction(key),

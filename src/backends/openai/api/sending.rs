@@ -150,3 +150,23 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_still_holds_is_given_the_time_that_the_rest_took() {
+        let idle = Duration::from_secs(60);
+        let progress = Progress::new();
+        let begun = progress.state().begun;
+        assert_eq!(progress.patience(idle), begun + idle);
+        progress.state().begun -= Duration::from_secs(300);
+        progress.moved(false);
+        let moved = progress.state().moved;
+        assert_eq!(progress.patience(idle), moved + idle);
+        progress.moved(true);
+        let moved = progress.state().moved;
+        assert!(progress.patience(idle) >= moved + idle + Duration::from_secs(300));
+    }
+}

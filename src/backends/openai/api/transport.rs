@@ -88,6 +88,8 @@ pub(super) struct Answer {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tries {
     done: u32,
+    /// Whether the service may have done already what it was asked for.
+    pub(super) in_doubt: bool,
     /// Later by what was waited for turns: that is nobody's delay but ours.
     deadline: Instant,
 }
@@ -95,7 +97,7 @@ pub(super) struct Tries {
 impl Tries {
     /// For a look at what became of an attempt, in the time that is left for it.
     pub(super) fn to_look(self) -> Self {
-        Self { done: 0, ..self }
+        Self { done: 0, in_doubt: false, ..self }
     }
 }
 
@@ -116,7 +118,8 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn tries(&self) -> Tries {
-        Tries { done: 0, deadline: Instant::now() + self.timeouts.total }
+        let deadline = Instant::now() + self.timeouts.total;
+        Tries { done: 0, in_doubt: false, deadline }
     }
 
     /// Makes a call that may be made twice, and repeats it where that helps.
@@ -173,6 +176,7 @@ impl Transport {
 
     /// Waits until a call may be repeated that has failed; `false` where it may not.
     pub(super) async fn pause(&self, failure: &Failure, tries: &mut Tries) -> bool {
+        tries.in_doubt |= failure.is_ambiguous;
         let wait = self.backoff.wait(tries.done, failure.after, luck());
         let Some(wait) = wait.filter(|_| failure.is_passing) else { return false };
         if Instant::now() + wait >= tries.deadline {
@@ -274,8 +278,7 @@ impl Transport {
         let mut body = BytesMut::new();
         while let Some(chunk) = self.chunk(response, deadline).await? {
             if body.len() + chunk.len() > most {
-                let mebibytes = most / (1024 * 1024);
-                return Err(Failure::unexpected(format!("it is longer than {mebibytes} MiB")));
+                return Err(Failure::too_long(most));
             }
             body.extend_from_slice(&chunk);
         }

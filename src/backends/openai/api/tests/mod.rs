@@ -1,2 +1,7 @@
 mod calls;
+mod failures;
+mod lists;
+mod opening;
+mod repeating;
 mod server;
+mod troubles;

@@ -38,7 +38,7 @@ impl Request {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Act {
     Send(Vec<u8>),
     Pause(Duration),

@@ -1,0 +1,155 @@
+//! Lists and texts in pages, and servers that count their pages in their own way.
+
+use serde_json::{Value, json};
+
+use super::calls::entry;
+use super::server::{Reply, Request, Server, answer, ok, refused};
+use crate::ErrorKind;
+
+fn page(ids: impl IntoIterator<Item = usize>, has_more: bool) -> Reply {
+    let data: Vec<Value> = ids.into_iter().map(|n| entry(&format!("file-{n}"))).collect();
+    ok(
+        &json!({"object": "list", "data": data, "first_id": "", "last_id": null, "has_more": has_more}),
+    )
+}
+
+/// The numbers of the entries that are listed.
+async fn list(server: &Server) -> Vec<usize> {
+    let entries = server.client().list(Some).await.unwrap();
+    entries.iter().map(|e| e.id.strip_prefix("file-").unwrap().parse().unwrap()).collect()
+}
+
+/// What of the query says which entry to go on after.
+fn after(request: &Request) -> Option<usize> {
+    let (_, cursor) = request.line.split_once("&after=file-")?;
+    Some(cursor.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_list_takes_one_request_for_each_hundred() {
+    for (count, requests) in [(0, 1), (1, 1), (99, 1), (100, 1), (101, 2), (200, 2), (250, 3)] {
+        let server = Server::answering(move |request| {
+            let start = after(request).map_or(0, |last| last + 1);
+            page(start..count.min(start + 100), count > start + 100)
+        })
+        .await;
+        assert_eq!(list(&server).await, (0..count).collect::<Vec<_>>());
+        let lines = server.lines();
+        assert_eq!(lines.len(), requests, "{count}");
+        assert_eq!(lines[0], "GET vector_stores/vs_1/files?limit=100&order=asc");
+        for (n, line) in lines.iter().enumerate().skip(1) {
+            let expected = format!("{}&after=file-{}", lines[0], n * 100 - 1);
+            assert_eq!(*line, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_repeated_counts_once_and_the_end_is_found() {
+    let server =
+        Server::script([page([1, 2, 3], true), page([3, 2, 4], true), page([], true)]).await;
+    assert_eq!(list(&server).await, [1, 2, 3, 4]);
+    // The last page again and again.
+    let server = Server::script([page([1, 2], true), page([3, 4], true), page([3, 4], true)]).await;
+    assert_eq!(list(&server).await, [1, 2, 3, 4]);
+    // No word of whether there are more.
+    let server = Server::script([ok(&json!({"data": [entry("file-1")]}))]).await;
+    assert_eq!(list(&server).await, [1]);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_begins_anew_when_its_cursor_is_deleted() {
+    for lost in [
+        refused(404, "No file found with id 'file-2' in vector store 'vs_1'."),
+        refused(400, "Invalid 'after': 'file-2'"),
+        refused(404, "Not found"),
+        // Some give the beginning without a word.
+        page([1, 2], true),
+        page([2], true),
+    ] {
+        let server =
+            Server::script([page([1, 2], true), lost, page([1, 3], true), page([4], false)]).await;
+        assert_eq!(list(&server).await, [1, 3, 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_is_given_up() {
+    // After each first page the store is said to be gone, which the next first page disproves.
+    let server = Server::answering(|request| match after(request) {
+        None => page([1, 2], true),
+        Some(_) => refused(404, "Not found"),
+    })
+    .await;
+    let error = server.client().list(Some).await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Remote, 8));
+    assert!(error.is_retryable());
+    let server = Server::answering(|_| page([1, 2], true)).await;
+    assert_eq!(server.client().list(Some).await.unwrap_err().kind(), ErrorKind::Remote);
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_no_empty_list() {
+    for (gone, kind) in [
+        (refused(404, "No vector store found with id 'vs_1'."), ErrorKind::RootGone),
+        (refused(404, "Not found"), ErrorKind::RootGone),
+        (refused(400, "Vector store 'vs_1' has expired"), ErrorKind::RootGone),
+        (answer(404, "", "<html>no"), ErrorKind::Remote),
+        (ok(&json!({})), ErrorKind::Remote),
+        (ok(&json!({"data": [{"id": null}]})), ErrorKind::Remote),
+        (answer(200, "", "<html><title>Log in"), ErrorKind::Remote),
+    ] {
+        let server = Server::script([gone]).await;
+        assert_eq!(server.client().list(Some).await.unwrap_err().kind(), kind);
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_an_unexpected_answer_says_is_told() {
+    let headers = "x-request-id: req_7\r\n";
+    let server = Server::script([answer(200, headers, "<html><title>Log in, sk-abc")]).await;
+    let error = server.client().file("file-a").await.unwrap_err();
+    assert_eq!(error.message(), Some("unexpected answer: Log in, *** (request req_7)"));
+}
+
+#[tokio::test]
+async fn the_files_of_the_project_are_listed_in_the_same_way() {
+    let file = |n| json!({"id": format!("file-{n}"), "filename": "x", "bytes": null});
+    let first = json!({"data": [file(1), file(2)], "has_more": true});
+    let server = Server::script([ok(&first), ok(&json!({"data": [file(3)]}))]).await;
+    let files = server.client().files(Some).await.unwrap();
+    assert_eq!(
+        files.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(),
+        ["file-1", "file-2", "file-3"]
+    );
+    let first = "GET files?order=asc&limit=10000";
+    assert_eq!(server.lines(), [first.to_owned(), format!("{first}&after=file-2")]);
+}
+
+#[tokio::test]
+async fn text_comes_in_pages_where_there_are_pages() {
+    let part = |text: &str| json!({"type": "text", "text": text});
+    let page = move |text: &str, has_more, next: Value| {
+        ok(&json!({"data": [part(text)], "has_more": has_more, "next_page": next}))
+    };
+    let server = Server::script([
+        page("a", true, json!("p 2")),
+        page("b", true, json!("p3")),
+        page("c", false, json!(null)),
+    ])
+    .await;
+    assert_eq!(server.client().text("file-a").await.unwrap(), ["a", "b", "c"]);
+    let path = "GET vector_stores/vs_1/files/file-a/content";
+    assert_eq!(
+        server.lines(),
+        [path.to_owned(), format!("{path}?page=p%202"), format!("{path}?page=p3")]
+    );
+    // A service that ends, and one that gives the first page whatever it is asked for.
+    let server = Server::script([page("a", false, json!("p2"))]).await;
+    assert_eq!(server.client().text("file-a").await.unwrap(), ["a"]);
+    let server = Server::answering(move |_| page("a", true, json!("p2"))).await;
+    assert_eq!(server.client().text("file-a").await.unwrap(), ["a"]);
+    assert_eq!(server.requests().len(), 2);
+}

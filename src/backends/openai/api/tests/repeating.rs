@@ -1,0 +1,327 @@
+//! When a call is made again, and what is looked at before.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::super::recent::Recent;
+use super::super::{Attributes, Client};
+use super::calls::{attributes, entry, upload};
+use super::server::{Act, Reply, Request, Server, answer, client, not_found, ok, refused};
+use crate::{ErrorKind, OpenAITimeouts};
+
+/// One of each kind of failure that passes.
+fn passing() -> Vec<Reply> {
+    let limited = answer(429, "retry-after-ms: 1\r\n", "slow down");
+    vec![
+        refused(500, "broken"),
+        answer(503, "Retry-After: 0.001\r\n", "<html>busy"),
+        refused(408, "too late"),
+        refused(409, "locked"),
+        limited,
+        answer(400, "x-should-retry: true\r\n", ""),
+        vec![Act::Reset],
+        vec![Act::Close],
+        vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-len".to_vec()), Act::Close],
+        vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()), Act::Close],
+    ]
+}
+
+fn verbs(server: &Server) -> Vec<String> {
+    let store = "vector_stores/vs_1/files";
+    server.lines().iter().map(|line| line.replace(store, "entries")).collect()
+}
+
+/// For as long as `doubt`, new entries may be missing.
+fn doubting(server: &Server, doubt: Duration) -> Client {
+    let mut client = server.client();
+    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(doubt);
+    client
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    for failure in passing() {
+        let server = Server::script([failure.clone(), failure, ok(&entry("file-a"))]).await;
+        let client = server.client();
+        client.set_attributes("file-a", &attributes("a")).await.unwrap();
+        assert_eq!((server.requests().len(), client.requests()), (3, 3));
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_not_tried_again() {
+    let quota =
+        json!({"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}});
+    for (failure, kind) in [
+        (refused(400, "File is empty."), ErrorKind::Remote),
+        (refused(401, "Incorrect API key"), ErrorKind::Unauthenticated),
+        (refused(403, "no"), ErrorKind::PermissionDenied),
+        (refused(404, "No such File object"), ErrorKind::NotFound),
+        (answer(413, "", ""), ErrorKind::TooLarge),
+        (answer(429, "x-should-retry: true\r\n", quota.to_string()), ErrorKind::QuotaExceeded),
+        (answer(503, "x-should-retry: false\r\n", ""), ErrorKind::Remote),
+        (answer(301, "location: /v2\r\n", ""), ErrorKind::Remote),
+        (answer(200, "", "<html>"), ErrorKind::Remote),
+    ] {
+        let server = Server::script([failure]).await;
+        let error = server.client().set_attributes("file-a", &Attributes::new()).await.unwrap_err();
+        assert_eq!((error.kind(), server.requests().len()), (kind, 1));
+    }
+}
+
+#[tokio::test]
+async fn repetitions_end_and_the_last_failure_is_told() {
+    let replies = [refused(500, "one"), vec![Act::Reset], refused(429, "three")];
+    let server = Server::script(replies).await;
+    let client = client(&server.config().with_retries(2));
+    let error = client.file("file-a").await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::RateLimited, 3));
+    assert_eq!(error.message(), Some("three (status 429)"));
+}
+
+#[tokio::test]
+async fn as_long_as_the_service_asks_for_is_waited() {
+    let limited = answer(429, "retry-after-ms: 250\r\nretry-after: 90\r\n", "");
+    let server = Server::script([limited, ok(&entry("file-a"))]).await;
+    let begun = Instant::now();
+    server.client().file("file-a").await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(250));
+}
+
+#[tokio::test]
+async fn no_wait_is_begun_that_would_be_in_vain() {
+    for (header, seconds) in [("retry-after: 121", 121), ("retry-after-ms: 90000", 90)] {
+        let server = Server::script([answer(429, &format!("{header}\r\n"), "")]).await;
+        let timeouts = OpenAITimeouts::default().with_total(Duration::from_secs(60));
+        let client = client(&server.config().with_timeouts(timeouts));
+        let begun = Instant::now();
+        let error = client.file("file-a").await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
+        assert_eq!((error.kind(), server.requests().len()), (ErrorKind::RateLimited, 1));
+    }
+}
+
+const LOOK: &str = "GET files?purpose=assistants&order=desc&limit=100";
+
+fn uploaded(name: &str, bytes: impl Into<Value>) -> Reply {
+    let other = json!({"id": "file-z", "filename": "other.txt", "bytes": 5});
+    let file = json!({"id": "file-b", "filename": name, "bytes": bytes.into()});
+    ok(&json!({"data": [other, file], "has_more": true}))
+}
+
+#[tokio::test]
+async fn an_upload_is_looked_for_before_it_is_repeated() {
+    let ambiguous = || {
+        let not_processed = |reply: &Reply| match &reply[..] {
+            [Act::Send(bytes)] => {
+                bytes.starts_with(b"HTTP/1.1 4") && !bytes.starts_with(b"HTTP/1.1 40")
+            }
+            _ => false,
+        };
+        passing()
+            .into_iter()
+            .filter(move |reply| !not_processed(reply))
+            .filter(|reply| *reply != answer(400, "x-should-retry: true\r\n", ""))
+    };
+    assert_eq!(ambiguous().count(), 8);
+    for failure in ambiguous() {
+        for found in [uploaded("f9-a.txt", 5), uploaded("f9-a.txt", Value::Null)] {
+            let server = Server::script([failure.clone(), found]).await;
+            assert_eq!(upload(&server.client(), &["hello"]).await.unwrap(), "file-b");
+            assert_eq!(server.lines(), ["POST files", LOOK]);
+        }
+        for found in [uploaded("f9-a.txt", 4), uploaded("f9-b.txt", 5), ok(&json!({"data": []}))] {
+            let done = ok(&json!({"id": "file-a"}));
+            let server = Server::script([failure.clone(), found, done]).await;
+            assert_eq!(upload(&server.client(), &["hello"]).await.unwrap(), "file-a");
+            assert_eq!(server.lines(), ["POST files", LOOK, "POST files"]);
+            assert!(server.requests()[2].text().contains("hello"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_was_turned_away_is_repeated_without_a_look() {
+    for failure in [answer(429, "", ""), answer(400, "x-should-retry: true\r\n", "")] {
+        let server = Server::script([failure, ok(&json!({"id": "file-a"}))]).await;
+        assert_eq!(upload(&server.client(), &["hello"]).await.unwrap(), "file-a");
+        assert_eq!(server.lines(), ["POST files", "POST files"]);
+    }
+}
+
+#[tokio::test]
+async fn where_the_look_fails_too_nothing_is_repeated() {
+    let server = Server::script([refused(500, "first"), refused(403, "look")]).await;
+    let error = upload(&server.client(), &["hello"]).await.unwrap_err();
+    assert_eq!(error.message(), Some("first (status 500)"));
+    let server = Server::script([refused(500, "first"), refused(403, "look")]).await;
+    let error = server.client().attach("file-a", &attributes("a")).await.unwrap_err();
+    assert_eq!(error.message(), Some("first (status 500)"));
+    let server = Server::script([refused(500, "first"), refused(403, "look")]).await;
+    let files = [("file-a".to_owned(), attributes("a"))];
+    let error = server.client().attach_batch(&files).await.unwrap_err();
+    assert_eq!(error.message(), Some("first (status 500)"));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn after_the_last_failure_there_is_still_a_look() {
+    let replies = [refused(500, "x"), uploaded("f9-a.txt", 5), refused(500, "y"), uploaded("b", 5)];
+    let server = Server::script(replies).await;
+    let client = client(&server.config().with_retries(0));
+    assert_eq!(upload(&client, &["hello"]).await.unwrap(), "file-b");
+    let error = upload(&client, &["hello"]).await.unwrap_err();
+    assert_eq!(error.message(), Some("y (status 500)"));
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn an_attachment_is_looked_for_before_it_is_repeated() {
+    let (post, get, set) = ("POST entries", "GET entries/file-a", "POST entries/file-a");
+    let other = json!({"id": "file-a", "attributes": {"path": "other"}});
+    for (replies, lines) in [
+        (vec![vec![Act::Reset], ok(&entry("file-a"))], vec![post, get]),
+        (vec![refused(409, ""), not_found(), ok(&entry("file-a"))], vec![post, get, post]),
+        (vec![refused(500, ""), ok(&other), ok(&entry("file-a"))], vec![post, get, set]),
+        (vec![refused(429, ""), ok(&entry("file-a"))], vec![post, post]),
+        // The look is repeated like any other call.
+        (vec![vec![Act::Close], vec![Act::Close], ok(&entry("file-a"))], vec![post, get, get]),
+    ] {
+        let server = Server::script(replies).await;
+        let attached = server.client().attach("file-a", &attributes("a")).await.unwrap();
+        assert_eq!(
+            (attached.attributes, verbs(&server)),
+            (attributes("a"), lines.iter().map(|l| (*l).to_owned()).collect())
+        );
+        for request in server
+            .requests()
+            .iter()
+            .filter(|r| r.line.ends_with("file-a") && r.line.starts_with("POST"))
+        {
+            assert_eq!(request.json(), json!({"attributes": {"path": "a"}}));
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_batch_only_what_is_missing_is_repeated() {
+    let batches = Arc::new(std::sync::Mutex::new(0));
+    let server = Server::answering(move |request: &Request| {
+        if request.line.ends_with("file_batches") {
+            let mut batches = batches.lock().unwrap();
+            *batches += 1;
+            let accepted = ok(&json!({"id": "vsfb_1", "status": "in_progress"}));
+            return if *batches == 1 { vec![Act::Reset] } else { accepted };
+        }
+        if request.line.ends_with("/file-1") { ok(&entry("file-1")) } else { not_found() }
+    })
+    .await;
+    let files: Vec<_> = (0..3).map(|n| (format!("file-{n}"), attributes("a"))).collect();
+    server.client().attach_batch(&files).await.unwrap();
+    let requests = server.requests();
+    let batches: Vec<_> = requests.iter().filter(|r| r.line.ends_with("file_batches")).collect();
+    let sent = |n: usize| -> Vec<String> {
+        let files = batches[n].json()["files"].as_array().unwrap().clone();
+        files.iter().map(|file| file["file_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(batches.len(), 2);
+    assert_eq!(sent(0), ["file-0", "file-1", "file-2"]);
+    assert_eq!(sent(1), ["file-0", "file-2"]);
+    assert_eq!(requests.len(), 5);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_accepted_after_all_is_not_repeated() {
+    let server = Server::answering(|request| match request.line.split_once(' ') {
+        Some(("POST", _)) => vec![Act::Reset],
+        _ => ok(&entry("file-a")),
+    })
+    .await;
+    let files = [("file-a".to_owned(), attributes("a")), ("file-b".to_owned(), attributes("a"))];
+    for retries in [0, 4] {
+        let client = client(&server.config().with_retries(retries));
+        client.attach_batch(&files).await.unwrap();
+    }
+    assert_eq!(server.requests().len(), 6);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_attached_yet_is_waited_for() {
+    let unknown = || refused(404, "No such File object: file-a");
+    let replies = || (0..6).map(|_| unknown());
+    let server = Server::script(replies().chain([ok(&entry("file-a"))])).await;
+    doubting(&server, LONG).attach("file-a", &attributes("a")).await.unwrap();
+    assert_eq!(server.requests().len(), 7);
+    let batch = ok(&json!({"id": "vsfb_1"}));
+    let server = Server::script(replies().chain([batch])).await;
+    let files = [("file-a".to_owned(), attributes("a"))];
+    doubting(&server, LONG).attach_batch(&files).await.unwrap();
+    assert_eq!(server.requests().len(), 7);
+    // But not for ever, and never for a store.
+    let server = Server::answering(move |_| unknown()).await;
+    let client = doubting(&server, Duration::from_millis(20));
+    let error = client.attach("file-a", &attributes("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(server.requests().len() > 1);
+    let server = Server::script([refused(404, "No vector store found with id 'vs_1'.")]).await;
+    let error = doubting(&server, LONG).attach("file-a", &attributes("a")).await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::RootGone, 1));
+}
+
+#[tokio::test]
+async fn a_new_entry_is_not_believed_to_be_missing() {
+    let text = || ok(&json!({"data": [{"type": "text", "text": "x"}]}));
+    let missing = || (0..6).map(|_| not_found());
+    let replies =
+        missing().chain([ok(&entry("file-a"))]).chain(missing()).chain([ok(&entry("file-a"))]);
+    let replies =
+        [ok(&entry("file-a"))].into_iter().chain(replies).chain(missing()).chain([text()]);
+    let server = Server::script(replies).await;
+    let client = doubting(&server, LONG);
+    client.attach("file-a", &attributes("a")).await.unwrap();
+    assert!(client.attached("file-a").await.unwrap().is_some());
+    client.set_attributes("file-a", &attributes("a")).await.unwrap();
+    assert_eq!(client.text("file-a").await.unwrap(), ["x"]);
+    assert_eq!(server.requests().len(), 22);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_seen_yet_is_taken_out_all_the_same() {
+    let gone = || ok(&json!({"id": "file-a", "deleted": true}));
+    let server = Server::script([ok(&entry("file-a")), not_found(), not_found(), gone()]).await;
+    let client = doubting(&server, LONG);
+    client.attach("file-a", &attributes("a")).await.unwrap();
+    client.detach("file-a").await.unwrap();
+    assert_eq!(server.requests().len(), 4);
+    // Here the first request has done it.
+    let server = Server::script([ok(&entry("file-a")), vec![Act::Reset], not_found()]).await;
+    let client = doubting(&server, LONG);
+    client.attach("file-a", &attributes("a")).await.unwrap();
+    client.detach("file-a").await.unwrap();
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_taken_out_or_is_old_or_of_others_is_believed_to_be_missing() {
+    let gone = ok(&json!({"id": "file-a", "deleted": true}));
+    let server = Server::script([ok(&entry("file-a")), not_found(), gone, not_found()]).await;
+    let client = doubting(&server, LONG);
+    client.attach("file-a", &attributes("a")).await.unwrap();
+    assert!(client.attached("file-b").await.unwrap().is_none());
+    client.detach("file-a").await.unwrap();
+    assert!(client.attached("file-a").await.unwrap().is_none());
+    assert_eq!(server.requests().len(), 4);
+    let server = Server::answering(|request| match request.line.split_once(' ') {
+        Some(("POST", _)) => ok(&entry("file-a")),
+        _ => not_found(),
+    })
+    .await;
+    let client = doubting(&server, Duration::from_millis(20));
+    client.attach("file-a", &attributes("a")).await.unwrap();
+    assert!(client.attached("file-a").await.unwrap().is_none());
+}

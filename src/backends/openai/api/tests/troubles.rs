@@ -1,0 +1,411 @@
+//! Networks and servers as they are.
+
+use std::future;
+use std::io;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+
+use super::super::Client;
+use super::super::failure::About;
+use super::super::transport::Call;
+use super::calls::{attributes, entry, upload};
+use super::server::{Act, Reply, Server, answer, client, not_found, ok, refused};
+use crate::{Error, ErrorKind, OpenAIConfig, OpenAIRates, OpenAITimeouts, Result};
+
+type Content = BoxStream<'static, io::Result<Bytes>>;
+
+/// Long enough for a slow machine to do a little in, and short enough to wait for.
+const MOMENT: Duration = Duration::from_millis(300);
+
+fn idle(server: &Server) -> OpenAIConfig {
+    server.config().with_retries(0).with_timeouts(OpenAITimeouts::default().with_idle(MOMENT))
+}
+
+/// The head of an answer with 10 bytes of content, and what else comes.
+fn ten_bytes(acts: impl IntoIterator<Item = Act>) -> Reply {
+    let head = Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n".to_vec());
+    [head].into_iter().chain(acts).collect()
+}
+
+fn send(bytes: &[u8]) -> Act {
+    Act::Send(bytes.to_vec())
+}
+
+async fn upload_of(client: &Client, length: u64, content: fn() -> Content) -> Result<String> {
+    client.upload("f9-a.txt", "text/plain", &move || (length, content())).await
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let port = {
+        let server = Server::script([]).await;
+        server.port()
+    };
+    let config = OpenAIConfig::new("vs_1").with_base_url(format!("http://127.0.0.1:{port}/v1"));
+    let client = client(&config.with_retry_delay(Duration::from_millis(1)).with_retries(3));
+    // No look is due: surely nothing was uploaded.
+    let error = upload(&client, &["hello"]).await.unwrap_err();
+    assert_eq!((error.kind(), client.requests()), (ErrorKind::Unreachable, 4));
+    assert!(error.is_retryable());
+    let expected = format!("the server cannot be reached: 127.0.0.1:{port}: ");
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert!(error.to_string().to_lowercase().contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up() {
+    let server = Server::script([vec![Act::Hang]]).await;
+    let error = client(&idle(&server)).file("file-a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let expected = format!("nothing came from 127.0.0.1:{} for 300ms", server.port());
+    assert_eq!(error.message(), Some(expected.as_str()));
+    let server = Server::script([ten_bytes([send(b"{"), Act::Hang])]).await;
+    let error = client(&idle(&server)).file("file-a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_has_carried_nothing() {
+    // The system accepts, and nobody greets.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v1", silent.local_addr().unwrap());
+    let timeouts = OpenAITimeouts::default().with_connect(MOMENT);
+    let config = OpenAIConfig::new("vs_1").with_base_url(url).with_timeouts(timeouts);
+    let client = client(&config.with_retries(1).with_retry_delay(Duration::from_millis(1)));
+    let error = upload(&client, &["hello"]).await.unwrap_err();
+    assert_eq!((error.kind(), client.requests()), (ErrorKind::Timeout, 2), "{error}");
+}
+
+#[tokio::test]
+async fn silence_is_a_reason_to_try_again() {
+    let mut first = true;
+    let server = Server::answering(move |_| {
+        if std::mem::take(&mut first) { vec![Act::Hang] } else { ok(&json!({"id": "file-a"})) }
+    })
+    .await;
+    let client = client(&idle(&server).with_retries(20));
+    client.file("file-a").await.unwrap();
+    assert!(server.requests().len() > 1);
+}
+
+#[tokio::test]
+async fn the_whole_has_an_end_however_much_comes() {
+    let drop = || [send(b" "), Act::Pause(Duration::from_millis(20))];
+    let dripping: Reply = std::iter::once(send(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"))
+        .chain((0..1000).flat_map(|_| drop()))
+        .collect();
+    let server = Server::script([dripping]).await;
+    let timeouts = OpenAITimeouts::default().with_total(MOMENT);
+    let client = client(&server.config().with_timeouts(timeouts));
+    let error = client.file("file-a").await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Timeout, 1));
+    let expected = format!("127.0.0.1:{} did not answer within 300ms", server.port());
+    assert_eq!(error.message(), Some(expected.as_str()));
+}
+
+#[tokio::test]
+async fn waiting_for_a_turn_is_not_the_services_delay() {
+    let server = Server::script([ok(&json!({"id": "file-a"}))]).await;
+    let total = Duration::from_secs(1);
+    let timeouts = OpenAITimeouts::default().with_total(total);
+    let client = client(&server.config().with_timeouts(timeouts).with_concurrency(2));
+    let permits = &client.0.transport.permits;
+    let others = permits.acquire_many(2).await.unwrap();
+    let (read, ()) = tokio::join!(client.file("file-a"), async {
+        tokio::time::sleep(total + Duration::from_millis(100)).await;
+        drop(others);
+    });
+    read.unwrap();
+}
+
+#[tokio::test]
+async fn only_so_many_calls_are_under_way() {
+    let server = Server::script([vec![Act::Hang], ok(&json!({"id": "file-a"}))]).await;
+    let client = client(&server.config().with_concurrency(1));
+    let silent = tokio::spawn({
+        let client = client.clone();
+        async move { client.file("file-a").await }
+    });
+    while client.requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::timeout(MOMENT, client.file("file-b")).await.unwrap_err();
+    assert_eq!(client.requests(), 1);
+    // Who gives up makes room.
+    silent.abort();
+    client.file("file-b").await.unwrap();
+}
+
+#[tokio::test]
+async fn content_that_is_not_read_keeps_nobody_waiting() {
+    let server = Server::script([ten_bytes([Act::Hang]), ok(&json!({"id": "file-a"}))]).await;
+    let client = client(&server.config().with_concurrency(1));
+    let content = client.content("file-a").await.unwrap();
+    client.file("file-a").await.unwrap();
+    drop(content);
+}
+
+#[tokio::test]
+async fn attachments_and_uploads_take_turns_and_nothing_else_does() {
+    let server = Server::answering(|_| ok(&entry("file-a"))).await;
+    let rates = OpenAIRates::default().with_attachments(1).with_uploads(1);
+    let client = client(&server.config().with_rates(rates));
+    let attributes = attributes("a");
+    client.attach("file-a", &attributes).await.unwrap();
+    upload(&client, &["hello"]).await.unwrap();
+    let files = [("file-a".to_owned(), attributes.clone())];
+    tokio::time::timeout(MOMENT, client.attach("file-a", &attributes)).await.unwrap_err();
+    tokio::time::timeout(MOMENT, client.attach_batch(&files)).await.unwrap_err();
+    tokio::time::timeout(MOMENT, upload(&client, &["hello"])).await.unwrap_err();
+    assert_eq!(client.requests(), 2);
+    client.set_attributes("file-a", &attributes).await.unwrap();
+    client.detach("file-a").await.unwrap();
+    client.delete_file("file-a").await.unwrap();
+    client.clone().file("file-a").await.unwrap();
+    assert_eq!(client.requests(), 6);
+}
+
+#[tokio::test]
+async fn content_that_ends_early_is_told_from_content_that_stops() {
+    let cases = [
+        (ten_bytes([send(b"abc"), Act::Close]), ErrorKind::UnexpectedEof),
+        (ten_bytes([send(b"abc"), Act::Pause(MOMENT / 10), Act::Reset]), ErrorKind::Unreachable),
+        (ten_bytes([send(b"abc"), Act::Hang]), ErrorKind::Timeout),
+        (
+            vec![
+                send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+                Act::Close,
+            ],
+            ErrorKind::UnexpectedEof,
+        ),
+    ];
+    for (reply, kind) in cases {
+        let server = Server::script([reply]).await;
+        let content = client(&idle(&server)).content("file-a").await.unwrap();
+        let chunks: Vec<Result<Bytes>> = content.collect().await;
+        let (last, rest) = chunks.split_last().unwrap();
+        let rest: Vec<u8> =
+            rest.iter().flat_map(|chunk| chunk.as_ref().unwrap().to_vec()).collect();
+        let error = last.as_ref().unwrap_err();
+        assert_eq!((error.kind(), error.backend()), (kind, Some("openai")), "{error}");
+        assert_eq!(rest, b"abc", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn content_may_be_slow_and_its_reader_too() {
+    let server = Server::script([
+        refused(500, "once"),
+        ten_bytes((0..10).flat_map(|_| [send(b"x"), Act::Pause(MOMENT / 6)])),
+    ])
+    .await;
+    let client = client(&idle(&server).with_retries(1));
+    let begun = Instant::now();
+    let mut content = client.content("file-a").await.unwrap();
+    let mut read = 0;
+    while let Some(chunk) = content.next().await {
+        read += chunk.unwrap().len();
+    }
+    assert_eq!(read, 10);
+    assert!(begun.elapsed() > MOMENT);
+}
+
+#[tokio::test]
+async fn a_slow_upload_is_not_idle() {
+    let server = Server::script([ok(&json!({"id": "file-a"}))]).await;
+    let begun = Instant::now();
+    let timeouts = OpenAITimeouts::default().with_idle(Duration::from_secs(1));
+    let client = client(&server.config().with_timeouts(timeouts).with_retries(0));
+    let slow = || {
+        stream::iter(0..60)
+            .then(|_| async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(Bytes::from_static(b"x"))
+            })
+            .boxed()
+    };
+    upload_of(&client, 60, slow).await.unwrap();
+    assert!(begun.elapsed() > Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn an_upload_that_stops_is_idle() {
+    let server = Server::answering(|_| ok(&json!({"data": []}))).await;
+    let stuck = || {
+        let first = stream::once(future::ready(Ok(Bytes::from_static(b"x"))));
+        first.chain(stream::pending()).boxed()
+    };
+    let error = upload_of(&client(&idle(&server)), 2, stuck).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn content_that_cannot_be_had_is_the_error_and_no_reason_to_repeat() {
+    let server = Server::answering(|_| ok(&json!({"id": "file-a"}))).await;
+    let broken = || {
+        let chunks = [Ok(Bytes::from_static(b"x")), Err(io::ErrorKind::StorageFull.into())];
+        stream::iter(chunks).boxed()
+    };
+    let hello = || stream::once(future::ready(Ok(Bytes::from_static(b"hello")))).boxed();
+    let kept = || {
+        let own = Error::new(ErrorKind::Corrupted).with_path("spool");
+        stream::once(future::ready(Err(own.into()))).boxed()
+    };
+    let client = server.client();
+    for (length, content, kind) in [
+        (9, broken as fn() -> Content, ErrorKind::StorageFull),
+        (4, hello, ErrorKind::LengthMismatch),
+        (6, hello, ErrorKind::LengthMismatch),
+        (0, hello, ErrorKind::LengthMismatch),
+        (9, kept, ErrorKind::Corrupted),
+    ] {
+        let sent = client.requests();
+        let error = upload_of(&client, length, content).await.unwrap_err();
+        assert_eq!((error.kind(), client.requests() - sent), (kind, 1), "{length} {error}");
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_not_kept() {
+    let server = Server::script([answer(200, "", "12345"), answer(200, "", "123456")]).await;
+    let client = server.client();
+    let call = Call { most: 5, ..Call::get("x".to_owned()) }.about(About::File);
+    assert_eq!(client.0.transport.call(&call).await.unwrap().body, "12345");
+    let failure = client.0.transport.call(&call).await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Remote);
+}
+
+#[tokio::test]
+async fn of_a_refusal_the_beginning_is_enough() {
+    let endless = |status: &str, body: &[u8], end| {
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: 10000000\r\n\r\n");
+        vec![send(head.as_bytes()), send(body), end]
+    };
+    let full = vec![b'x'; 64 * 1024];
+    let server = Server::script([
+        endless("403", &full, Act::Hang),
+        endless("403", b"short", Act::Close),
+        endless("403", b"short", Act::Reset),
+    ])
+    .await;
+    let client = server.client();
+    for _ in 0..3 {
+        let error = client.file("file-a").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    }
+}
+
+#[tokio::test]
+async fn connections_are_kept_and_new_ones_made_after_a_server_has_closed_them() {
+    let closing = |reply: Reply, end: Act| reply.into_iter().chain([end]).collect::<Reply>();
+    let file = || ok(&json!({"id": "file-a"}));
+    let server = Server::script([
+        file(),
+        not_found(),
+        closing(not_found(), Act::Reset),
+        closing(file(), Act::Close),
+        file(),
+    ])
+    .await;
+    let client = server.client();
+    let mut found = Vec::new();
+    for _ in 0..5 {
+        found.push(client.file("file-a").await.unwrap().is_some());
+    }
+    assert_eq!(found, [true, false, false, true, true]);
+    let connections: Vec<_> = server.requests().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 0, 0, 1, 2]);
+}
+
+#[test]
+fn a_client_outlives_the_runtime_that_it_began_in() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let server = servers.block_on(Server::answering(|_| ok(&json!({"id": "file-a"}))));
+    let client = server.client();
+    for _ in 0..3 {
+        runtime().block_on(client.file("file-a")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Server::answering(|_| ok(&json!({"id": "file-a"}))).await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("location: http://127.0.0.1:{}/v1/x?sig=s\r\n", elsewhere.port());
+        let server = Server::script([answer(status, &location, "")]).await;
+        let error = server.client().file("file-a").await.unwrap_err();
+        let expected = format!(
+            "the service is at http://127.0.0.1:{}, and `base_url` must say so (status {status})",
+            elsewhere.port()
+        );
+        assert_eq!(error.message(), Some(expected.as_str()));
+    }
+    assert!(elsewhere.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_http_is_told() {
+    let server = Server::script([vec![send(b"SSH-2.0-x\r\n\r\n")]]).await;
+    let error = server.client().file("file-a").await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Remote, 1), "{error}");
+    assert!(!error.is_retryable());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls_is_told() {
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = plain.local_addr().unwrap().port();
+    let answering = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            stream.write_all(b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    let client =
+        client(&OpenAIConfig::new("vs_1").with_base_url(format!("https://127.0.0.1:{port}/v1")));
+    let error = client.file("file-a").await.unwrap_err();
+    assert_eq!((error.kind(), client.requests()), (ErrorKind::UntrustedServer, 1), "{error}");
+    assert!(!error.is_retryable());
+    answering.abort();
+}
+
+/// What a child process of this test does, which has proxies in its environment.
+const CHILD: &str = "F9_TEST_BEHIND_A_PROXY";
+
+#[test]
+fn a_proxy_is_used_but_not_for_this_machine_and_its_password_is_not_told() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    if std::env::var_os(CHILD).is_none() {
+        let server = runtime.block_on(Server::script([]));
+        let proxy = format!("http://me:hunter2@127.0.0.1:{}", server.port());
+        let name = "a_proxy_is_used_but_not_for_this_machine_and_its_password_is_not_told";
+        let module = module_path!().split_once("::").unwrap().1;
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", &format!("{module}::{name}")]);
+        for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"] {
+            child.env(variable, &proxy);
+        }
+        child.env_remove("NO_PROXY").env_remove("no_proxy").env_remove("REQUEST_METHOD");
+        let child = child.env(CHILD, "1").output().unwrap();
+        let told = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && told.contains("1 passed"), "{told}");
+        return;
+    }
+    runtime.block_on(async {
+        let server = Server::script([ok(&json!({"id": "file-a"}))]).await;
+        server.client().file("file-a").await.unwrap();
+        for url in ["http://f9.invalid/v1", "https://f9.invalid/v1"] {
+            let config = server.config().with_base_url(url).with_retries(0);
+            let error = client(&config).file("file-a").await.unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2") && !shown.contains("me:"), "{shown}");
+            assert!(shown.contains("the script is over") || url.starts_with("https"), "{shown}");
+        }
+    });
+}
