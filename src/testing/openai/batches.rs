@@ -158,7 +158,7 @@ fn shown(batch: &Batch, store: &Store, rules: &Rules) -> Value {
     }
     json!({
         "id": batch.id,
-        "object": "vector_store.file_batch",
+        "object": "vector_store.files_batch",
         "created_at": batch.created_at,
         "vector_store_id": store.id,
         "status": status,
