@@ -317,3 +317,51 @@ impl Retry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_happen_to_the_requests_that_they_fit_in_the_order_of_injection() {
+        let mut faults = Faults::default();
+        faults.push(Fault::status(500).on(Route::List).after(1).times(2));
+        faults.push(Fault::status(503).times(2));
+        faults.push(Fault::status(400).times(0));
+        faults.push(FaultKind::WrongContent.into());
+        let mut next = |route| match faults.next(route)?.kind {
+            FaultKind::Status { status, .. } => Some(status),
+            _ => Some(200),
+        };
+        // The first list goes well for the first fault, and so to the second.
+        let routes =
+            [Route::List, Route::Attach, Route::List, Route::Upload, Route::List, Route::List];
+        assert_eq!(routes.map(&mut next), [503, 503, 500, 0, 500, 0].map(|s| (s > 0).then_some(s)));
+        assert_eq!([Route::List, Route::Text, Route::Text].map(next), [None, Some(200), None]);
+        assert_eq!(faults.len(), 0);
+    }
+
+    #[test]
+    fn a_fault_says_whether_its_request_is_processed() {
+        let processed = |fault: Fault| {
+            let mut faults = Faults::default();
+            faults.push(fault);
+            faults.next(Route::Content).unwrap().processed
+        };
+        for kind in Fault::all_kinds() {
+            let expected = matches!(
+                kind,
+                FaultKind::EmptyBody
+                    | FaultKind::MalformedJson
+                    | FaultKind::WrongContent
+                    | FaultKind::ResetAfter
+                    | FaultKind::TimeoutAfter
+                    | FaultKind::SlowBody { .. }
+                    | FaultKind::TruncatedBody { .. }
+            );
+            assert_eq!(processed(kind.clone().into()), expected, "{kind:?}");
+        }
+        assert!(processed(Fault::status(500).processed()));
+        assert!(!processed(Fault::new(FaultKind::ResetBefore).processed()));
+    }
+}

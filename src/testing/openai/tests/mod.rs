@@ -3,3 +3,4 @@
 mod client;
 mod connections;
 mod core;
+mod faults;
