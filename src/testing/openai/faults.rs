@@ -149,7 +149,7 @@ impl Fault {
         self
     }
 
-    /// Only once so many requests that it fits have gone well.
+    /// Only once so many requests that it fits have come and gone.
     #[must_use]
     pub fn after(mut self, requests: usize) -> Self {
         self.skipped = requests;

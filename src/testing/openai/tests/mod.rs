@@ -4,3 +4,5 @@ mod client;
 mod connections;
 mod core;
 mod faults;
+mod rules;
+mod shapes;
