@@ -55,7 +55,8 @@ fn attachments(mut fields: Fields<'_>, rules: &Rules) -> Result<Vec<Attachment>,
     let attachments: Result<Vec<Attachment>, Refusal> = match (file_ids, files) {
         (Some(_), Some(_)) => {
             return Err(Refusal::invalid("Only one of 'file_ids' and 'files' may be given.")
-                .with_param("files"));
+                .with_param("files")
+                .with_code("invalid_value"));
         }
         (None, None) => return Err(missing_parameter("file_ids")),
         (Some(ids), None) => ids

@@ -24,9 +24,17 @@ async fn an_error_comes_instead_of_the_answer() {
         let reply = talk.send(upload(&talk)).await;
         assert_eq!(reply.refused().0, status);
     }
-    let code = Some("server_busy".to_owned());
-    talk.openai.inject(FaultKind::Status { status: 500, code, message: "Busy.".to_owned() });
-    assert_eq!(talk.get("files").await.refused(), (500, "Busy.", Some("server_busy")));
+    talk.openai.inject(FaultKind::Status {
+        status: 503,
+        kind: "busy".to_owned(),
+        code: Some("server_busy".to_owned()),
+        message: "Busy.".to_owned(),
+        retry: Retry::AfterMillis(3),
+    });
+    let answer = talk.request(Method::GET, "files").send().await.unwrap();
+    assert_eq!(answer.headers()["retry-after-ms"], "3");
+    let error = r#"{"error":{"code":"server_busy","message":"Busy.","param":null,"type":"busy"}}"#;
+    assert_eq!(answer.text().await.unwrap(), error);
     assert!(talk.openai.files().is_empty());
 
     talk.openai.inject(Fault::status(500).processed());
@@ -43,6 +51,7 @@ async fn too_early_a_request_is_told_when_to_come_again() {
         (Retry::AfterMillis(7), "retry-after-ms", Some("7")),
         (Retry::AfterSeconds(0.5), "retry-after", Some("0.5")),
         (Retry::AfterSeconds(2.0), "retry-after", Some("2")),
+        (Retry::Always, "x-should-retry", Some("true")),
         (Retry::Never, "x-should-retry", Some("false")),
     ] {
         talk.openai.inject(FaultKind::RateLimited(retry));

@@ -6,100 +6,124 @@ use serde_json::{Value, json};
 
 use super::client::Talk;
 
+/// Each of these bodies is refused, for a parameter and with a code.
+async fn refuses<const N: usize>(talk: &Talk, path: &str, bodies: [(Value, &str, &str); N]) {
+    for (body, param, code) in bodies {
+        let reply = talk.post(path, body.clone()).await;
+        assert_eq!((reply.refused().0, reply.refused().2), (400, Some(code)), "{body}");
+        assert_eq!(reply.json["error"]["param"], param, "{body}");
+    }
+}
+
 #[tokio::test]
-async fn a_body_of_a_wrong_shape_is_refused() {
+async fn an_attachment_of_a_wrong_shape_is_refused() {
     let talk = Talk::strict();
-    let id = talk.attached("x").await;
-    let (files, file) = (talk.at("/files"), talk.at(&format!("/files/{id}")));
-    let (batches, search) = (talk.at("/file_batches"), talk.at("/search"));
+    let id = talk.upload("a.txt", "assistants", b"x").await;
+    let with = |chunking: Value| json!({ "file_id": id, "chunking_strategy": chunking });
     let chunks = |size: u32, overlap: u32| {
         let sizes = json!({ "max_chunk_size_tokens": size, "chunk_overlap_tokens": overlap });
-        json!({ "file_id": id, "chunking_strategy": { "type": "static", "static": sizes } })
+        with(json!({ "type": "static", "static": sizes }))
     };
-    for (path, body, param, code) in [
-        (&files, json!({}), "file_id", "missing_required_parameter"),
-        (&files, json!({ "file_id": 1 }), "file_id", "invalid_type"),
-        (&files, json!({ "file_id": "x" }), "file_id", "invalid_value"),
-        (&files, json!({ "file_id": id, "more": 1 }), "more", "unknown_parameter"),
+    let (kind, size, overlap) = (
+        "chunking_strategy.type",
+        "chunking_strategy.static.max_chunk_size_tokens",
+        "chunking_strategy.static.chunk_overlap_tokens",
+    );
+    let bodies = [
+        (json!({}), "file_id", "missing_required_parameter"),
+        (json!({ "file_id": 1 }), "file_id", "invalid_type"),
+        (json!({ "file_id": "x" }), "file_id", "invalid_value"),
+        (json!({ "file_id": id, "more": 1 }), "more", "unknown_parameter"),
+        (with(json!("auto")), "chunking_strategy", "invalid_type"),
+        (with(json!({})), kind, "missing_required_parameter"),
+        (with(json!({ "type": "best" })), kind, "invalid_value"),
+        (chunks(99, 0), size, "integer_below_min_value"),
+        (chunks(4097, 0), size, "integer_above_max_value"),
+        (chunks(100, 51), overlap, "integer_above_max_value"),
+    ];
+    refuses(&talk, &talk.at("/files"), bodies).await;
+    assert!(talk.openai.vector_store_files().is_empty());
+    for fits in [chunks(100, 50), chunks(4096, 0), with(json!({ "type": "auto" }))] {
+        talk.post(&talk.at("/files"), fits).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn an_update_or_a_batch_of_a_wrong_shape_is_refused() {
+    let talk = Talk::strict();
+    let id = talk.attached("x").await;
+    let bodies = [
+        (json!({}), "attributes", "missing_required_parameter"),
+        (json!({ "attributes": "a" }), "attributes", "invalid_type"),
+        (json!({ "attributes": {}, "more": 1 }), "more", "unknown_parameter"),
+    ];
+    refuses(&talk, &talk.at(&format!("/files/{id}")), bodies).await;
+    let file = |file: Value| json!({ "files": [file] });
+    let bodies = [
+        (json!({}), "file_ids", "missing_required_parameter"),
+        (json!({ "file_ids": [id], "files": [] }), "files", "invalid_value"),
+        (json!({ "file_ids": [] }), "file_ids", "empty_array"),
+        (json!({ "file_ids": [1] }), "file_ids", "invalid_type"),
+        (json!({ "file_ids": [id, id] }), "file_ids", "invalid_value"),
+        (json!({ "file_ids": vec![&id; 2001] }), "file_ids", "array_above_max_length"),
+        (file(json!({})), "files[0].file_id", "missing_required_parameter"),
+        (file(json!({ "file_id": id, "attributes": 1 })), "files[0].attributes", "invalid_type"),
+    ];
+    refuses(&talk, &talk.at("/file_batches"), bodies).await;
+    // What applies to all is ignored where each file has its own.
+    let body = json!({ "files": [{ "file_id": id }], "attributes": { "a": 1 } });
+    talk.openai.remove_attachment(&id);
+    talk.post(&talk.at("/file_batches"), body).await.ok();
+    assert!(talk.openai.vector_store_files()[0].attributes.is_empty());
+}
+
+#[tokio::test]
+async fn a_search_of_a_wrong_shape_is_refused() {
+    let talk = Talk::strict();
+    let with = |name: &str, value: Value| json!({ "query": "a", name: value });
+    let bodies = [
+        (json!({}), "query", "missing_required_parameter"),
+        (json!({ "query": 1 }), "query", "invalid_type"),
+        (json!({ "query": [1] }), "query", "invalid_type"),
+        (with("max_num_results", json!(0)), "max_num_results", "integer_below_min_value"),
+        (with("max_num_results", json!("5")), "max_num_results", "invalid_type"),
+        (with("rewrite_query", json!(1)), "rewrite_query", "invalid_type"),
+        (with("filters", json!({ "type": "is" })), "filters.type", "invalid_value"),
         (
-            &files,
-            json!({ "file_id": id, "chunking_strategy": {} }),
-            "chunking_strategy.type",
-            "missing_required_parameter",
-        ),
-        (
-            &files,
-            json!({ "file_id": id, "chunking_strategy": { "type": "best" } }),
-            "chunking_strategy.type",
-            "invalid_value",
-        ),
-        (
-            &files,
-            chunks(99, 0),
-            "chunking_strategy.static.max_chunk_size_tokens",
-            "integer_below_min_value",
-        ),
-        (
-            &files,
-            chunks(4097, 0),
-            "chunking_strategy.static.max_chunk_size_tokens",
-            "integer_above_max_value",
-        ),
-        (
-            &files,
-            chunks(100, 51),
-            "chunking_strategy.static.chunk_overlap_tokens",
-            "integer_above_max_value",
-        ),
-        (&file, json!({}), "attributes", "missing_required_parameter"),
-        (&file, json!({ "attributes": "a" }), "attributes", "invalid_type"),
-        (&batches, json!({}), "file_ids", "missing_required_parameter"),
-        (&batches, json!({ "file_ids": [] }), "file_ids", "empty_array"),
-        (&batches, json!({ "file_ids": [1] }), "file_ids", "invalid_type"),
-        (&batches, json!({ "file_ids": [id, id] }), "file_ids", "invalid_value"),
-        (&batches, json!({ "files": [{}] }), "files[0].file_id", "missing_required_parameter"),
-        (
-            &batches,
-            json!({ "files": [{ "file_id": id, "attributes": 1 }] }),
-            "files[0].attributes",
-            "invalid_type",
-        ),
-        (&search, json!({}), "query", "missing_required_parameter"),
-        (&search, json!({ "query": [1] }), "query", "invalid_type"),
-        (
-            &search,
-            json!({ "query": "a", "max_num_results": 0 }),
-            "max_num_results",
-            "integer_below_min_value",
-        ),
-        (
-            &search,
-            json!({ "query": "a", "max_num_results": "5" }),
-            "max_num_results",
-            "invalid_type",
-        ),
-        (
-            &search,
-            json!({ "query": "a", "filters": { "type": "is" } }),
-            "filters.type",
-            "invalid_value",
-        ),
-        (
-            &search,
-            json!({ "query": "a", "ranking_options": { "ranker": "x" } }),
+            with("ranking_options", json!({ "ranker": "x" })),
             "ranking_options.ranker",
             "invalid_value",
         ),
-    ] {
-        let reply = talk.post(path, body.clone()).await;
-        assert_eq!(reply.refused().2, Some(code), "{path} {body}");
-        assert_eq!(
-            (reply.status, &reply.json["error"]["param"]),
-            (400, &json!(param)),
-            "{path} {body}"
-        );
-    }
-    assert_eq!(talk.openai.vector_store_files().len(), 1);
+        (
+            with("ranking_options", json!({ "score_threshold": 2 })),
+            "ranking_options.score_threshold",
+            "invalid_type",
+        ),
+    ];
+    refuses(&talk, &talk.at("/search"), bodies).await;
+}
+
+#[tokio::test]
+async fn a_vector_store_of_a_wrong_shape_is_refused() {
+    let talk = Talk::strict();
+    let expiry =
+        |days: u32, anchor: &str| json!({ "expires_after": { "anchor": anchor, "days": days } });
+    let bodies = [
+        (json!({ "name": 1 }), "name", "invalid_type"),
+        (json!({ "more": 1 }), "more", "unknown_parameter"),
+        (json!({ "metadata": { "a": 1 } }), "metadata.a", "invalid_type"),
+        (expiry(0, "last_active_at"), "expires_after.days", "integer_below_min_value"),
+        (expiry(366, "last_active_at"), "expires_after.days", "integer_above_max_value"),
+        (expiry(1, "created_at"), "expires_after.anchor", "invalid_value"),
+    ];
+    refuses(&talk, "vector_stores", bodies.clone()).await;
+    refuses(&talk, &talk.at(""), bodies).await;
+    let bodies = [
+        (json!({ "file_ids": vec!["file-x"; 501] }), "file_ids", "array_above_max_length"),
+        (json!({ "file_ids": ["x"] }), "file_ids", "invalid_value"),
+    ];
+    refuses(&talk, "vector_stores", bodies).await;
+    assert_eq!(talk.get("vector_stores").await.ok()["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
