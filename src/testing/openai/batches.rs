@@ -55,7 +55,8 @@ fn attachments(mut fields: Fields<'_>, rules: &Rules) -> Result<Vec<Attachment>,
     let attachments: Result<Vec<Attachment>, Refusal> = match (file_ids, files) {
         (Some(_), Some(_)) => {
             return Err(Refusal::invalid("Only one of 'file_ids' and 'files' may be given.")
-                .with_param("files"));
+                .with_param("files")
+                .with_code("invalid_value"));
         }
         (None, None) => return Err(missing_parameter("file_ids")),
         (Some(ids), None) => ids
@@ -158,7 +159,7 @@ fn shown(batch: &Batch, store: &Store, rules: &Rules) -> Value {
     }
     json!({
         "id": batch.id,
-        "object": "vector_store.file_batch",
+        "object": "vector_store.files_batch",
         "created_at": batch.created_at,
         "vector_store_id": store.id,
         "status": status,

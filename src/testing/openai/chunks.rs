@@ -85,3 +85,71 @@ fn arrange(chunks: &mut [String], order: ChunkOrder) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunking(size: u32, overlap: u32) -> Chunking {
+        Chunking { size, overlap }
+    }
+
+    #[test]
+    fn a_text_is_cut_into_chunks_that_overlap() {
+        let text: String = ('a'..='z').collect();
+        assert_eq!(
+            cut(&text, chunking(2, 1)),
+            ["abcdefgh", "efghijkl", "ijklmnop", "mnopqrst", "qrstuvwx", "uvwxyz"]
+        );
+        assert_eq!(cut(&text, chunking(3, 0)), ["abcdefghijkl", "mnopqrstuvwx", "yz"]);
+        assert_eq!(cut(&text, chunking(100, 50)), [text.as_str()]);
+        assert_eq!(cut("abcdefgh", chunking(2, 1)), ["abcdefgh"]);
+        assert_eq!(cut("", chunking(2, 1)), [""; 0]);
+    }
+
+    #[test]
+    fn a_chunk_ends_between_characters() {
+        let text = "äöü€𝄞".repeat(3);
+        let chunks = cut(&text, chunking(1, 0));
+        assert_eq!(chunks.concat(), text);
+        assert_eq!(chunks[0], "äöü€");
+    }
+
+    #[test]
+    fn chunks_come_in_the_order_that_the_rules_say() {
+        let ordered = |order| {
+            let mut chunks = ["b", "c", "a", "d"].map(str::to_owned);
+            arrange(&mut chunks, order);
+            chunks.join("")
+        };
+        assert_eq!(ordered(ChunkOrder::InOrder), "bcad");
+        assert_eq!(ordered(ChunkOrder::Lexicographic), "abcd");
+        let shuffled: Vec<String> =
+            (0..50).map(|seed| ordered(ChunkOrder::Shuffled(seed))).collect();
+        assert_eq!(shuffled[7], ordered(ChunkOrder::Shuffled(7)));
+        let different: std::collections::BTreeSet<&String> = shuffled.iter().collect();
+        assert!(different.len() > 10, "{different:?}");
+    }
+
+    #[test]
+    fn only_what_is_of_its_kind_is_parsed() {
+        assert_eq!(parsed("a.txt", "€".as_bytes()).as_deref(), Some("€"));
+        assert_eq!(parsed("a.txt", b"\xff\xfea\0\xac\x20").as_deref(), Some("a€"));
+        assert_eq!(parsed("a.txt", b"\xfe\xff\0a\x20\xac").as_deref(), Some("a€"));
+        assert_eq!(parsed("a.txt", b"\xff\xfea"), None);
+        assert_eq!(parsed("a.txt", b"\x80"), None);
+        assert_eq!(parsed("a.PDF", b"%PDF-1.7 \x80").as_deref(), Some(""));
+        assert_eq!(parsed("a.pdf", b"text"), None);
+        assert_eq!(parsed("a.docx", b"text"), None);
+    }
+
+    #[test]
+    fn line_breaks_at_the_end_are_lost_where_the_rules_say_so() {
+        let mut rules = Rules::default();
+        let text =
+            |rules: &Rules| of_file("a.txt", b"a\n\r\n\n", chunking(800, 400), rules).concat();
+        assert_eq!(text(&rules), "a");
+        rules.trim_trailing_newlines = false;
+        assert_eq!(text(&rules), "a\n\r\n\n");
+    }
+}

@@ -40,10 +40,14 @@ pub enum FaultKind {
     Status {
         /// The status of the answer, such as 503.
         status: u16,
+        /// The `type` of the error.
+        kind: String,
         /// The `code` of the error, if it has one.
         code: Option<String>,
         /// The `message` of the error.
         message: String,
+        /// When to come again.
+        retry: Retry,
     },
     /// Status 429 with the code `rate_limit_exceeded`.
     RateLimited(Retry),
@@ -94,6 +98,8 @@ pub enum Retry {
     AfterSeconds(f64),
     /// `Retry-After` with the date that is then so far away, in whole seconds.
     AtDateIn(Duration),
+    /// `x-should-retry: true`.
+    Always,
     /// `x-should-retry: false`.
     Never,
 }
@@ -122,6 +128,7 @@ impl Fault {
                 Retry::AfterMillis(2),
                 Retry::AfterSeconds(0.002),
                 Retry::AtDateIn(Duration::from_secs(1)),
+                Retry::Always,
                 Retry::Never,
             ]
             .map(FaultKind::RateLimited),
@@ -149,7 +156,7 @@ impl Fault {
         self
     }
 
-    /// Only once so many requests that it fits have gone well.
+    /// Only once so many requests that it fits have come and gone.
     #[must_use]
     pub fn after(mut self, requests: usize) -> Self {
         self.skipped = requests;
@@ -187,10 +194,13 @@ impl FaultKind {
     /// An error with this status and a message that says so.
     #[must_use]
     pub fn status(status: u16) -> Self {
+        let kind = if status < 500 { "invalid_request_error" } else { "server_error" };
         Self::Status {
             status,
+            kind: kind.to_owned(),
             code: None,
             message: format!("The simulator was told to answer {status}."),
+            retry: Retry::Unsaid,
         }
     }
 }
@@ -265,8 +275,8 @@ impl FaultKind {
     /// What is answered instead, if this is a fault of that kind.
     pub(super) fn instead(&self) -> Option<Instead> {
         let (status, kind, code, message, retry) = match self {
-            Self::Status { status, code, message } => {
-                (*status, kind_of(*status), code.as_deref(), message.as_str(), Retry::Unsaid)
+            Self::Status { status, kind, code, message, retry } => {
+                (*status, kind.as_str(), code.as_deref(), message.as_str(), *retry)
             }
             Self::RateLimited(retry) => (
                 429,
@@ -300,10 +310,6 @@ impl FaultKind {
     }
 }
 
-fn kind_of(status: u16) -> &'static str {
-    if status < 500 { "invalid_request_error" } else { "server_error" }
-}
-
 impl Retry {
     fn header(self) -> Option<(&'static str, String)> {
         match self {
@@ -313,7 +319,56 @@ impl Retry {
             Self::AtDateIn(wait) => {
                 Some(("retry-after", httpdate::fmt_http_date(SystemTime::now() + wait)))
             }
+            Self::Always => Some(("x-should-retry", "true".to_owned())),
             Self::Never => Some(("x-should-retry", "false".to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_happen_to_the_requests_that_they_fit_in_the_order_of_injection() {
+        let mut faults = Faults::default();
+        faults.push(Fault::status(500).on(Route::List).after(1).times(2));
+        faults.push(Fault::status(503).times(2));
+        faults.push(Fault::status(400).times(0));
+        faults.push(FaultKind::WrongContent.into());
+        let mut next = |route| match faults.next(route)?.kind {
+            FaultKind::Status { status, .. } => Some(status),
+            _ => Some(200),
+        };
+        // The first list goes well for the first fault, and so to the second.
+        let routes =
+            [Route::List, Route::Attach, Route::List, Route::Upload, Route::List, Route::List];
+        assert_eq!(routes.map(&mut next), [503, 503, 500, 0, 500, 0].map(|s| (s > 0).then_some(s)));
+        assert_eq!([Route::List, Route::Text, Route::Text].map(next), [None, Some(200), None]);
+        assert_eq!(faults.len(), 0);
+    }
+
+    #[test]
+    fn a_fault_says_whether_its_request_is_processed() {
+        let processed = |fault: Fault| {
+            let mut faults = Faults::default();
+            faults.push(fault);
+            faults.next(Route::Content).unwrap().processed
+        };
+        for kind in Fault::all_kinds() {
+            let expected = matches!(
+                kind,
+                FaultKind::EmptyBody
+                    | FaultKind::MalformedJson
+                    | FaultKind::WrongContent
+                    | FaultKind::ResetAfter
+                    | FaultKind::TimeoutAfter
+                    | FaultKind::SlowBody { .. }
+                    | FaultKind::TruncatedBody { .. }
+            );
+            assert_eq!(processed(kind.clone().into()), expected, "{kind:?}");
+        }
+        assert!(processed(Fault::status(500).processed()));
+        assert!(!processed(Fault::new(FaultKind::ResetBefore).processed()));
     }
 }

@@ -124,3 +124,92 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn admits(filter: &Value) -> bool {
+        let attributes = json!({ "size": 5, "name": "fox", "wild": true, "share": 0.5 });
+        Filter::read(filter, "filters").unwrap().admits(attributes.as_object().unwrap())
+    }
+
+    fn compares(kind: &str, key: &str, value: &Value) -> bool {
+        admits(&json!({ "type": kind, "key": key, "value": value }))
+    }
+
+    #[test]
+    fn every_operator_compares_as_it_is_called() {
+        for (kind, less, equal, greater) in [
+            ("eq", false, true, false),
+            ("ne", true, false, true),
+            ("gt", false, false, true),
+            ("gte", false, true, true),
+            ("lt", true, false, false),
+            ("lte", true, true, false),
+        ] {
+            // The attribute is less than, equal to, greater than the value.
+            for (values, holds) in [
+                ([json!(6), json!("goose")], less),
+                ([json!(5.0), json!("fox")], equal),
+                ([json!(4.5), json!("dog")], greater),
+            ] {
+                assert_eq!(compares(kind, "size", &values[0]), holds, "{kind} {}", values[0]);
+                assert_eq!(compares(kind, "name", &values[1]), holds, "{kind} {}", values[1]);
+            }
+        }
+        assert!(compares("eq", "wild", &json!(true)) && compares("ne", "wild", &json!(false)));
+        assert!(
+            compares("in", "size", &json!([1, 5])) && !compares("in", "size", &json!([1, "5"]))
+        );
+        assert!(
+            compares("nin", "name", &json!(["dog"])) && !compares("nin", "name", &json!(["fox"]))
+        );
+    }
+
+    #[test]
+    fn what_a_file_does_not_have_is_only_unequal() {
+        for kind in ["eq", "gt", "gte", "lt", "lte"] {
+            assert!(!compares(kind, "none", &json!("")), "{kind}");
+            // Nor is a number more or less than a text.
+            assert!(!compares(kind, "size", &json!("5")), "{kind}");
+        }
+        assert!(compares("ne", "none", &json!(1)) && compares("nin", "none", &json!([1])));
+        assert!(!compares("in", "none", &json!([1])));
+    }
+
+    #[test]
+    fn filters_are_joined() {
+        let large = json!({ "type": "gt", "key": "size", "value": 3 });
+        let dog = json!({ "type": "eq", "key": "name", "value": "dog" });
+        let joined =
+            |kind: &str, filters: &[&Value]| admits(&json!({ "type": kind, "filters": filters }));
+        assert!(joined("and", &[&large]) && !joined("and", &[&large, &dog]));
+        assert!(joined("or", &[&dog, &large]) && !joined("or", &[&dog]));
+        let nested = json!({ "type": "or", "filters": [dog, large] });
+        assert!(joined("and", &[&nested, &large]));
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused() {
+        for filter in [
+            json!([]),
+            json!({ "key": "a", "value": 1 }),
+            json!({ "type": "like", "key": "a", "value": 1 }),
+            json!({ "type": "eq", "value": 1 }),
+            json!({ "type": "eq", "key": "a" }),
+            json!({ "type": "eq", "key": 1, "value": 1 }),
+            json!({ "type": "eq", "key": "a", "value": [1] }),
+            json!({ "type": "eq", "key": "a", "value": 1, "more": 1 }),
+            json!({ "type": "gt", "key": "a", "value": true }),
+            json!({ "type": "in", "key": "a", "value": 1 }),
+            json!({ "type": "and" }),
+            json!({ "type": "and", "filters": {} }),
+            json!({ "type": "and", "filters": [{}] }),
+        ] {
+            Filter::read(&filter, "filters").expect_err(&filter.to_string());
+        }
+    }
+}

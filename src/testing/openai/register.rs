@@ -221,3 +221,151 @@ pub(super) fn list(data: Vec<Value>, has_more: bool, rules: &Rules) -> Answer {
     list["data"] = Value::Array(data);
     list.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::call::Body;
+    use super::super::routes::Route;
+    use super::*;
+
+    impl Named for String {
+        fn id(&self) -> &str {
+            self
+        }
+    }
+
+    fn letters() -> Register<String> {
+        let mut letters = Register::default();
+        ('a'..='g').for_each(|letter| letters.insert(letter.to_string()));
+        letters
+    }
+
+    fn range(query: &str) -> Result<Range, Refusal> {
+        let pair = |pair: &str| {
+            let (name, value) = pair.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        };
+        let call = Call {
+            route: Route::List,
+            method: String::new(),
+            path: String::new(),
+            ids: Vec::new(),
+            query: query.split('&').filter_map(pair).collect(),
+            body: Body::Nothing,
+        };
+        Range::of(&call, 4, 6)
+    }
+
+    /// The items of a page in one word, with a plus if there are more.
+    fn page(items: &Register<String>, query: &str, rules: &Rules) -> String {
+        let wanted = |item: &String| item != "e";
+        let page = items.page(&range(query).unwrap(), rules, wanted).unwrap();
+        let shown: String = page.serials.iter().map(|&at| items.at(at).unwrap().as_str()).collect();
+        format!("{shown}{}", if page.has_more { "+" } else { "" })
+    }
+
+    #[test]
+    fn a_page_is_what_was_asked_for() {
+        for (query, expected) in [
+            ("", "gfdc+"),
+            ("order=asc", "abcd+"),
+            ("order=asc&limit=6", "abcdfg"),
+            ("order=asc&limit=5", "abcdf+"),
+            ("after=d", "cba"),
+            ("after=", "gfdc+"),
+            ("after=d&limit=3", "cba"),
+            ("after=d&limit=2", "cb+"),
+            ("order=asc&after=d", "fg"),
+            // A cursor need not be among those that are wanted.
+            ("order=asc&after=e", "fg"),
+            ("order=asc&after=g", ""),
+            // With `before` alone it is the page that ends there.
+            ("order=asc&before=d&limit=2", "bc+"),
+            ("order=asc&before=d", "abc"),
+            ("before=d&limit=1", "f+"),
+            ("before=d", "gf"),
+            ("order=asc&after=a&before=d", "bc"),
+            ("order=asc&after=d&before=a", ""),
+            ("after=a&before=d", ""),
+            ("after=d&before=a", "cb"),
+            ("after=g&before=c", "fd"),
+            ("after=c&before=c", ""),
+        ] {
+            assert_eq!(page(&letters(), query, &Rules::default()), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_those_with_one_id_is_found_and_all_are_removed() {
+        let mut letters = letters();
+        letters.insert("c".to_owned());
+        assert_eq!(page(&letters, "limit=2", &Rules::default()), "cg+");
+        assert_eq!(letters.remove("c").as_deref(), Some("c"));
+        assert_eq!(letters.get("c"), None);
+        assert_eq!(page(&letters, "order=asc&limit=6", &Rules::default()), "abdfg");
+    }
+
+    #[test]
+    fn a_cursor_that_is_gone_is_refused_or_begins_again() {
+        let mut rules = Rules::default();
+        let unknown = range("after=x").unwrap();
+        let refused = letters().page(&unknown, &rules, |_| true).unwrap_err();
+        assert_eq!(refused.status, 400);
+        rules.unknown_after = UnknownAfter::Restarts;
+        assert_eq!(page(&letters(), "after=x", &rules), "gfdc+");
+    }
+
+    #[test]
+    fn pages_repeat_an_item_and_promise_more_where_the_rules_say_so() {
+        let rules = Rules { repeated_items: true, ..Rules::default() };
+        assert_eq!(page(&letters(), "", &rules), "gfdc+");
+        assert_eq!(page(&letters(), "after=c", &rules), "cba");
+        assert_eq!(page(&letters(), "after=f&limit=3", &rules), "fdc+");
+        // One that would be nothing but the repeated item brings something new all the same.
+        assert_eq!(page(&letters(), "after=f&limit=1", &rules), "fd+");
+        let rules = Rules { always_has_more: true, ..Rules::default() };
+        assert_eq!(page(&letters(), "after=b", &rules), "a+");
+        assert_eq!(page(&letters(), "after=a", &rules), "+");
+    }
+
+    #[test]
+    fn pages_tell_their_ends_as_the_rules_say() {
+        let ids = |page_ids| {
+            let rules = Rules { page_ids, ..Rules::default() };
+            let data = ["a", "b"].map(|id| json!({ "id": id }));
+            let Answer::Json(page) = list(data.into(), true, &rules) else { unreachable!() };
+            assert_eq!(page["has_more"], true);
+            (page.get("first_id").cloned(), page.get("last_id").cloned())
+        };
+        assert_eq!(ids(PageIds::Given), (Some(json!("a")), Some(json!("b"))));
+        assert_eq!(ids(PageIds::Null), (Some(Value::Null), Some(Value::Null)));
+        assert_eq!(ids(PageIds::Omitted), (None, None));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for (query, message) in [
+            (
+                "limit=7",
+                "Invalid 'limit': integer above maximum value. Expected a value <= 6, but got 7 instead.",
+            ),
+            (
+                "limit=0",
+                "Invalid 'limit': integer below minimum value. Expected a value >= 1, but got 0 instead.",
+            ),
+            (
+                "limit=-1",
+                "Invalid 'limit': integer below minimum value. Expected a value >= 1, but got -1 instead.",
+            ),
+            (
+                "limit=many",
+                "Invalid type for 'limit': expected an integer, but got 'many' instead.",
+            ),
+            ("order=up", "Invalid value: 'up'. Supported values are: 'asc' and 'desc'."),
+        ] {
+            let refused = range(query).unwrap_err();
+            let (status, body) = refused.in_shape(super::super::rules::ErrorShape::OpenAI);
+            assert_eq!((status, body["error"]["message"].as_str()), (400, Some(message)));
+        }
+    }
+}

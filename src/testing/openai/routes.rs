@@ -226,3 +226,62 @@ fn in_vector_stores(method: &str, segments: &[&str]) -> (Route, Vec<String>) {
 fn owned(ids: &[&str]) -> Vec<String> {
     ids.iter().map(|&id| id.to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_found_by_its_method_and_path() {
+        for (method, path, route, ids) in [
+            ("POST", "files", "upload", ""),
+            ("GET", "files", "list_files", ""),
+            ("GET", "files/f", "file", "f"),
+            ("DELETE", "files/f", "delete_file", "f"),
+            ("GET", "files/f/content", "content", "f"),
+            ("POST", "uploads", "create_upload", ""),
+            ("POST", "uploads/u/parts", "add_part", "u"),
+            ("POST", "uploads/u/complete", "complete_upload", "u"),
+            ("POST", "uploads/u/cancel", "cancel_upload", "u"),
+            ("POST", "vector_stores", "create_store", ""),
+            ("GET", "vector_stores", "list_stores", ""),
+            ("GET", "vector_stores/v", "store", "v"),
+            ("POST", "vector_stores/v", "modify_store", "v"),
+            ("DELETE", "vector_stores/v", "delete_store", "v"),
+            ("POST", "vector_stores/v/search", "search", "v"),
+            ("POST", "vector_stores/v/files", "attach", "v"),
+            ("GET", "vector_stores/v/files", "list", "v"),
+            ("GET", "vector_stores/v/files/f", "status", "v f"),
+            ("POST", "vector_stores/v/files/f", "attributes", "v f"),
+            ("DELETE", "vector_stores/v/files/f", "detach", "v f"),
+            ("GET", "vector_stores/v/files/f/content", "text", "v f"),
+            ("POST", "vector_stores/v/file_batches", "batch", "v"),
+            ("GET", "vector_stores/v/file_batches/b", "batch_status", "v b"),
+            ("GET", "vector_stores/v/file_batches/b/files", "batch_files", "v b"),
+            ("POST", "vector_stores/v/file_batches/b/cancel", "cancel_batch", "v b"),
+            ("PUT", "files", "unknown", ""),
+            ("GET", "", "unknown", ""),
+            ("GET", "files/f/more", "unknown", ""),
+            ("GET", "vector_stores/v/more", "unknown", ""),
+            // An id may hold anything, if it is encoded.
+            ("GET", "files/a%2Fb%20c%25", "file", "a/b c%"),
+        ] {
+            let (found, found_ids) = find(method, &format!("/v1/{path}"));
+            assert_eq!(found, route, "{method} {path}");
+            let ids: Vec<&str> =
+                if path.contains('%') { vec![ids] } else { ids.split(' ').collect() };
+            let ids: Vec<&str> = ids.into_iter().filter(|id| !id.is_empty()).collect();
+            assert_eq!(found_ids, ids, "{method} {path}");
+        }
+        assert_eq!(find("GET", "/v2/files").0, Route::Unknown);
+    }
+
+    #[test]
+    fn every_route_has_a_name_of_its_own() {
+        let names: std::collections::HashSet<&str> =
+            Route::ALL.iter().map(|route| route.name()).collect();
+        assert_eq!(names.len(), Route::ALL.len());
+        let beta = Route::ALL.iter().filter(|route| route.is_beta()).count();
+        assert_eq!(beta, 16);
+    }
+}

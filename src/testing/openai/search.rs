@@ -128,11 +128,12 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 
 impl Hit<'_> {
     fn shown(&self, rules: &Rules) -> Value {
+        let attributes = attributes::shown(&self.entry.attributes, rules);
         json!({
             "file_id": self.entry.file_id,
             "filename": self.entry.filename,
             "score": self.score,
-            "attributes": attributes::shown(&self.entry.attributes, rules),
+            "attributes": if attributes.is_null() { json!({}) } else { attributes },
             "content": [{ "type": "text", "text": self.text }],
         })
     }

@@ -38,7 +38,11 @@ impl Reply {
 
 impl Talk {
     pub(super) fn strict() -> Self {
-        Self { openai: OpenAISimulator::start(), client: Client::new() }
+        Self::with(OpenAISimulator::start())
+    }
+
+    pub(super) fn with(openai: OpenAISimulator) -> Self {
+        Self { openai, client: Client::new() }
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -3,3 +3,6 @@
 mod client;
 mod connections;
 mod core;
+mod faults;
+mod rules;
+mod shapes;
