@@ -8,6 +8,7 @@
 )]
 
 mod async_openai;
+mod live;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
