@@ -40,13 +40,21 @@ pub(super) struct Index {
 #[derive(Default)]
 struct Known {
     entries: Entries,
-    /// Older versions of what is at a path, and entries that something else stands in the way of.
-    hidden: Vec<(FilePath, Entry)>,
+    hidden: Vec<Hidden>,
     /// When the look that `entries` is from began; `None` before the first.
     looked: Option<Instant>,
     refresh: Option<Refresh>,
     /// What this process did in the time that listings may lag behind, by the id of the entry.
     own: HashMap<String, Own>,
+}
+
+/// An entry that is not seen.
+#[derive(Clone, Debug)]
+pub(super) struct Hidden {
+    pub(super) path: FilePath,
+    pub(super) entry: Entry,
+    /// Whether it is the only one of its path, and a directory with entries stands in its way. All others are older than what is seen.
+    pub(super) is_shadowed: bool,
 }
 
 /// A look at the whole store that many wait for.
@@ -156,8 +164,8 @@ impl Index {
         look_up(&self.known().entries)
     }
 
-    /// What [`repair`](super::OpenAIVectorStoreFileBackend::repair) has to look at.
-    pub(super) fn hidden(&self) -> Vec<(FilePath, Entry)> {
+    /// The entries that are not seen.
+    pub(super) fn hidden(&self) -> Vec<Hidden> {
         self.known().hidden.clone()
     }
 
@@ -167,8 +175,8 @@ impl Index {
         let mut known = self.known();
         known.note(&entry.id, Some((path.clone(), entry.clone())));
         if let Some(old) = known.entries.file(path).filter(|old| old.id != entry.id) {
-            let old = (path.clone(), old.clone());
-            known.hidden.push(old);
+            let (path, entry) = (path.clone(), old.clone());
+            known.hidden.push(Hidden { path, entry, is_shadowed: false });
         }
         put(&mut known.entries, path, entry);
     }
@@ -178,7 +186,7 @@ impl Index {
         self.turns.changed_by(self.handle);
         let mut known = self.known();
         known.note(id, None);
-        known.hidden.retain(|(_, hidden)| hidden.id != id);
+        known.hidden.retain(|hidden| hidden.entry.id != id);
         known.take(path, id);
     }
 
@@ -262,7 +270,7 @@ impl Known {
             let last = newest.last();
             if last.is_some_and(|(other, newer)| *other == path && newer.is_dir() == entry.is_dir())
             {
-                self.hidden.push((path, entry));
+                self.hidden.push(Hidden { path, entry, is_shadowed: false });
             } else {
                 newest.push((path, entry));
             }
@@ -274,7 +282,8 @@ impl Known {
             if stays {
                 put(&mut self.entries, &path, entry);
             } else {
-                self.hidden.push((path, entry));
+                let is_shadowed = !entry.is_dir();
+                self.hidden.push(Hidden { path, entry, is_shadowed });
             }
         }
         self.looked = Some(began);

@@ -114,7 +114,7 @@ impl Store {
             Err(error) => {
                 for upload in batch {
                     // What cannot be removed either is garbage that a repair finds, or a whole new version.
-                    drop(self.discard(&upload.path, &upload.entry.id).await);
+                    self.tidy(&upload.path, &upload.entry.id).await;
                     outcomes[upload.place] =
                         Some(Err(error.clone().with_path(upload.path.as_str())));
                 }
@@ -156,13 +156,13 @@ impl Store {
     async fn settle(&self, upload: Upload, confirmed: Result<()>) -> Result<FileInfo> {
         let Upload { path, entry, old, .. } = upload;
         if let Err(error) = confirmed {
-            drop(self.discard(&path, &entry.id).await);
+            self.tidy(&path, &entry.id).await;
             return Err(error.with_path(path.as_str()));
         }
         self.index.insert(&path, entry.clone());
         if let Some(old) = old {
             // As in any write, what is left of the old version is hidden.
-            drop(self.discard(&path, &old.id).await);
+            self.tidy(&path, &old.id).await;
         }
         Ok(info_of_entry(path, &entry))
     }

@@ -43,23 +43,29 @@ impl Store {
         let path = FilePath::parse_entry(path)?;
         let chunk_size = options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
         self.index.fresh().await?;
-        let mut entry = self.index.read(|entries| file_at(entries, &path))?;
-        let content = match self.read_entry(&entry, &options).await {
+        Ok(rechunked(self.content_at(&path, &options).await?, chunk_size))
+    }
+
+    /// The content of what is known to be at `path`, in pieces as they come.
+    pub(super) async fn content_at(
+        self: &Arc<Self>,
+        path: &FilePath,
+        options: &ReadOptions,
+    ) -> Result<ByteStream<'static>> {
+        let entry = self.index.read(|entries| file_at(entries, path))?;
+        match self.read_entry(&entry, options).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // It may have been replaced since it was looked up.
                 self.index.fresh_within(Duration::ZERO).await?;
-                let now = self.index.read(|entries| file_at(entries, &path))?;
+                let now = self.index.read(|entries| file_at(entries, path))?;
                 if now.id == entry.id {
-                    return Err(
-                        error.with_message("it is listed, but the service has lost its content")
-                    );
+                    let lost = "it is listed, but the service has lost its content";
+                    return Err(error.with_message(lost));
                 }
-                entry = now;
-                self.read_entry(&entry, &options).await?
+                self.read_entry(&now, options).await
             }
-            content => content?,
-        };
-        Ok(rechunked(content, chunk_size))
+            content => content,
+        }
     }
 
     /// The content of an entry, whole and verified, in pieces as they come.

@@ -26,7 +26,7 @@ impl Store {
                 entries.check_delete(&path, depth)?;
                 Ok::<_, Error>(at_and_below(entries, &path))
             })?;
-            store.discard_hidden(&path).await?;
+            store.discard_hidden(&path, true).await?;
             // What stands for a directory goes last: whatever fails, no file is left in a place that is not there.
             store.discard_all(files).await?;
             store.discard_all(directories).await

@@ -11,7 +11,8 @@ use super::store::{Store, entry_at, file_at, info_of_entry};
 use super::write::writable;
 use crate::tree::Move;
 use crate::{
-    CopyOptions, Error, ErrorKind, FileInfo, FilePath, RenameOptions, Result, WriteMode, offload,
+    CopyOptions, Error, ErrorKind, FileInfo, FilePath, ReadOptions, RenameOptions, Result,
+    WriteMode, offload,
 };
 
 /// An entry, where it is, and where it goes.
@@ -45,7 +46,7 @@ impl Store {
             if matches!(options.mode, WriteMode::IfMatch(_)) {
                 store.expect_unchanged(&to, replaced.as_ref()).await?;
             }
-            store.discard_hidden(&from).await?;
+            store.discard_hidden(&from, false).await?;
             match step {
                 Move::File => store.rename_file(&from, &to, replaced.as_ref()).await?,
                 _ => store.rename_directory(&from, &to).await?,
@@ -57,7 +58,7 @@ impl Store {
             };
             if let Some(old) = replaced.filter(|old| !is_there(old)) {
                 // What is at `to` now is the newer, whatever becomes of the old.
-                drop(store.discard(&to, &old.id).await);
+                store.tidy(&to, &old.id).await;
             }
             store.info(&to)
         })
@@ -84,7 +85,7 @@ impl Store {
             return Ok(info_of_entry(from, &source));
         }
         let mut spool = Spool::new(self.config.encoding);
-        let mut content = self.content_of(&source).await?;
+        let mut content = self.content_at(&from, &ReadOptions::default()).await?;
         while let Some(piece) = content.try_next().await? {
             spool.push(piece).await?;
         }

@@ -8,6 +8,7 @@ use futures::{FutureExt as _, TryStreamExt as _};
 
 use super::api::StoredFile;
 use super::attributes::Entry;
+use super::index::Hidden;
 use super::store::Store;
 use crate::{FilePath, Result, offload};
 
@@ -67,15 +68,8 @@ impl Store {
         let listed = self.client.files(Some).await?;
         let files: BTreeMap<&str, &StoredFile> =
             listed.iter().map(|file| (file.id.as_str(), file)).collect();
-        for (path, entry) in &hidden {
-            let newest = entries
-                .iter()
-                .find(|(other, newest)| other == path && newest.is_dir() == entry.is_dir());
-            let found = if newest.is_some() || entry.is_dir() {
-                &mut report.duplicates
-            } else {
-                &mut report.shadowed
-            };
+        for Hidden { path, entry, is_shadowed } in &hidden {
+            let found = if *is_shadowed { &mut report.shadowed } else { &mut report.duplicates };
             found.push((path.clone(), entry.id.clone()));
         }
         for (path, entry) in &entries {
@@ -86,8 +80,9 @@ impl Store {
                 report.dead.push((path.clone(), entry.id.clone()));
             }
         }
-        let attached: BTreeSet<&str> =
-            entries.iter().chain(&hidden).map(|(_, entry)| entry.id.as_str()).collect();
+        let seen = entries.iter().map(|(_, entry)| entry);
+        let attached = seen.chain(hidden.iter().map(|hidden| &hidden.entry));
+        let attached: BTreeSet<&str> = attached.map(|entry| entry.id.as_str()).collect();
         let tag = self.store_tag();
         for file in files.values() {
             let is_ours = file.filename.contains(&tag) && is_old(file);

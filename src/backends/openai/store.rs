@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt as _};
@@ -13,7 +13,7 @@ use super::api::Client;
 use super::attributes::{Entry, Kind};
 use super::claims::Turns;
 use super::config::OpenAIConfig;
-use super::index::{Entries, Index};
+use super::index::{Entries, Hidden, Index};
 use crate::tree::{Node, path_of};
 use crate::{Etag, FileInfo, FilePath, FileType, Result};
 
@@ -93,12 +93,21 @@ impl Store {
         self.client.delete_file(id).await
     }
 
-    /// Removes older versions at and below `path`, which would be seen again once the newest is gone.
-    pub(super) async fn discard_hidden(&self, path: &FilePath) -> Result<()> {
-        for (hidden, entry) in self.index.hidden() {
-            if hidden.starts_with(path) {
-                self.discard(&hidden, &entry.id).await?;
-            }
+    /// Removes what has become superfluous, as far as that goes within a moment: what is left is found by a repair.
+    pub(super) async fn tidy(&self, path: &FilePath, id: &str) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+
+        drop(tokio::time::timeout(PATIENCE, self.discard(path, id)).await);
+    }
+
+    /// Removes older versions at and below `path`, which would be seen again once the newest is gone; with `all` also files that what is
+    /// seen there stands in the way of.
+    pub(super) async fn discard_hidden(&self, path: &FilePath, all: bool) -> Result<()> {
+        let hidden = self.index.hidden().into_iter();
+        for Hidden { path, entry, .. } in
+            hidden.filter(|hidden| hidden.path.starts_with(path) && (all || !hidden.is_shadowed))
+        {
+            self.discard(&path, &entry.id).await?;
         }
         Ok(())
     }

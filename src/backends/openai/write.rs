@@ -155,7 +155,7 @@ impl Store {
         if let Some(old) = old {
             // The new version is the one that counts, whatever becomes of the old one: what is left of it is hidden, and goes with the
             // next repair.
-            drop(self.discard(path, &old.id).await);
+            self.tidy(path, &old.id).await;
         }
         Ok(info_of_entry(path.clone(), &entry))
     }
@@ -189,7 +189,7 @@ impl Store {
             Err(error) => {
                 // It may be attached all the same, where the answer was lost. What cannot be removed either is garbage that a repair
                 // finds, or a whole new version.
-                drop(self.discard(path, &entry.id).await);
+                self.tidy(path, &entry.id).await;
                 Err(error)
             }
         }
