@@ -117,11 +117,10 @@ async fn answer(
         (state.log.add(logged), fault, state.rules.latency)
     };
     let call = receive::call(&head, body).await.map_err(|_| Broken)?;
-    service.note(line, &call);
-    if !latency.is_zero() {
-        sleep(latency).await;
-    }
-    let reply = match service.reply(&head, &call, fault.as_ref()) {
+    let kind = fault.as_ref().map(|fault| fault.kind.clone());
+    let processing = process(Arc::clone(&service), line, head, call, fault, latency);
+    // As a task of its own, since a service that has a request processes it, whether or not the client still waits.
+    let reply = match tokio::spawn(processing).await.map_err(|_| Broken)? {
         Outcome::Reply(reply) => reply,
         Outcome::Silence => pending().await,
         Outcome::Reset => {
@@ -129,12 +128,30 @@ async fn answer(
             return Err(Broken);
         }
     };
-    if let Some(logged) = service.state().log.at(line) {
-        logged.status = Some(reply.status);
-    }
     let resets_after = service.state().rules.reset_after_4xx;
     resets.store(resets_after && (400..500).contains(&reply.status), Ordering::Relaxed);
-    reply.response(fault.as_ref().map(|fault| &fault.kind)).map_err(|_| Broken)
+    reply.response(kind.as_ref()).map_err(|_| Broken)
+}
+
+async fn process(
+    service: Arc<Service>,
+    line: Line,
+    head: Parts,
+    call: Call,
+    fault: Option<Happening>,
+    latency: Duration,
+) -> Outcome {
+    service.note(line, &call);
+    if !latency.is_zero() {
+        sleep(latency).await;
+    }
+    let outcome = service.reply(&head, &call, fault.as_ref());
+    if let Outcome::Reply(reply) = &outcome
+        && let Some(logged) = service.state().log.at(line)
+    {
+        logged.status = Some(reply.status);
+    }
+    outcome
 }
 
 /// What becomes of a request.

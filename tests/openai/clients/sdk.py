@@ -239,7 +239,11 @@ def batches():
     entry = client.vector_stores.files.retrieve(with_attributes[1]["file_id"], vector_store_id=store_id)
     assert (entry.status, entry.attributes) == ("cancelled", {"number": 1}), entry
 
-    refused(openai.BadRequestError, lambda: batches.create(store_id, file_ids=ids, files=with_attributes))
+    refused(
+        openai.BadRequestError,
+        lambda: batches.create(store_id, file_ids=ids, files=with_attributes),
+        code="invalid_value",
+    )
     refused(
         openai.BadRequestError,
         lambda: batches.create(store_id, file_ids=ids * 501),

@@ -39,6 +39,23 @@ async fn it_can_be_dropped_while_somebody_waits_for_an_answer() {
 }
 
 #[tokio::test]
+async fn a_request_is_processed_also_when_its_client_has_gone() {
+    let talk = Talk::strict();
+    talk.openai.set(|rules| rules.latency = Duration::from_millis(100));
+    let mut upload = Box::pin(talk.try_upload("a.txt", "vision", b"x"));
+    let has_come = || talk.openai.requests().first().is_some_and(|sent| sent.file.is_some());
+    while !has_come() && futures::poll!(&mut upload).is_pending() {
+        tokio::task::yield_now().await;
+    }
+    drop(upload);
+    let started = Instant::now();
+    while talk.openai.files().is_empty() && started.elapsed() < Duration::from_secs(20) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(talk.openai.files().len(), 1);
+}
+
+#[tokio::test]
 async fn latency_is_that_of_each_request_and_not_of_their_sum() {
     let talk = Talk::strict();
     talk.openai.set(|rules| rules.latency = Duration::from_millis(250));
