@@ -49,6 +49,8 @@ mod expect;
 #[cfg(feature = "blocking")]
 mod facade;
 mod fixture;
+#[cfg(feature = "openai")]
+mod openai;
 mod run;
 mod state;
 
@@ -60,4 +62,10 @@ pub use cases::all_cases;
 #[cfg(feature = "blocking")]
 pub use facade::ThroughFacade;
 pub use fixture::Fixture;
+#[cfg(feature = "openai")]
+pub use openai::{
+    AttachedFile, AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,
+    Fault, FaultKind, IndexingFailure, OpenAISimulator, PageIds, Request, Retry, Route, Rules,
+    SentFile, StoredFile, TextShape, UnknownAfter,
+};
 pub use run::{Case, Outcome, run};

@@ -1,0 +1,140 @@
+//! Search: by the words that a query and a chunk share, as nothing here knows what words mean.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answered, Refusal};
+use super::call::{Call, Fields, missing_parameter, not_one_of, wrong_type};
+use super::filters::Filter;
+use super::rules::Rules;
+use super::state::{Entry, State};
+use super::vector_stores::in_use;
+use super::{attributes, chunks};
+
+/// What a client searches for.
+#[derive(Debug)]
+struct Search {
+    queries: Vec<String>,
+    filter: Option<Filter>,
+    most: usize,
+    least_score: f64,
+}
+
+/// A chunk that was found.
+#[derive(Debug)]
+struct Hit<'a> {
+    entry: &'a Entry,
+    text: String,
+    score: f64,
+}
+
+pub(super) fn search(state: &State, call: &Call) -> Answered {
+    let store = in_use(state, call.id(0))?;
+    let search = Search::read(call.fields()?)?;
+    let wanted: HashSet<String> = search.queries.iter().flat_map(|query| words(query)).collect();
+    let admitted = |entry: &&Entry| {
+        let admits = |filter: &Filter| filter.admits(&entry.attributes);
+        entry.status() == "completed" && search.filter.as_ref().is_none_or(admits)
+    };
+    let hits =
+        store.attached().filter(admitted).flat_map(|entry| hits(entry, &wanted, &state.rules));
+    let mut hits: Vec<Hit<'_>> = hits.filter(|hit| hit.score >= search.least_score).collect();
+    hits.sort_by(|one, other| other.score.total_cmp(&one.score));
+    let has_more = hits.len() > search.most;
+    hits.truncate(search.most);
+    let data: Vec<Value> = hits.iter().map(|hit| hit.shown(&state.rules)).collect();
+    Ok(json!({
+        "object": "vector_store.search_results.page",
+        "search_query": search.queries,
+        "data": data,
+        "has_more": has_more,
+        "next_page": null,
+    })
+    .into())
+}
+
+impl Search {
+    fn read(mut fields: Fields<'_>) -> Result<Self, Refusal> {
+        let queries = match fields.value("query").ok_or_else(|| missing_parameter("query"))? {
+            Value::String(query) => vec![query.clone()],
+            Value::Array(queries) => queries
+                .iter()
+                .map(|query| query.as_str().map(str::to_owned))
+                .collect::<Option<Vec<String>>>()
+                .ok_or_else(|| {
+                    Refusal::invalid("Invalid type for 'query': expected an array of strings.")
+                        .with_param("query")
+                        .with_code("invalid_type")
+                })?,
+            other => return Err(wrong_type("query", "one of a string or array of strings", other)),
+        };
+        let filter = match fields.value("filters") {
+            Some(value) => Some(Filter::read(value, "filters")?),
+            None => None,
+        };
+        let most = fields.integer("max_num_results", 1, 50)?.unwrap_or(10);
+        fields.bool("rewrite_query")?;
+        let least_score = match fields.value("ranking_options") {
+            Some(value) => ranking(value)?,
+            None => 0.0,
+        };
+        fields.finish()?;
+        Ok(Self { queries, filter, most: usize::try_from(most).unwrap_or(usize::MAX), least_score })
+    }
+}
+
+/// Reads `ranking_options`: the least score that a hit must have.
+fn ranking(value: &Value) -> Result<f64, Refusal> {
+    const RANKERS: [&str; 3] = ["auto", "none", "default-2024-11-15"];
+    let mut fields = Fields::of(value, "ranking_options")?;
+    if let Some(ranker) = fields.text("ranker")?.filter(|ranker| !RANKERS.contains(ranker)) {
+        return Err(not_one_of("ranking_options.ranker", ranker, &RANKERS));
+    }
+    let threshold = fields.value("score_threshold");
+    fields.finish()?;
+    let Some(threshold) = threshold else { return Ok(0.0) };
+    threshold.as_f64().filter(|score| (0.0..=1.0).contains(score)).ok_or_else(|| {
+        wrong_type("ranking_options.score_threshold", "a number from 0 to 1", threshold)
+    })
+}
+
+/// The chunks of a file that share a word with the query.
+fn hits<'a>(entry: &'a Entry, wanted: &HashSet<String>, rules: &Rules) -> Vec<Hit<'a>> {
+    let chunks = chunks::of_file(&entry.filename, &entry.content, entry.chunking, rules);
+    let hit = |text: String| {
+        let score = score(&text, wanted);
+        (score > 0.0).then_some(Hit { entry, text, score })
+    };
+    chunks.into_iter().filter_map(hit).collect()
+}
+
+/// The share of the words wanted that are in a text, from 0 to 1.
+fn score(text: &str, wanted: &HashSet<String>) -> f64 {
+    let found: HashSet<String> = words(text).collect();
+    let count = |number: usize| u32::try_from(number).map_or(f64::MAX, f64::from);
+    if wanted.is_empty() {
+        0.0
+    } else {
+        count(wanted.intersection(&found).count()) / count(wanted.len())
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+}
+
+impl Hit<'_> {
+    fn shown(&self, rules: &Rules) -> Value {
+        let attributes = attributes::shown(&self.entry.attributes, rules);
+        json!({
+            "file_id": self.entry.file_id,
+            "filename": self.entry.filename,
+            "score": self.score,
+            "attributes": if attributes.is_null() { json!({}) } else { attributes },
+            "content": [{ "type": "text", "text": self.text }],
+        })
+    }
+}
