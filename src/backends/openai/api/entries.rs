@@ -31,10 +31,10 @@ impl Client {
         let mut tries = self.0.transport.tries();
         let mut patience = self.patience();
         loop {
-            let failure = match self.0.transport.attempt(&call, &mut tries).await {
-                Ok(answer) => {
+            let failure = match self.create(&call, &mut tries, VectorStoreFile::read).await {
+                Ok(entry) => {
                     self.0.recent.note(file, Instant::now());
-                    return self.read(&answer, VectorStoreFile::read);
+                    return Ok(entry);
                 }
                 Err(failure) => failure,
             };
@@ -66,11 +66,12 @@ impl Client {
             let body = json!({ "files": entries });
             let call = Call::post(self.store_path("/file_batches")?, &body)
                 .paced(self.0.attachments.as_ref());
-            let failure = match self.0.transport.attempt(&call, &mut tries).await {
-                Ok(answer) => {
+            let accepted = |answer: Value| answer.is_object().then_some(());
+            let failure = match self.create(&call, &mut tries, accepted).await {
+                Ok(()) => {
                     let now = Instant::now();
                     files.iter().for_each(|(file, _)| self.0.recent.note(file, now));
-                    return self.read(&answer, |answer| answer.is_object().then_some(()));
+                    return Ok(());
                 }
                 Err(failure) => failure,
             };

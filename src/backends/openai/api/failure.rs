@@ -87,16 +87,21 @@ impl Failure {
         Self { error, status: None, is_passing: false, is_ambiguous: false, after: None }
     }
 
-    /// An answer of a length of time, or the lack of one. `is_passing` unless there is no time left for a repetition.
+    /// Nothing was answered in time. `is_passing` where there is some left for a repetition.
     pub(super) fn timeout(message: impl Into<String>, is_passing: bool) -> Self {
         let error = error(ErrorKind::Timeout, message);
         Self { is_passing, is_ambiguous: true, ..Self::lasting(error) }
     }
 
+    /// The service has done what it was asked for, it seems, but its answer is of no use.
+    pub(super) fn unreadable(error: Error) -> Self {
+        Self { is_ambiguous: true, ..Self::lasting(error) }
+    }
+
     /// The answer is too long to be kept.
     pub(super) fn too_long(most: usize) -> Self {
         let message = format!("unexpected answer: more than {} MiB", most / (1024 * 1024));
-        Self { is_ambiguous: true, ..Self::lasting(error(ErrorKind::Remote, message)) }
+        Self::unreadable(error(ErrorKind::Remote, message))
     }
 
     /// What became of a request to `host` that got no answer, or not the whole of it.
@@ -106,7 +111,7 @@ impl Failure {
         let is_untrusted = cause.is_connect() && is_io(cause, io::ErrorKind::InvalidData);
         let kind = match () {
             () if is_untrusted => ErrorKind::UntrustedServer,
-            () if hyper_says(cause, hyper::Error::is_parse) => ErrorKind::Remote,
+            () if is_no_http(cause) => ErrorKind::Remote,
             () if cause.is_builder() => ErrorKind::InvalidInput,
             () if cause.is_timeout() => ErrorKind::Timeout,
             () => ErrorKind::Unreachable,
@@ -153,8 +158,10 @@ fn causes<'a>(
     })
 }
 
-fn hyper_says(error: &(dyn StdError + 'static), what: fn(&hyper::Error) -> bool) -> bool {
-    causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(what)
+fn is_no_http(error: &(dyn StdError + 'static)) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_parse)
 }
 
 fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
@@ -165,8 +172,7 @@ fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
 
 /// Why content ended before its end, as an error of a stream.
 pub(super) fn of_content(cause: &reqwest::Error, host: &str, redaction: &Redaction) -> Error {
-    let incomplete = hyper_says(cause, hyper::Error::is_incomplete_message);
-    if incomplete || is_io(cause, io::ErrorKind::UnexpectedEof) {
+    if is_io(cause, io::ErrorKind::UnexpectedEof) {
         return error(ErrorKind::UnexpectedEof, format!("{host} sent less than it said it would"));
     }
     Failure::broken(cause, host, redaction).error

@@ -29,8 +29,8 @@ impl Client {
         let transport = &self.0.transport;
         let mut tries = transport.tries();
         loop {
-            let failure = match transport.attempt(&call, &mut tries).await {
-                Ok(answer) => return Ok(self.read(&answer, StoredFile::read)?.id),
+            let failure = match self.create(&call, &mut tries, StoredFile::read).await {
+                Ok(file) => return Ok(file.id),
                 Err(failure) => failure,
             };
             let may_repeat = transport.pause(&failure, &mut tries).await;

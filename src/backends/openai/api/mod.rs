@@ -26,10 +26,10 @@ use serde_json::{Value, json};
 
 use answer::Page;
 pub(super) use answer::{Attributes, FileStatus, Found, StoreStatus, StoredFile, VectorStoreFile};
-use failure::{About, error};
+use failure::{About, Failure, error};
 use pace::Pace;
 use recent::Recent;
-use transport::{Answer, Call, Transport};
+use transport::{Answer, Call, Transport, Tries};
 
 use crate::{ErrorKind, Result};
 
@@ -91,6 +91,17 @@ impl Client {
 
     async fn call(&self, call: &Call<'_>) -> Result<Answer> {
         self.0.transport.call(call).await.map_err(|failure| failure.error)
+    }
+
+    /// Makes a call once that creates something.
+    async fn create<T>(
+        &self,
+        call: &Call<'_>,
+        tries: &mut Tries,
+        read: fn(Value) -> Option<T>,
+    ) -> Result<T, Failure> {
+        let answer = self.0.transport.attempt(call, tries).await?;
+        self.read(&answer, read).map_err(Failure::unreadable)
     }
 
     /// Reads an answer, which is an error if it is not what `read` expects.

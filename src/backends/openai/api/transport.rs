@@ -150,28 +150,35 @@ impl Transport {
         call: &Call<'_>,
         tries: &mut Tries,
     ) -> Result<Answer, Failure> {
-        let _turn = self.turn(call, tries).await?;
-        let mut response = self.send(call, tries.deadline).await?;
+        let (mut response, _turn) = self.head(call, tries).await?;
         let request_id = request_id(response.headers()).map(str::to_owned);
         let body = self.whole(&mut response, call.most, tries.deadline).await?;
         Ok(Answer { body, request_id })
     }
 
-    /// Makes a call that may be made twice, and repeats it where that helps; the content of the answer is still to come.
+    /// Makes a call that may be made twice, and repeats it where that helps. The content of the answer is still to come, and takes no
+    /// turn from others.
     pub(super) async fn open(&self, call: &Call<'_>) -> Result<Response, Failure> {
         let mut tries = self.tries();
         loop {
-            let turn = self.turn(call, &mut tries).await?;
-            let sent = self.send(call, tries.deadline).await;
-            drop(turn);
-            let failure = match sent {
-                Ok(response) => return Ok(response),
+            let failure = match self.head(call, &mut tries).await {
+                Ok((response, _turn)) => return Ok(response),
                 Err(failure) => failure,
             };
             if !self.pause(&failure, &mut tries).await {
                 return Err(failure);
             }
         }
+    }
+
+    /// Makes a call once, as far as the head of an answer that is no refusal.
+    async fn head(
+        &self,
+        call: &Call<'_>,
+        tries: &mut Tries,
+    ) -> Result<(Response, SemaphorePermit<'_>), Failure> {
+        let turn = self.turn(call, tries).await?;
+        Ok((self.send(call, tries.deadline).await?, turn))
     }
 
     /// Waits until a call may be repeated that has failed; `false` where it may not.
@@ -216,7 +223,6 @@ impl Transport {
         })
     }
 
-    /// Sends the call, and waits for the head of an answer that is no refusal.
     async fn send(&self, call: &Call<'_>, deadline: Instant) -> Result<Response, Failure> {
         let progress = Progress::new();
         let broken = |cause: reqwest::Error| match progress.broken() {

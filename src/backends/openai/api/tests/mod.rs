@@ -4,4 +4,6 @@ mod lists;
 mod opening;
 mod repeating;
 mod server;
+#[cfg(feature = "testing")]
+mod simulated;
 mod troubles;

@@ -85,6 +85,7 @@ async fn the_longest_times_and_the_largest_numbers_are_fine() {
         .with_retries(0)
         .with_rates(OpenAIRates::default().with_uploads(u32::MAX))
         .with_base_url("http://127.0.0.1:1///");
+    assert!(client(&config).0.transport.backoff.pause(3, 0.0) > Duration::from_secs(3600));
     // Nobody listens there.
     let error = client(&config).file("file-a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);

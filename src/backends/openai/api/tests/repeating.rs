@@ -181,6 +181,22 @@ async fn after_the_last_failure_there_is_still_a_look() {
 }
 
 #[tokio::test]
+async fn what_was_created_is_looked_for_where_the_answer_does_not_tell() {
+    let useless = || ok(&json!({}));
+    let server = Server::script([useless(), uploaded("f9-a.txt", 5), useless(), useless()]).await;
+    assert_eq!(upload(&server.client(), &["hello"]).await.unwrap(), "file-b");
+    // It is not there, but why it should not be is unknown too.
+    let error = upload(&server.client(), &["hello"]).await.unwrap_err();
+    assert_eq!(error.message(), Some("unexpected answer: {}"));
+    assert_eq!(server.requests().len(), 4);
+    let server = Server::script([useless(), ok(&entry("file-a")), answer(200, "", "")]).await;
+    server.client().attach("file-a", &attributes("a")).await.unwrap();
+    let files = [("file-a".to_owned(), attributes("a"))];
+    let client = client(&server.config().with_retries(0));
+    client.attach_batch(&files).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn an_attachment_is_looked_for_before_it_is_repeated() {
     let (post, get, set) = ("POST entries", "GET entries/file-a", "POST entries/file-a");
     let other = json!({"id": "file-a", "attributes": {"path": "other"}});
@@ -324,4 +340,13 @@ async fn what_was_taken_out_or_is_old_or_of_others_is_believed_to_be_missing() {
     let client = doubting(&server, Duration::from_millis(20));
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn entries_of_a_batch_are_new_too() {
+    let replies = [ok(&json!({"id": "vsfb_1"})), not_found(), ok(&entry("file-a"))];
+    let server = Server::script(replies).await;
+    let client = doubting(&server, LONG);
+    client.attach_batch(&[("file-a".to_owned(), attributes("a"))]).await.unwrap();
+    assert!(client.attached("file-a").await.unwrap().is_some());
 }

@@ -99,11 +99,14 @@ async fn the_whole_has_an_end_however_much_comes() {
     let dripping: Reply = std::iter::once(send(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"))
         .chain((0..1000).flat_map(|_| drop()))
         .collect();
-    let server = Server::script([dripping]).await;
+    let server = Server::script([dripping.clone(), dripping]).await;
     let timeouts = OpenAITimeouts::default().with_total(MOMENT);
     let client = client(&server.config().with_timeouts(timeouts));
     let error = client.file("file-a").await.unwrap_err();
-    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Timeout, 1));
+    assert_eq!((error.kind(), client.requests()), (ErrorKind::Timeout, 1));
+    // Nor is there time for a look.
+    assert_eq!(upload(&client, &["hello"]).await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(client.requests(), 2);
     let expected = format!("127.0.0.1:{} did not answer within 300ms", server.port());
     assert_eq!(error.message(), Some(expected.as_str()));
 }
@@ -294,11 +297,12 @@ async fn of_a_refusal_the_beginning_is_enough() {
         endless("403", b"short", Act::Reset),
     ])
     .await;
-    let client = server.client();
+    let (client, begun) = (server.client(), Instant::now());
     for _ in 0..3 {
         let error = client.file("file-a").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     }
+    assert!(begun.elapsed() < server.config().timeouts.idle);
 }
 
 #[tokio::test]

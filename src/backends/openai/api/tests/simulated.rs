@@ -1,0 +1,149 @@
+//! The calls against a server that keeps what it is given.
+
+use std::io;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use serde_json::json;
+
+use super::super::{Attributes, Client};
+use super::calls::attributes;
+use super::server::client as client_of;
+use crate::testing::{Fault, FaultKind, OpenAISimulator, PageIds, Retry, Route, Rules};
+use crate::{ErrorKind, OpenAITimeouts, Result, Secret};
+
+fn client(simulator: &OpenAISimulator) -> Client {
+    let idle = std::time::Duration::from_millis(500);
+    let timeouts = OpenAITimeouts::default().with_idle(idle);
+    let config = simulator.config().with_timeouts(timeouts);
+    Client::new(&config, Secret::new(simulator.api_key())).unwrap()
+}
+
+async fn upload(client: &Client, name: &str, content: &'static str) -> Result<String> {
+    let source = move || -> (u64, BoxStream<'static, io::Result<Bytes>>) {
+        (content.len() as u64, stream::iter([Ok(Bytes::from(content))]).boxed())
+    };
+    client.upload(name, "text/plain", &source).await
+}
+
+#[tokio::test]
+async fn a_file_goes_through_its_whole_life() {
+    let simulator = OpenAISimulator::lenient();
+    let client = client(&simulator);
+    assert!(!client.vector_store().await.unwrap().expired);
+    let file = upload(&client, "a b.txt", "hello world\n").await.unwrap();
+    let stored = client.file(&file).await.unwrap().unwrap();
+    assert_eq!((stored.filename.as_str(), stored.bytes), ("a b.txt", Some(12)));
+    assert_eq!(client.files(Some).await.unwrap(), [stored]);
+    client.attach(&file, &attributes("a")).await.unwrap();
+    client.set_attributes(&file, &attributes("b")).await.unwrap();
+    let entry = client.attached(&file).await.unwrap().unwrap();
+    assert_eq!(entry.attributes, attributes("b"));
+    assert_eq!(client.list(Some).await.unwrap().len(), 1);
+    assert!(client.text(&file).await.unwrap().concat().starts_with("hello world"));
+    let filter = json!({"type": "eq", "key": "path", "value": "b"});
+    let found = client.search("world", Some(filter), 5).await.unwrap();
+    assert_eq!((found.len(), found[0].file_id.as_str()), (1, file.as_str()));
+    let content = client.content(&file).await.unwrap();
+    assert_eq!(crate::stream::collect(content).await.unwrap(), "hello world\n");
+    for _ in 0..2 {
+        client.detach(&file).await.unwrap();
+        client.delete_file(&file).await.unwrap();
+    }
+    assert!(client.attached(&file).await.unwrap().is_none());
+    assert!(client.file(&file).await.unwrap().is_none());
+    assert!(client.list(Some).await.unwrap().is_empty());
+    assert_eq!(client.requests(), simulator.requests().len() as u64);
+}
+
+#[tokio::test]
+async fn what_openai_keeps_is_not_given_back() {
+    let simulator = OpenAISimulator::start();
+    let id = simulator.plant_file("a.txt", "user_data", "hello");
+    let error = client(&simulator).content(&id).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::DownloadForbidden);
+    assert!(error.to_string().contains("files of purpose `user_data`"), "{error}");
+    let error = client_of(&simulator.config()).file(&id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    let mut config = simulator.config();
+    config.vector_store_id = "vs_0".to_owned();
+    let stranger = Client::new(&config, Secret::new(simulator.api_key())).unwrap();
+    for error in [
+        stranger.list(Some).await.unwrap_err(),
+        stranger.attached(&id).await.unwrap_err(),
+        stranger.detach(&id).await.unwrap_err(),
+        stranger.attach(&id, &Attributes::new()).await.unwrap_err(),
+        stranger.search("x", None, 1).await.unwrap_err(),
+        stranger.vector_store().await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::RootGone, "{error}");
+    }
+}
+
+/// Whether a call that creates something gets there all the same.
+fn is_overcome(kind: &FaultKind) -> bool {
+    match kind {
+        FaultKind::Status { status, .. } => matches!(status, 408 | 409 | 500..),
+        FaultKind::InsufficientQuota | FaultKind::RateLimited(Retry::Never) => false,
+        _ => true,
+    }
+}
+
+/// Whether the fault may strike after the request was processed. That a request came too often is said before.
+fn may_be_late(kind: &FaultKind) -> bool {
+    !matches!(kind, FaultKind::RateLimited(_))
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_nothing_is_created_twice() {
+    for (kind, late) in Fault::all_kinds().into_iter().flat_map(|k| [(k.clone(), false), (k, true)])
+    {
+        if late && !may_be_late(&kind) {
+            continue;
+        }
+        let simulator = OpenAISimulator::start();
+        let client = client(&simulator);
+        for route in [Route::Upload, Route::Attach, Route::Batch] {
+            let fault = Fault::new(kind.clone()).on(route);
+            simulator.inject(if late { fault.processed() } else { fault });
+        }
+        let uploaded = upload(&client, "a.txt", "hello").await;
+        assert_eq!(uploaded.is_ok(), is_overcome(&kind), "{kind:?} {uploaded:?}");
+        assert_eq!(simulator.files().len(), usize::from(late || uploaded.is_ok()), "{kind:?}");
+        let [b, c] = ["b.txt", "c.txt"].map(|n| simulator.plant_file(n, "assistants", "x"));
+        let attached = client.attach(&b, &attributes("b")).await;
+        let batch = client.attach_batch(&[(c.clone(), attributes("c"))]).await;
+        // What cannot be attached as it is not known yet is waited for.
+        let is_waited_for = matches!(kind, FaultKind::Status { status: 404, .. });
+        let overcome = is_overcome(&kind) || is_waited_for;
+        assert_eq!((attached.is_ok(), batch.is_ok()), (overcome, overcome), "{kind:?}");
+        let entries = simulator.vector_store_files();
+        let entries: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
+        let expected = if late || overcome { vec![b.as_str(), c.as_str()] } else { vec![] };
+        assert_eq!(entries, expected, "{kind:?} {late}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_is_whole_however_its_pages_look() {
+    let simulator = OpenAISimulator::start();
+    let ids: Vec<_> = (0..250)
+        .map(|n| {
+            let id = simulator.plant_file(&format!("{n}.txt"), "assistants", "x");
+            simulator.plant_attached(&id, json!({ "path": n.to_string() }));
+            id
+        })
+        .collect();
+    let rules: [fn(&mut Rules); 5] = [
+        |_| {},
+        |rules| rules.repeated_items = true,
+        |rules| rules.page_ids = PageIds::Null,
+        |rules| rules.page_ids = PageIds::Omitted,
+        |rules| rules.always_has_more = true,
+    ];
+    for change in rules {
+        simulator.set(change);
+        let listed = client(&simulator).list(Some).await.unwrap();
+        assert_eq!(listed.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ids);
+    }
+}
