@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use answer::Page;
 pub(super) use answer::{Attributes, FileStatus, Found, StoreStatus, StoredFile, VectorStoreFile};
-use failure::{About, Failure, error};
+use failure::{About, error};
 use pace::Pace;
 use recent::Recent;
 use transport::{Answer, Call, Transport};
@@ -96,12 +96,7 @@ impl Client {
     /// Reads an answer, which is an error if it is not what `read` expects.
     fn read<T>(&self, answer: &Answer, read: impl FnOnce(Value) -> Option<T>) -> Result<T> {
         let value = serde_json::from_slice(&answer.body).ok();
-        value.and_then(read).ok_or_else(|| {
-            let text = failure::essence(&answer.body, &self.0.transport.redaction);
-            let request = answer.request_id.as_ref();
-            let request = request.map(|id| format!(" (request {id})")).unwrap_or_default();
-            Failure::unexpected(format!("{text}{request}")).error
-        })
+        value.and_then(read).ok_or_else(|| self.0.transport.unexpected(answer).error)
     }
 }
 

@@ -7,11 +7,12 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use rustix::rand::{GetRandomFlags, getrandom};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::failure::{About, Failure, Redaction, Refusal, error, of_content};
+use super::failure::{About, Failure, Redaction, Refusal, error, essence, of_content};
 use super::pace::Pace;
 use super::sending::{Elapsed, Progress, Upload};
 use crate::retry::{Advice, Backoff};
@@ -151,7 +152,21 @@ impl Transport {
         let mut response = self.send(call, tries.deadline).await?;
         let request_id = request_id(response.headers()).map(str::to_owned);
         let body = self.whole(&mut response, call.most, tries.deadline).await?;
-        Ok(Answer { body, request_id })
+        let answer = Answer { body, request_id };
+        // Deletions may have nothing to tell. What else is no JSON was damaged on its way, or comes from somebody on the way.
+        let says_nothing = call.method == Method::DELETE && answer.body.is_empty();
+        if says_nothing || serde_json::from_slice::<IgnoredAny>(&answer.body).is_ok() {
+            return Ok(answer);
+        }
+        Err(Failure { is_passing: true, ..self.unexpected(&answer) })
+    }
+
+    /// The failure that an answer is which is not what was expected.
+    pub(super) fn unexpected(&self, answer: &Answer) -> Failure {
+        let text = essence(&answer.body, &self.redaction);
+        let request = answer.request_id.as_ref();
+        let request = request.map(|id| format!(" (request {id})")).unwrap_or_default();
+        Failure::unexpected(format!("{text}{request}"))
     }
 
     /// Makes a call that may be made twice, and repeats it where that helps; the content of the answer is still to come.
