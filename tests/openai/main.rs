@@ -8,4 +8,7 @@
 )]
 
 mod budget;
+mod faults;
 mod notes;
+mod scene;
+mod verbs;
