@@ -157,6 +157,35 @@ impl Verb {
         matches!(self, Self::StreamRead | Self::Append | Self::Copy | Self::Checksum)
     }
 
+    pub(crate) fn only_reads(self) -> bool {
+        match self {
+            Self::Create
+            | Self::Overwrite
+            | Self::Update
+            | Self::Append
+            | Self::StreamWrite
+            | Self::CreateDir
+            | Self::CreateMany
+            | Self::Copy
+            | Self::Rename
+            | Self::RenameOver
+            | Self::RenameDir
+            | Self::Delete
+            | Self::DeleteAll
+            | Self::Repair => false,
+            Self::Read
+            | Self::ReadFramed
+            | Self::ReadForbidden
+            | Self::ReadFramedForbidden
+            | Self::StreamRead
+            | Self::Info
+            | Self::List
+            | Self::Glob
+            | Self::Checksum
+            | Self::Search => true,
+        }
+    }
+
     pub(crate) fn is_forbidden_to_download(self) -> bool {
         matches!(self, Self::ReadForbidden | Self::ReadFramedForbidden)
     }
