@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -59,8 +58,8 @@ pub(super) struct Hidden {
 
 /// A look at the whole store that many wait for.
 struct Refresh {
-    /// Once it has begun, whoever comes later needs another.
-    begun: Arc<AtomicBool>,
+    /// When it began: whoever asks later needs another.
+    began: Arc<OnceLock<Instant>>,
     /// It belongs to those who wait: when none does any more, it ends.
     look: WeakShared<BoxFuture<'static, Result<()>>>,
 }
@@ -103,34 +102,37 @@ impl Index {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::new(ErrorKind::Unsupported).with_message("it needs a Tokio runtime"));
         }
+        if self.known().looked.is_some_and(|looked| looked.elapsed() < age) {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        // Those who ask at the same time have all asked before a look begins that is then for all of them.
+        tokio::task::yield_now().await;
         let look = {
             let mut known = self.known();
-            if known.looked.is_some_and(|looked| looked.elapsed() < age) {
+            if known.looked.is_some_and(|looked| looked >= asked) {
                 return Ok(());
             }
             let under_way = known.refresh.as_ref().and_then(|refresh| {
                 let look = refresh.look.upgrade().filter(|look| look.peek().is_none())?;
-                Some((look, refresh.begun.load(Ordering::Acquire)))
+                Some((look, refresh.began.get().is_none_or(|&began| began >= asked)))
             });
             match under_way {
-                Some((look, false)) => look,
+                Some((look, true)) => look,
                 before => {
                     let before = before.map(|(look, _)| look);
-                    let begun = Arc::new(AtomicBool::new(false));
-                    let (index, begins) = (Arc::clone(self), Arc::clone(&begun));
+                    let began = Arc::new(OnceLock::new());
+                    let (index, begins) = (Arc::clone(self), Arc::clone(&began));
                     let look = async move {
                         if let Some(before) = before {
                             // Its failure is told to those who wait for it.
                             drop(before.await);
                         }
-                        // So that those who ask at the same time share this one.
-                        tokio::task::yield_now().await;
-                        begins.store(true, Ordering::Release);
-                        index.look().await
+                        index.look(*begins.get_or_init(Instant::now)).await
                     };
                     let look = look.boxed().shared();
                     let weak = look.downgrade();
-                    known.refresh = weak.map(|look| Refresh { begun, look });
+                    known.refresh = weak.map(|look| Refresh { began, look });
                     look
                 }
             }
@@ -138,9 +140,8 @@ impl Index {
         look.await
     }
 
-    /// Looks at the whole store.
-    async fn look(&self) -> Result<()> {
-        let began = Instant::now();
+    /// Looks at the whole store. `began` is now.
+    async fn look(&self, began: Instant) -> Result<()> {
         let mut listed = self.client.list(|entry| Entry::from_attachment(&entry)).await?;
         let missing = self.known().missing(&listed, began);
         for id in missing {

@@ -59,8 +59,9 @@ impl Store {
                 self.index.fresh_within(Duration::ZERO).await?;
                 let now = self.index.read(|entries| file_at(entries, path))?;
                 if now.id == entry.id {
-                    let lost = "it is listed, but the service has lost its content";
-                    return Err(error.with_message(lost));
+                    return Err(Error::new(ErrorKind::NotFound)
+                        .with_message("it is listed, but the service has lost its content")
+                        .with_source(error));
                 }
                 self.read_entry(&now, options).await
             }
@@ -118,15 +119,14 @@ impl Store {
         }
         // It may not have been parsed yet when it was asked for.
         let status = self.wait_until_indexed(&entry.id, self.config.timeouts.indexing).await?;
-        let parsed = status.into_result();
-        let content = match parsed {
-            Ok(()) => self.text_of(entry, file).await,
-            Err(error) => Err(error),
-        };
-        content.map_err(|error| match (self.config.read, error.kind()) {
-            (OpenAIReadMode::Auto, ErrorKind::IntegrityMismatch | ErrorKind::Remote) => {
-                self.not_given_back(error)
-            }
+        let is_auto = self.config.read == OpenAIReadMode::Auto;
+        if let Err(error) = status.into_result() {
+            return Err(if is_auto { self.not_given_back(file, error) } else { error });
+        }
+        // Of framed content, the service gives back all or has damaged it; of other text, often only parts.
+        let may_be_other = is_auto && file.encoding != BodyEncoding::Framed;
+        self.text_of(entry, file).await.map_err(|error| match error.kind() {
+            ErrorKind::IntegrityMismatch if may_be_other => self.not_given_back(file, error),
             _ => error,
         })
     }
@@ -137,11 +137,14 @@ impl Store {
     }
 
     /// Why a file does not come back, and what would make it.
-    fn not_given_back(&self, reason: Error) -> Error {
+    fn not_given_back(&self, file: &FileKind, reason: Error) -> Error {
+        let advice = match file.encoding {
+            BodyEncoding::Framed => "use a purpose that allows downloads",
+            _ => "write it with the encoding `framed`, or use a purpose that allows downloads",
+        };
         Error::new(ErrorKind::DownloadForbidden)
             .with_message(format!(
-                "files of purpose `{}` cannot be downloaded, and the text that was parsed of it is not the content; write it with the \
-                 encoding `framed`, or use a purpose that allows downloads",
+                "files of purpose `{}` cannot be downloaded, and the text that was parsed of it is not the content; {advice}",
                 self.config.purpose
             ))
             .with_source(reason)

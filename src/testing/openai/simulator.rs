@@ -266,6 +266,13 @@ impl OpenAISimulator {
         state.stores.get_mut(&self.vector_store_id).unwrap().entries.insert(entry);
     }
 
+    /// Makes a file older than it is, by whole seconds.
+    pub fn age_file(&self, id: &str, by: Duration) {
+        if let Some(file) = self.service.state().files.get_mut(id) {
+            file.created_at = file.created_at.saturating_sub(by.as_secs());
+        }
+    }
+
     /// Detaches a file, as somebody else would. The file itself stays.
     pub fn remove_attachment(&self, id: &str) {
         self.in_store(|store| drop(store.entries.remove(id)));

@@ -59,7 +59,7 @@ impl Client {
             chunking: chunking(config.chunking),
             uploads: rates.map(|rates| Pace::per_minute(rates.uploads)),
             attachments: rates.map(|rates| Pace::per_minute(rates.attachments)),
-            recent: Recent::new(DOUBT),
+            recent: Recent::new(DOUBT.min(config.timeouts.total)),
         }));
         client.store_path("")?;
         Ok(client)

@@ -7,11 +7,12 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use rustix::rand::{GetRandomFlags, getrandom};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::failure::{About, Failure, Redaction, Refusal, error, of_content};
+use super::failure::{About, Failure, Redaction, Refusal, error, of_content, unexpected};
 use super::pace::Pace;
 use super::sending::{Elapsed, Progress, Upload};
 use crate::retry::{Advice, Backoff};
@@ -153,7 +154,14 @@ impl Transport {
         let (mut response, _turn) = self.head(call, tries).await?;
         let request_id = request_id(response.headers()).map(str::to_owned);
         let body = self.whole(&mut response, call.most, tries.deadline).await?;
-        Ok(Answer { body, request_id })
+        let answer = Answer { body, request_id };
+        // Deletions may have nothing to tell. What else is no JSON was damaged on its way, or comes from somebody on the way.
+        let says_nothing = call.method == Method::DELETE && answer.body.is_empty();
+        if says_nothing || serde_json::from_slice::<IgnoredAny>(&answer.body).is_ok() {
+            return Ok(answer);
+        }
+        let error = unexpected(&answer.body, answer.request_id.as_deref(), &self.redaction);
+        Err(Failure { is_passing: true, ..Failure::unreadable(error) })
     }
 
     /// Makes a call that may be made twice, and repeats it where that helps. The content of the answer is still to come, and takes no

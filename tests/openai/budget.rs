@@ -1,0 +1,270 @@
+//! How many requests each operation sends, and which.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use f9::prelude::*;
+use f9::testing::{OpenAISimulator, Route};
+use f9::{
+    ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, ListOptions,
+    OpenAIVectorStoreFileBackend, RenameOptions, UpdateOptions,
+};
+use futures::TryStreamExt as _;
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::notes::{BINARY, HOUR, asked, open, opened};
+
+const UPLOAD: Route = Route::Upload;
+const ATTACH: Route = Route::Attach;
+const DETACH: Route = Route::Detach;
+const DELETE: Route = Route::DeleteFile;
+
+/// A backend that knows what is in its vector store, and the requests it sends.
+struct Counted {
+    openai: OpenAISimulator,
+    notes: OpenAIVectorStoreFileBackend,
+}
+
+impl Counted {
+    /// With some files and a directory.
+    async fn new(openai: OpenAISimulator) -> Self {
+        let notes = open(&openai).await;
+        notes.create("a.txt", "one").await.unwrap();
+        notes.create("b.txt", "two").await.unwrap();
+        notes.create("d/c.bin", &BINARY[..]).await.unwrap();
+        notes.create_dir("e").await.unwrap();
+        Self { openai, notes }
+    }
+
+    async fn strict() -> Self {
+        Self::new(OpenAISimulator::start()).await
+    }
+
+    async fn lenient() -> Self {
+        Self::new(OpenAISimulator::lenient()).await
+    }
+
+    /// Checks that `call` sends these requests, in this order.
+    async fn costs<T>(&self, call: impl Future<Output = f9::Result<T>>, routes: &[Route]) -> T {
+        let (result, sent) = self.counting(call).await;
+        assert_eq!(sent, routes);
+        result
+    }
+
+    /// The requests that `call` sends, which the backend must have counted as well.
+    async fn counting<T>(&self, call: impl Future<Output = f9::Result<T>>) -> (T, Vec<Route>) {
+        drop(asked(&self.openai));
+        let before = self.notes.requests_sent();
+        let result = call.await.unwrap();
+        let sent = asked(&self.openai);
+        assert_eq!(self.notes.requests_sent() - before, sent.len() as u64);
+        (result, sent)
+    }
+}
+
+fn count(routes: &[Route]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for route in routes {
+        *counts.entry(route.name()).or_default() += 1;
+    }
+    counts
+}
+
+/// Files that were there before, without a request.
+fn plant(openai: &OpenAISimulator, files: usize) {
+    let id = |number: usize| openai.plant_file(&format!("{number}.txt"), "assistants", "text");
+    for number in 0..files {
+        let path = format!("{:02}/{number:05}.txt", number % 20);
+        let attributes = json!({ "path": path, "size": 4, "encoding": "raw" });
+        openai.plant_attached(&id(number), attributes);
+    }
+}
+
+#[tokio::test]
+async fn writing_uploads_and_attaches_and_removes_what_was_there_before() {
+    let c = Counted::lenient().await;
+    let notes = &c.notes;
+    let overwrite = CreateOptions::overwrite();
+    c.costs(notes.create("new.txt", "new"), &[UPLOAD, ATTACH]).await;
+    c.costs(notes.create("new/below/it.txt", "new"), &[UPLOAD, ATTACH]).await;
+    c.costs(notes.create("new.bin", &BINARY[..]), &[UPLOAD, ATTACH]).await;
+    c.costs(notes.create("empty", ""), &[UPLOAD, ATTACH]).await;
+    c.costs(notes.create_dir("f/g"), &[UPLOAD, ATTACH]).await;
+    let source =
+        futures::stream::iter([Ok::<_, std::io::Error>("in ".into()), Ok("pieces".into())]);
+    c.costs(notes.stream_write("streamed.txt", source), &[UPLOAD, ATTACH]).await;
+    let four = [UPLOAD, ATTACH, DETACH, DELETE];
+    c.costs(notes.update("a.txt", "other"), &four).await;
+    c.costs(notes.create_with("a.txt", "another".into(), overwrite), &four).await;
+    let append = notes.update_with("a.txt", " one".into(), UpdateOptions::append());
+    c.costs(append, &[Route::Content, UPLOAD, ATTACH, DETACH, DELETE]).await;
+    assert_eq!(notes.read_text("a.txt").await.unwrap(), "another one");
+}
+
+#[tokio::test]
+async fn reading_where_downloads_are_allowed_is_one_request() {
+    let c = Counted::lenient().await;
+    let notes = &c.notes;
+    assert_eq!(c.costs(notes.read("a.txt"), &[Route::Content]).await, "one");
+    assert_eq!(c.costs(notes.read("d/c.bin"), &[Route::Content]).await, &BINARY[..]);
+    let streamed = async { notes.stream_read("a.txt").await?.try_collect::<Vec<_>>().await };
+    assert_eq!(c.costs(streamed, &[Route::Content]).await, ["one"]);
+}
+
+#[tokio::test]
+async fn reading_where_downloads_are_forbidden_is_one_request_once_that_is_known() {
+    let c = Counted::strict().await;
+    let notes = &c.notes;
+    let (text, content) = (Route::Text, Route::Content);
+    assert_eq!(c.costs(notes.read("d/c.bin"), &[content, text]).await, &BINARY[..]);
+    assert_eq!(c.costs(notes.read("d/c.bin"), &[text]).await, &BINARY[..]);
+    assert_eq!(c.costs(notes.read("a.txt"), &[text]).await, "one");
+    let streamed = async { notes.stream_read("a.txt").await?.try_collect::<Vec<_>>().await };
+    assert_eq!(c.costs(streamed, &[text]).await, ["one"]);
+    // An empty file needs no request at all.
+    notes.create("empty", "").await.unwrap();
+    assert_eq!(c.costs(notes.read("empty"), &[]).await, "");
+}
+
+#[tokio::test]
+async fn what_stands_in_the_attributes_needs_no_request() {
+    let c = Counted::strict().await;
+    let notes = &c.notes;
+    c.costs(notes.info("a.txt"), &[]).await;
+    assert!(c.costs(notes.exists("d"), &[]).await);
+    assert!(!c.costs(notes.exists("x"), &[]).await);
+    c.costs(notes.checksum("a.txt", ChecksumAlgorithm::Sha256), &[]).await;
+    let all = async {
+        notes.list_with("", ListOptions::recursive()).await?.try_collect::<Vec<_>>().await
+    };
+    assert_eq!(c.costs(all, &[]).await.len(), 5);
+    assert_eq!(c.costs(notes.glob("**/*.txt"), &[]).await, ["a.txt", "b.txt"]);
+    c.costs(notes.checksum("a.txt", ChecksumAlgorithm::Md5), &[Route::Content, Route::Text]).await;
+}
+
+#[tokio::test]
+async fn moving_changes_attributes() {
+    let c = Counted::lenient().await;
+    let notes = &c.notes;
+    let (attributes, overwrite) = (Route::Attributes, RenameOptions::overwrite());
+    c.costs(notes.rename("a.txt", "a2.txt"), &[attributes]).await;
+    c.costs(notes.rename("d", "d2"), &[attributes]).await;
+    let over = notes.rename_with("a2.txt", "b.txt", overwrite);
+    c.costs(over, &[attributes, DETACH, DELETE]).await;
+    c.costs(notes.copy("b.txt", "b2.txt"), &[Route::Content, UPLOAD, ATTACH]).await;
+    let over = notes.copy_with("b.txt", "b2.txt", CopyOptions::overwrite());
+    c.costs(over, &[Route::Content, UPLOAD, ATTACH, DETACH, DELETE]).await;
+}
+
+#[tokio::test]
+async fn deleting_is_two_requests_for_each_entry() {
+    let c = Counted::strict().await;
+    let notes = &c.notes;
+    c.costs(notes.delete("a.txt"), &[DETACH, DELETE]).await;
+    c.costs(notes.delete("e"), &[DETACH, DELETE]).await;
+    let many = (0..30).map(|number| (format!("many/{}/{number}", number % 3), "x"));
+    assert!(notes.create_many(many).await.unwrap().iter().all(Result::is_ok));
+    let (_, sent) = c.counting(notes.delete_with("many", DeleteOptions::recursive())).await;
+    assert_eq!(count(&sent), [("delete_file", 30), ("detach", 30)].into());
+}
+
+#[tokio::test]
+async fn creating_many_attaches_a_hundred_with_each_request() {
+    let c = Counted::strict().await;
+    let files = (0..250).map(|number| (format!("many/{number}"), number.to_string()));
+    let (created, sent) = c.counting(c.notes.create_many(files)).await;
+    assert!(created.len() == 250 && created.iter().all(Result::is_ok));
+    // The listing finds out whether each is attached: 254 entries in three pages.
+    assert_eq!(count(&sent), [("batch", 3), ("list", 3), ("upload", 250)].into());
+}
+
+#[tokio::test]
+async fn search_and_the_status_of_indexing_are_one_request() {
+    let c = Counted::strict().await;
+    let hits = c.costs(c.notes.search("one"), &[Route::Search]).await;
+    assert_eq!(hits[0].path, "a.txt");
+    c.costs(c.notes.indexing_status("a.txt"), &[Route::Status]).await;
+    c.costs(c.notes.wait_until_indexed("a.txt", HOUR), &[Route::Status]).await;
+}
+
+#[tokio::test]
+async fn a_listing_costs_a_request_for_each_hundred_entries_and_none_when_it_is_known() {
+    let openai = OpenAISimulator::start();
+    plant(&openai, 10_000);
+    let c = Counted { notes: open(&openai).await, openai };
+    let all = || async {
+        let listed = c.notes.list_with("", ListOptions::recursive()).await?;
+        listed.try_collect::<Vec<_>>().await
+    };
+    assert_eq!(c.costs(all(), &[Route::List; 100]).await.len(), 10_020);
+    assert_eq!(c.costs(all(), &[]).await.len(), 10_020);
+    assert_eq!(c.costs(c.notes.glob("0[1-3]/*.txt"), &[]).await.len(), 1500);
+}
+
+#[tokio::test]
+async fn without_a_cache_each_operation_looks_at_the_store_once() {
+    let openai = OpenAISimulator::lenient();
+    plant(&openai, 250);
+    let c = Counted { notes: opened(openai.config()).await, openai };
+    let notes = &c.notes;
+    let path = "00/00000.txt";
+    let after_a_look = |routes: &[Route]| [&[Route::List; 3], routes].concat();
+    c.costs(notes.info(path), &after_a_look(&[])).await;
+    c.costs(notes.exists(path), &after_a_look(&[])).await;
+    c.costs(notes.glob("**"), &after_a_look(&[])).await;
+    drop(c.costs(notes.list("00"), &after_a_look(&[])).await);
+    c.costs(notes.read(path), &after_a_look(&[Route::Content])).await;
+    c.costs(notes.create("new.txt", "x"), &after_a_look(&[UPLOAD, ATTACH])).await;
+    c.costs(notes.update(path, "x"), &after_a_look(&[UPLOAD, ATTACH, DETACH, DELETE])).await;
+    c.costs(notes.rename("new.txt", "newer.txt"), &after_a_look(&[Route::Attributes])).await;
+    c.costs(notes.copy(path, "copy.txt"), &after_a_look(&[Route::Content, UPLOAD, ATTACH])).await;
+    c.costs(notes.create_dir("new"), &after_a_look(&[UPLOAD, ATTACH])).await;
+    c.costs(notes.delete(path), &after_a_look(&[DETACH, DELETE])).await;
+    c.costs(notes.search("text"), &after_a_look(&[Route::Search])).await;
+    c.costs(notes.indexing_status("newer.txt"), &after_a_look(&[Route::Status])).await;
+}
+
+#[tokio::test]
+async fn those_who_ask_at_the_same_time_share_a_look() {
+    let openai = OpenAISimulator::start();
+    plant(&openai, 250);
+    let c = Counted { notes: opened(openai.config()).await, openai };
+    let infos = join_all((0..50).map(|_| c.notes.info("00/00000.txt")));
+    let all = async { infos.await.into_iter().collect::<f9::Result<Vec<_>>>() };
+    assert_eq!(c.costs(all, &[Route::List; 3]).await.len(), 50);
+}
+
+#[tokio::test]
+async fn two_looks_are_never_under_way_at_a_time() {
+    let openai = OpenAISimulator::start();
+    plant(&openai, 10);
+    openai.set(|rules| rules.latency = Duration::from_millis(2));
+    let notes = opened(openai.config()).await;
+    let under_way = || openai.requests().iter().filter(|request| request.status.is_none()).count();
+    let asking = (0..20).map(|number| {
+        let notes = &notes;
+        async move {
+            for _ in 0..number {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..5 {
+                notes.info("00/00000.txt").await.unwrap();
+            }
+        }
+    });
+    let mut most = 0;
+    let watching = async {
+        loop {
+            most = most.max(under_way());
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    };
+    tokio::select! {
+        _ = join_all(asking) => {}
+        () = watching => {}
+    }
+    assert_eq!(most, 1);
+    let looks = openai.requests().len();
+    assert!((5..=50).contains(&looks), "{looks} looks for 100 operations");
+}

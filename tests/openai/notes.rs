@@ -1,0 +1,47 @@
+//! A vector store of notes that the tests work on, and looks at what it holds and what the service was asked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use f9::prelude::*;
+use f9::testing::{OpenAISimulator, Route};
+use f9::{FileType, ListOptions, OpenAIConfig, OpenAIVectorStoreFileBackend, Result};
+use futures::TryStreamExt as _;
+
+/// Longer than any test.
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// Not text, so that it is written framed.
+pub(crate) const BINARY: [u8; 200] = [0xfe; 200];
+
+/// What is at each path: the content of a file, or nothing for a directory.
+pub(crate) type Tree = BTreeMap<String, Option<Bytes>>;
+
+/// Opens a handle that looks at the vector store once.
+pub(crate) async fn open(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
+    opened(openai.config().with_cache_ttl(HOUR)).await
+}
+
+pub(crate) async fn opened(config: OpenAIConfig) -> OpenAIVectorStoreFileBackend {
+    OpenAIVectorStoreFileBackend::open(config).await.unwrap()
+}
+
+/// Everything there is.
+pub(crate) async fn tree(notes: &OpenAIVectorStoreFileBackend) -> Result<Tree> {
+    let listed: Vec<_> = notes.list_with("", ListOptions::recursive()).await?.try_collect().await?;
+    let mut tree = Tree::new();
+    for info in listed {
+        let content = match info.file_type {
+            FileType::File => Some(notes.read(&info.path).await?),
+            _ => None,
+        };
+        tree.insert(info.path.to_string(), content);
+    }
+    Ok(tree)
+}
+
+/// What the service was asked since it was last looked, in order.
+pub(crate) fn asked(openai: &OpenAISimulator) -> Vec<Route> {
+    openai.take_requests().into_iter().map(|request| request.route).collect()
+}
