@@ -184,6 +184,7 @@ fn only_what_may_pass_by_itself_is_retryable() {
                 | ErrorKind::Timeout
                 | ErrorKind::TooManyOpenFiles
                 | ErrorKind::Unreachable
+                | ErrorKind::RateLimited
                 | ErrorKind::Contention
         );
         assert_eq!(Error::new(kind).is_retryable(), expected, "{kind:?}");

@@ -65,12 +65,19 @@ async fn what_does_not_pass_is_not_tried_again() {
         (answer(429, "x-should-retry: true\r\n", quota.to_string()), ErrorKind::QuotaExceeded),
         (answer(503, "x-should-retry: false\r\n", ""), ErrorKind::Remote),
         (answer(301, "location: /v2\r\n", ""), ErrorKind::Remote),
-        (answer(200, "", "<html>"), ErrorKind::Remote),
     ] {
         let server = Server::script([failure]).await;
         let error = server.client().set_attributes("file-a", &Attributes::new()).await.unwrap_err();
         assert_eq!((error.kind(), server.requests().len()), (kind, 1));
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_asked_for_again() {
+    let file = ok(&json!({"id": "file-a", "attributes": {}}));
+    let server = Server::script([answer(200, "", "<html>"), answer(200, "", ""), file]).await;
+    server.client().set_attributes("file-a", &Attributes::new()).await.unwrap();
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[tokio::test]
