@@ -1,4 +1,4 @@
-//! Clients that others have written agree with the simulator of OpenAI.
+//! The OpenAI backend against the simulator, and the simulator against clients that others have written.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,8 +8,15 @@
 )]
 
 mod async_openai;
+#[path = "../torture/dice.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod dice;
+mod features;
 mod live;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod properties;
+mod python_entries;
+mod round_trips;
 mod sdk;
