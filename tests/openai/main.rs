@@ -1,4 +1,4 @@
-//! The OpenAI backend against the simulator: what it asks of the service, and what it makes of what goes wrong there.
+//! The OpenAI backend against the simulator, and the simulator against clients that others have written.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,12 +9,19 @@
 
 mod async_openai;
 mod budget;
+#[path = "../torture/dice.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod dice;
 mod faults;
+mod features;
 mod live;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
 mod notes;
+mod properties;
+mod python_entries;
+mod round_trips;
 mod scene;
 mod sdk;
 mod verbs;

@@ -65,6 +65,6 @@ pub(crate) fn plant_old(
     content: impl Into<f9::Bytes>,
 ) -> String {
     let id = openai.plant_file(filename, "assistants", content);
-    openai.age_file(&id, Duration::from_secs(2 * 3600));
+    openai.back_date(&id, Duration::from_secs(2 * 3600));
     id
 }

@@ -28,8 +28,11 @@ pub(super) struct Turns {
 pub(super) struct Handle(u64);
 
 impl Handle {
+    /// Whose changes no handle knows.
+    pub(super) const UNKNOWN: Self = Self(0);
+
     pub(super) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -190,3 +190,54 @@ fn distinct<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<Result<FilePath>
     });
     check.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_is_named_twice_or_lies_below_another() {
+        for (paths, refused) in [
+            (&["a", "b", "a/"][..], &[2][..]),
+            (&["a", "./a", "/a", "b"], &[1, 2]),
+            (&["a", "a/b", "a/c/d", "ab"], &[1, 2]),
+            (&["a/b/c", "a/b", "a", "a/c", "a/b/d"], &[1, 2]),
+            (&["a/b", "a", "a"], &[1, 2]),
+            (&["d/a", "d-", "d0", "d/b"], &[]),
+            (&["a/b", "a/b/c", "a/b/c/d", "a/x"], &[1, 2]),
+        ] {
+            let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+            let outcomes = distinct(paths.iter());
+            assert_eq!(outcomes.len(), paths.len());
+            for (place, outcome) in outcomes.into_iter().enumerate() {
+                match outcome {
+                    Ok(path) => {
+                        assert!(!refused.contains(&place), "{paths:?}: {place}");
+                        assert_eq!(path, FilePath::parse(&paths[place]).unwrap());
+                    }
+                    Err(error) => {
+                        assert!(refused.contains(&place), "{paths:?}: {place}");
+                        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                        assert!(error.path().is_some());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_of_a_file_keeps_its_own_error() {
+        let long = "x/".repeat(1025);
+        let paths = ["..", "", "a", ".f9/x", &long].map(str::to_owned);
+        let kinds =
+            distinct(paths.iter()).into_iter().map(|path| path.map_err(|error| error.kind()));
+        let expected = [
+            Err(ErrorKind::PathEscapesRoot),
+            Err(ErrorKind::InvalidPath),
+            Ok(FilePath::parse("a").unwrap()),
+            Err(ErrorKind::ReservedPath),
+            Err(ErrorKind::InvalidPath),
+        ];
+        assert_eq!(kinds.collect::<Vec<_>>(), expected);
+    }
+}

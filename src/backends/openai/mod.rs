@@ -65,6 +65,8 @@ const NAME: &str = "openai";
 /// | text, as it is ([`Auto`](OpenAIEncoding::Auto), [`Raw`](OpenAIEncoding::Raw)) | yes | if the pieces fit together: short texts mostly, long ones maybe; else [`DownloadForbidden`](ErrorKind::DownloadForbidden) |
 /// | anything, [`Framed`](OpenAIEncoding::Framed) (other than text also by `Auto`) | yes | yes, as long as the service has parsed it |
 ///
+/// What the Python library wrote has no SHA-256: of the parsed text, it is given back only if that is one piece of the right size.
+///
 /// Framed content needs two thirds more space, and cannot be found by its words. Write text raw if it is to be searched and has a second
 /// home, framed if this is its only one.
 ///

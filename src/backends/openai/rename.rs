@@ -158,6 +158,7 @@ impl Store {
                 if error.kind() == ErrorKind::NotFound {
                     self.index.remove(&step.from, &entry.id);
                 }
+                self.index.doubt();
                 Err(error)
             }
         }

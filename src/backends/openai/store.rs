@@ -88,7 +88,7 @@ impl Store {
     /// Removes an entry and its file.
     pub(super) async fn discard(&self, path: &FilePath, id: &str) -> Result<()> {
         // In this order: a file that is deleted first leaves its traces in the vector store.
-        self.client.detach(id).await?;
+        self.client.detach(id).await.inspect_err(|_| self.index.doubt())?;
         self.index.remove(path, id);
         self.client.delete_file(id).await
     }

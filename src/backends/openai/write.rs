@@ -131,7 +131,12 @@ impl Store {
         offload::to_the_end(async move {
             let _claim = store.turns.claim(vec![path.clone()]).await;
             store.index.fresh_for_writing().await?;
-            if store.index.read(|entries| entries.check_create_dir(&path, options.mode))? {
+            let is_missing = store.index.read(|entries| {
+                let is_new = entries.check_create_dir(&path, options.mode)?;
+                // One that is only on the way to others would go with them.
+                Ok::<_, Error>(is_new || matches!(entries.directory(&path), Some(None)))
+            })?;
+            if is_missing {
                 let placeholder = Content::from_bytes(Bytes::from_static(DIRECTORY)).await?;
                 let id = store.upload(&path, &placeholder, BodyEncoding::Raw).await?;
                 store.attach(&path, Self::new_entry(id, Kind::Directory, None)).await?;

@@ -266,11 +266,15 @@ impl OpenAISimulator {
         state.stores.get_mut(&self.vector_store_id).unwrap().entries.insert(entry);
     }
 
-    /// Makes a file older than it is, by whole seconds.
-    pub fn age_file(&self, id: &str, by: Duration) {
-        if let Some(file) = self.service.state().files.get_mut(id) {
-            file.created_at = file.created_at.saturating_sub(by.as_secs());
-        }
+    /// Lets a file have been uploaded so much earlier.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such file.
+    pub fn back_date(&self, id: &str, by: Duration) {
+        let mut state = self.service.state();
+        let file = state.files.get_mut(id).unwrap();
+        file.created_at = file.created_at.saturating_sub(by.as_secs());
     }
 
     /// Detaches a file, as somebody else would. The file itself stays.

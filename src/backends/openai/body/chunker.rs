@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 /// In which order chunks are given back.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
+pub(in super::super) enum Order {
     OfTheText,
     /// By the decimal digits of their numbers, so that 10 comes before 2.
     Lexicographic,
@@ -13,24 +13,24 @@ pub(super) enum Order {
 
 /// Cuts a text into chunks of tokens of four characters.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chunker {
+pub(in super::super) struct Chunker {
     /// The tokens of a chunk.
-    pub(super) size: usize,
+    pub(in super::super) size: usize,
     /// The tokens that two neighbours share.
-    pub(super) overlap: usize,
-    pub(super) order: Order,
+    pub(in super::super) overlap: usize,
+    pub(in super::super) order: Order,
     /// Whether white space at the end of the text is dropped.
-    pub(super) trim: bool,
+    pub(in super::super) trim: bool,
     /// Whether there are chunks that lie within the one before.
-    pub(super) runs_out: bool,
+    pub(in super::super) runs_out: bool,
 }
 
 impl Chunker {
-    pub(super) fn new(size: usize, overlap: usize) -> Self {
+    pub(in super::super) fn new(size: usize, overlap: usize) -> Self {
         Self { size, overlap, order: Order::OfTheText, trim: false, runs_out: false }
     }
 
-    pub(super) fn cut(&self, text: &str) -> Vec<String> {
+    pub(in super::super) fn cut(&self, text: &str) -> Vec<String> {
         let text = if self.trim { text.trim_end() } else { text };
         let ends = text.char_indices().map(|(at, _)| at).step_by(4).chain([text.len()]);
         let tokens: Vec<usize> = ends.collect();

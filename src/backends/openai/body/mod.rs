@@ -15,7 +15,7 @@ pub(crate) use filename::{content_type, upload_name};
 pub(crate) use spool::{Body, Content, Spool};
 
 #[cfg(test)]
-mod chunker;
+pub(super) mod chunker;
 
 /// The longest body that can be uploaded, in bytes.
 pub(crate) const MAX_BODY: u64 = 512 * 1024 * 1024;

@@ -159,7 +159,7 @@ fn white_space(missing: usize, ends: Ends) -> Vec<(String, String)> {
     if missing == 0 {
         return Vec::new();
     }
-    let mut likely = vec![after(" ".repeat(missing))];
+    let mut likely = vec![after(" ".repeat(missing)), after("\r".repeat(missing))];
     // Of more than that, most likely something else is missing.
     if missing <= 16 {
         for blank in [" ", "\t", "\n"] {

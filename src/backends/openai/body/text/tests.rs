@@ -57,6 +57,8 @@ fn one_chunk_is_the_text_or_has_lost_its_ends() {
         "hello",
         "hello\n",
         "hello\r\n",
+        "hello\r",
+        "hello\r\r\r",
         "hello\n\n\n",
         "hello \n",
         "hello\n  ",

@@ -82,19 +82,23 @@ impl Index {
         Arc::new(Self { client, ttl, turns, handle: Handle::new(), known: Mutex::default() })
     }
 
-    /// Makes sure that what is known is no older than `cache_ttl`.
+    /// Makes sure that nothing is unknown of what was done in this process, and that what is known is no older than `cache_ttl`.
     pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
-        self.fresh_within(self.ttl).await
+        self.fresh_within(self.believed_for(self.ttl)).await
     }
 
-    /// Makes sure, for a writer whose turn it is, that nothing is unknown of what others in this process wrote, and that what others
-    /// elsewhere wrote is known as far as it was a second ago, or `cache_ttl`.
+    /// The same for a writer whose turn it is, who need not look again if he looked a second ago.
     pub(super) async fn fresh_for_writing(self: &Arc<Self>) -> Result<()> {
+        let age = self.ttl.max(Duration::from_secs(1));
+        self.fresh_within(self.believed_for(age)).await
+    }
+
+    /// For how long what is known is believed: for `age`, or not at all where others have changed something since.
+    fn believed_for(&self, age: Duration) -> Duration {
         let looked = self.known().looked;
-        if looked.is_some_and(|looked| self.turns.changed_by_others(self.handle, looked)) {
-            return self.fresh_within(Duration::ZERO).await;
-        }
-        self.fresh_within(self.ttl.max(Duration::from_secs(1))).await
+        let is_outdated =
+            looked.is_some_and(|looked| self.turns.changed_by_others(self.handle, looked));
+        if is_outdated { Duration::ZERO } else { age }
     }
 
     /// Makes sure that what is known is no older than `age`.
@@ -173,28 +177,24 @@ impl Index {
     /// Remembers an entry that is new at `path`. What was there before is hidden until it is [removed](Self::remove).
     pub(super) fn insert(&self, path: &FilePath, entry: Entry) {
         self.turns.changed_by(self.handle);
-        let mut known = self.known();
-        known.note(&entry.id, Some((path.clone(), entry.clone())));
-        if let Some(old) = known.entries.file(path).filter(|old| old.id != entry.id) {
-            let (path, entry) = (path.clone(), old.clone());
-            known.hidden.push(Hidden { path, entry, is_shadowed: false });
-        }
-        put(&mut known.entries, path, entry);
+        self.known().insert(path, entry);
     }
 
     /// Remembers that the entry at `path` is no more.
     pub(super) fn remove(&self, path: &FilePath, id: &str) {
         self.turns.changed_by(self.handle);
-        let mut known = self.known();
-        known.note(id, None);
-        known.hidden.retain(|hidden| hidden.entry.id != id);
-        known.take(path, id);
+        self.known().remove(path, id);
     }
 
     /// Remembers that the entry at `from` is at `to` now.
     pub(super) fn rename(&self, from: &FilePath, to: &FilePath, entry: Entry) {
-        self.known().take(from, &entry.id);
-        self.insert(to, entry);
+        self.turns.changed_by(self.handle);
+        self.known().rename(from, to, entry);
+    }
+
+    /// Believes nothing any more, in whichever handle: a change has failed, and may have been made all the same.
+    pub(super) fn doubt(&self) {
+        self.turns.changed_by(Handle::UNKNOWN);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -216,6 +216,27 @@ impl Known {
 
     fn note(&mut self, id: &str, entry: Option<(FilePath, Entry)>) {
         self.own.insert(id.to_owned(), Own { at: Instant::now(), entry });
+    }
+
+    fn insert(&mut self, path: &FilePath, entry: Entry) {
+        self.note(&entry.id, Some((path.clone(), entry.clone())));
+        if let Some(old) = self.entries.file(path).filter(|old| old.id != entry.id) {
+            let (path, entry) = (path.clone(), old.clone());
+            self.hidden.push(Hidden { path, entry, is_shadowed: false });
+        }
+        put(&mut self.entries, path, entry);
+    }
+
+    fn remove(&mut self, path: &FilePath, id: &str) {
+        self.note(id, None);
+        self.hidden.retain(|hidden| hidden.entry.id != id);
+        self.take(path, id);
+    }
+
+    /// Under one lock, so that nobody sees the entry at neither place.
+    fn rename(&mut self, from: &FilePath, to: &FilePath, entry: Entry) {
+        self.take(from, &entry.id);
+        self.insert(to, entry);
     }
 
     /// Takes the entry out, with the directories that were there for its sake alone.
@@ -349,3 +370,6 @@ fn stays(all: &[(FilePath, Entry)], path: &FilePath, entry: &Entry) -> bool {
         all.get(same).is_some_and(|(other, first)| other == path && !first.is_dir());
     is_in_use || !is_a_file_too
 }
+
+#[cfg(test)]
+mod tests;

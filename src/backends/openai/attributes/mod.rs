@@ -16,8 +16,13 @@ use crate::{Checksum, ChecksumAlgorithm, Error, ErrorKind, Etag, FilePath, Resul
 /// The longest value of an attribute, in bytes. The reference says 512 characters, the guide 256.
 const MAX_VALUE_BYTES: usize = 256;
 
-/// How many pieces a path may have, so that with the other attributes they are 16.
-const MAX_PIECES: usize = 8;
+/// The longest path that can be kept, in bytes.
+const MAX_PATH_BYTES: usize = 2048;
+
+/// How many pieces a path may have, so that with the other attributes they are 16. Pieces end between characters, so that one of them
+/// may have three bytes less than a value can.
+const MAX_PIECES: usize = 9;
+const _: () = assert!(MAX_PIECES * (MAX_VALUE_BYTES - 3) >= MAX_PATH_BYTES);
 
 /// What the attachment of a file or a directory tells of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,7 +135,6 @@ impl Entry {
         for (number, piece) in pieces(path)?.into_iter().enumerate() {
             attributes.insert(piece_name(number), piece.into());
         }
-        attributes.insert("f9".to_owned(), 1.into());
         attributes.insert("is_dir".to_owned(), (self.kind == Kind::Directory).into());
         attributes.insert("generation".to_owned(), self.generation.into());
         // As text: the service keeps numbers as doubles, which cannot hold nanoseconds.
@@ -166,18 +170,17 @@ fn piece_name(number: usize) -> String {
 }
 
 fn pieces(path: &FilePath) -> Result<Vec<&str>> {
+    if path.len() > MAX_PATH_BYTES {
+        return Err(Error::new(ErrorKind::InvalidPath).with_message(format!(
+            "{} bytes, a vector store holds paths of up to {MAX_PATH_BYTES}",
+            path.len(),
+        )));
+    }
     let (mut pieces, mut rest) = (Vec::new(), path.as_str());
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.floor_char_boundary(MAX_VALUE_BYTES));
         pieces.push(piece);
         rest = after;
-    }
-    if pieces.len() > MAX_PIECES {
-        return Err(Error::new(ErrorKind::InvalidPath).with_message(format!(
-            "{} bytes, a vector store holds paths of up to {}",
-            path.len(),
-            MAX_PIECES * MAX_VALUE_BYTES
-        )));
     }
     Ok(pieces)
 }
@@ -248,3 +251,6 @@ pub(super) fn digest(digits: &str) -> Option<[u8; 32]> {
     hex::decode_to_slice(digits, &mut digest).ok()?;
     Some(digest)
 }
+
+#[cfg(test)]
+mod tests;

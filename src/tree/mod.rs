@@ -325,3 +325,6 @@ pub(crate) fn past_directory(key: &str) -> String {
     // `0` follows `/`.
     format!("{}0", key.trim_end_matches('/'))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! Random steps come to the same in a vector store as in memory, whatever goes wrong on the way.
+//!
+//! `F9_SEED` repeats a run that has failed.
+
+use std::time::Duration;
+
+use f9::testing::{Fault, FaultKind, OpenAISimulator, Retry, Route};
+use f9::{OpenAIEncoding, OpenAIVectorStoreFileBackend};
+
+use crate::dice::Dice;
+use reference::State;
+use steps::{Answer, Entry, Step, pick};
+
+mod reference;
+mod steps;
+
+/// How many stores there are, and how many steps are taken in each.
+const STORES: u64 = 24;
+const STEPS: u64 = 40;
+
+/// A vector store, and two handles onto it.
+struct Pair {
+    name: String,
+    simulator: OpenAISimulator,
+    encoding: OpenAIEncoding,
+    handles: [OpenAIVectorStoreFileBackend; 2],
+    state: State,
+}
+
+impl Pair {
+    async fn open(dice: &mut Dice, number: u64) -> Self {
+        let simulator = if number.is_multiple_of(2) {
+            OpenAISimulator::start()
+        } else {
+            OpenAISimulator::lenient()
+        };
+        let encodings = [OpenAIEncoding::Auto, OpenAIEncoding::Raw, OpenAIEncoding::Framed];
+        let encoding = pick(dice, &encodings);
+        let config = || simulator.config().with_encoding(encoding).with_retries(2);
+        let hour = Duration::from_secs(3600);
+        let ttls = pick(dice, &[[Duration::ZERO; 2], [hour; 2], [Duration::ZERO, hour]]);
+        let name = format!("store {number} ({encoding:?}, cache_ttl {ttls:?})");
+        let [one, other] =
+            ttls.map(|ttl| OpenAIVectorStoreFileBackend::open(config().with_cache_ttl(ttl)));
+        let handles = [one.await.unwrap(), other.await.unwrap()];
+        Self { name, simulator, encoding, handles, state: State::default() }
+    }
+
+    async fn fresh(&self) -> OpenAIVectorStoreFileBackend {
+        let config = self.simulator.config().with_encoding(self.encoding);
+        OpenAIVectorStoreFileBackend::open(config).await.unwrap()
+    }
+
+    fn step(&self, dice: &mut Dice) -> (Step, &OpenAIVectorStoreFileBackend) {
+        let step = Step::any(dice, self.encoding == OpenAIEncoding::Raw);
+        (step, &self.handles[usize::try_from(dice.below(2)).unwrap()])
+    }
+
+    /// Checks that each handle lists what there is.
+    async fn assert_listed(&self, place: &str) {
+        for (number, handle) in self.handles.iter().enumerate() {
+            let list = Step::List { prefix: "", depth: f9::Depth::All };
+            let listed = list.take(handle, None).await.unwrap();
+            assert_eq!(
+                listed,
+                Answer::Entries(self.state.listing()),
+                "handle {number} after {place}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_vector_store_does_what_memory_does() {
+    let mut dice = Dice::new("a_vector_store_does_what_memory_does");
+    for number in 0..STORES {
+        let mut pair = Pair::open(&mut dice, number).await;
+        for count in 0..STEPS {
+            let (step, handle) = pair.step(&mut dice);
+            let place = format!("step {count} of {}: {step:.300?}", pair.name);
+            let expected = pair.state.expect(&step).await;
+            let etag = step.etag(handle).await;
+            let outcome = step.take(handle, etag).await.map_err(|error| error.kind());
+            assert!(
+                outcome == expected.outcome,
+                "{place}: {outcome:.300?}, not {:.300?}",
+                expected.outcome
+            );
+            pair.state = expected.state;
+            pair.assert_listed(&place).await;
+        }
+        for handle in &pair.handles {
+            assert_eq!(State::of(handle).await.unwrap(), pair.state);
+        }
+        let (files, entries) = (pair.simulator.files(), pair.simulator.vector_store_files());
+        assert_eq!(entries.len(), pair.state.files.len() + pair.state.directories.len());
+        assert_eq!(files.len(), entries.len(), "nothing is left over");
+    }
+}
+
+/// Something that goes wrong with one of the next requests, or with some that follow each other.
+fn any_fault(dice: &mut Dice) -> Fault {
+    let kinds = [
+        FaultKind::status(400),
+        FaultKind::status(403),
+        FaultKind::status(409),
+        FaultKind::status(500),
+        FaultKind::status(503),
+        FaultKind::RateLimited(Retry::AfterMillis(2)),
+        FaultKind::RateLimited(Retry::Never),
+        FaultKind::InsufficientQuota,
+        FaultKind::Html { status: 502 },
+        FaultKind::EmptyBody,
+        FaultKind::MalformedJson,
+        FaultKind::WrongContent,
+        FaultKind::ResetBefore,
+        FaultKind::ResetAfter,
+        FaultKind::TruncatedBody { after: 10 },
+        FaultKind::SlowBody { chunk: 64, delay: Duration::from_micros(50) },
+    ];
+    let fault = Fault::new(pick(dice, &kinds)).times(pick(dice, &[1, 3, 9, 9]));
+    let fault = if dice.below(2) == 0 { fault.processed() } else { fault };
+    let changing = [
+        Route::Upload,
+        Route::Attach,
+        Route::Batch,
+        Route::Attributes,
+        Route::Detach,
+        Route::DeleteFile,
+        Route::Content,
+        Route::Text,
+    ];
+    match dice.below(2) {
+        0 => fault.after(usize::try_from(dice.below(4)).unwrap()),
+        _ => fault.on(pick(dice, &changing)).after(usize::try_from(dice.below(2)).unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_the_old_or_the_new_is_there() {
+    let mut dice = Dice::new("whatever_goes_wrong_the_old_or_the_new_is_there");
+    let mut failures: u64 = 0;
+    for number in 0..STORES {
+        let mut pair = Pair::open(&mut dice, number).await;
+        for count in 0..STEPS {
+            let (step, handle) = pair.step(&mut dice);
+            let expected = pair.state.expect(&step).await;
+            let etag = step.etag(handle).await;
+            let fault = (dice.below(5) > 0).then(|| any_fault(&mut dice));
+            let place = format!("step {count} of {}: {step:.300?} with {fault:?}", pair.name);
+            if let Some(fault) = fault {
+                pair.simulator.inject(fault);
+            }
+            pair.simulator.take_requests();
+            let outcome = step.take(handle, etag).await;
+            let asked: Vec<_> = pair.simulator.take_requests().iter().map(|r| r.route).collect();
+            pair.simulator.clear_faults();
+            let place = format!("{place}: {outcome:.300?} by {asked:?}");
+            let found = State::of(&pair.fresh().await).await.unwrap();
+            match outcome.map_err(|error| error.kind()) {
+                outcome if outcome == expected.outcome => {
+                    assert!(
+                        found == expected.state,
+                        "{place}: {found:.500?}, not {:.500?}",
+                        expected.state
+                    );
+                }
+                Ok(Answer::Many(outcomes)) => {
+                    failures += 1;
+                    let Ok(Answer::Many(wanted)) = &expected.outcome else { panic!("{place}") };
+                    assert_whole_each(
+                        &step,
+                        &outcomes,
+                        wanted,
+                        [&pair.state, &expected.state, &found],
+                        &place,
+                    );
+                }
+                Ok(_) => panic!("{place}, not {:.300?}", expected.outcome),
+                Err(_) => {
+                    failures += 1;
+                    assert_whole(&step, [&pair.state, &expected.state, &found], &place);
+                }
+            }
+            pair.state = found;
+            pair.assert_listed(&place).await;
+        }
+        let fresh = pair.fresh().await;
+        fresh.repair().await.unwrap();
+        assert!(fresh.survey().await.unwrap().is_empty());
+        assert_eq!(State::of(&fresh).await.unwrap(), pair.state);
+        let entries = pair.simulator.vector_store_files();
+        assert_eq!(entries.len(), pair.state.files.len() + pair.state.directories.len());
+    }
+    assert!(
+        failures > STORES * STEPS / 16,
+        "{failures} steps have failed, which is too few to say anything"
+    );
+}
+
+/// Checks that what a step that failed has left behind is, at each path, what was there before or what should be there after it.
+fn assert_whole(step: &Step, [old, new, found]: [&State; 3], place: &str) {
+    if step.changes_nothing() {
+        assert_eq!(found, old, "{place}");
+    }
+    for path in old.files.keys().chain(new.files.keys()).chain(found.files.keys()) {
+        let [was, should_be, is] = [old, new, found].map(|state| state.files.get(path));
+        assert!(is == was || is == should_be, "{place}: {path} is {is:.100?}, was {was:.100?}");
+    }
+    for path in old.directories.union(&new.directories).chain(&found.directories) {
+        let [was, should_be, is] = [old, new, found].map(|state| state.directories.contains(path));
+        assert!(is == was || is == should_be, "{place}: {path}/");
+    }
+    if let Step::Rename { from, to, .. } = step {
+        let [from, to] = [from, to].map(|path| f9::FilePath::parse(path).unwrap());
+        for (path, content) in old.files.range(from.to_string()..) {
+            let Some(rest) = path.strip_prefix(from.as_str()) else { break };
+            if (rest.is_empty() || rest.starts_with('/')) && !found.files.contains_key(path) {
+                let moved = found.files.get(&format!("{to}{rest}"));
+                assert_eq!(moved, Some(content), "{place}: {path} is nowhere");
+            }
+        }
+    }
+}
+
+/// The same for many files at once, of which some have failed.
+fn assert_whole_each(
+    step: &Step,
+    outcomes: &[Result<Entry, f9::ErrorKind>],
+    wanted: &[Result<Entry, f9::ErrorKind>],
+    states: [&State; 3],
+    place: &str,
+) {
+    assert_whole(step, states, place);
+    let [_, new, found] = states;
+    for (outcome, wanted) in outcomes.iter().zip(wanted) {
+        let Ok(entry) = outcome else { continue };
+        assert_eq!(Ok(entry), wanted.as_ref(), "{place}");
+        assert_eq!(found.files.get(&entry.0), new.files.get(&entry.0), "{place}");
+    }
+}

@@ -1,0 +1,186 @@
+//! A vector store that the Python library `f9_file_backend` has filled.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use f9::prelude::*;
+use f9::testing::OpenAISimulator;
+use f9::{
+    ChecksumAlgorithm, DeleteOptions, ErrorKind, FilePath, OpenAIVectorStoreFileBackend,
+    ReadOptions, SearchOptions, UpdateMode, UpdateOptions,
+};
+use serde_json::{Value, json};
+
+/// Seconds since 1970, as Python keeps them.
+const MODIFIED: f64 = 1_700_000_000.25;
+
+const BINARY: &[u8] = b"\x00\x01binary\xff";
+
+fn attributes(path: &str, size: usize, encoding: &str) -> Value {
+    json!({ "path": path, "is_dir": false, "size": size, "modified_at": MODIFIED, "encoding": encoding })
+}
+
+/// A store of notes as Python has written them: two files below a directory, a binary one, and one with a slash before its path.
+fn filled(simulator: &OpenAISimulator) {
+    let plant = |filename: &str, body: &str, attributes: Value| {
+        let id = simulator.plant_file(filename, "assistants", body.to_owned());
+        simulator.plant_attached(&id, attributes);
+    };
+    let directory = json!({ "path": "notes", "is_dir": true, "size": 0, "modified_at": MODIFIED, "encoding": "raw" });
+    plant("upload.txt", "# directory placeholder\n", directory);
+    plant("upload.txt", "tomatoes in May", attributes("notes/plan.md", 15, "raw"));
+    plant("soup.md", "soup of tomatoes", attributes("/notes/soup.md", 16, "raw"));
+    // base64 of BINARY.
+    plant("upload.txt", "AAFiaW5hcnn/", attributes("data.bin", BINARY.len(), "base64"));
+}
+
+async fn open(simulator: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
+    OpenAIVectorStoreFileBackend::open(simulator.config()).await.unwrap()
+}
+
+/// The attributes of what has this path by now.
+fn attributes_of(simulator: &OpenAISimulator, path: &str) -> Value {
+    let entries = simulator.vector_store_files();
+    let mut found = entries.into_iter().filter(|entry| entry.attributes["path"] == path);
+    let entry = found.next().unwrap_or_else(|| panic!("nothing is at {path}"));
+    assert!(found.next().is_none(), "two are at {path}");
+    entry.attributes.into()
+}
+
+fn simulators() -> [OpenAISimulator; 2] {
+    let simulators = [OpenAISimulator::start(), OpenAISimulator::lenient()];
+    simulators.iter().for_each(filled);
+    simulators
+}
+
+#[tokio::test]
+async fn everything_is_seen_and_read() {
+    for simulator in simulators() {
+        let files = open(&simulator).await;
+        let all = files.glob("**").await.unwrap();
+        assert_eq!(all, ["data.bin", "notes", "notes/plan.md", "notes/soup.md"]);
+        assert!(files.info("notes").await.unwrap().is_dir());
+        let info = files.info("/notes/plan.md").await.unwrap();
+        assert_eq!(info.size, Some(15));
+        assert_eq!(info.modified_at, Some(UNIX_EPOCH + Duration::from_secs_f64(MODIFIED)));
+        assert_eq!(files.read("notes/plan.md").await.unwrap(), "tomatoes in May");
+        assert_eq!(files.read("notes/soup.md").await.unwrap(), "soup of tomatoes");
+        assert_eq!(files.read("data.bin").await.unwrap(), BINARY);
+        let part = ReadOptions::default().with_range(2..5);
+        assert_eq!(files.read_with("data.bin", part).await.unwrap(), "bin");
+        let sum = files.checksum("data.bin", ChecksumAlgorithm::Sha256).await.unwrap();
+        assert_eq!(sum, f9::Checksum::of(ChecksumAlgorithm::Sha256, BINARY).into_hex());
+        assert_eq!(files.read("notes").await.unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert!(files.survey().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_anew_is_ours() {
+    for simulator in simulators() {
+        let files = open(&simulator).await;
+        files.update("notes/soup.md", "soup of leeks").await.unwrap();
+        let append = UpdateOptions::default().with_mode(UpdateMode::Append);
+        files.update_with("data.bin", Bytes::from_static(b"!"), append).await.unwrap();
+        let error = files.create("notes/plan.md", "another").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        for path in ["notes/soup.md", "data.bin"] {
+            let attributes = attributes_of(&simulator, path);
+            assert_eq!(attributes["generation"], 1);
+            assert!(attributes["sha256"].is_string());
+        }
+        assert_eq!(attributes_of(&simulator, "data.bin")["encoding"], "framed");
+        assert_eq!(simulator.files().len(), 4, "nothing is left of the old versions");
+        let files = open(&simulator).await;
+        assert_eq!(files.read("notes/soup.md").await.unwrap(), "soup of leeks");
+        assert_eq!(files.read("data.bin").await.unwrap(), [BINARY, b"!"].concat());
+    }
+}
+
+#[tokio::test]
+async fn what_is_renamed_stays_readable() {
+    for simulator in simulators() {
+        let files = open(&simulator).await;
+        files.rename("notes", "kept/notes").await.unwrap();
+        files.rename("data.bin", "notes").await.unwrap();
+        files.copy("kept/notes/soup.md", "soup.md").await.unwrap();
+        let files = open(&simulator).await;
+        let all = files.glob("**").await.unwrap();
+        let expected =
+            ["kept", "kept/notes", "kept/notes/plan.md", "kept/notes/soup.md", "notes", "soup.md"];
+        assert_eq!(all, expected);
+        assert_eq!(files.read("notes").await.unwrap(), BINARY);
+        assert_eq!(files.read("soup.md").await.unwrap(), "soup of tomatoes");
+        assert_eq!(files.read("kept/notes/soup.md").await.unwrap(), "soup of tomatoes");
+        assert_eq!(files.read("kept/notes/plan.md").await.unwrap(), "tomatoes in May");
+        let info = files.info("kept/notes/plan.md").await.unwrap();
+        assert_eq!(info.modified_at, Some(UNIX_EPOCH + Duration::from_secs_f64(MODIFIED)));
+        assert_eq!(attributes_of(&simulator, "notes")["encoding"], "base64");
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone() {
+    for simulator in simulators() {
+        let files = open(&simulator).await;
+        let error = files.delete("notes").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DirectoryNotEmpty);
+        files.delete("notes/plan.md").await.unwrap();
+        files.delete_with("notes", DeleteOptions::recursive()).await.unwrap();
+        files.delete("/data.bin").await.unwrap();
+        assert!(simulator.files().is_empty() && simulator.vector_store_files().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn search_finds_it_wherever_its_path_begins() {
+    let [simulator, _] = simulators();
+    let files = open(&simulator).await;
+    let below = SearchOptions::default().with_prefix(FilePath::parse("notes").unwrap());
+    let mut found: Vec<_> = files.search_with("tomatoes", below).await.unwrap();
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    let paths: Vec<_> = found.iter().map(|hit| hit.path.as_str()).collect();
+    assert_eq!(paths, ["notes/plan.md", "notes/soup.md"]);
+}
+
+/// There is nothing to verify it by: no checksum, and no more than a guess at the white space that the service has dropped.
+#[tokio::test]
+async fn what_may_be_wrong_is_not_given_back() {
+    let simulator = OpenAISimulator::start();
+    let long = "word ".repeat(2000);
+    for (path, body) in [("line", "a line\r"), ("lines", "two\nlines\n"), ("long", &long)] {
+        let id = simulator.plant_file("upload.txt", "assistants", body.to_owned());
+        simulator.plant_attached(&id, attributes(path, body.len(), "raw"));
+    }
+    let files = open(&simulator).await;
+    for path in ["line", "lines", "long"] {
+        let error = files.read(path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DownloadForbidden, "{error}");
+    }
+    simulator.set(|rules| rules.forbidden_downloads.clear());
+    let files = open(&simulator).await;
+    assert_eq!(files.read("line").await.unwrap(), "a line\r");
+    assert_eq!(files.read("lines").await.unwrap(), "two\nlines\n");
+    assert_eq!(files.read("long").await.unwrap(), long);
+}
+
+/// What is listed without being a file of anybody's that f9 knows.
+#[tokio::test]
+async fn entries_of_others_are_left_alone() {
+    let [simulator, _] = simulators();
+    for attributes in [
+        json!({}),
+        json!({"path": "notes/other.md"}),
+        json!({"path": "../up", "size": 1, "encoding": "raw"}),
+    ] {
+        let id = simulator.plant_file("other.txt", "assistants", "tomatoes");
+        simulator.plant_attached(&id, attributes);
+    }
+    let files = open(&simulator).await;
+    assert_eq!(files.glob("**").await.unwrap().len(), 4);
+    files.delete_with("notes", DeleteOptions::recursive()).await.unwrap();
+    files.delete("data.bin").await.unwrap();
+    assert!(files.repair().await.unwrap().is_empty());
+    assert_eq!(simulator.vector_store_files().len(), 3);
+    assert_eq!(simulator.files().len(), 3);
+}
