@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Result;
+use crate::clock::{Start, Took};
 use crate::content::Pieces;
 use crate::contestants;
 use crate::drive::Contestant;
@@ -26,6 +27,15 @@ pub struct Sizes {
     pub directories: usize,
     pub git_files: usize,
     pub git_commits: usize,
+    /// Files that are created, read and deleted in a vector store.
+    pub openai_files: usize,
+    /// Files of a vector store that is listed.
+    pub openai_listed: usize,
+    /// Files of a vector store that is known by heart.
+    pub openai_known: usize,
+    pub openai_rounds: usize,
+    /// Fewer, as the Python original takes a minute for one.
+    pub openai_list_rounds: usize,
 }
 
 impl Sizes {
@@ -39,6 +49,11 @@ impl Sizes {
         directories: 2000,
         git_files: 10_000,
         git_commits: 2000,
+        openai_files: 1000,
+        openai_listed: 10_000,
+        openai_known: 100_000,
+        openai_rounds: 3,
+        openai_list_rounds: 1,
     };
 
     pub const QUICK: Self = Self {
@@ -51,6 +66,11 @@ impl Sizes {
         directories: 200,
         git_files: 1000,
         git_commits: 200,
+        openai_files: 100,
+        openai_listed: 300,
+        openai_known: 10_000,
+        openai_rounds: 1,
+        openai_list_rounds: 1,
     };
 }
 
@@ -73,6 +93,23 @@ impl Arena {
 
     pub fn root(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Does the work on a thread of the runtime, as a service would, and not on the one that waits for it.
+    pub fn timed<T, E>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, E>> + Send + 'static,
+    ) -> Result<(Took, T)>
+    where
+        T: Send + 'static,
+        E: Into<crate::Error>,
+    {
+        let timed = async {
+            let start = Start::now();
+            let done = work.await.map_err(Into::into)?;
+            Ok((start.took(), done))
+        };
+        self.runtime.block_on(self.runtime.spawn(timed))?
     }
 
     /// A folder for one work.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use arena::{Arena, Sizes};
 use work::memory;
+use work::openai::index;
 
 mod arena;
 mod clock;
@@ -19,7 +20,8 @@ mod rounds;
 mod target;
 mod work;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Error>;
 
 const USAGE: &str = "arguments: [--dir DIR] [--quick] [--rounds N] [--only NAME]… [--json FILE]";
 
@@ -59,8 +61,10 @@ impl Arguments {
 
 fn main() -> Result<()> {
     let given: Vec<String> = env::args().skip(1).collect();
-    if let Some((memory::CHILD, of)) = given.split_first().map(|(first, of)| (first.as_str(), of)) {
-        return memory::child(of);
+    match given.split_first().map(|(first, of)| (first.as_str(), of)) {
+        Some((memory::CHILD, of)) => return memory::child(of),
+        Some((index::CHILD, of)) => return index::child(of),
+        _ => {}
     }
     let arguments = Arguments::parse(given)?;
     let machine = machine::describe(&arguments.dir)?;

@@ -73,10 +73,9 @@ impl Outcome {
         if row.is_missing() {
             return format!("| {} | not installed | | | | |", row.profile.name);
         }
-        let name = match (row.profile.writes, row.processes()) {
+        let name = match (row.profile.writes, row.count()) {
             (writes, _) if self.writes => format!("{} ({writes})", row.profile.name),
-            (_, Some(1)) => format!("{} (1 process)", row.profile.name),
-            (_, Some(count)) => format!("{} ({count} processes)", row.profile.name),
+            (_, Some(count)) => format!("{} ({count})", row.profile.name),
             _ => row.profile.name.to_owned(),
         };
         let value = |part| self.unit.show(quantile(row.costs(), part));
@@ -102,7 +101,7 @@ impl Outcome {
                 "contestant": row.profile.name,
                 "writes": row.profile.writes,
                 "median": self.unit.of(quantile(row.costs(), 0.5)),
-                "processes": row.processes(),
+                "count": row.count().map(|count| json!({ count.of.many(): count.number })),
                 "busy": row.busy().map(|busy| self.unit.of(busy)),
                 "samples": values.collect::<Vec<_>>(),
             })

@@ -1,6 +1,8 @@
 //! Rounds in which every contestant does the same work, in an order that is shuffled each time: what else the machine does hits
 //! them alike, and ratios are taken within a round.
 
+use std::fmt::{self, Display, Formatter};
+
 use crate::Result;
 use crate::clock::Took;
 use crate::contestants::{Profile, Role};
@@ -11,20 +13,61 @@ pub struct Sample {
     pub cost: f64,
     /// Processor time, where it can be known.
     pub busy: Option<f64>,
-    /// How many processes were started, where that is told.
-    pub processes: Option<u64>,
+    /// What else it took, where that is told.
+    pub count: Option<Count>,
+}
+
+/// So many of something that a work takes besides time.
+#[derive(Clone, Copy)]
+pub struct Count {
+    pub number: u64,
+    pub of: Counted,
+}
+
+#[derive(Clone, Copy)]
+pub enum Counted {
+    Processes,
+    Requests,
 }
 
 impl Sample {
     /// One of which nothing else is known.
     pub fn of(cost: f64) -> Self {
-        Self { cost, busy: None, processes: None }
+        Self { cost, busy: None, count: None }
+    }
+
+    /// The same, and how many of something it took.
+    pub fn counting(self, number: u64, of: Counted) -> Self {
+        Self { count: Some(Count { number, of }), ..self }
     }
 }
 
 impl From<Took> for Sample {
     fn from(took: Took) -> Self {
         Self { busy: Some(took.busy), ..Self::of(took.wall) }
+    }
+}
+
+impl Counted {
+    pub fn one(self) -> &'static str {
+        match self {
+            Self::Processes => "process",
+            Self::Requests => "request",
+        }
+    }
+
+    pub fn many(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Requests => "requests",
+        }
+    }
+}
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = if self.number == 1 { self.of.one() } else { self.of.many() };
+        write!(f, "{} {name}", self.number)
     }
 }
 
@@ -52,6 +95,11 @@ pub fn interleaved(rounds: usize, mut lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> 
     for lane in &mut lanes {
         (lane.run)()?;
     }
+    in_rounds(rounds, lanes)
+}
+
+/// Runs the lanes in `rounds` rounds, the first of which is measured too: for lanes that each time begin anew anyway.
+pub fn in_rounds(rounds: usize, mut lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> {
     let mut samples = vec![Vec::new(); lanes.len()];
     let mut order: Vec<usize> = (0..lanes.len()).collect();
     for _ in 0..rounds {
@@ -90,9 +138,10 @@ impl Row {
         busy.map(|busy| quantile(busy, 0.5))
     }
 
-    /// The most that a round has started.
-    pub fn processes(&self) -> Option<u64> {
-        self.samples.iter().filter_map(|sample| sample.processes).max()
+    /// The most that a round took.
+    pub fn count(&self) -> Option<Count> {
+        let counts = self.samples.iter().filter_map(|sample| sample.count);
+        counts.max_by_key(|count| count.number)
     }
 
     /// How many times as fast as `other` this one is: the median of the ratios within each round.

@@ -1,7 +1,8 @@
-//! What f9 has set itself to reach, as ratios within one run.
+//! What f9 has set itself to reach, mostly as ratios within one run.
 
-use crate::outcome::Outcome;
-use crate::rounds::{Row, quantile};
+use crate::outcome::{Outcome, Unit};
+use crate::rounds::{Counted, Row, quantile};
+use crate::work::openai::{self, ORIGINAL};
 
 struct Target {
     work: &'static str,
@@ -16,10 +17,19 @@ enum Wanted {
     /// At most so many times as long as another takes.
     AtMostTimes(f64, &'static str),
     AtMostMebibytes(f64),
-    NoProcess,
+    AtMostMillis(f64),
+    NoneOf(Counted),
+    /// At most so many requests for each of the files.
+    RequestsEach(f64),
+    /// At most so many times as long as its requests take where as many as may be are under way all the time.
+    AtMostTimesTheWait(f64),
 }
 
-use Wanted::{AtMostMebibytes, AtMostTimes, NoProcess, Times, TimesBestPeer};
+use Counted::{Processes, Requests};
+use Wanted::{
+    AtMostMebibytes, AtMostMillis, AtMostTimes, AtMostTimesTheWait, NoneOf, RequestsEach, Times,
+    TimesBestPeer,
+};
 
 const TARGETS: &[Target] = &[
     Target { work: "read-1", ours: "f9::blocking", wanted: AtMostTimes(1.3, "std::fs") },
@@ -47,9 +57,27 @@ const TARGETS: &[Target] = &[
     Target { work: "git-push", ours: "f9", wanted: AtMostTimes(1.3, "by hand") },
     Target { work: "git-push-nothing", ours: "f9", wanted: AtMostTimes(1.3, "by hand") },
     Target { work: "git-info-first", ours: "f9", wanted: AtMostTimes(1.5, "by hand") },
-    Target { work: "git-info", ours: "f9", wanted: NoProcess },
+    Target { work: "git-info", ours: "f9", wanted: NoneOf(Processes) },
     Target { work: "git-list-first", ours: "f9", wanted: AtMostTimes(1.5, "by hand") },
-    Target { work: "git-list", ours: "f9", wanted: NoProcess },
+    Target { work: "git-list", ours: "f9", wanted: NoneOf(Processes) },
+    Target { work: "openai-create", ours: "f9", wanted: RequestsEach(2.0) },
+    Target { work: "openai-create", ours: "f9", wanted: AtMostTimesTheWait(1.5) },
+    Target { work: "openai-create", ours: "f9", wanted: Times(1.0, ORIGINAL) },
+    // An upload each, and one request in a hundred to attach them, and another to list them.
+    Target { work: "openai-create-many", ours: "f9", wanted: RequestsEach(1.02) },
+    Target { work: "openai-create-many", ours: "f9", wanted: Times(1.0, ORIGINAL) },
+    Target { work: "openai-list", ours: "f9", wanted: RequestsEach(0.01) },
+    Target { work: "openai-list", ours: "f9", wanted: Times(1.0, ORIGINAL) },
+    Target { work: "openai-read", ours: "f9", wanted: RequestsEach(1.0) },
+    Target { work: "openai-read", ours: "f9", wanted: AtMostTimesTheWait(1.5) },
+    Target { work: "openai-read", ours: "f9", wanted: Times(1.0, ORIGINAL) },
+    Target { work: "openai-glob", ours: openai::KNOWING, wanted: NoneOf(Requests) },
+    Target { work: "openai-glob", ours: "f9", wanted: Times(1.0, ORIGINAL) },
+    Target { work: "openai-delete", ours: "f9", wanted: RequestsEach(2.0) },
+    Target { work: "openai-delete", ours: "f9", wanted: AtMostTimesTheWait(1.5) },
+    Target { work: "openai-delete", ours: "f9", wanted: Times(1.0, ORIGINAL) },
+    Target { work: "openai-index", ours: "f9", wanted: AtMostMebibytes(100.0) },
+    Target { work: "openai-index-glob", ours: "f9", wanted: AtMostMillis(50.0) },
 ];
 
 impl Target {
@@ -77,9 +105,26 @@ impl Target {
                 let found = quantile(ours.costs(), 0.5) / f64::from(1 << 20);
                 (format!("≤ {wanted} MiB"), format!("{found:.1} MiB"), found <= wanted)
             }
-            NoProcess => {
-                let found = ours.processes()?;
-                ("no process".to_owned(), found.to_string(), found == 0)
+            AtMostMillis(wanted) => {
+                let found = quantile(ours.costs(), 0.5) * 1e3;
+                (format!("≤ {wanted} ms"), format!("{found:.1} ms"), found <= wanted)
+            }
+            NoneOf(of) => {
+                let found = ours.count()?.number;
+                (format!("no {}", of.one()), found.to_string(), found == 0)
+            }
+            RequestsEach(wanted) => {
+                let Unit::Files(files) = outcome.unit else { return None };
+                let (wanted, found) = (wanted * files as f64, ours.count()?.number as f64);
+                (format!("≤ {wanted} requests"), found.to_string(), found <= wanted)
+            }
+            AtMostTimesTheWait(wanted) => {
+                let together = ours.count()?.number as f64 / openai::AT_A_TIME as f64;
+                let wait = together * openai::LATENCY.as_secs_f64();
+                let found = quantile(ours.costs(), 0.5) / wait;
+                let text =
+                    format!("≤ {wanted}× the wait, {} requests at a time", openai::AT_A_TIME);
+                (text, format!("{found:.2}×"), found <= wanted)
             }
         };
         let met = if met { "yes" } else { "**no**" };

@@ -37,10 +37,7 @@ fn streamed(arena: &Arena, work: &'static str, verb: &str) -> Result<Outcome> {
         Lane::new(who.profile(), move || {
             let mut child = Command::new(env::current_exe()?);
             child.args([CHILD, name, verb]).arg(&folder.root).arg(size.to_string());
-            let output = child.output()?;
-            let peak = String::from_utf8(output.stdout)?.trim().parse().map_err(|_| {
-                format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr))
-            })?;
+            let peak = told_by(&mut child).map_err(|error| format!("{name} failed: {error}"))?;
             assert_eq!(fs::metadata(path)?.len(), size, "{name} left another size");
             if verb == "write" {
                 fs::remove_file(path)?;
@@ -62,14 +59,41 @@ pub fn child(arguments: &[String]) -> Result<()> {
     let all = contestants::all(Path::new(root), &Arc::new(runtime()?))?;
     let who = all.iter().find(|who| who.profile().name == name).ok_or("nobody of that name")?;
     let pieces = Pieces::of(size.parse()?).fresh();
-    fs::write("/proc/self/clear_refs", "5")?; // the peak begins anew
-    let idle = resident("VmRSS:")?;
+    let growth = Growth::begin()?;
     match verb.as_str() {
         "read" => drop(who.stream_read("large.bin", Sink::Count(0))?),
         _ => drop(who.stream_write("large.bin", &pieces)?),
     }
-    println!("{}", resident("VmHWM:")?.saturating_sub(idle));
+    println!("{}", growth.most()?);
     Ok(())
+}
+
+/// The number of bytes that a process of its own has measured and printed.
+pub fn told_by(child: &mut Command) -> Result<f64> {
+    let output = child.output()?;
+    let told = String::from_utf8(output.stdout)?.trim().parse();
+    told.map_err(|_| String::from_utf8_lossy(&output.stderr).into())
+}
+
+/// By how many bytes the resident memory of this process grows.
+pub struct Growth {
+    idle: u64,
+}
+
+impl Growth {
+    pub fn begin() -> Result<Self> {
+        fs::write("/proc/self/clear_refs", "5")?; // the peak begins anew
+        Ok(Self { idle: resident("VmRSS:")? })
+    }
+
+    pub fn now(&self) -> Result<u64> {
+        Ok(resident("VmRSS:")?.saturating_sub(self.idle))
+    }
+
+    /// Since the beginning.
+    pub fn most(&self) -> Result<u64> {
+        Ok(resident("VmHWM:")?.saturating_sub(self.idle))
+    }
 }
 
 /// A number of bytes that the kernel tells of this process.

@@ -5,11 +5,13 @@ use crate::arena::Arena;
 use crate::outcome::Outcome;
 use crate::work::cold::Told::{Time, WorstDelay, WorstDelayWhenCached as WhenCached};
 use crate::work::git::Walk::{Again, First};
+use crate::work::openai::index;
 
 mod cold;
 mod git;
 mod hash;
 pub mod memory;
+pub mod openai;
 mod small;
 mod stream;
 mod tree;
@@ -63,4 +65,12 @@ pub const ALL: &[Work] = &[
     Work { name: "git-info", run: |arena, work| git::info(arena, work, Again) },
     Work { name: "git-list-first", run: |arena, work| git::list(arena, work, First) },
     Work { name: "git-list", run: |arena, work| git::list(arena, work, Again) },
+    Work { name: "openai-create", run: openai::create },
+    Work { name: "openai-create-many", run: openai::create_many },
+    Work { name: "openai-list", run: openai::list },
+    Work { name: "openai-read", run: openai::read },
+    Work { name: "openai-glob", run: openai::glob },
+    Work { name: "openai-delete", run: openai::delete },
+    Work { name: "openai-index", run: index::memory },
+    Work { name: "openai-index-glob", run: index::glob },
 ];

@@ -10,10 +10,9 @@ use futures::{FutureExt as _, TryStreamExt as _};
 
 use crate::Result;
 use crate::arena::Arena;
-use crate::clock::Start;
 use crate::contestants::{Profile, Role};
 use crate::outcome::{Outcome, Unit};
-use crate::rounds::{Lane, Sample, interleaved};
+use crate::rounds::{Counted, Lane, Sample, interleaved};
 
 mod side;
 
@@ -99,8 +98,9 @@ pub const PUSH_NOTHING: Sync = Sync {
 pub fn open(arena: &Arena, work: &'static str) -> Result<Outcome> {
     let ground = Ground::of(arena)?;
     let opened = || {
-        let (cost, backend) = ground.timed(GitSyncFileBackend::open(ground.config()))?;
-        Ok(Sample { processes: Some(backend.processes_started()), ..Sample::of(cost) })
+        let (took, backend) = arena.timed(GitSyncFileBackend::open(ground.config()))?;
+        let processes = backend.processes_started();
+        Ok(Sample::of(took.wall).counting(processes, Counted::Processes))
     };
     let by_hand = || ground.by_hand.run(&[&["status", "--short", "--branch"]]);
     let lanes = vec![Lane::new(F9, opened), by_hand_lane(by_hand)];
@@ -162,7 +162,7 @@ pub fn list(arena: &Arena, work: &'static str, walk: Walk) -> Result<Outcome> {
     let kept = ground.open()?;
     let mut config = ground.config();
     config.history_times = false;
-    let without = ground.timed(GitSyncFileBackend::open(config))?.1;
+    let without = arena.timed(GitSyncFileBackend::open(config))?.1;
     let ours = || {
         let backend = if walk.is_first() { ground.open()? } else { kept.clone() };
         let (sample, found) = ground.counted(&backend, all_files(backend.clone()))?;
@@ -225,21 +225,7 @@ impl<'a> Ground<'a> {
 
     /// Clones, for the first work.
     fn open(&self) -> Result<GitSyncFileBackend> {
-        Ok(self.timed(GitSyncFileBackend::open(self.config()))?.1)
-    }
-
-    /// Does the work on a thread of the runtime.
-    fn timed<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = f9::Result<T>> + Send + 'static,
-    ) -> Result<(f64, T)> {
-        let timed = async {
-            let start = Start::now();
-            let done = work.await?;
-            Ok((start.took().wall, done))
-        };
-        let runtime = &self.arena.runtime;
-        runtime.block_on(runtime.spawn(timed))?
+        Ok(self.arena.timed(GitSyncFileBackend::open(self.config()))?.1)
     }
 
     /// Counts the processes that `backend` starts for it, too.
@@ -249,9 +235,9 @@ impl<'a> Ground<'a> {
         work: impl Future<Output = f9::Result<T>> + Send + 'static,
     ) -> Result<(Sample, T)> {
         let before = backend.processes_started();
-        let (cost, done) = self.timed(work)?;
-        let processes = Some(backend.processes_started() - before);
-        Ok((Sample { processes, ..Sample::of(cost) }, done))
+        let (took, done) = self.arena.timed(work)?;
+        let processes = backend.processes_started() - before;
+        Ok((Sample::of(took.wall).counting(processes, Counted::Processes), done))
     }
 
     /// So many files were found, with the times of the history.

@@ -11,7 +11,7 @@ use std::{env, fs};
 use crate::Result;
 use crate::arena::Sizes;
 use crate::clock::Start;
-use crate::rounds::Sample;
+use crate::rounds::{Counted, Sample};
 
 /// What git sees of its surroundings, besides `PATH` and an empty home. Like f9's processes, none tidies up behind anybody's back.
 const SURROUNDINGS: [(&str, &str); 13] = [
@@ -74,7 +74,7 @@ impl Side {
             self.succeed(&self.clone, arguments, "")?;
         }
         let cost = start.took().wall;
-        Ok(Sample { processes: Some(commands.len() as u64), ..Sample::of(cost) })
+        Ok(Sample::of(cost).counting(commands.len() as u64, Counted::Processes))
     }
 
     /// Others change a file of the remote.
