@@ -15,7 +15,7 @@ use super::claims::Turns;
 use super::config::OpenAIConfig;
 use super::index::{Entries, Hidden, Index};
 use crate::tree::{Node, path_of};
-use crate::{Etag, FileInfo, FilePath, FileType, Result};
+use crate::{Etag, FileInfo, FilePath, FileType, Result, offload};
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -31,7 +31,11 @@ impl Store {
     pub(super) async fn open(config: OpenAIConfig) -> Result<Arc<Self>> {
         let key = config.read_api_key().await?;
         config.check(Some(&key))?;
-        let client = Client::new(&config, key)?;
+        let client = {
+            let config = config.clone();
+            // It reads the certificates of the system.
+            offload::run(move || Client::new(&config, key)).await?
+        };
         let url = config.base_url.trim_end_matches('/');
         let turns = Turns::of(&format!("{url} {}", config.vector_store_id));
         Ok(Arc::new(Self {

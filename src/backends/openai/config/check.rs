@@ -40,7 +40,7 @@ impl OpenAIConfig {
     /// [`InvalidInput`](ErrorKind::InvalidInput) naming the field that cannot be, and never a value.
     pub(crate) fn check(&self, api_key: Option<&Secret>) -> Result<()> {
         check_id(&self.vector_store_id).map_err(|reason| refused("vector_store_id", reason))?;
-        let base_url = parse_url(&self.base_url).map_err(|reason| refused("base_url", reason))?;
+        let base_url = self.parsed_base_url()?;
         if base_url.scheme() == "http" && !self.allow_http && !is_this_machine(&base_url) {
             let reason = "over HTTP everybody on the way can read the key and the files; \
                           if that is all right, set `allow_http`";
@@ -56,6 +56,15 @@ impl OpenAIConfig {
         check_purpose(&self.purpose).map_err(|reason| refused("purpose", reason))?;
         self.check_durations()?;
         self.check_numbers()
+    }
+
+    /// Where the service is.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput), without the text, which may hold a password by mistake.
+    pub(crate) fn parsed_base_url(&self) -> Result<Url> {
+        parse_url(&self.base_url).map_err(|reason| refused("base_url", reason))
     }
 
     fn check_durations(&self) -> Result<()> {
@@ -161,7 +170,7 @@ fn parse_url(text: &str) -> Result<Url, &'static str> {
 }
 
 /// Whether nobody else is on the way to the service.
-fn is_this_machine(url: &Url) -> bool {
+pub(crate) fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())

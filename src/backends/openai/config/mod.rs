@@ -11,6 +11,8 @@ use crate::{Error, ErrorKind, Result, SecretSource};
 
 mod check;
 
+pub(super) use check::is_this_machine;
+
 /// Where the service of OpenAI itself is.
 pub(super) const OPENAI_URL: &str = "https://api.openai.com/v1";
 

@@ -180,14 +180,18 @@ async fn bodies_do_not_disturb_each_other() {
 
 #[test]
 fn a_push_that_was_dropped_half_way_is_not_forgotten() {
-    let runtime = Builder::new_current_thread().build().unwrap();
+    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
+        // The only thread that may block is busy for as long as this is not dropped, so the push has to wait.
+        let (busy, until) = std::sync::mpsc::channel::<()>();
+        let mut other = Box::pin(offload::run(move || Ok(drop(until.recv()))));
+        assert!(futures::poll!(&mut other).is_pending());
         let mut spool = Spool::new(OpenAIEncoding::Auto);
         let large = Bytes::from(vec![1; MOST_IN_MEMORY + 1]);
-        // It hops to another thread, and so is not ready at once.
         let mut push = Box::pin(spool.push(large));
         assert!(futures::poll!(&mut push).is_pending());
-        drop(push);
+        drop((push, busy));
+        other.await.unwrap();
         let error = spool.push(Bytes::from_static(b"x")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         assert_eq!(spool.finish().await.unwrap_err().kind(), ErrorKind::Cancelled);
