@@ -184,14 +184,14 @@ fn a_push_that_was_dropped_half_way_is_not_forgotten() {
     runtime.block_on(async {
         // The only thread that may block is busy for as long as this is not dropped, so the push has to wait.
         let (busy, until) = std::sync::mpsc::channel::<()>();
-        let mut other = Box::pin(offload::run(move || Ok(drop(until.recv()))));
+        let mut other = Box::pin(offload::run(move || Ok(until.recv().is_err())));
         assert!(futures::poll!(&mut other).is_pending());
         let mut spool = Spool::new(OpenAIEncoding::Auto);
         let large = Bytes::from(vec![1; MOST_IN_MEMORY + 1]);
         let mut push = Box::pin(spool.push(large));
         assert!(futures::poll!(&mut push).is_pending());
         drop((push, busy));
-        other.await.unwrap();
+        assert!(other.await.unwrap());
         let error = spool.push(Bytes::from_static(b"x")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         assert_eq!(spool.finish().await.unwrap_err().kind(), ErrorKind::Cancelled);
