@@ -74,19 +74,21 @@ impl Index {
         Arc::new(Self { client, ttl, turns, handle: Handle::new(), known: Mutex::default() })
     }
 
-    /// Makes sure that what is known is no older than `cache_ttl`.
+    /// Makes sure that what is known is no older than `cache_ttl`, and that nothing is unknown of what others in this process wrote.
     pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
-        self.fresh_within(self.ttl).await
+        self.fresh_beside_others(self.ttl).await
     }
 
-    /// Makes sure, for a writer whose turn it is, that nothing is unknown of what others in this process wrote, and that what others
-    /// elsewhere wrote is known as far as it was a second ago, or `cache_ttl`.
+    /// The same for a writer whose turn it is, to whom what others elsewhere wrote is known as far as it was a second ago, or `cache_ttl`.
     pub(super) async fn fresh_for_writing(self: &Arc<Self>) -> Result<()> {
+        self.fresh_beside_others(self.ttl.max(Duration::from_secs(1))).await
+    }
+
+    async fn fresh_beside_others(self: &Arc<Self>, age: Duration) -> Result<()> {
         let looked = self.known().looked;
-        if looked.is_some_and(|looked| self.turns.changed_by_others(self.handle, looked)) {
-            return self.fresh_within(Duration::ZERO).await;
-        }
-        self.fresh_within(self.ttl.max(Duration::from_secs(1))).await
+        let is_behind =
+            looked.is_some_and(|looked| self.turns.changed_by_others(self.handle, looked));
+        self.fresh_within(if is_behind { Duration::ZERO } else { age }).await
     }
 
     /// Makes sure that what is known is no older than `age`.
