@@ -15,7 +15,7 @@ use super::claims::Turns;
 use super::config::OpenAIConfig;
 use super::index::{Entries, Index};
 use crate::tree::{Node, path_of};
-use crate::{Etag, FileInfo, FilePath, FileType, Result};
+use crate::{ErrorKind, Etag, FileInfo, FilePath, FileType, Result};
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -91,6 +91,19 @@ impl Store {
         self.client.detach(id).await?;
         self.index.remove(path, id);
         self.client.delete_file(id).await
+    }
+
+    /// Removes an upload that could not be attached. It may be attached all the same, where the answer was lost; what cannot be
+    /// removed either is garbage that a repair finds, or a whole new version.
+    pub(super) async fn withdraw(&self, path: &FilePath, id: &str) {
+        match self.client.detach(id).await {
+            // Nothing is attached to a vector store that is gone.
+            Err(error) if error.kind() != ErrorKind::RootGone => {}
+            _ => {
+                self.index.remove(path, id);
+                drop(self.client.delete_file(id).await);
+            }
+        }
     }
 
     /// Removes older versions at and below `path`, which would be seen again once the newest is gone.
