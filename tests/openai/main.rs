@@ -7,8 +7,11 @@
     reason = "tests fail by panicking"
 )]
 
+mod ambiguous;
 mod budget;
+mod coherence;
 mod faults;
 mod notes;
 mod scene;
+mod standing;
 mod verbs;
