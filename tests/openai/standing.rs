@@ -19,7 +19,7 @@ use crate::notes::{open, opened, tree};
 
 /// Several chunks of frames.
 fn binary() -> Vec<u8> {
-    (0..3000_u32).map(|number| (number * number >> 4) as u8).collect()
+    (0..3000_u32).map(|number| (number * number).rotate_right(4).to_le_bytes()[0]).collect()
 }
 
 /// More than fits into one attribute.
