@@ -7,8 +7,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod ambiguous;
 mod async_openai;
 mod budget;
+mod coherence;
 #[path = "../torture/dice.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod dice;
@@ -24,4 +26,5 @@ mod python_entries;
 mod round_trips;
 mod scene;
 mod sdk;
+mod standing;
 mod verbs;

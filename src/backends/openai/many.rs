@@ -113,8 +113,7 @@ impl Store {
             Ok(()) => attached.extend(batch),
             Err(error) => {
                 for upload in batch {
-                    // What cannot be removed either is garbage that a repair finds, or a whole new version.
-                    self.tidy(&upload.path, &upload.entry.id).await;
+                    self.withdraw(&upload.path, &upload.entry.id).await;
                     outcomes[upload.place] =
                         Some(Err(error.clone().with_path(upload.path.as_str())));
                 }
@@ -156,7 +155,7 @@ impl Store {
     async fn settle(&self, upload: Upload, confirmed: Result<()>) -> Result<FileInfo> {
         let Upload { path, entry, old, .. } = upload;
         if let Err(error) = confirmed {
-            self.tidy(&path, &entry.id).await;
+            self.withdraw(&path, &entry.id).await;
             return Err(error.with_path(path.as_str()));
         }
         self.index.insert(&path, entry.clone());

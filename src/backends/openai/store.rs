@@ -15,7 +15,10 @@ use super::claims::Turns;
 use super::config::OpenAIConfig;
 use super::index::{Entries, Hidden, Index};
 use crate::tree::{Node, path_of};
-use crate::{Etag, FileInfo, FilePath, FileType, Result, offload};
+use crate::{ErrorKind, Etag, FileInfo, FilePath, FileType, Result, offload};
+
+/// How long a write that is decided waits for what it leaves behind to be removed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -99,9 +102,23 @@ impl Store {
 
     /// Removes what has become superfluous, as far as that goes within a moment: what is left is found by a repair.
     pub(super) async fn tidy(&self, path: &FilePath, id: &str) {
-        const PATIENCE: Duration = Duration::from_secs(10);
-
         drop(tokio::time::timeout(PATIENCE, self.discard(path, id)).await);
+    }
+
+    /// Removes an upload that could not be attached, as far as that goes within a moment. It may be attached all the same, where the answer
+    /// was lost; what cannot be removed either is garbage that a repair finds, or a whole new version.
+    pub(super) async fn withdraw(&self, path: &FilePath, id: &str) {
+        let withdrawn = async {
+            match self.client.detach(id).await {
+                // Nothing is attached to a vector store that is gone.
+                Err(error) if error.kind() != ErrorKind::RootGone => Err(error),
+                _ => {
+                    self.index.remove(path, id);
+                    self.client.delete_file(id).await
+                }
+            }
+        };
+        drop(tokio::time::timeout(PATIENCE, withdrawn).await);
     }
 
     /// Removes older versions at and below `path`, which would be seen again once the newest is gone; with `all` also files that what is

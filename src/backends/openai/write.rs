@@ -192,9 +192,7 @@ impl Store {
                 Ok(entry)
             }
             Err(error) => {
-                // It may be attached all the same, where the answer was lost. What cannot be removed either is garbage that a repair
-                // finds, or a whole new version.
-                self.tidy(path, &entry.id).await;
+                self.withdraw(path, &entry.id).await;
                 Err(error)
             }
         }

@@ -14,6 +14,9 @@ const MOST: usize = 300;
 
 const HIDDEN: &str = "***";
 
+/// By what words services say that something is not there.
+const MISSING: [&str; 4] = ["not found", "no such ", "no file found", "no vector store found"];
+
 /// A call that failed, and what that means for a repetition.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -227,7 +230,7 @@ impl Said {
             // A page of what lies before the service must not pass for a missing file.
             404 if self.format != Format::Foreign => self.missing(refusal.about),
             // So says llama-stack.
-            400 if self.format == Format::Detail && says("not found") => {
+            400 if self.format == Format::Detail && MISSING.iter().any(|words| says(words)) => {
                 self.missing(refusal.about)
             }
             413 => ErrorKind::TooLarge,

@@ -54,7 +54,10 @@ impl Client {
                 Err(failure) => return Err(failure.error),
             };
             let last = page.items.last().map(|item| item.id().to_owned());
-            let begins_anew = page.items.iter().any(|item| first_page.contains(item.id()));
+            // What the walk was to go on after may come once more, where a service does not leave it out.
+            let knows_place = page.items.iter().any(|item| Some(item.id()) == cursor.as_deref());
+            let begins_anew =
+                !knows_place && page.items.iter().any(|item| first_page.contains(item.id()));
             let seen_before = seen.len();
             let new = page.items.into_iter().filter(|item| seen.insert(item.id().to_owned()));
             items.extend(new.filter_map(&keep));

@@ -1,0 +1,401 @@
+//! Several who work on one vector store: handles of this process, and others that know nothing of it.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use f9::prelude::*;
+use f9::testing::{DeletedFiles, OpenAISimulator};
+use f9::{
+    CreateOptions, ErrorKind, ListOptions, OpenAIConfig, OpenAIVectorStoreFileBackend,
+    RenameOptions, SessionOptions, UpdateOptions, WriteMode,
+};
+use futures::TryStreamExt as _;
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::notes::{open, opened, tree};
+use crate::scene::plant_old;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A handle that shares nothing with those of the address: like one of another process.
+async fn foreign(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
+    let url = openai.base_url().replace("127.0.0.1", "localhost");
+    opened(openai.config().with_base_url(url)).await
+}
+
+async fn two(openai: &OpenAISimulator, ttl: Duration) -> [OpenAIVectorStoreFileBackend; 2] {
+    let config = || openai.config().with_cache_ttl(ttl);
+    [opened(config()).await, opened(config()).await]
+}
+
+/// Attaches a file with these attributes, and whatever else a file of f9's has.
+fn plant(openai: &OpenAISimulator, path: &str, content: &str, others: &Value) -> String {
+    let id = plant_old(openai, "note.txt", content.to_owned());
+    let mut attributes = json!({ "path": path, "size": content.len(), "encoding": "raw" });
+    let others = others.as_object().unwrap().clone();
+    attributes.as_object_mut().unwrap().extend(others);
+    openai.plant_attached(&id, attributes);
+    id
+}
+
+/// The id of the file at a path.
+async fn id(notes: &OpenAIVectorStoreFileBackend, path: &str) -> String {
+    notes.info(path).await.unwrap().metadata["file_id"].clone()
+}
+
+#[tokio::test]
+async fn of_those_who_create_one_file_one_wins() {
+    for ttl in [Duration::ZERO, MINUTE] {
+        let openai = OpenAISimulator::start();
+        let handles = two(&openai, ttl).await;
+        for round in 0..10 {
+            let path = format!("{round}.txt");
+            let racers = (0..8).map(|racer| handles[racer % 2].create(&path, racer.to_string()));
+            let outcomes = join_all(racers).await;
+            let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+            assert_eq!(won.len(), 1);
+            for error in lost {
+                assert_eq!(error.unwrap_err().kind(), ErrorKind::AlreadyExists);
+            }
+        }
+        assert_eq!((openai.files().len(), openai.vector_store_files().len()), (10, 10));
+    }
+}
+
+#[tokio::test]
+async fn increments_by_etag_lose_nothing() {
+    for ttl in [Duration::ZERO, MINUTE] {
+        let openai = OpenAISimulator::lenient();
+        let handles = two(&openai, ttl).await;
+        handles[0].create("count", "0").await.unwrap();
+        let increment = |notes: OpenAIVectorStoreFileBackend| async move {
+            loop {
+                let etag = notes.info("count").await.unwrap().etag.unwrap();
+                let options = f9::ReadOptions::default().with_if_match(etag.clone());
+                let read = notes.read_with("count", options).await;
+                let Ok(read) = read else { continue };
+                let count: u64 = std::str::from_utf8(&read).unwrap().parse().unwrap();
+                let options = UpdateOptions::default().with_if_match(etag);
+                match notes.update_with("count", (count + 1).to_string().into(), options).await {
+                    Ok(_) => return,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::PreconditionFailed),
+                }
+            }
+        };
+        let tasks = (0..12).map(|number| tokio::spawn(increment(handles[number % 2].clone())));
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        for notes in &handles {
+            assert_eq!(notes.read_text("count").await.unwrap(), "12");
+        }
+        assert_eq!(openai.files().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_handle_sees_at_once_what_another_of_its_process_did() {
+    let openai = OpenAISimulator::lenient();
+    let [one, other] = two(&openai, MINUTE).await;
+    assert!(!other.exists("a.txt").await.unwrap());
+    one.create("a.txt", "one").await.unwrap();
+    assert_eq!(other.read_text("a.txt").await.unwrap(), "one");
+    other.rename("a.txt", "b.txt").await.unwrap();
+    assert_eq!(one.glob("*").await.unwrap(), ["b.txt"]);
+    one.update("b.txt", "two").await.unwrap();
+    assert_eq!(other.read_text("b.txt").await.unwrap(), "two");
+    other.delete("b.txt").await.unwrap();
+    assert!(!one.exists("b.txt").await.unwrap());
+    let many = one.create_many([("m/1", "x"), ("m/2", "y")]).await.unwrap();
+    assert!(many.iter().all(Result::is_ok));
+    assert_eq!(other.glob("m/*").await.unwrap(), ["m/1", "m/2"]);
+}
+
+#[tokio::test]
+async fn a_session_keeps_out_the_other_handles_of_a_process() {
+    let openai = OpenAISimulator::start();
+    let [one, other] = two(&openai, MINUTE).await;
+    let session = one.sync_session().await.unwrap();
+    let options = || SessionOptions::default().with_timeout(Duration::from_millis(20));
+    let waiting = tokio::spawn({
+        let other = other.clone();
+        async move { other.sync_session_with(options()).await.map(drop) }
+    });
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::LockTimeout);
+    // The store of another process is another store.
+    let foreign = foreign(&openai).await;
+    tokio::spawn(async move { foreign.sync_session_with(options()).await.map(drop) })
+        .await
+        .unwrap()
+        .unwrap();
+    session.finish().await.unwrap();
+    tokio::spawn(async move { other.sync_session().await.map(drop) }).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_another_process_does_is_seen_at_the_next_look() {
+    let openai = OpenAISimulator::lenient();
+    let (now, later) = (opened(openai.config()).await, open(&openai).await);
+    let foreign = foreign(&openai).await;
+    for path in ["replaced", "deleted", "renamed"] {
+        foreign.create(path, "old").await.unwrap();
+        assert_eq!(now.read_text(path).await.unwrap(), "old");
+    }
+    assert_eq!(later.glob("*").await.unwrap().len(), 3);
+    foreign.update("replaced", "new").await.unwrap();
+    foreign.delete("deleted").await.unwrap();
+    foreign.rename("renamed", "moved").await.unwrap();
+    assert_eq!(now.glob("*").await.unwrap(), ["moved", "replaced"]);
+    assert_eq!(now.read_text("replaced").await.unwrap(), "new");
+    assert_eq!(now.read("renamed").await.unwrap_err().kind(), ErrorKind::NotFound);
+    // Who has looked before finds that the content it knows of is gone, and looks again.
+    assert_eq!(later.glob("*").await.unwrap().len(), 3);
+    assert_eq!(later.read_text("replaced").await.unwrap(), "new");
+    assert_eq!(later.read("deleted").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(later.glob("*").await.unwrap(), ["moved", "replaced"]);
+}
+
+#[tokio::test]
+async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
+    let openai = OpenAISimulator::lenient();
+    let notes = open(&openai).await;
+    let foreign = foreign(&openai).await;
+    for path in ["a", "b", "c"] {
+        notes.create(path, "old").await.unwrap();
+        foreign.update(path, "foreign").await.unwrap();
+    }
+    let etag = notes.info("a").await.unwrap().etag.unwrap();
+    let options = UpdateOptions::default().with_if_match(etag);
+    let error = notes.update_with("a", "mine".into(), options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
+    let mode = WriteMode::IfMatch(notes.info("b").await.unwrap().etag.unwrap());
+    let options = CreateOptions::default().with_mode(mode);
+    let error = notes.create_with("b", "mine".into(), options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
+    let mode = WriteMode::IfMatch(notes.info("c").await.unwrap().etag.unwrap());
+    notes.create("d", "mine").await.unwrap();
+    let options = RenameOptions::default().with_mode(mode);
+    let error = notes.rename_with("d", "c", options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
+    let found = tree(&opened(openai.config()).await).await.unwrap();
+    let expected = [("a", "foreign"), ("b", "foreign"), ("c", "foreign"), ("d", "mine")];
+    assert_eq!(found, expected.map(|(path, text)| (path.into(), Some(text.into()))).into());
+}
+
+#[tokio::test]
+async fn of_two_processes_that_write_one_file_the_later_wins_and_the_rest_is_removed() {
+    let openai = OpenAISimulator::lenient();
+    let notes = open(&openai).await;
+    let foreign = foreign(&openai).await;
+    notes.create("a", "old").await.unwrap();
+    foreign.update("a", "foreign").await.unwrap();
+    // It knows nothing of the other version, so there are two.
+    notes.update("a", "mine").await.unwrap();
+    assert_eq!(foreign.read_text("a").await.unwrap(), "mine");
+    assert_eq!(openai.vector_store_files().len(), 2);
+    let report = notes.repair().await.unwrap();
+    assert_eq!(report.duplicates.len(), 1);
+    assert_eq!((openai.vector_store_files().len(), openai.files().len()), (1, 1));
+    assert_eq!(foreign.read_text("a").await.unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn of_several_entries_for_one_path_the_newest_counts() {
+    // Each is newer than the one before.
+    let ages = [
+        json!({}),
+        json!({ "modified_at": 1_700_000_000.5 }),
+        json!({ "modified_at": "1700000001.000000000" }),
+        json!({ "modified_at": "1700000001.000000001" }),
+        json!({ "generation": 1, "modified_at": 7 }),
+        json!({ "generation": 2.0, "modified_at": 6 }),
+        json!({ "generation": "10", "modified_at": 5 }),
+    ];
+    let openai = OpenAISimulator::lenient();
+    let ids: Vec<String> = (1..ages.len())
+        .rev()
+        .map(|age| plant(&openai, "a/b.txt", &age.to_string(), &ages[age]))
+        .collect();
+    let notes = open(&openai).await;
+    assert_eq!(notes.read_text("a/b.txt").await.unwrap(), "6");
+    let listed = notes.list_with("", ListOptions::recursive()).await.unwrap();
+    assert_eq!(listed.try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    let report = notes.survey().await.unwrap();
+    let expected: Vec<_> =
+        ids[1..].iter().map(|id| ("a/b.txt".parse().unwrap(), id.clone())).collect();
+    assert_eq!(report.duplicates, expected);
+    assert_eq!(notes.repair().await.unwrap(), report);
+    assert!(notes.survey().await.unwrap().is_empty());
+    assert_eq!(openai.files().into_iter().map(|file| file.id).collect::<Vec<_>>(), ids[..1]);
+    // Deleting removes all versions, so that none comes back.
+    plant(&openai, "a/b.txt", "old", &ages[1]);
+    let notes = open(&openai).await;
+    notes.delete("a/b.txt").await.unwrap();
+    assert!(!open(&openai).await.exists("a/b.txt").await.unwrap());
+    assert!(openai.files().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_in_the_way_of_a_directory_is_reported_and_kept() {
+    let openai = OpenAISimulator::lenient();
+    let file = plant(&openai, "a", "file", &json!({}));
+    plant(&openai, "a/b", "below", &json!({}));
+    let notes = open(&openai).await;
+    assert!(notes.info("a").await.unwrap().is_dir());
+    assert_eq!(notes.read_text("a/b").await.unwrap(), "below");
+    let report = notes.repair().await.unwrap();
+    assert_eq!(report.shadowed, [("a".parse().unwrap(), file)]);
+    assert!(report.duplicates.is_empty() && openai.files().len() == 2);
+    notes.rename("a/b", "b").await.unwrap();
+    assert_eq!(open(&openai).await.read_text("a").await.unwrap(), "file");
+}
+
+#[tokio::test]
+async fn entries_of_others_are_not_seen_and_left_alone() {
+    let openai = OpenAISimulator::lenient();
+    let strange = [
+        json!({}),
+        json!({ "title": "none of ours" }),
+        json!({ "path": 5, "size": 4, "encoding": "raw" }),
+        json!({ "path": "", "size": 4, "encoding": "raw" }),
+        json!({ "path": "/", "size": 4, "encoding": "raw" }),
+        json!({ "path": "../a", "size": 4, "encoding": "raw" }),
+        json!({ "path": "a/../b", "size": 4, "encoding": "raw" }),
+        json!({ "path": "a\0b", "size": 4, "encoding": "raw" }),
+        json!({ "path": "a", "path_1": 7, "size": 4, "encoding": "raw" }),
+        json!({ "path": "no size", "encoding": "raw" }),
+        json!({ "path": "odd size", "size": "four", "encoding": "raw" }),
+        json!({ "path": "negative size", "size": -4, "encoding": "raw" }),
+        json!({ "path": "half a size", "size": 4.5, "encoding": "raw" }),
+        json!({ "path": "no encoding", "size": 4 }),
+        json!({ "path": "new encoding", "size": 4, "encoding": "rot13" }),
+        json!({ "path": "encoding", "size": 4, "encoding": true }),
+    ];
+    for attributes in &strange {
+        let id = plant_old(&openai, "strange.txt", "text");
+        openai.plant_attached(&id, attributes.clone());
+    }
+    let before = (openai.files(), openai.vector_store_files());
+    let notes = open(&openai).await;
+    assert!(tree(&notes).await.unwrap().is_empty());
+    assert!(notes.repair().await.unwrap().is_empty());
+    assert_eq!((openai.files(), openai.vector_store_files()), before);
+    // What is told in other words is understood.
+    for (path, attributes) in [
+        ("text", json!({ "size": "4", "encoding": "raw", "is_dir": "false" })),
+        ("float", json!({ "size": 4.0, "encoding": "raw", "is_dir": 0, "modified_at": "soon" })),
+        ("no hash", json!({ "size": 4, "encoding": "raw", "sha256": "unknown" })),
+        ("python", json!({ "size": 4, "encoding": "base64", "is_dir": false, "modified_at": 1.5 })),
+    ] {
+        let content = if path == "python" { "dGV4dA==" } else { "text" };
+        plant(&openai, path, content, &attributes);
+    }
+    plant(&openai, "directory", "# directory placeholder\n", &json!({ "is_dir": "True" }));
+    let notes = open(&openai).await;
+    let found = tree(&notes).await.unwrap();
+    let file = |path: &str| (path.to_owned(), Some("text".into()));
+    let mut expected: Vec<_> = ["text", "float", "no hash", "python"].map(file).into();
+    expected.push(("directory".to_owned(), None));
+    assert_eq!(found, expected.into_iter().collect());
+    assert!(notes.repair().await.unwrap().is_empty());
+}
+
+/// Every verb fails with `RootGone`, and so does the question whether something is there.
+async fn is_gone(config: OpenAIConfig) {
+    let gone = |result: f9::Result<()>| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RootGone, "{error}");
+        assert!(error.to_string().to_lowercase().contains("vector store"), "{error}");
+    };
+    let notes = &opened(config).await;
+    gone(notes.exists("a").await.map(drop));
+    gone(notes.info("a").await.map(drop));
+    gone(notes.read("a").await.map(drop));
+    gone(notes.list("").await.map(drop));
+    gone(notes.glob("*").await.map(drop));
+    gone(notes.create("new", "x").await.map(drop));
+    gone(notes.create_dir("new").await);
+    gone(notes.update("a", "x").await.map(drop));
+    gone(notes.delete("a").await);
+    gone(notes.rename("a", "b").await.map(drop));
+    gone(notes.copy("a", "b").await.map(drop));
+    gone(notes.create_many([("new", "x")]).await.map(drop));
+    gone(notes.search("x").await.map(drop));
+    gone(notes.repair().await.map(drop));
+}
+
+#[tokio::test]
+async fn a_vector_store_that_has_expired_is_gone() {
+    let openai = OpenAISimulator::lenient();
+    let known = open(&openai).await;
+    known.create("a", "x").await.unwrap();
+    openai.expire();
+    is_gone(openai.config()).await;
+    // Who knew it before finds out when it asks something of it.
+    let error = known.create("b", "x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RootGone, "{error}");
+    assert_eq!(openai.files().len(), 1, "nothing is left of what could not be attached");
+}
+
+#[tokio::test]
+async fn a_vector_store_that_is_not_there_is_gone() {
+    let openai = OpenAISimulator::lenient();
+    let mut config = openai.config();
+    config.vector_store_id = "vs_missing".to_owned();
+    is_gone(config).await;
+    // Another shape of errors says the same.
+    openai.set(|rules| rules.error_shape = f9::testing::ErrorShape::FastApi);
+    let mut config = openai.config();
+    config.vector_store_id = "vs_missing".to_owned();
+    is_gone(config).await;
+}
+
+#[tokio::test]
+async fn a_file_whose_content_is_lost_is_reported_and_removed() {
+    for openai in [OpenAISimulator::start(), OpenAISimulator::lenient()] {
+        openai.set(|rules| rules.deleted_files = DeletedFiles::Listed);
+        let notes = opened(openai.config()).await;
+        notes.create("dead", "x").await.unwrap();
+        notes.create("alive", "x").await.unwrap();
+        let id = id(&notes, "dead").await;
+        let url = format!("{}/files/{id}", openai.base_url());
+        let deleted = reqwest::Client::new().delete(url).bearer_auth(openai.api_key()).send();
+        assert!(deleted.await.unwrap().status().is_success());
+        let error = notes.read("dead").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("lost its content"), "{error}");
+        assert!(error.source().unwrap().to_string().contains("(status 404, request req_"));
+        assert_eq!(notes.glob("*").await.unwrap(), ["alive", "dead"]);
+        let report = notes.repair().await.unwrap();
+        assert_eq!(report.dead, [("dead".parse().unwrap(), id)]);
+        assert_eq!(notes.glob("*").await.unwrap(), ["alive"]);
+        assert_eq!(openai.vector_store_files().len(), 1);
+        // It can also be replaced.
+        notes.create("dead", "again").await.unwrap();
+        assert!(notes.survey().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn uploads_of_an_hour_ago_that_nobody_attached_are_removed() {
+    let openai = OpenAISimulator::start();
+    let notes = open(&openai).await;
+    notes.create("a.txt", "x").await.unwrap();
+    let name = openai.files()[0].filename.clone();
+    let plant = |name: &str, minutes: u32| {
+        let id = openai.plant_file(name, "assistants", "lost");
+        openai.back_date(&id, MINUTE * minutes);
+        id
+    };
+    let lost = plant(&name, 61);
+    let young = plant(&name, 59);
+    let of_others = plant("note.txt", 1000);
+    let report = notes.survey().await.unwrap();
+    assert_eq!(report.unattached, [(name, lost.clone())]);
+    assert_eq!(openai.files().len(), 4, "nothing is removed by a survey");
+    assert_eq!(notes.repair().await.unwrap(), report);
+    let left: Vec<String> = openai.files().into_iter().skip(1).map(|file| file.id).collect();
+    assert_eq!(left, [young, of_others]);
+    assert_eq!(tree(&open(&openai).await).await.unwrap().len(), 1);
+}
