@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::backends::openai::body::MAX_BODY;
 use crate::backends::openai::body::chunker::{Chunker, chunkers};
 
 /// Bytes that look random and are always the same.
@@ -178,9 +179,40 @@ fn a_line_cut_anywhere_is_joined_again() {
         let (head, tail) = text.split_at(at);
         let chunks = [tail, "~5:nonsense", "", "another;", head];
         assert_eq!(reassemble(&chunks, content.len() as u64).unwrap(), content, "{at}");
-        let apart = [tail, &format!("{head} \n")];
+        let apart = [&format!(" \n{tail}"), &format!("{head} \n")];
         assert_eq!(reassemble(&apart, content.len() as u64).unwrap(), content, "{at}");
     }
+}
+
+/// The halves of a line whose number has three digits, where they overlap by less than the line.
+#[test]
+fn halves_may_overlap() {
+    let content = noise(48 * 0x120);
+    let text = framed(&content);
+    let (before, line) = text.split_at(text.find("~11f:").unwrap());
+    for from in 0..line.len() {
+        // Each place within the number, and some of the others.
+        for to in (from..line.len()).step_by(if from < 6 { 1 } else { 13 }) {
+            let chunks = [&line[from..], before, &line[..to]];
+            assert_eq!(
+                reassemble(&chunks, content.len() as u64).unwrap(),
+                content,
+                "{from} to {to}"
+            );
+        }
+    }
+    // The last but one character alone is missing, and nothing but the semicolon.
+    let all_but = |missing: usize| &line[..line.trim_end().len() - missing];
+    mismatch(reassemble(&[before, all_but(2)], content.len() as u64));
+    assert_eq!(reassemble(&[before, all_but(1)], content.len() as u64).unwrap(), content);
+}
+
+#[test]
+fn halves_that_contradict_each_other_are_not_joined() {
+    let text = framed(&noise(48));
+    let line = text.trim_end();
+    mismatch(reassemble(&[&format!("{}!", &line[..20]), &line[20..]], 48));
+    mismatch(reassemble(&[&format!("{}!", &line[..20]), &line[10..]], 48));
 }
 
 #[test]
@@ -223,7 +255,9 @@ fn the_size_decides_which_line_is_the_last() {
         mismatch(reassemble(&[&text], size));
     }
     assert_eq!(reassemble(&[&text], 48 * 2).unwrap(), content[..96]);
-    assert_eq!(reassemble(&[&text], u64::MAX).unwrap_err().kind(), ErrorKind::TooLarge);
+    for size in [MAX_BODY + 1, u64::MAX] {
+        assert_eq!(reassemble(&[&text], size).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
 }
 
 #[test]

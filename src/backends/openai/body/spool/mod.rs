@@ -126,9 +126,6 @@ impl Spool {
         self.pending += piece.len();
         if piece.len() < SMALL {
             self.gathered.extend_from_slice(&piece);
-            if self.gathered.len() >= PIECE {
-                self.pieces.push(self.gathered.split().freeze());
-            }
         } else {
             if !self.gathered.is_empty() {
                 self.pieces.push(self.gathered.split().freeze());

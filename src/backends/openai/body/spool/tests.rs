@@ -178,6 +178,20 @@ async fn bodies_do_not_disturb_each_other() {
     assert_eq!([first.to_vec(), rest.concat()].concat(), plain);
 }
 
+#[tokio::test]
+async fn only_each_megabyte_is_waited_for() {
+    let mut spool = Spool::new(OpenAIEncoding::Auto);
+    let mut waited = 0;
+    for _ in 0..100 {
+        let mut push = Box::pin(spool.push(Bytes::from(vec![b'x'; 64 * 1024])));
+        if futures::poll!(&mut push).is_pending() {
+            waited += 1;
+            push.await.unwrap();
+        }
+    }
+    assert_eq!(waited, 100 / 17);
+}
+
 #[test]
 fn a_push_that_was_dropped_half_way_is_not_forgotten() {
     let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();

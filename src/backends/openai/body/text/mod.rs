@@ -121,9 +121,8 @@ impl<M: Fn(&[u8]) -> bool> Search<M> {
     ) -> Option<Bytes> {
         let text = joined(chunks, overlaps, between, self.size)?;
         let line_feeds = text.iter().filter(|&&byte| byte == b'\n').count();
-        let may_be_windows =
-            line_feeds > 0 && text.len() + line_feeds <= self.size && !text.contains(&b'\r');
-        let windows = may_be_windows.then(|| with_carriage_returns(&text));
+        let fits = line_feeds > 0 && text.len() + line_feeds <= self.size;
+        let windows = fits.then(|| with_carriage_returns(&text));
         [Some(text), windows].into_iter().flatten().find_map(|text| self.with_ends(&text, ends))
     }
 

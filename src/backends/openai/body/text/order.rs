@@ -120,6 +120,25 @@ mod tests {
     }
 
     #[test]
+    fn who_fits_best_comes_first_and_the_others_find_another() {
+        let alphabet = "abcdefghijklmnopqrstuvwxyz";
+        let pieces = [
+            format!("first {}", &alphabet[..20]),
+            format!("second {alphabet}"),
+            format!("{alphabet} follows the second"),
+            format!("{} follows the first", &alphabet[2..20]),
+        ];
+        let pieces = pieces.each_ref().map(String::as_bytes);
+        assert_eq!(chained(&pieces), [0, 3, 1, 2].map(|index| pieces[index]));
+    }
+
+    #[test]
+    fn what_is_too_short_for_an_overlap_is_the_end() {
+        let pieces = ["end", "nothing in common", "with what follows"].map(str::as_bytes);
+        assert_eq!(chained(&pieces), [1, 2, 0].map(|index| pieces[index]));
+    }
+
+    #[test]
     fn circles_are_not_closed() {
         let (a, b) = ("x".repeat(20) + &"y".repeat(20), "y".repeat(20) + &"x".repeat(20));
         assert_eq!(chained(&[a.as_bytes(), b.as_bytes()]), [a.as_bytes(), b.as_bytes()]);

@@ -16,7 +16,7 @@ impl Seam {
     pub(super) fn between(before: &[u8], after: &[u8]) -> Self {
         let shorter = failures(after);
         let extended = |mut length: usize, byte| {
-            while length > 0 && (length == after.len() || after[length] != byte) {
+            while length > 0 && after.get(length) != Some(&byte) {
                 length = shorter[length - 1];
             }
             if after.get(length) == Some(&byte) { length + 1 } else { length }
@@ -58,16 +58,15 @@ fn failures(pattern: &[u8]) -> Vec<usize> {
 
 /// A few ways for chunks to share `shared` bytes in all.
 ///
-/// Each starts from a guess at what all overlaps are like. It is as long as those that are not periodic, in the middle; or the same for
-/// all; or the longest. What is then missing, or too much, is settled where the text is periodic, in shares or in one place.
+/// Each starts from a guess at what all overlaps are like: like those that are not periodic, or the longest. What is then missing, or too
+/// much, is settled where the text is periodic, in shares or in one place.
 pub(super) fn arrangements(seams: &[Seam], shared: usize) -> Vec<Vec<usize>> {
     let mut plain: Vec<_> =
         seams.iter().filter(|seam| seam.period == 0).map(Seam::longest).collect();
     plain.sort_unstable();
     let middle = plain.get(plain.len() / 2).copied();
-    let same = shared.checked_div(seams.len());
     let mut found = Vec::new();
-    for guess in middle.into_iter().chain(same).chain([usize::MAX]) {
+    for guess in middle.into_iter().chain([usize::MAX]) {
         for (backwards, in_shares) in [(false, true), (true, true), (false, false), (true, false)] {
             let less: Vec<_> = seams.iter().map(|seam| seam.nearest(guess)).collect();
             let overlaps = settled(seams, less, shared, backwards, in_shares);
@@ -93,7 +92,6 @@ fn settled(
     if backwards {
         periodic.reverse();
     }
-    periodic.sort_by_key(|&pair| seams[pair].period);
     let share = rest.checked_div(periodic.len())?;
     for most in in_shares.then_some(share).into_iter().chain([usize::MAX]) {
         for &pair in &periodic {
