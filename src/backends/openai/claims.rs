@@ -97,8 +97,13 @@ impl Turns {
         self.changes().iter().any(|(other, &at)| *other != handle && at >= since)
     }
 
+    /// Forgets a handle that is gone. What it has changed, the others may not have seen yet.
     pub(super) fn forget(&self, handle: Handle) {
-        self.changes().remove(&handle);
+        let mut changes = self.changes();
+        if let Some(at) = changes.remove(&handle) {
+            let unknown = changes.entry(Handle::UNKNOWN).or_insert(at);
+            *unknown = at.max(*unknown);
+        }
     }
 
     fn changes(&self) -> MutexGuard<'_, HashMap<Handle, Instant>> {
@@ -149,6 +154,8 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::FutureExt as _;
 
     use super::*;
@@ -198,6 +205,23 @@ mod tests {
         drop(held);
         drop(waiting);
         assert!(last.now_or_never().is_some());
+    }
+
+    #[test]
+    fn what_a_handle_changed_stays_changed_when_it_is_gone() {
+        let turns = Turns::default();
+        let (one, other, began) = (Handle::new(), Handle::new(), Instant::now());
+        assert!(!turns.changed_by_others(other, began));
+        turns.changed_by(one);
+        assert!(turns.changed_by_others(other, began) && !turns.changed_by_others(one, began));
+        turns.forget(one);
+        assert!(turns.changed_by_others(other, began));
+        let after = Instant::now();
+        assert!(!turns.changed_by_others(other, after + Duration::from_nanos(1)));
+        turns.changed_by(Handle::UNKNOWN);
+        turns.changed_by(one);
+        turns.forget(one);
+        assert!(turns.changed_by_others(one, after) && turns.changed_by_others(other, after));
     }
 
     #[test]
