@@ -1,5 +1,6 @@
 //! A value that must not be seen.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -104,9 +105,13 @@ impl SecretSource {
     pub fn resolve(&self) -> Result<Secret> {
         match self {
             Self::Value(secret) => Ok(secret.clone()),
-            Self::Variable(name) => std::env::var(name).map(Secret).map_err(|_| {
+            Self::Variable(name) => std::env::var(name).map(Secret).map_err(|error| {
+                let reason = match error {
+                    VarError::NotPresent => "is not set",
+                    VarError::NotUnicode(_) => "holds no text",
+                };
                 Error::new(ErrorKind::InvalidInput)
-                    .with_message(format!("the environment variable {name} holds no text"))
+                    .with_message(format!("the environment variable {name} {reason}"))
             }),
             Self::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {

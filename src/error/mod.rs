@@ -77,7 +77,7 @@ pub enum ErrorKind {
     InvalidPath,
     /// The name is one that f9 keeps for itself.
     ReservedPath,
-    /// The root of the backend has been removed since it was opened.
+    /// The root of the backend has been removed since it was opened, or what stands for it with a service is not there.
     RootGone,
     /// More symbolic links on the way than the system follows.
     LinkLoop,
@@ -119,7 +119,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The service asked for fewer calls in its time; [`Error::retry_after`] tells when the next may come, where known.
     RateLimited,
-    /// The service keeps the content and does not give it back in this way.
+    /// The service keeps the content and does not give it back in this way. The message tells what would change that; until then only a
+    /// copy from elsewhere helps.
     DownloadForbidden,
     /// The service failed, or refused the call for a reason of its own.
     Remote,

@@ -5,6 +5,9 @@
 //! which the backend does not have passes, and says so on its standard output:
 //! `skipped appends_are_added_to_the_end: needs append`.
 //!
+//! With the feature `openai` there is also `OpenAISimulator`, a server that keeps to the rules of OpenAI's vector stores and fails in
+//! whatever way a test wants.
+//!
 //! The names of the cases are the promises; read the functions in [`cases`] for what exactly is checked. New promises become
 //! new cases in minor releases.
 //!

@@ -11,7 +11,7 @@ use super::api::Attributes;
 use super::attributes::Entry;
 use super::body::Content;
 use super::store::{Store, info_of_entry};
-use super::write::{file_kind, writable};
+use super::write::{file_kind, not_of_the_path, writable};
 use crate::{CreateOptions, Error, ErrorKind, FileInfo, FilePath, Result, WriteMode, offload};
 
 /// How many files one request attaches. The service takes more, and is said to be unsteady then.
@@ -156,7 +156,7 @@ impl Store {
         let Upload { path, entry, old, .. } = upload;
         if let Err(error) = confirmed {
             self.withdraw(&path, &entry.id).await;
-            return Err(error.with_path(path.as_str()));
+            return Err(not_of_the_path(error).with_path(path.as_str()));
         }
         self.index.insert(&path, entry.clone());
         if let Some(old) = old {

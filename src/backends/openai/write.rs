@@ -179,7 +179,7 @@ impl Store {
             Ok(Body { length, stream }) => (length, stream),
             Err(error) => (length, stream::once(async { Err(error.into()) }).boxed()),
         };
-        self.client.upload(&name, content_type, &body).await
+        self.client.upload(&name, content_type, &body).await.map_err(not_of_the_path)
     }
 
     /// Attaches an uploaded file as `entry`. One that cannot be attached is deleted again.
@@ -193,7 +193,7 @@ impl Store {
             }
             Err(error) => {
                 self.withdraw(path, &entry.id).await;
-                Err(error)
+                Err(not_of_the_path(error))
             }
         }
     }
@@ -211,6 +211,11 @@ impl Store {
         self.index.remove(path, &old.id);
         Err(Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed"))
     }
+}
+
+/// That the service does not find something it was to take must not pass for a file that is missing.
+pub(super) fn not_of_the_path(error: Error) -> Error {
+    if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Remote) } else { error }
 }
 
 /// The path of something to be written.

@@ -253,7 +253,7 @@ async fn a_key_is_read_from_where_it_is_kept() {
     let missing = valid().with_api_key("env:F9_NO_SUCH_VARIABLE");
     let error = missing.read_api_key().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    let message = "`api_key`: the environment variable F9_NO_SUCH_VARIABLE holds no text";
+    let message = "`api_key`: the environment variable F9_NO_SUCH_VARIABLE is not set";
     assert_eq!(error.message(), Some(message));
     assert!(std::error::Error::source(&error).is_some());
 }

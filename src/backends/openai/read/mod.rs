@@ -138,14 +138,18 @@ impl Store {
 
     /// Why a file does not come back, and what would make it.
     fn not_given_back(&self, file: &FileKind, reason: Error) -> Error {
+        let (is_unparsed, purpose) = (reason.kind() == ErrorKind::Remote, &self.config.purpose);
+        let why = match reason.message() {
+            Some(message) if is_unparsed => message.to_owned(),
+            _ => "the text that was parsed of it is not the content".to_owned(),
+        };
         let advice = match file.encoding {
-            BodyEncoding::Framed => "use a purpose that allows downloads",
-            _ => "write it with the encoding `framed`, or use a purpose that allows downloads",
+            BodyEncoding::Raw if !is_unparsed => "write it with the encoding `framed`, or with",
+            _ => "write it with",
         };
         Error::new(ErrorKind::DownloadForbidden)
             .with_message(format!(
-                "files of purpose `{}` cannot be downloaded, and the text that was parsed of it is not the content; {advice}",
-                self.config.purpose
+                "files of purpose `{purpose}` cannot be downloaded, and {why}; {advice} a purpose that allows downloads"
             ))
             .with_source(reason)
     }
