@@ -24,4 +24,5 @@ mod python_entries;
 mod round_trips;
 mod scene;
 mod sdk;
+mod together;
 mod verbs;
