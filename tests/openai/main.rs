@@ -27,4 +27,5 @@ mod round_trips;
 mod scene;
 mod sdk;
 mod standing;
+mod together;
 mod verbs;

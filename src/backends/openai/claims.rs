@@ -4,7 +4,9 @@
 //! lies below them, and waits while another has claimed one of them, or something above or below. Readers claim nothing. Handles onto
 //! one vector store share their claims, and their sessions; other processes know nothing of either.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::iter;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -13,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::FilePath;
 use crate::lock::SessionLock;
+use crate::tree::dir_key;
 
 /// What the handles of this process onto one vector store share.
 #[derive(Debug, Default)]
@@ -47,7 +50,7 @@ struct Claims {
 #[derive(Debug)]
 struct Waiting {
     number: u64,
-    paths: Vec<FilePath>,
+    paths: BTreeSet<FilePath>,
     /// `None` once it has been granted.
     turn: Option<oneshot::Sender<()>>,
 }
@@ -78,6 +81,7 @@ impl Turns {
             let mut claims = self.claims();
             let number = claims.next;
             claims.next += 1;
+            let paths = paths.into_iter().collect();
             claims.queue.push(Waiting { number, paths, turn: Some(sender) });
             claims.grant();
             Claim { turns: Arc::clone(self), number }
@@ -97,12 +101,12 @@ impl Turns {
         self.changes().iter().any(|(other, &at)| *other != handle && at >= since)
     }
 
-    /// Forgets a handle that is gone. What it has changed, the others may not have seen yet.
+    /// Keeps no account of a handle that is gone. What it has changed is known of nobody now.
     pub(super) fn forget(&self, handle: Handle) {
         let mut changes = self.changes();
-        if let Some(at) = changes.remove(&handle) {
-            let unknown = changes.entry(Handle::UNKNOWN).or_insert(at);
-            *unknown = at.max(*unknown);
+        if let Some(changed) = changes.remove(&handle) {
+            let unknown = changes.entry(Handle::UNKNOWN).or_insert(changed);
+            *unknown = changed.max(*unknown);
         }
     }
 
@@ -133,8 +137,19 @@ impl Claims {
     }
 }
 
-fn overlap(one: &[FilePath], other: &[FilePath]) -> bool {
-    one.iter().any(|a| other.iter().any(|b| a.starts_with(b) || b.starts_with(a)))
+/// Whether a path of the one is a path of the other, or lies above or below it. The shorter one is looked up in the longer, so that
+/// thousands of paths are not compared with thousands.
+fn overlap(one: &BTreeSet<FilePath>, other: &BTreeSet<FilePath>) -> bool {
+    let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    let is_at_or_above = |path: &FilePath| {
+        iter::successors(Some(path.clone()), FilePath::parent).any(|above| many.contains(&above))
+    };
+    let is_below = |path: &FilePath| {
+        let key = dir_key(path);
+        let mut from = many.range::<str, _>((Bound::Excluded(key.as_str()), Bound::Unbounded));
+        from.next().is_some_and(|next| next.as_str().starts_with(&key))
+    };
+    few.iter().any(|path| is_at_or_above(path) || is_below(path))
 }
 
 /// The right to change what is at some paths, until it is dropped.
@@ -157,6 +172,8 @@ mod tests {
     use std::time::Duration;
 
     use futures::FutureExt as _;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -208,20 +225,45 @@ mod tests {
     }
 
     #[test]
-    fn what_a_handle_changed_stays_changed_when_it_is_gone() {
-        let turns = Turns::default();
-        let (one, other, began) = (Handle::new(), Handle::new(), Instant::now());
-        assert!(!turns.changed_by_others(other, began));
-        turns.changed_by(one);
-        assert!(turns.changed_by_others(other, began) && !turns.changed_by_others(one, began));
-        turns.forget(one);
-        assert!(turns.changed_by_others(other, began));
-        let after = Instant::now();
-        assert!(!turns.changed_by_others(other, after + Duration::from_nanos(1)));
-        turns.changed_by(Handle::UNKNOWN);
+    fn a_change_of_a_handle_that_is_gone_is_still_one() {
+        let (turns, before) = (Turns::default(), Instant::now());
+        let (one, other) = (Handle::new(), Handle::new());
         turns.changed_by(one);
         turns.forget(one);
-        assert!(turns.changed_by_others(one, after) && turns.changed_by_others(other, after));
+        assert!(turns.changed_by_others(other, before));
+        turns.forget(other);
+        assert!(turns.changed_by_others(Handle::new(), before));
+        assert!(!turns.changed_by_others(Handle::new(), Instant::now() + Duration::from_secs(1)));
+        assert_eq!(turns.changes().len(), 1);
+    }
+
+    /// Compared each with each, these would take minutes.
+    #[test]
+    fn claims_of_very_many_paths_are_compared_quickly() {
+        let many =
+            |name: &str| (0..100_000).map(|n| format!("{name}/{n}").parse().unwrap()).collect();
+        let turns = Arc::new(Turns::default());
+        let one = turns.claim(many("a")).now_or_never().unwrap();
+        let other = turns.claim(many("b")).now_or_never().unwrap();
+        assert!(turns.claim(many("b")).now_or_never().is_none());
+        drop((one, other));
+    }
+
+    proptest! {
+        #[test]
+        fn what_overlaps_is_what_is_the_same_or_above_or_below(
+            one in vec("[ab]{1,2}(/[a-]{1,2}){0,2}", 0..4),
+            other in vec("[ab]{1,2}(/[a-]{1,2}){0,2}", 0..6),
+        ) {
+            let parsed = |paths: &[String]| -> BTreeSet<FilePath> {
+                paths.iter().map(|path| path.parse().unwrap()).collect()
+            };
+            let (one, other) = (parsed(&one), parsed(&other));
+            let touches = |a: &FilePath| other.iter().any(|b| a.starts_with(b) || b.starts_with(a));
+            prop_assert_eq!(overlap(&one, &other), one.iter().any(touches));
+            let root = BTreeSet::from([FilePath::root()]);
+            prop_assert_eq!(overlap(&root, &other), !other.is_empty());
+        }
     }
 
     #[test]

@@ -26,6 +26,9 @@ struct Upload {
     old: Option<Entry>,
 }
 
+/// What became of an upload, and its place.
+type Uploaded = (usize, Result<Upload>);
+
 impl Store {
     /// Creates many files, each as if by itself: what one fails with is in its place.
     pub(super) async fn create_many(
@@ -56,19 +59,19 @@ impl Store {
         let uploads = paths.into_iter().zip(files).enumerate().map(|(place, (path, (_, data)))| {
             async move { (place, self.upload_one(place, path, data, mode).await) }.boxed()
         });
-        let mut uploaded = self.side_by_side(uploads.collect());
-        let mut batch = Vec::with_capacity(BATCH);
+        // Batches are attached beside the uploads: those hold turns at calls, and must not stand still for what waits for a turn.
+        let batches = self.side_by_side(uploads).chunks(BATCH);
+        let mut batches =
+            batches.map(|batch| self.attach_batch(batch).boxed()).buffer_unordered(usize::MAX);
         let mut attached = Vec::new();
-        while let Some((place, upload)) = uploaded.next().await {
-            match upload {
-                Ok(upload) => batch.push(upload),
-                Err(error) => outcomes[place] = Some(Err(error)),
-            }
-            if batch.len() == BATCH {
-                self.attach_batch(std::mem::take(&mut batch), &mut attached, &mut outcomes).await;
+        while let Some(batch) = batches.next().await {
+            for (place, upload) in batch {
+                match upload {
+                    Ok(upload) => attached.push(upload),
+                    Err(error) => outcomes[place] = Some(Err(error)),
+                }
             }
         }
-        self.attach_batch(batch, &mut attached, &mut outcomes).await;
         self.confirm(attached, &mut outcomes).await;
         let lost = || Err(Error::new(ErrorKind::Internal));
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect())
@@ -98,27 +101,23 @@ impl Store {
         uploaded.await.map_err(failing)
     }
 
-    /// Attaches uploads with one request. What cannot be attached is deleted again.
-    async fn attach_batch(
-        &self,
-        batch: Vec<Upload>,
-        attached: &mut Vec<Upload>,
-        outcomes: &mut [Option<Result<FileInfo>>],
-    ) {
-        if batch.is_empty() {
-            return;
-        }
-        let named = batch.iter().map(|upload| (upload.entry.id.clone(), upload.attributes.clone()));
-        match self.client.attach_batch(&named.collect::<Vec<_>>()).await {
-            Ok(()) => attached.extend(batch),
-            Err(error) => {
-                for upload in batch {
-                    self.withdraw(&upload.path, &upload.entry.id).await;
-                    outcomes[upload.place] =
-                        Some(Err(error.clone().with_path(upload.path.as_str())));
-                }
-            }
-        }
+    /// Attaches what has been uploaded with one request. What cannot be attached is deleted again.
+    async fn attach_batch(&self, batch: Vec<Uploaded>) -> Vec<Uploaded> {
+        let uploads = batch.iter().filter_map(|(_, upload)| upload.as_ref().ok());
+        let named = uploads.map(|upload| (upload.entry.id.clone(), upload.attributes.clone()));
+        let Err(error) = self.client.attach_batch(&named.collect::<Vec<_>>()).await else {
+            return batch;
+        };
+        let refused = batch.into_iter().map(|(place, upload)| {
+            let error = error.clone();
+            let tidied = async move {
+                let Ok(upload) = upload else { return (place, upload) };
+                self.withdraw(&upload.path, &upload.entry.id).await;
+                (place, Err(not_of_the_path(error).with_path(upload.path.as_str())))
+            };
+            tidied.boxed()
+        });
+        self.side_by_side(refused).collect().await
     }
 
     /// Makes sure that what a batch was to attach is attached: its answer does not say so of each file.
@@ -126,20 +125,20 @@ impl Store {
         if attached.is_empty() {
             return;
         }
-        let looked = self.index.fresh_within(Duration::ZERO).await;
-        let confirmations = attached.into_iter().map(|upload| {
+        let has_looked = self.index.fresh_within(Duration::ZERO).await.is_ok();
+        let confirmations = attached.into_iter().map(move |upload| {
             let id = &upload.entry.id;
             let is_it = |now: &Entry| now.id == *id;
             let is_listed =
                 self.index.read(|entries| entries.file(&upload.path).is_some_and(is_it));
-            let is_known = looked.is_ok() && is_listed;
+            let is_known = has_looked && is_listed;
             let confirmed = async move {
                 let confirmed = if is_known { Ok(()) } else { self.attach_missing(&upload).await };
                 (upload.place, self.settle(upload, confirmed).await)
             };
             confirmed.boxed()
         });
-        let mut confirmed = self.side_by_side(confirmations.collect());
+        let mut confirmed = self.side_by_side(confirmations);
         while let Some((place, outcome)) = confirmed.next().await {
             outcomes[place] = Some(outcome);
         }

@@ -43,8 +43,9 @@ pub use indexing::IndexingStatus;
 pub use repair::RepairReport;
 pub use search::{SearchHit, SearchOptions};
 
+use read::driven;
 use repair::RepairMode;
-use store::{Store, file_at, info_of};
+use store::{Store, file_at, info_of, info_of_entry};
 
 const NAME: &str = "openai";
 
@@ -244,7 +245,9 @@ impl OpenAIVectorStoreFileBackend {
     pub async fn indexing_status(&self, path: &str) -> Result<IndexingStatus> {
         let status = async {
             let id = self.store.id_of(path).await?;
-            let attachment = self.store.client.attached(&id).await?.ok_or(ErrorKind::NotFound)?;
+            let client = self.store.client.clone();
+            let attachment = driven(async move { client.attached(&id).await }).await?;
+            let attachment = attachment.ok_or(ErrorKind::NotFound)?;
             Ok(IndexingStatus::of(attachment))
         };
         status.await.map_err(failing("get the indexing status of", path))
@@ -283,7 +286,8 @@ impl OpenAIVectorStoreFileBackend {
     ) -> Result<IndexingStatus> {
         let waited = async {
             let id = self.store.id_of(path).await?;
-            self.store.wait_until_indexed(&id, timeout).await
+            let store = Arc::clone(&self.store);
+            driven(async move { store.wait_until_indexed(&id, timeout).await }).await
         };
         waited.await.map_err(failing("wait for the indexing of", path))
     }
@@ -346,9 +350,13 @@ impl Store {
     async fn info_with(self: &Arc<Self>, path: &str, options: InfoOptions) -> Result<FileInfo> {
         let path = FilePath::parse(path)?;
         self.index.fresh().await?;
-        let mut info = self.info(&path)?;
-        let Some(size) = info.size else { return Ok(info) };
+        let info = self.info(&path)?;
+        if info.size.is_none() {
+            return Ok(info);
+        }
         let entry = self.index.read(|entries| file_at(entries, &path))?;
+        // All of it about one version: there may be another by now.
+        let mut info = info_of_entry(path, &entry);
         let known = entry.file().and_then(|file| file.checksum());
         let known = known.filter(|known| options.checksum == Some(known.algorithm()));
         let wanted = options.checksum.filter(|_| known.is_none());
@@ -370,7 +378,7 @@ impl Store {
             }
         }
         if options.encoding == EncodingMode::Detect {
-            info.encoding = Some(Encoding::detect(&sample, sample.len() as u64 == size));
+            info.encoding = Some(Encoding::detect(&sample, Some(sample.len() as u64) == info.size));
         }
         info.checksum = info.checksum.or(hasher.map(Hasher::finish));
         Ok(info)

@@ -43,7 +43,9 @@ impl Store {
             };
             removed.boxed()
         };
-        self.side_by_side(entries.into_iter().map(removal).collect()).try_collect().await
+        let removals = self.side_by_side(entries.into_iter().map(removal));
+        // Those that are under way are dropped then, and may have been made.
+        removals.try_collect().await.inspect_err(|_| self.index.doubt())
     }
 }
 

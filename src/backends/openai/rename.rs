@@ -1,6 +1,6 @@
 //! Renaming and copying.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
@@ -114,30 +114,42 @@ impl Store {
             check_path(&target).map_err(|error| error.with_path(target.as_str()))?;
             moves.push(Moving { from: path, to: target, entry });
         }
-        let steps = moves
-            .into_iter()
-            .map(|step| async move { (self.move_entry(&step).await, step) }.boxed());
-        let outcomes: Vec<_> = self.side_by_side(steps.collect()).collect().await;
-        let (mut moved, mut failure) = (Vec::new(), None);
-        for (outcome, step) in outcomes {
-            match outcome {
-                Ok(()) => moved.push(step),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        let Some(error) = failure else { return Ok(()) };
-        let back = moved.into_iter().map(|step: Moving| {
+        let failure = OnceLock::new();
+        let steps = moves.into_iter().map(|step| {
+            let failure = &failure;
+            let moving = async move {
+                // After a failure nothing more is begun.
+                if failure.get().is_some() {
+                    return None;
+                }
+                match self.move_entry(&step).await {
+                    Ok(()) => Some(step),
+                    Err(error) => {
+                        // It may have been moved all the same, unless there is nothing to move.
+                        let may_be_there = error.kind() != ErrorKind::NotFound;
+                        // Of more than one, the first is told.
+                        drop(failure.set(error));
+                        may_be_there.then_some(step)
+                    }
+                }
+            };
+            moving.boxed()
+        });
+        let moved: Vec<_> = self.side_by_side(steps).collect().await;
+        let Some(error) = failure.get().cloned() else { return Ok(()) };
+        let moved = moved.into_iter().flatten();
+        let back = moved.map(|step: Moving| {
             let mut entry = step.entry;
             entry.generation += 1;
             let back = Moving { from: step.to, to: step.from, entry };
             async move { self.move_entry(&back).await }.boxed()
         });
-        let outcomes: Vec<_> = self.side_by_side(back.collect()).collect().await;
+        let outcomes: Vec<_> = self.side_by_side(back).collect().await;
         match outcomes.iter().filter(|outcome| outcome.is_err()).count() {
             0 => Err(error),
             stuck => Err(Error::new(error.kind())
                 .with_message(format!(
-                    "and {stuck} entries that had been moved could not be moved back"
+                    "and {stuck} entries that had been moved, or may have been, could not be moved back"
                 ))
                 .with_source(error)),
         }

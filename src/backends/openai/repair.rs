@@ -19,7 +19,8 @@ const UNATTACHED_FOR: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Older versions of files that there is a newer one of.
+    /// Older versions of files that there is a newer one of. Those behind a [dead](Self::dead) one are no duplicates: the newest of them is
+    /// seen once that is gone.
     pub duplicates: Vec<(FilePath, String)>,
     /// Entries whose content the service has lost.
     pub dead: Vec<(FilePath, String)>,
@@ -68,10 +69,6 @@ impl Store {
         let listed = self.client.files(Some).await?;
         let files: BTreeMap<&str, &StoredFile> =
             listed.iter().map(|file| (file.id.as_str(), file)).collect();
-        for Hidden { path, entry, is_shadowed } in &hidden {
-            let found = if *is_shadowed { &mut report.shadowed } else { &mut report.duplicates };
-            found.push((path.clone(), entry.id.clone()));
-        }
         for (path, entry) in &entries {
             // A file that is not in the list of all files may still be there.
             if !files.contains_key(entry.id.as_str())
@@ -80,12 +77,22 @@ impl Store {
                 report.dead.push((path.clone(), entry.id.clone()));
             }
         }
+        let lost: BTreeSet<&FilePath> = report.dead.iter().map(|(path, _)| path).collect();
+        for Hidden { path, entry, is_shadowed } in &hidden {
+            let found = match is_shadowed {
+                true => &mut report.shadowed,
+                // The newest that there is.
+                false if lost.contains(path) => continue,
+                false => &mut report.duplicates,
+            };
+            found.push((path.clone(), entry.id.clone()));
+        }
         let seen = entries.iter().map(|(_, entry)| entry);
         let attached = seen.chain(hidden.iter().map(|hidden| &hidden.entry));
         let attached: BTreeSet<&str> = attached.map(|entry| entry.id.as_str()).collect();
         let tag = self.store_tag();
         for file in files.values() {
-            let is_ours = file.filename.contains(&tag) && is_old(file);
+            let is_ours = has_tag(&file.filename, &tag) && is_old(file);
             if is_ours
                 && !attached.contains(file.id.as_str())
                 && self.client.attached(&file.id).await?.is_none()
@@ -101,7 +108,11 @@ impl Store {
         let attached = attached.map(|(path, id)| self.discard(path, id).boxed());
         let unattached =
             report.unattached.iter().map(|(_, id)| self.client.delete_file(id).boxed());
-        self.side_by_side(attached.chain(unattached).collect()).try_collect().await
+        let removals = self.side_by_side(attached.chain(unattached));
+        let removed = removals.try_collect().await;
+        // What a dead entry has hidden is seen now, and a removal that was under way when another failed may have been made.
+        self.index.doubt();
+        removed
     }
 
     /// Every entry that is seen, with its path.
@@ -114,7 +125,16 @@ impl Store {
     }
 }
 
+/// Whether this is the name of an upload for the vector store with this tag. What stands before the first dot is of the path, and may
+/// look like a tag.
+fn has_tag(name: &str, tag: &str) -> bool {
+    let given = name.split('.').nth(1).and_then(|given| given.strip_prefix(tag));
+    given.is_some_and(|rest| rest.starts_with('-'))
+}
+
 fn is_old(file: &StoredFile) -> bool {
     let uploaded = UNIX_EPOCH + Duration::from_secs(file.created_at);
-    SystemTime::now().duration_since(uploaded).is_ok_and(|age| age > UNATTACHED_FOR)
+    // Where the service does not say when it was, it may have been a moment ago.
+    file.created_at > 0
+        && SystemTime::now().duration_since(uploaded).is_ok_and(|age| age > UNATTACHED_FOR)
 }

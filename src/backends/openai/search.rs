@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::attributes::{first_piece, path_from};
 use super::index::Entries;
+use super::read::driven;
 use super::store::Store;
 use crate::options::setters;
 use crate::tree::{Node, path_of};
@@ -122,7 +123,8 @@ impl Store {
         let Some((filters, asked)) = self.index.read(|entries| options.request(entries)) else {
             return Ok(Vec::new());
         };
-        let found = self.client.search(query, filters, asked).await?;
+        let (client, query) = (self.client.clone(), query.to_owned());
+        let found = driven(async move { client.search(&query, filters, asked).await }).await?;
         let hits = found.into_iter().filter_map(|found| {
             let path = path_from(&found.attributes).filter(|path| options.accepts(path))?;
             // An older version may be found too.

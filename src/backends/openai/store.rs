@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt as _};
@@ -72,12 +72,15 @@ impl Store {
     }
 
     /// A directory or a file that is new, or a new version of `old`.
+    ///
+    /// Its generation is the time in microseconds, so that it is also newer than a version that another process has written and this one does
+    /// not know of; and greater than that of `old`, whatever the clocks say.
     pub(super) fn new_entry(id: String, kind: Kind, old: Option<&Entry>) -> Entry {
         let now = SystemTime::now();
         Entry {
             id,
             kind,
-            generation: old.map_or(1, |old| old.generation + 1),
+            generation: old.map_or(1, |old| old.generation + 1).max(micros(now)),
             created_at: old.map_or(now, |old| old.created_at),
             modified_at: now,
             attached_at: 0,
@@ -87,8 +90,8 @@ impl Store {
     /// Does much, some of it at a time; what comes of it is in no order.
     pub(super) fn side_by_side<'a, T: Send + 'a>(
         &self,
-        work: Vec<BoxFuture<'a, T>>,
-    ) -> impl Stream<Item = T> + Send + use<'a, T> {
+        work: impl Iterator<Item = BoxFuture<'a, T>> + Send + 'a,
+    ) -> impl Stream<Item = T> + Send + 'a {
         stream::iter(work).buffer_unordered(self.config.concurrency)
     }
 
@@ -102,7 +105,9 @@ impl Store {
 
     /// Removes what has become superfluous, as far as that goes within a moment: what is left is found by a repair.
     pub(super) async fn tidy(&self, path: &FilePath, id: &str) {
-        drop(tokio::time::timeout(PATIENCE, self.discard(path, id)).await);
+        if tokio::time::timeout(PATIENCE, self.discard(path, id)).await.is_err() {
+            self.index.doubt();
+        }
     }
 
     /// Removes an upload that could not be attached, as far as that goes within a moment. It may be attached all the same, where the answer
@@ -118,7 +123,9 @@ impl Store {
                 }
             }
         };
-        drop(tokio::time::timeout(PATIENCE, withdrawn).await);
+        if tokio::time::timeout(PATIENCE, withdrawn).await.is_err() {
+            self.index.doubt();
+        }
     }
 
     /// Removes older versions at and below `path`, which would be seen again once the newest is gone; with `all` also files that what is
@@ -132,6 +139,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn micros(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or_default()
 }
 
 /// What [`info`](crate::AsyncFileBackend::info_with) and listings tell.

@@ -16,7 +16,7 @@ use super::api::Client;
 use super::attributes::Entry;
 use super::claims::{Handle, Turns};
 use crate::tree::{Node, Tree, dir_key};
-use crate::{Error, ErrorKind, FilePath, Result};
+use crate::{Error, ErrorKind, FilePath, Result, offload};
 
 /// For how long what this process wrote is believed against what the service lists.
 const LISTINGS_LAG: Duration = Duration::from_secs(60);
@@ -134,7 +134,8 @@ impl Index {
                         }
                         index.look(*begins.get_or_init(Instant::now)).await
                     };
-                    let look = look.boxed().shared();
+                    // It takes turns at calls, which others wait for, also while none of those polls who wait for it.
+                    let look = offload::detached(look).boxed().shared();
                     let weak = look.downgrade();
                     known.refresh = weak.map(|look| Refresh { began, look });
                     look

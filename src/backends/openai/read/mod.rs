@@ -25,8 +25,9 @@ impl Store {
     pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
         let mut failures = 0;
         loop {
-            let read = async { collect(self.stream_read(path, options.clone()).await?).await };
-            match read.await {
+            // What keeps it from beginning has been tried again already.
+            let content = self.stream_read(path, options.clone()).await?;
+            match collect(content).await {
                 Err(error) if is_broken_off(&error) && failures < self.config.retries => {
                     failures += 1;
                 }
@@ -52,6 +53,15 @@ impl Store {
         path: &FilePath,
         options: &ReadOptions,
     ) -> Result<ByteStream<'static>> {
+        let (store, path, options) = (Arc::clone(self), path.clone(), options.clone());
+        driven(async move { store.find_content(&path, &options).await }).await
+    }
+
+    async fn find_content(
+        self: &Arc<Self>,
+        path: &FilePath,
+        options: &ReadOptions,
+    ) -> Result<ByteStream<'static>> {
         let entry = self.index.read(|entries| file_at(entries, path))?;
         match self.read_entry(&entry, options).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -70,8 +80,9 @@ impl Store {
     }
 
     /// The content of an entry, whole and verified, in pieces as they come.
-    pub(super) async fn content_of(&self, entry: &Entry) -> Result<ByteStream<'static>> {
-        self.read_entry(entry, &ReadOptions::default()).await
+    pub(super) async fn content_of(self: &Arc<Self>, entry: &Entry) -> Result<ByteStream<'static>> {
+        let (store, entry) = (Arc::clone(self), entry.clone());
+        driven(async move { store.read_entry(&entry, &ReadOptions::default()).await }).await
     }
 
     async fn read_entry(
@@ -85,7 +96,8 @@ impl Store {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        if self.reads_files() {
+        let reads_file = self.reads_files();
+        if reads_file {
             match self.client.content(&entry.id).await {
                 Ok(body) => return Ok(part(verified(decoded(body, file), file), range)),
                 Err(error) if self.falls_back(&error) => {
@@ -94,7 +106,13 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        let content = self.parsed_content(entry, file).await?;
+        let content = match self.parsed_content(entry, file).await {
+            Err(error) if !reads_file && self.may_be_allowed(&error) => {
+                let Ok(body) = self.client.content(&entry.id).await else { return Err(error) };
+                return Ok(part(verified(decoded(body, file), file), range));
+            }
+            content => content?,
+        };
         let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(content.len());
         let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(content.len());
         Ok(stream::iter([Ok(content.slice(start..end))]).boxed())
@@ -110,6 +128,13 @@ impl Store {
 
     fn falls_back(&self, error: &Error) -> bool {
         self.config.read == OpenAIReadMode::Auto && error.kind() == ErrorKind::DownloadForbidden
+    }
+
+    /// Whether a file may be downloaded that does not come back as text: those that were refused may have had another purpose.
+    fn may_be_allowed(&self, error: &Error) -> bool {
+        let is_refused =
+            matches!(error.kind(), ErrorKind::DownloadForbidden | ErrorKind::IntegrityMismatch);
+        self.config.read == OpenAIReadMode::Auto && is_refused
     }
 
     /// The content put together from the text that the service has parsed.
@@ -153,6 +178,13 @@ impl Store {
             ))
             .with_source(reason)
     }
+}
+
+/// Drives calls on, also while nobody polls who waits for them: they hold turns that others wait for.
+pub(super) async fn driven<T: Send + 'static>(
+    calls: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    offload::detached(calls).await
 }
 
 /// Whether a download that failed so may succeed when it is begun anew.

@@ -1,0 +1,135 @@
+//! Many operations, handles and processes on one vector store, and what becomes of changes that fail half-way.
+
+use std::time::Duration;
+
+use f9::prelude::*;
+use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Route};
+use f9::{CreateOptions, WriteMode};
+use futures::FutureExt as _;
+use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
+
+use crate::notes::{HOUR, asked, open, opened, tree};
+
+/// Only what waits for ever takes longer.
+const BOUND: Duration = Duration::from_secs(120);
+
+fn overwrite() -> CreateOptions {
+    CreateOptions::default().with_mode(WriteMode::Overwrite)
+}
+
+/// Who reads many files at a time does not poll the reads that are under way while something else is done with one of them.
+#[tokio::test]
+async fn reads_that_nobody_polls_keep_nobody_waiting() {
+    let openai = OpenAISimulator::lenient();
+    openai.set(|rules| rules.latency = Duration::from_millis(2));
+    let notes = opened(openai.config().with_concurrency(2)).await;
+    let paths: Vec<_> = (0..8).map(|number| format!("{number}")).collect();
+    for path in &paths {
+        notes.create(path, "one").await.unwrap();
+    }
+    let work = async {
+        let reads = paths.iter().map(|path| notes.read(path).map(move |content| (path, content)));
+        let mut reads = stream::iter(reads).buffer_unordered(8);
+        while let Some((path, content)) = reads.next().await {
+            content.unwrap();
+            notes.create_with(path, "two".into(), overwrite()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(BOUND, work).await.expect("the reads hold all turns");
+}
+
+#[tokio::test]
+async fn many_files_are_created_beside_many_others() {
+    let openai = OpenAISimulator::start();
+    let notes = opened(openai.config().with_cache_ttl(HOUR).with_concurrency(3)).await;
+    let creations = ["a", "b", "c"].map(|directory| {
+        let files = (0..210).map(move |number| (format!("{directory}/{number}"), "text"));
+        notes.create_many(files)
+    });
+    let created = tokio::time::timeout(BOUND, join_all(creations)).await;
+    for created in created.expect("the uploads hold all turns") {
+        assert!(created.unwrap().iter().all(Result::is_ok));
+    }
+    assert_eq!(notes.glob("*/*").await.unwrap().len(), 630);
+}
+
+/// A process that looked at the store long ago writes a path that another has written often since.
+#[tokio::test]
+async fn the_later_version_counts_also_of_one_who_does_not_know_the_other() {
+    let openai = OpenAISimulator::start();
+    let notes = open(&openai).await;
+    let elsewhere = openai.base_url().replace("/v1", "/./v1");
+    let other = opened(openai.config().with_base_url(elsewhere).with_cache_ttl(HOUR)).await;
+    notes.create("a", "1").await.unwrap();
+    assert!(other.exists("a").await.unwrap() && !other.exists("b").await.unwrap());
+    for version in ["2", "3", "4"] {
+        for path in ["a", "b"] {
+            notes.create_with(path, version.into(), overwrite()).await.unwrap();
+        }
+    }
+    for path in ["a", "b"] {
+        other.create_with(path, "the last".into(), overwrite()).await.unwrap();
+        assert_eq!(opened(openai.config()).await.read(path).await.unwrap(), "the last");
+    }
+}
+
+#[tokio::test]
+async fn what_a_handle_has_changed_is_seen_when_it_is_gone() {
+    let openai = OpenAISimulator::start();
+    let (notes, other) = (open(&openai).await, open(&openai).await);
+    assert!(!notes.exists("a").await.unwrap());
+    other.create("a", "one").await.unwrap();
+    drop(other);
+    assert!(notes.exists("a").await.unwrap());
+}
+
+/// Files of a purpose that allows downloads stay readable after one of another purpose was refused.
+#[tokio::test]
+async fn of_files_of_two_purposes_those_are_downloaded_that_may_be() {
+    let openai = OpenAISimulator::start();
+    let unparsable =
+        IndexingFailure::new("server_error", "it is too hard").for_content_with("hard");
+    openai.set(|rules| rules.fail_indexing.push(unparsable));
+    open(&openai).await.create("old", "easy").await.unwrap();
+    let notes = opened(openai.config().with_cache_ttl(HOUR).with_purpose("vision")).await;
+    notes.create("new", "hard").await.unwrap();
+    assert_eq!(notes.read("old").await.unwrap(), "easy");
+    assert_eq!(notes.read("new").await.unwrap(), "hard");
+}
+
+#[tokio::test]
+async fn a_directory_whose_rename_fails_is_whole_where_it_was() {
+    let openai = OpenAISimulator::lenient();
+    let config = openai.config().with_retries(0).with_concurrency(1).with_cache_ttl(HOUR);
+    let notes = opened(config).await;
+    for name in ["a", "b", "c", "d"] {
+        notes.create(&format!("from/{name}"), name).await.unwrap();
+    }
+    let before = tree(&notes).await.unwrap();
+    // The second is moved, but its answer is lost.
+    openai.inject(Fault::new(FaultKind::ResetAfter).on(Route::Attributes).after(1));
+    notes.rename("from", "to").await.unwrap_err();
+    for notes in [notes.clone(), open(&openai).await] {
+        assert_eq!(tree(&notes).await.unwrap(), before);
+    }
+    asked(&openai);
+    openai.inject(Fault::status(400).on(Route::Attributes).times(usize::MAX));
+    notes.rename("from", "to").await.unwrap_err();
+    openai.clear_faults();
+    let changes = asked(&openai).into_iter().filter(|route| *route == Route::Attributes).count();
+    assert_eq!(changes, 2, "one that failed, and its way back");
+    assert_eq!(tree(&notes).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_asked_for_as_often_as_configured() {
+    let openai = OpenAISimulator::lenient();
+    let notes = opened(openai.config().with_cache_ttl(HOUR).with_retries(2)).await;
+    notes.create("a", "one").await.unwrap();
+    asked(&openai);
+    openai.inject(Fault::new(FaultKind::ResetBefore).on(Route::Content).times(usize::MAX));
+    notes.read("a").await.unwrap_err();
+    let asked = asked(&openai).into_iter().filter(|route| *route == Route::Content).count();
+    assert_eq!(asked, 3);
+}
