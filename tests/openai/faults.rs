@@ -119,6 +119,8 @@ impl Case {
             FaultKind::Status { status: 403, .. } => &[ErrorKind::PermissionDenied],
             FaultKind::Status { status: 404, .. } => match self.route {
                 Route::List | Route::Store | Route::Search => &[ErrorKind::RootGone],
+                // It is not the path that is missing.
+                Route::Upload | Route::Attach | Route::Batch => &[ErrorKind::Remote],
                 _ => &[ErrorKind::NotFound],
             },
             FaultKind::Status { .. } | FaultKind::Html { .. } => &[ErrorKind::Remote],

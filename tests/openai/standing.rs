@@ -255,8 +255,9 @@ async fn what_cannot_be_indexed_is_kept_and_says_why_it_does_not_come_back() {
         assert_eq!(error.kind(), ErrorKind::DownloadForbidden);
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("invalid_file: It is too large."), "{source}");
-        let advises_frames = error.to_string().contains("`framed`");
-        assert_eq!(advises_frames, path == "a.txt", "{error}");
+        // Nothing would come of writing it in another way that the service has to parse too.
+        let advised = error.to_string();
+        assert!(advised.contains("invalid_file: It is too large.") && !advised.contains("framed"));
     }
     assert!(notes.search("one").await.unwrap().is_empty());
     assert_eq!(notes.glob("*").await.unwrap(), ["a.txt", "b.bin"]);

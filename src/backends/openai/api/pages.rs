@@ -43,7 +43,7 @@ impl Client {
     ) -> Result<Walk<U>> {
         let mut items = Vec::new();
         let mut seen = HashSet::new();
-        let mut first_page = HashSet::new();
+        let mut beginning = None;
         let mut cursor: Option<String> = None;
         loop {
             let page: Page<T> = match self.page(list, about, cursor.as_deref()).await {
@@ -55,14 +55,13 @@ impl Client {
             };
             let last = page.items.last().map(|item| item.id().to_owned());
             // What the walk was to go on after may come once more, where a service does not leave it out.
-            let knows_place = page.items.iter().any(|item| Some(item.id()) == cursor.as_deref());
-            let begins_anew =
-                !knows_place && page.items.iter().any(|item| first_page.contains(item.id()));
+            let first = page.items.first().map(|item| item.id().to_owned());
+            let begins_anew = first.is_some() && first != cursor && first == beginning;
             let seen_before = seen.len();
             let new = page.items.into_iter().filter(|item| seen.insert(item.id().to_owned()));
             items.extend(new.filter_map(&keep));
             if cursor.is_none() {
-                first_page.clone_from(&seen);
+                beginning = first;
             }
             cursor = last.filter(|_| page.has_more);
             let has_new = seen.len() > seen_before;

@@ -52,6 +52,11 @@ async fn what_is_repeated_counts_once_and_the_end_is_found() {
     // The last page again and again.
     let server = Server::script([page([1, 2], true), page([3, 4], true), page([3, 4], true)]).await;
     assert_eq!(list(&server).await, [1, 2, 3, 4]);
+    // The only page, or its end, again and again.
+    let server = Server::script([page([1], true), page([1], true)]).await;
+    assert_eq!(list(&server).await, [1]);
+    let server = Server::script([page([1, 2], true), page([2], true)]).await;
+    assert_eq!(list(&server).await, [1, 2]);
     // No word of whether there are more.
     let server = Server::script([ok(&json!({"data": [entry("file-1")]}))]).await;
     assert_eq!(list(&server).await, [1]);
@@ -66,7 +71,7 @@ async fn a_list_begins_anew_when_its_cursor_is_deleted() {
         refused(404, "Not found"),
         // Some give the beginning without a word.
         page([1, 2], true),
-        page([2], true),
+        page([1], true),
     ] {
         let server =
             Server::script([page([1, 2], true), lost, page([1, 3], true), page([4], false)]).await;
