@@ -292,7 +292,8 @@ impl OpenAIVectorStoreFileBackend {
         waited.await.map_err(failing("wait for the indexing of", path))
     }
 
-    /// Reports what [`repair`](Self::repair) would remove, and removes nothing.
+    /// Reports what [`repair`](Self::repair) would remove, and removes nothing. Other operations of this process wait meanwhile, if they
+    /// write.
     ///
     /// # Errors
     ///

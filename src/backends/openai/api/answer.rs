@@ -70,11 +70,14 @@ pub(crate) struct StoreStatus {
     pub(crate) expired: bool,
 }
 
+/// How many entries the service tells at a time.
+const FULL_PAGE: usize = 100;
+
 /// One part of a long answer.
 #[derive(Debug, PartialEq)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
-    /// Whether the service says that there are more.
+    /// Whether there are more: as the service says, and where it does not, whether the page is as long as pages of entries are.
     pub(super) has_more: bool,
     /// How the next part is asked for, where the service says so.
     pub(super) next_page: Option<String>,
@@ -89,9 +92,10 @@ pub(super) trait Listed: Sized {
 impl<T> Page<T> {
     pub(super) fn read(mut answer: Value, item: fn(Value) -> Option<T>) -> Option<Self> {
         let items = list(answer.get_mut("data")?.take())?;
+        let has_more = answer.get("has_more").and_then(Value::as_bool);
         Some(Self {
+            has_more: has_more.unwrap_or(items.len() >= FULL_PAGE),
             items: items.into_iter().map(item).collect::<Option<_>>()?,
-            has_more: answer.get("has_more").and_then(Value::as_bool).unwrap_or_default(),
             next_page: text(answer.get_mut("next_page")),
         })
     }
@@ -309,6 +313,9 @@ mod tests {
         assert_eq!((read.items, read.has_more, read.next_page), (vec![1, 2], true, None));
         assert!(!page(json!({"data": []})).unwrap().has_more);
         assert!(!page(json!({"data": null, "has_more": null})).unwrap().has_more);
+        assert!(!page(json!({"data": vec![1; 99]})).unwrap().has_more);
+        assert!(page(json!({"data": vec![1; 100]})).unwrap().has_more);
+        assert!(!page(json!({"data": vec![1; 100], "has_more": false})).unwrap().has_more);
         for odd in [json!({}), json!({"data": {}}), json!({"data": ["1"]}), json!([])] {
             assert_eq!(page(odd.clone()), None, "{odd}");
         }

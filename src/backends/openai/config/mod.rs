@@ -168,7 +168,7 @@ pub struct OpenAITimeouts {
     pub indexing: Duration,
 }
 
-/// How many calls a minute are made at most. They may come at once; then their turn comes evenly.
+/// How many calls a minute a handle and its clones make at most. They may come at once; then their turn comes evenly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
