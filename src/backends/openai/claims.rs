@@ -137,9 +137,15 @@ impl Claims {
     }
 }
 
+/// Up to so many pairs of paths are compared as they are, which takes no memory: a thousand writers of one file each make half a million.
+const FEW: usize = 4;
+
 /// Whether a path of the one is a path of the other, or lies above or below it. The shorter one is looked up in the longer, so that
 /// thousands of paths are not compared with thousands.
 fn overlap(one: &BTreeSet<FilePath>, other: &BTreeSet<FilePath>) -> bool {
+    if one.len() * other.len() <= FEW {
+        return one.iter().any(|a| other.iter().any(|b| a.starts_with(b) || b.starts_with(a)));
+    }
     let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
     let is_at_or_above = |path: &FilePath| {
         iter::successors(Some(path.clone()), FilePath::parent).any(|above| many.contains(&above))
