@@ -122,6 +122,34 @@ async fn a_directory_whose_rename_fails_is_whole_where_it_was() {
     assert_eq!(tree(&notes).await.unwrap(), before);
 }
 
+/// Neither the answer that a new file is attached comes, nor can it be removed again: it is there, and every handle sees it.
+#[tokio::test]
+async fn a_new_file_that_cannot_be_removed_again_is_seen() {
+    for many in [false, true] {
+        let openai = OpenAISimulator::lenient();
+        let config = || openai.config().with_retries(0).with_cache_ttl(HOUR);
+        let handles = [opened(config()).await, opened(config()).await];
+        for notes in &handles {
+            assert!(!notes.exists("a").await.unwrap());
+        }
+        let routes: &[_] = if many { &[Route::List, Route::Status] } else { &[Route::Attach] };
+        for route in routes {
+            openai.inject(Fault::status(400).on(*route).times(usize::MAX).processed());
+        }
+        openai.inject(Fault::status(400).on(Route::Detach).times(usize::MAX));
+        let outcome = if many {
+            handles[0].create_many([("a", "one")]).await.unwrap().remove(0)
+        } else {
+            handles[0].create("a", "one").await
+        };
+        outcome.unwrap_err();
+        openai.clear_faults();
+        for notes in &handles {
+            assert_eq!(notes.read("a").await.unwrap(), "one", "many: {many}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_asked_for_as_often_as_configured() {
     let openai = OpenAISimulator::lenient();

@@ -105,9 +105,7 @@ impl Store {
 
     /// Removes what has become superfluous, as far as that goes within a moment: what is left is found by a repair.
     pub(super) async fn tidy(&self, path: &FilePath, id: &str) {
-        if tokio::time::timeout(PATIENCE, self.discard(path, id)).await.is_err() {
-            self.index.doubt();
-        }
+        self.briefly(self.discard(path, id)).await;
     }
 
     /// Removes an upload that could not be attached, as far as that goes within a moment. It may be attached all the same, where the answer
@@ -123,7 +121,12 @@ impl Store {
                 }
             }
         };
-        if tokio::time::timeout(PATIENCE, withdrawn).await.is_err() {
+        self.briefly(withdrawn).await;
+    }
+
+    /// Waits for a removal, but not for long. One that fails may have been made, or what it was to remove may be there after all.
+    async fn briefly(&self, removal: impl Future<Output = Result<()>>) {
+        if !matches!(tokio::time::timeout(PATIENCE, removal).await, Ok(Ok(()))) {
             self.index.doubt();
         }
     }
