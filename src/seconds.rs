@@ -31,7 +31,7 @@ impl FromStr for Seconds {
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let refused = || de::Error::custom("a duration is a number of seconds, from 0 to a year");
+        let refused = || de::Error::custom(format!("a duration is {}", Self::ACCEPTED));
         Self::new(f64::deserialize(deserializer)?).ok_or_else(refused)
     }
 }

@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use futures::future;
+use futures::stream::{self, StreamExt as _};
+
+use crate::stream::InfoStream;
 use crate::{Depth, DirMode, Error, ErrorKind, Etag, FileInfo, FilePath, Result, WriteMode};
 
 /// Directories, of which `D` is known, and files, of which `F` is.
@@ -310,6 +314,29 @@ impl<D, F: HasEtag> Tree<D, F> {
         }
         Ok(page)
     }
+}
+
+/// How many entries of a listing are copied at a time, so that a long one holds neither memory nor a lock for long.
+pub(crate) const PAGE: usize = 256;
+
+/// A listing from pages of [`PAGE`] entries, each after the last entry of the one before.
+///
+/// # Errors
+///
+/// Those of the first page. A directory that is deleted meanwhile has nothing more to list.
+pub(crate) fn listing(
+    page: impl Fn(Option<&FileInfo>) -> Result<Vec<FileInfo>> + Send + 'static,
+) -> Result<InfoStream<'static>> {
+    let first = page(None)?;
+    let pages = stream::unfold(Some(first), move |entries| {
+        let next = entries.map(|entries: Vec<FileInfo>| {
+            let last = entries.last().filter(|_| entries.len() == PAGE);
+            let next = last.map(|last| page(Some(last)).unwrap_or_default());
+            (stream::iter(entries.into_iter().map(Ok)), next)
+        });
+        future::ready(next)
+    });
+    Ok(pages.flatten().boxed())
 }
 
 /// Where a listing goes on after `key`: for one level, past all that lies below it.

@@ -6,11 +6,12 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 
 use crate::lock::SessionLock;
 use crate::offload;
 use crate::stream::{ByteStream, InfoStream, chunked};
+use crate::tree::{PAGE, listing};
 use crate::{
     AsyncFileBackend, Capabilities, Capability, Checksum, ChecksumAlgorithm, CopyOptions,
     CreateDirOptions, CreateOptions, DEFAULT_CHUNK_SIZE, DeleteOptions, Encoding, EncodingMode,
@@ -222,26 +223,13 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
-        /// How many entries are copied at a time, so that a long listing holds neither memory nor the lock for long.
-        const PAGE: usize = 256;
-
         let failing = failing("list", prefix);
         let directory = FilePath::parse(prefix).map_err(&failing)?;
-        let first = self.tree().page(&directory, options.depth, None, PAGE).map_err(&failing)?;
         let backend = self.clone();
-        let pages = stream::unfold(Some(first), move |page| {
-            let next = page.map(|page: Vec<FileInfo>| {
-                let last = page.last().filter(|_| page.len() == PAGE).cloned();
-                let next = last.map(|last| {
-                    let next = backend.tree().page(&directory, options.depth, Some(&last), PAGE);
-                    // A directory deleted meanwhile has nothing more to list.
-                    next.unwrap_or_default()
-                });
-                (stream::iter(page.into_iter().map(Ok)), next)
-            });
-            async move { next }
-        });
-        Ok(pages.flatten().boxed())
+        let page = move |after: Option<&FileInfo>| {
+            backend.tree().page(&directory, options.depth, after, PAGE)
+        };
+        listing(page).map_err(failing)
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {

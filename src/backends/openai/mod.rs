@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _};
+use futures::StreamExt as _;
 
 use crate::stream::{ByteStream, InfoStream};
+use crate::tree::{PAGE, listing};
 use crate::{
     AsyncFileBackend, Capabilities, Capability, Checksum, ChecksumAlgorithm, CopyOptions,
     CreateDirOptions, CreateOptions, DeleteOptions, Encoding, EncodingMode, Error, ErrorKind,
@@ -43,6 +44,7 @@ pub use indexing::IndexingStatus;
 pub use repair::RepairReport;
 pub use search::{SearchHit, SearchOptions};
 
+use index::Entries;
 use read::driven;
 use repair::RepairMode;
 use store::{Store, file_at, info_of, info_of_entry};
@@ -351,11 +353,8 @@ impl Store {
     async fn info_with(self: &Arc<Self>, path: &str, options: InfoOptions) -> Result<FileInfo> {
         let path = FilePath::parse(path)?;
         self.index.fresh().await?;
-        let info = self.info(&path)?;
-        if info.size.is_none() {
-            return Ok(info);
-        }
-        let entry = self.index.read(|entries| file_at(entries, &path))?;
+        let entry = self.index.read(|entries| entries.file(&path).cloned());
+        let Some(entry) = entry else { return self.info(&path) };
         // All of it about one version: there may be another by now.
         let mut info = info_of_entry(path, &entry);
         let known = entry.file().and_then(|file| file.checksum());
@@ -390,26 +389,14 @@ impl Store {
         prefix: &str,
         options: ListOptions,
     ) -> Result<InfoStream<'static>> {
-        /// How many entries are copied at a time, so that a long listing holds neither memory nor the lock for long.
-        const PAGE: usize = 256;
-
         let directory = FilePath::parse(prefix)?;
         self.index.fresh().await?;
         let store = Arc::clone(self);
-        let page = move |last: Option<&FileInfo>| {
-            store.index.read(|entries| entries.page(&directory, options.depth, last, PAGE, info_of))
-        };
-        let first = page(None)?;
-        let pages = stream::unfold(Some(first), move |entries| {
-            let next = entries.map(|entries: Vec<FileInfo>| {
-                let last = entries.last().filter(|_| entries.len() == PAGE);
-                // A directory deleted meanwhile has nothing more to list.
-                let next = last.map(|last| page(Some(last)).unwrap_or_default());
-                (stream::iter(entries.into_iter().map(Ok)), next)
-            });
-            async move { next }
-        });
-        Ok(pages.flatten().boxed())
+        listing(move |after| {
+            let page =
+                |entries: &Entries| entries.page(&directory, options.depth, after, PAGE, info_of);
+            store.index.read(page)
+        })
     }
 }
 

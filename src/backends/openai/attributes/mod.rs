@@ -30,7 +30,7 @@ pub(super) struct Entry {
     /// Of the uploaded file, and so of the attachment.
     pub(super) id: String,
     pub(super) kind: Kind,
-    /// Counts the versions at a path: of two, the one with the higher number is the newer.
+    /// Of two versions at a path, the one with the higher number is the newer.
     pub(super) generation: u64,
     pub(super) created_at: SystemTime,
     pub(super) modified_at: SystemTime,
