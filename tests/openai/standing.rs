@@ -188,6 +188,7 @@ the_same_where! {
         (rules.in_progress_polls, rules.zero_batch_counts) = (3, true);
     };
     attachments_are_missing_at_first: |rules| rules.missing_after_attach = 3;
+    attachments_are_not_listed_at_first: |rules| rules.unlisted_after_attach = 3;
     uploads_are_missing_at_first: |rules| rules.missing_after_upload = 3;
     what_is_deleted_is_listed_for_a_while: |rules| rules.stale_after_delete = 3;
     pages_repeat_items: |rules| rules.repeated_items = true;

@@ -54,6 +54,23 @@ async fn many_files_are_created_beside_many_others() {
     assert_eq!(notes.glob("*/*").await.unwrap().len(), 630);
 }
 
+/// Listings that are behind by many files hide none of them, and cost no request for those that are listed.
+#[tokio::test]
+async fn many_new_files_that_are_not_listed_yet_are_seen() {
+    let openai = OpenAISimulator::start();
+    let notes = opened(openai.config()).await;
+    notes.create("old", "listed").await.unwrap();
+    openai.set(|rules| rules.unlisted_after_attach = 3);
+    let paths: Vec<_> = (0..120).map(|number| number.to_string()).collect();
+    let created = notes.create_many(paths.iter().map(|path| (path, "text"))).await.unwrap();
+    assert!(created.iter().all(Result::is_ok));
+    assert_eq!(notes.glob("*").await.unwrap().len(), 121);
+    asked(&openai);
+    assert_eq!(notes.glob("*").await.unwrap().len(), 121);
+    let asked = asked(&openai).into_iter().filter(|route| *route == Route::Status).count();
+    assert_eq!(asked, 120);
+}
+
 /// A process that looked at the store long ago writes a path that another has written often since.
 #[tokio::test]
 async fn the_later_version_counts_also_of_one_who_does_not_know_the_other() {

@@ -48,6 +48,8 @@ pub struct Rules {
     pub in_progress_polls: u32,
     /// How many requests for a fresh attachment are answered as if it were not there.
     pub missing_after_attach: u32,
+    /// How many listings do not show a fresh attachment yet. It answers those who ask for it all the same.
+    pub unlisted_after_attach: u32,
     /// How many attachments of a fresh file are answered as if the file were not there.
     pub missing_after_upload: u32,
     /// How many listings still show a file that was detached.
@@ -119,6 +121,7 @@ impl Default for Rules {
             numbers_as_floats: false,
             in_progress_polls: 0,
             missing_after_attach: 0,
+            unlisted_after_attach: 0,
             missing_after_upload: 0,
             stale_after_delete: 0,
             double_attach: DoubleAttach::default(),

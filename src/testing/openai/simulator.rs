@@ -261,6 +261,7 @@ impl OpenAISimulator {
             polls_left: 0,
             outcome: indexed(&file.filename, &file.content, &rules),
             missing: 0,
+            unlisted: 0,
             detached: None,
         };
         state.stores.get_mut(&self.vector_store_id).unwrap().entries.insert(entry);

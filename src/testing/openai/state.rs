@@ -72,6 +72,8 @@ pub(super) struct Entry {
     pub(super) outcome: Outcome,
     /// How many requests still do not find it.
     pub(super) missing: u32,
+    /// How many listings do not show it yet.
+    pub(super) unlisted: u32,
     /// How many listings still show it though it is detached.
     pub(super) detached: Option<u32>,
 }

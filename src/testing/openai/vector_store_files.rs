@@ -110,6 +110,7 @@ pub(super) fn entry(
         polls_left: rules.in_progress_polls,
         outcome: indexed(&file.filename, &file.content, rules),
         missing: rules.missing_after_attach,
+        unlisted: rules.unlisted_after_attach,
         detached: None,
     })
 }
@@ -161,7 +162,13 @@ pub(super) fn page(
     wanted: impl Fn(&Entry) -> bool,
 ) -> Answered {
     let range = Range::of(call, 20, 100)?;
-    let page = store.entries.page(&range, rules, wanted)?;
+    let is_shown = |entry: &Entry| entry.unlisted == 0 && wanted(entry);
+    let page = store.entries.page(&range, rules, is_shown)?;
+    if call.query("after").is_none() {
+        for entry in store.entries.iter_mut() {
+            entry.unlisted = entry.unlisted.saturating_sub(1);
+        }
+    }
     let mut data = Vec::new();
     for &serial in &page.serials {
         let Some(entry) = store.entries.at_mut(serial) else { continue };

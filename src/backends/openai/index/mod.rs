@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, WeakShared};
+use futures::future::{self, BoxFuture, WeakShared};
 
 use super::api::Client;
 use super::attributes::Entry;
@@ -149,11 +149,9 @@ impl Index {
     async fn look(&self, began: Instant) -> Result<()> {
         let mut listed = self.client.list(|entry| Entry::from_attachment(&entry)).await?;
         let missing = self.known().missing(&listed, began);
-        for id in missing {
-            // Listed or not, an attachment that answers is there.
-            let attached = self.client.attached_now(&id).await?;
-            listed.extend(attached.as_ref().and_then(Entry::from_attachment));
-        }
+        // Listed or not, an attachment that answers is there.
+        let asked = future::try_join_all(missing.iter().map(|id| self.client.attached_now(id)));
+        listed.extend(asked.await?.iter().flatten().filter_map(Entry::from_attachment));
         let may_be_expired = listed.is_empty() && self.known().is_new_or_had_entries();
         if may_be_expired && self.client.vector_store().await?.expired {
             // Its entries are gone, and must not pass for files that somebody has deleted.
@@ -264,9 +262,6 @@ impl Known {
     /// The entries that this process attached a moment ago and that a listing does not have: it may be behind, or they have been
     /// removed by somebody else.
     fn missing(&self, listed: &[(FilePath, Entry)], began: Instant) -> Vec<String> {
-        /// More than these are not missing by chance.
-        const MOST: usize = 32;
-
         let is_recent = |own: &Own| {
             own.entry.is_some() && began.saturating_duration_since(own.at) < ATTACHING_LAG
         };
@@ -275,7 +270,7 @@ impl Known {
         for (_, entry) in listed {
             recent.remove(entry.id.as_str());
         }
-        recent.into_iter().take(MOST).map(str::to_owned).collect()
+        recent.into_iter().map(str::to_owned).collect()
     }
 
     /// Replaces what is known by what a look that began at `began` has found.

@@ -257,6 +257,21 @@ async fn what_is_fresh_may_be_missing_for_a_while() {
 }
 
 #[tokio::test]
+async fn what_is_attached_may_not_be_listed_for_a_while() {
+    let talk = Talk::strict();
+    let first = talk.attached("x").await;
+    talk.openai.set(|rules| rules.unlisted_after_attach = 2);
+    let id = talk.attached("y").await;
+    talk.get(&talk.at(&format!("/files/{id}"))).await.ok();
+    for _ in 0..2 {
+        assert_eq!(talk.listed("").await.0, [first.as_str()]);
+    }
+    assert_eq!(talk.listed("").await.0.len(), 2);
+    talk.delete(&talk.at(&format!("/files/{id}"))).await.ok();
+    assert_eq!(talk.listed("").await.0, [first.as_str()]);
+}
+
+#[tokio::test]
 async fn what_was_detached_may_be_listed_for_a_while() {
     let talk = Talk::strict();
     talk.openai.set(|rules| rules.stale_after_delete = 2);
