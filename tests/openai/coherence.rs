@@ -6,8 +6,8 @@ use std::time::Duration;
 use f9::prelude::*;
 use f9::testing::{DeletedFiles, OpenAISimulator};
 use f9::{
-    CreateOptions, ErrorKind, ListOptions, OpenAIConfig, OpenAIVectorStoreFileBackend,
-    RenameOptions, SessionOptions, UpdateOptions, WriteMode,
+    Checksum, ChecksumAlgorithm, CreateOptions, ErrorKind, InfoOptions, ListOptions, OpenAIConfig,
+    OpenAIVectorStoreFileBackend, RenameOptions, SessionOptions, UpdateOptions, WriteMode,
 };
 use futures::TryStreamExt as _;
 use futures::future::join_all;
@@ -154,6 +154,37 @@ async fn what_another_process_does_is_seen_at_the_next_look() {
     assert_eq!(later.read_text("replaced").await.unwrap(), "new");
     assert_eq!(later.read("deleted").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(later.glob("*").await.unwrap(), ["moved", "replaced"]);
+}
+
+#[tokio::test]
+async fn what_is_read_on_the_way_is_what_another_process_has_written_by_then() {
+    let openai = OpenAISimulator::lenient();
+    let (notes, foreign) = (open(&openai).await, foreign(&openai).await);
+    let paths = ["appended", "summed", "detected", "copied"];
+    for path in paths {
+        foreign.create(path, "old").await.unwrap();
+    }
+    assert_eq!(notes.glob("*").await.unwrap().len(), paths.len());
+    for path in paths {
+        foreign.update(path, "foreign").await.unwrap();
+    }
+    let info = notes.update_with("appended", " mine".into(), UpdateOptions::append()).await;
+    assert_eq!(info.unwrap().size, Some(12));
+    let options = InfoOptions::default().with_checksum(ChecksumAlgorithm::Md5);
+    let info = notes.info_with("summed", options).await.unwrap();
+    assert_eq!(info.checksum, Some(Checksum::of(ChecksumAlgorithm::Md5, b"foreign")));
+    assert_eq!(info.size, Some(7));
+    let options = InfoOptions::default().with_encoding();
+    let info = notes.info_with("detected", options).await.unwrap();
+    assert_eq!((info.encoding, info.size), (Some(f9::Encoding::Ascii), Some(7)));
+    notes.copy("copied", "copy").await.unwrap();
+    let found = tree(&opened(openai.config()).await).await.unwrap();
+    assert_eq!(found["appended"].as_deref(), Some(&b"foreign mine"[..]));
+    assert_eq!(found["copy"].as_deref(), Some(&b"foreign"[..]));
+    assert_eq!(openai.files().len(), 5, "nothing is left of what was replaced");
+    foreign.delete("appended").await.unwrap();
+    let lost = notes.update_with("appended", "more".into(), UpdateOptions::append()).await;
+    assert_eq!(lost.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]

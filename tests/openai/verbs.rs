@@ -152,11 +152,6 @@ impl Verb {
         matches!(self, Self::CreateMany | Self::RenameDir)
     }
 
-    /// Whether it begins to use content before all of it has come, so that it cannot be read once more.
-    pub(crate) fn takes_content_once(self) -> bool {
-        matches!(self, Self::StreamRead | Self::Append | Self::Copy | Self::Checksum)
-    }
-
     pub(crate) fn only_reads(self) -> bool {
         match self {
             Self::Create

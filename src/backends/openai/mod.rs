@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::stream::{ByteStream, InfoStream};
 use crate::tree::{PAGE, listing};
@@ -44,6 +44,7 @@ pub use indexing::IndexingStatus;
 pub use repair::RepairReport;
 pub use search::{SearchHit, SearchOptions};
 
+use attributes::FileKind;
 use index::Entries;
 use read::driven;
 use repair::RepairMode;
@@ -342,6 +343,24 @@ fn failing_pair<'a>(
     move |error| failing(operation, from)(error.between(from, to))
 }
 
+/// The checksum of content, if one is wanted, and what it begins with.
+async fn examined(
+    mut content: ByteStream<'_>,
+    wanted: Option<ChecksumAlgorithm>,
+) -> Result<(Option<Checksum>, Vec<u8>)> {
+    let (mut hasher, mut sample) = (wanted.map(Hasher::new), Vec::new());
+    while let Some(piece) = content.try_next().await? {
+        let left = Encoding::SAMPLE_BYTES - sample.len();
+        sample.extend_from_slice(&piece[..left.min(piece.len())]);
+        match &mut hasher {
+            Some(hasher) => hasher.update(&piece),
+            None if sample.len() == Encoding::SAMPLE_BYTES => break,
+            None => {}
+        }
+    }
+    Ok((hasher.map(Hasher::finish), sample))
+}
+
 impl Store {
     /// The id of the file at `path`.
     async fn id_of(self: &Arc<Self>, path: &str) -> Result<String> {
@@ -355,32 +374,23 @@ impl Store {
         self.index.fresh().await?;
         let entry = self.index.read(|entries| entries.file(&path).cloned());
         let Some(entry) = entry else { return self.info(&path) };
-        // All of it about one version: there may be another by now.
-        let mut info = info_of_entry(path, &entry);
-        let known = entry.file().and_then(|file| file.checksum());
-        let known = known.filter(|known| options.checksum == Some(known.algorithm()));
-        let wanted = options.checksum.filter(|_| known.is_none());
-        info.checksum = known;
-        if wanted.is_none() && options.encoding == EncodingMode::Skip {
+        let wanted = options.checksum;
+        let known = entry.file().and_then(FileKind::checksum);
+        let known = known.filter(|known| wanted == Some(known.algorithm()));
+        if wanted.is_some() == known.is_some() && options.encoding == EncodingMode::Skip {
+            let mut info = info_of_entry(path, &entry);
+            info.checksum = known;
             return Ok(info);
         }
-        let mut hasher = wanted.map(Hasher::new);
-        let mut sample = Vec::new();
-        let mut content = self.content_of(&entry).await?;
-        while let Some(piece) = content.next().await {
-            let piece = piece?;
-            let left = Encoding::SAMPLE_BYTES - sample.len();
-            sample.extend_from_slice(&piece[..left.min(piece.len())]);
-            match &mut hasher {
-                Some(hasher) => hasher.update(&piece),
-                None if sample.len() == Encoding::SAMPLE_BYTES => break,
-                None => {}
-            }
-        }
+        let take = |content| examined(content, wanted);
+        let (entry, (checksum, sample)) =
+            self.take_content(&path, &ReadOptions::default(), take).await?;
+        // All of it about one version: it may have been replaced since it was looked up.
+        let mut info = info_of_entry(path, &entry);
+        info.checksum = checksum;
         if options.encoding == EncodingMode::Detect {
             info.encoding = Some(Encoding::detect(&sample, Some(sample.len() as u64) == info.size));
         }
-        info.checksum = info.checksum.or(hasher.map(Hasher::finish));
         Ok(info)
     }
 

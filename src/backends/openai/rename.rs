@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::attributes::{Entry, check_path};
 use super::body::Spool;
@@ -84,11 +84,8 @@ impl Store {
         if from == to && options.mode == WriteMode::Overwrite {
             return Ok(info_of_entry(from, &source));
         }
-        let mut spool = Spool::new(self.config.encoding);
-        let mut content = self.content_at(&from, &ReadOptions::default()).await?;
-        while let Some(piece) = content.try_next().await? {
-            spool.push(piece).await?;
-        }
+        let take = |content| Spool::of(content, self.config.encoding);
+        let (_, spool) = self.take_content(&from, &ReadOptions::default(), take).await?;
         self.publish(to, spool.finish().await?, options.mode).await
     }
 

@@ -15,7 +15,8 @@ use super::store::{Store, file_at, info_of_entry};
 use crate::stream::ByteStream;
 use crate::{
     Checksum, ChecksumAlgorithm, CreateDirOptions, Error, ErrorKind, FileInfo, FilePath, Hasher,
-    OpenAIEncoding, Result, UpdateMode, UpdateOptions, WriteMode, WriteOptions, offload,
+    OpenAIEncoding, ReadOptions, Result, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
+    offload,
 };
 
 /// What a directory's file holds: the service refuses empty ones.
@@ -95,7 +96,7 @@ impl Store {
         offload::to_the_end(async move {
             let _claim = store.turns.claim(vec![path.clone()]).await;
             store.index.fresh_for_writing().await?;
-            let old = store.index.read(|entries| file_at(entries, &path))?;
+            let mut old = store.index.read(|entries| file_at(entries, &path))?;
             if let Some(etag) = &options.if_match {
                 let mode = WriteMode::IfMatch(etag.clone());
                 store.index.read(|entries| entries.check_write(&path, &mode))?;
@@ -104,11 +105,11 @@ impl Store {
             let content = match options.mode {
                 UpdateMode::Replace => Content::from_bytes(data).await?,
                 UpdateMode::Append => {
-                    let mut spool = Spool::new(store.config.encoding);
-                    let mut whole = store.content_of(&old).await?;
-                    while let Some(piece) = whole.try_next().await? {
-                        spool.push(piece).await?;
-                    }
+                    let options = ReadOptions { if_match: options.if_match, ..Default::default() };
+                    let take = |content| Spool::of(content, store.config.encoding);
+                    let (entry, mut spool) = store.take_content(&path, &options, take).await?;
+                    // It may have been replaced since it was looked up, and then this is what is added to.
+                    old = entry;
                     spool.push(data).await?;
                     spool.finish().await?
                 }

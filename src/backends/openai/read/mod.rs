@@ -21,19 +21,12 @@ use crate::{
 };
 
 impl Store {
-    /// Reads a file, or a range of it; tried again where the connection breaks half-way.
     pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
-        let mut failures = 0;
-        loop {
-            // What keeps it from beginning has been tried again already.
-            let content = self.stream_read(path, options.clone()).await?;
-            match collect(content).await {
-                Err(error) if is_broken_off(&error) && failures < self.config.retries => {
-                    failures += 1;
-                }
-                read => return read,
-            }
-        }
+        let path = FilePath::parse_entry(path)?;
+        options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
+        self.index.fresh().await?;
+        let (_, content) = self.take_content(&path, &options, collect).await?;
+        Ok(content)
     }
 
     pub(super) async fn stream_read(
@@ -44,15 +37,36 @@ impl Store {
         let path = FilePath::parse_entry(path)?;
         let chunk_size = options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
         self.index.fresh().await?;
-        Ok(rechunked(self.content_at(&path, &options).await?, chunk_size))
+        let (_, content) = self.content_at(&path, &options).await?;
+        Ok(rechunked(content, chunk_size))
     }
 
-    /// The content of what is known to be at `path`, in pieces as they come.
-    pub(super) async fn content_at(
+    /// What `take` makes of the content at `path`, and the entry that it is of. It is begun anew where the connection breaks half-way.
+    pub(super) async fn take_content<T, F: Future<Output = Result<T>>>(
         self: &Arc<Self>,
         path: &FilePath,
         options: &ReadOptions,
-    ) -> Result<ByteStream<'static>> {
+        take: impl Fn(ByteStream<'static>) -> F,
+    ) -> Result<(Entry, T)> {
+        let mut failures = 0;
+        loop {
+            // What keeps it from beginning has been tried again already.
+            let (entry, content) = self.content_at(path, options).await?;
+            match take(content).await {
+                Err(error) if is_broken_off(&error) && failures < self.config.retries => {
+                    failures += 1;
+                }
+                taken => return Ok((entry, taken?)),
+            }
+        }
+    }
+
+    /// What is known to be at `path`, and its content, verified, in pieces as they come.
+    async fn content_at(
+        self: &Arc<Self>,
+        path: &FilePath,
+        options: &ReadOptions,
+    ) -> Result<(Entry, ByteStream<'static>)> {
         let (store, path, options) = (Arc::clone(self), path.clone(), options.clone());
         driven(async move { store.find_content(&path, &options).await }).await
     }
@@ -61,9 +75,10 @@ impl Store {
         self: &Arc<Self>,
         path: &FilePath,
         options: &ReadOptions,
-    ) -> Result<ByteStream<'static>> {
+    ) -> Result<(Entry, ByteStream<'static>)> {
         let entry = self.index.read(|entries| file_at(entries, path))?;
         match self.read_entry(&entry, options).await {
+            Ok(content) => Ok((entry, content)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // It may have been replaced since it was looked up.
                 self.index.fresh_within(Duration::ZERO).await?;
@@ -73,16 +88,11 @@ impl Store {
                         .with_message("it is listed, but the service has lost its content")
                         .with_source(error));
                 }
-                self.read_entry(&now, options).await
+                let content = self.read_entry(&now, options).await?;
+                Ok((now, content))
             }
-            content => content,
+            Err(error) => Err(error),
         }
-    }
-
-    /// The content of an entry, whole and verified, in pieces as they come.
-    pub(super) async fn content_of(self: &Arc<Self>, entry: &Entry) -> Result<ByteStream<'static>> {
-        let (store, entry) = (Arc::clone(self), entry.clone());
-        driven(async move { store.read_entry(&entry, &ReadOptions::default()).await }).await
     }
 
     async fn read_entry(

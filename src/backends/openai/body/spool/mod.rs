@@ -15,6 +15,7 @@ use super::encoding::TextCheck;
 use super::frame::Encoder;
 use super::{BodyEncoding, EMPTY_BODY};
 use crate::offload::{self, MOST_ON_THE_SPOT};
+use crate::stream::ByteStream;
 use crate::{ChecksumAlgorithm, Error, ErrorKind, Hasher, OpenAIEncoding, Result};
 
 /// How much is kept in memory, and is taken to the file at a time.
@@ -108,6 +109,19 @@ impl Spool {
             size: 0,
             written: Some(Written::default()),
         }
+    }
+
+    /// Takes content in whole.
+    ///
+    /// # Errors
+    ///
+    /// Those of the content, and of [`push`](Self::push).
+    pub(crate) async fn of(mut content: ByteStream<'_>, encoding: OpenAIEncoding) -> Result<Self> {
+        let mut spool = Self::new(encoding);
+        while let Some(piece) = content.try_next().await? {
+            spool.push(piece).await?;
+        }
+        Ok(spool)
     }
 
     /// Takes the next piece. It is not copied, unless it is small; and a megabyte is written at a time.
