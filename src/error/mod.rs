@@ -164,7 +164,7 @@ impl ErrorKind {
             Self::PathEscapesRoot => "the path leads out of the root",
             Self::InvalidPath => "invalid path",
             Self::ReservedPath => "the name is reserved by f9",
-            Self::RootGone => "the root directory no longer exists",
+            Self::RootGone => "the root does not exist",
             Self::LinkLoop => "too many levels of symbolic links",
             Self::InvalidRange => "invalid range",
             Self::InvalidPattern => "invalid pattern",

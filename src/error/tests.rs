@@ -11,7 +11,7 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
     (ErrorKind::PathEscapesRoot, "the path leads out of the root", io::ErrorKind::PermissionDenied),
     (ErrorKind::InvalidPath, "invalid path", io::ErrorKind::InvalidFilename),
     (ErrorKind::ReservedPath, "the name is reserved by f9", io::ErrorKind::PermissionDenied),
-    (ErrorKind::RootGone, "the root directory no longer exists", io::ErrorKind::NotFound),
+    (ErrorKind::RootGone, "the root does not exist", io::ErrorKind::NotFound),
     (ErrorKind::LinkLoop, "too many levels of symbolic links", io::ErrorKind::Other),
     (ErrorKind::InvalidRange, "invalid range", io::ErrorKind::InvalidInput),
     (ErrorKind::InvalidPattern, "invalid pattern", io::ErrorKind::InvalidInput),

@@ -1,13 +1,14 @@
 //! What there is beyond the verbs of every backend: search, indexing, many files at once, repair, and bounds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use f9::prelude::*;
 use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Route};
 use f9::{
-    CreateOptions, ErrorKind, FilePath, IndexingStatus, OpenAIVectorStoreFileBackend, SearchHit,
-    SearchOptions, SessionOptions, WriteMode, WriteOptions, blocking,
+    CreateOptions, ErrorKind, FilePath, IndexingStatus, OpenAIConfig, OpenAIEncoding,
+    OpenAIVectorStoreFileBackend, SearchHit, SearchOptions, SessionOptions, WriteMode,
+    WriteOptions, blocking,
 };
 use futures::StreamExt as _;
 use futures::stream;
@@ -16,7 +17,10 @@ use serde_json::{Value, json};
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn open(simulator: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
-    let config = simulator.config().with_cache_ttl(HOUR);
+    opened(simulator.config().with_cache_ttl(HOUR)).await
+}
+
+async fn opened(config: OpenAIConfig) -> OpenAIVectorStoreFileBackend {
     OpenAIVectorStoreFileBackend::open(config).await.unwrap()
 }
 
@@ -121,6 +125,39 @@ mod search {
     }
 
     #[tokio::test]
+    async fn what_is_none_of_ours_takes_no_places_of_what_is() {
+        let simulator = OpenAISimulator::start();
+        for number in 0..12 {
+            let id = simulator.plant_file(&format!("{number}.txt"), "assistants", "tomatoes");
+            simulator.plant_attached(&id, json!({}));
+        }
+        let files = garden(&simulator).await;
+        simulator.take_requests();
+        let best = SearchOptions::default().with_max_results(1);
+        let hits = files.search_with("tomatoes", best.clone()).await.unwrap();
+        assert_eq!((hits.len(), count(&simulator, Route::Search)), (1, 2));
+        assert_eq!(files.search("tomatoes").await.unwrap().len(), 4);
+        simulator.take_requests();
+        let hits =
+            files.search_with("tomatoes", best.with_prefix("kitchen".parse().unwrap())).await;
+        assert_eq!((hits.unwrap().len(), count(&simulator, Route::Search)), (1, 1));
+    }
+
+    /// What stands in the lines of framed content are letters that mean nothing.
+    #[tokio::test]
+    async fn words_in_framed_content_are_no_hits() {
+        let simulator = OpenAISimulator::start();
+        let config = simulator.config().with_encoding(OpenAIEncoding::Framed);
+        opened(config).await.create("a.bin", "tomatoes").await.unwrap();
+        let stored = simulator.files()[0].bytes.clone();
+        let word = std::str::from_utf8(&stored).unwrap().trim().to_owned();
+        let files = open(&simulator).await;
+        files.create("b.md", word.clone()).await.unwrap();
+        let hits = files.search(&word).await.unwrap();
+        assert_eq!(paths(&hits), ["b.md"]);
+    }
+
+    #[tokio::test]
     async fn of_many_matching_files_those_among_the_best_are_found() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
@@ -173,6 +210,41 @@ mod indexing {
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_eq!(error.path(), Some("a.md"));
         assert!(files.search("text").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn it_is_looked_for_once_more_when_the_time_is_over() {
+        let simulator = OpenAISimulator::start();
+        // That the service is done is told at the second look, whose turn comes after a longer pause than there is time.
+        simulator.set(|rules| rules.in_progress_polls = 1);
+        let files = opened(simulator.config().with_cache_ttl(HOUR)).await;
+        files.create("a.md", "text").await.unwrap();
+        let waited = files.wait_until_indexed("a.md", Duration::from_millis(1)).await;
+        assert_eq!(waited.unwrap(), IndexingStatus::Completed);
+    }
+
+    #[tokio::test]
+    async fn it_is_not_asked_for_without_a_pause() {
+        let simulator = OpenAISimulator::start();
+        simulator.set(|rules| rules.in_progress_polls = 9);
+        let config = simulator.config().with_retry_delay(Duration::ZERO).with_cache_ttl(HOUR);
+        let files = opened(config).await;
+        files.create("a.md", "text").await.unwrap();
+        let began = Instant::now();
+        files.wait_until_indexed("a.md", HOUR).await.unwrap();
+        // 1 + 2 + 4 + … + 256 ms.
+        assert!(began.elapsed() >= Duration::from_millis(511));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_does_not_answer_is_not_waited_for() {
+        let simulator = OpenAISimulator::start();
+        let files = open(&simulator).await;
+        files.create("a.md", "text").await.unwrap();
+        simulator.inject(Fault::new(FaultKind::TimeoutBefore).on(Route::Status).times(usize::MAX));
+        let error = files.wait_until_indexed("a.md", Duration::from_millis(5)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(error.to_string().contains("within 0.005 s"), "{error}");
     }
 
     #[tokio::test]

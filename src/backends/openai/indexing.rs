@@ -8,9 +8,13 @@ use super::api::{FileStatus, VectorStoreFile};
 use super::store::Store;
 use crate::{Error, ErrorKind, Result};
 
-/// How long is waited before the second look, and at most between two.
+/// How long is waited before the second look, and at least and at most between two.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the last look may take.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// How far the service is with a file. Only a completed one can be found by [`search`](super::OpenAIVectorStoreFileBackend::search).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,30 +67,35 @@ impl IndexingStatus {
 }
 
 impl Store {
-    /// Looks until the service is done with a file.
+    /// Looks until the service is done with a file, and for the last time when `timeout` is over.
     ///
     /// # Errors
     ///
-    /// `Timeout`, and `NotFound` if there is no such attachment any more.
+    /// `Timeout` after that, or a second later where the service does not answer; and `NotFound` if there is no such attachment any more.
     pub(super) async fn wait_until_indexed(
         &self,
         id: &str,
         timeout: Duration,
     ) -> Result<IndexingStatus> {
-        let (began, mut pause) = (Instant::now(), self.config.retry_delay.min(FIRST_PAUSE));
+        let late = |what| {
+            let message =
+                format!("the service has not {what} it within {} s", timeout.as_secs_f32());
+            Error::new(ErrorKind::Timeout).with_message(message)
+        };
+        let began = Instant::now();
+        let left = || timeout.saturating_sub(began.elapsed());
+        let mut pause = self.config.retry_delay.clamp(SHORTEST_PAUSE, FIRST_PAUSE);
         loop {
-            let attachment = self.client.attached(id).await?.ok_or(ErrorKind::NotFound)?;
-            let status = IndexingStatus::of(attachment);
+            let look = tokio::time::timeout(left().max(LAST_LOOK), self.client.attached(id));
+            let attachment = look.await.map_err(|_| late("told whether it has parsed"))??;
+            let status = IndexingStatus::of(attachment.ok_or(ErrorKind::NotFound)?);
             if status != IndexingStatus::InProgress {
                 return Ok(status);
             }
-            if began.elapsed() + pause > timeout {
-                return Err(Error::new(ErrorKind::Timeout).with_message(format!(
-                    "the service has not parsed it within {:.1} s",
-                    timeout.as_secs_f32()
-                )));
+            if left().is_zero() {
+                return Err(late("parsed"));
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.min(left())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

@@ -69,6 +69,9 @@ const NAME: &str = "openai";
 /// | text, as it is ([`Auto`](OpenAIEncoding::Auto), [`Raw`](OpenAIEncoding::Raw)) | yes | if the pieces fit together: short texts mostly, long ones maybe; else [`DownloadForbidden`](ErrorKind::DownloadForbidden) |
 /// | anything, [`Framed`](OpenAIEncoding::Framed) (other than text also by `Auto`) | yes | yes, as long as the service has parsed it |
 ///
+/// A stream is compared as it passes: whoever takes pieces of a raw file from a stream has only verified content once the stream has ended
+/// without an error. Its last piece is not given before that, and framed lines are verified one by one.
+///
 /// What the Python library wrote has no SHA-256: of the parsed text, it is given back only if that is one piece of the right size.
 ///
 /// Framed content needs two thirds more space, and cannot be found by its words. Write text raw if it is to be searched and has a second
@@ -78,8 +81,8 @@ const NAME: &str = "openai";
 ///
 /// The store is looked at before each operation, or once in [`cache_ttl`](OpenAIConfig::cache_ttl). Operations of one process see
 /// each other at once, and take turns at a path, also through several handles. The API has neither conditions nor locks, so two *processes*
-/// that write one path at the same moment both succeed; the later version counts, and [`repair`](Self::repair) removes the other.
-/// Sessions are for the tasks and threads of one process.
+/// that write one path at the same moment, or within `cache_ttl`, both succeed; the later version counts, and [`repair`](Self::repair)
+/// removes the other. Sessions are for the tasks and threads of one process.
 ///
 /// A new version is uploaded and attached before the old one is removed: whatever fails, the old or the new one is there, whole. An upload
 /// is not finished twice: when an answer is lost, f9 looks what became of the request before it repeats it. A process that dies between the two
@@ -88,11 +91,11 @@ const NAME: &str = "openai";
 ///
 /// # Limits
 ///
-/// Paths have up to 2,048 bytes, files up to 512 MB as they are uploaded; more is [`TooLarge`](ErrorKind::TooLarge) before anything is sent.
+/// Paths have up to 2,048 bytes, files up to 512 MiB as they are uploaded; more is [`TooLarge`](ErrorKind::TooLarge) before anything is sent.
 /// What is written is kept in a temporary file beyond a mebibyte. The service parses up to 5,000,000 tokens of a file. It forgets a vector store that has expired:
 /// f9 sets no expiry, and says [`RootGone`](ErrorKind::RootGone) of a store that has.
 ///
-/// Clones share what they know of the store. Like all of the client, it belongs to the Tokio runtime that it is used on.
+/// Clones share what they know of the store.
 ///
 /// # Examples
 ///
@@ -306,7 +309,7 @@ impl OpenAIVectorStoreFileBackend {
         surveyed.map_err(|error| error.with_operation("survey").with_backend(NAME))
     }
 
-    /// Removes what crashes and races have left behind: older versions of files that there is a newer one of, entries whose content is gone, and
+    /// Removes what crashes, races and removals that failed have left behind: older versions of files that there is a newer one of, entries whose content is gone, and
     /// uploads for this vector store that for an hour have not been attached to it.
     ///
     /// It needs a request for each hundred entries, one for each ten thousand files of the project, and two for each removal. Other operations of

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::attributes::{first_piece, path_from};
+use super::attributes::{Entry, FileKind, first_piece, path_from};
+use super::body::BodyEncoding;
 use super::index::Entries;
 use super::read::driven;
 use super::store::Store;
@@ -20,9 +21,11 @@ const MOST_NAMED: usize = 100;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SearchOptions {
-    /// How many hits there are at most, 1 to 50; 10 by default.
+    /// How many hits there are at most, 1 to 50; 10 by default. There are fewer where the best fifty results hold fewer, as the service also
+    /// finds what is none of f9's.
     pub max_results: u32,
-    /// A filter on attributes as the service defines it, such as `{"type": "gte", "key": "size", "value": 1000}`.
+    /// A filter on attributes as the service defines it, such as `{"type": "gte", "key": "size", "value": 1000}`. f9 gives each file
+    /// the attributes `path` (up to 256 bytes of it), `size` in bytes, `sha256` and `encoding`; times are kept as text.
     pub filters: Option<Value>,
     /// Only files at this path and below it.
     pub prefix: Option<FilePath>,
@@ -123,17 +126,36 @@ impl Store {
         let Some((filters, asked)) = self.index.read(|entries| options.request(entries)) else {
             return Ok(Vec::new());
         };
+        let (hits, are_all) = self.hits(query, &options, filters.clone(), asked).await?;
+        if are_all || hits.len() >= options.max_results as usize || asked == MOST_RESULTS {
+            return Ok(hits);
+        }
+        // What is none of ours has taken places of what is.
+        Ok(self.hits(query, &options, filters, MOST_RESULTS).await?.0)
+    }
+
+    /// The hits among `asked` results, as many as are wanted, and whether there are no more results.
+    async fn hits(
+        &self,
+        query: &str,
+        options: &SearchOptions,
+        filters: Option<Value>,
+        asked: u32,
+    ) -> Result<(Vec<SearchHit>, bool)> {
         let (client, query) = (self.client.clone(), query.to_owned());
         let found = driven(async move { client.search(&query, filters, asked).await }).await?;
+        let are_all = found.len() < asked as usize;
         let hits = found.into_iter().filter_map(|found| {
             let path = path_from(&found.attributes).filter(|path| options.accepts(path))?;
-            // An older version may be found too.
-            let is_current = self
-                .index
-                .read(|entries| entries.file(&path).is_some_and(|entry| entry.id == found.file_id));
-            is_current.then(|| SearchHit { path, score: found.score, text: found.texts.join("\n") })
+            let is_hit = self.index.read(|entries| {
+                // An older version may be found too, and words in the lines of what is framed.
+                let is_text = |file: &FileKind| file.encoding == BodyEncoding::Raw;
+                let entry = entries.file(&path).filter(|entry| entry.id == found.file_id);
+                entry.and_then(Entry::file).is_some_and(is_text)
+            });
+            is_hit.then(|| SearchHit { path, score: found.score, text: found.texts.join("\n") })
         });
-        Ok(hits.take(options.max_results as usize).collect())
+        Ok((hits.take(options.max_results as usize).collect(), are_all))
     }
 }
 
@@ -142,8 +164,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::backends::openai::attributes::{Entry, FileKind, Kind};
-    use crate::backends::openai::body::BodyEncoding;
+    use crate::backends::openai::attributes::Kind;
 
     fn path(text: &str) -> FilePath {
         FilePath::parse(text).unwrap()

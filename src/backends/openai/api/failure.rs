@@ -323,8 +323,9 @@ fn visible(text: &str) -> String {
 /// An answer that is not what was asked for, though it says so.
 pub(super) fn unexpected(body: &[u8], request_id: Option<&str>, redaction: &Redaction) -> Error {
     let readable = |text: &str| one_line(&redaction.apply(text));
-    let mut message = "unexpected answer: ".to_owned();
-    message += &readable(&visible(&String::from_utf8_lossy(body)));
+    let says = readable(&visible(&String::from_utf8_lossy(body)));
+    let says = if says.is_empty() { "nothing" } else { &says };
+    let mut message = format!("unexpected answer: {says}");
     if let Some(id) = request_id {
         message += &format!(" (request {})", readable(id));
     }

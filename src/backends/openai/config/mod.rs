@@ -66,10 +66,12 @@ pub struct OpenAIConfig {
     /// The project that calls are counted for (`OpenAI-Project`).
     #[serde(default)]
     pub project: Option<String>,
-    /// The purpose that files are uploaded for; `assistants` by default. It decides whether the service gives files back.
+    /// The purpose that files are uploaded for; `assistants` by default. It decides whether the service gives files back: OpenAI does not
+    /// for `assistants` and `user_data`, and takes only `.jsonl` files for `batch`, which f9 does not write. Other servers give all back.
     #[serde(default = "assistants")]
     pub purpose: String,
-    /// For how long what is known of the store is not asked for again. Zero, the default, asks before each operation.
+    /// For how long what is known of the store is not asked for again. Zero, the default, asks before each operation. What another *process*
+    /// does meanwhile is not seen: a file of its that is not known is taken for missing, and `create` puts another version before it.
     #[serde(default, deserialize_with = "crate::seconds::required")]
     pub cache_ttl: Duration,
     /// How content is written.
@@ -84,7 +86,8 @@ pub struct OpenAIConfig {
     /// How long calls may take.
     #[serde(default)]
     pub timeouts: OpenAITimeouts,
-    /// How often a call that failed for a passing reason is tried again; 4 times by default.
+    /// How often a call that failed for a passing reason is tried again; 4 times by default. Where the service asks for a longer wait than
+    /// two minutes, it is not: the error tells the time, see [`Error::retry_after`].
     #[serde(default = "four")]
     pub retries: u32,
     /// How long is waited before the first repetition, where the service does not say; doubled for each that follows, up to 8
@@ -111,7 +114,7 @@ pub enum OpenAIEncoding {
     /// Text as it is, everything else framed.
     #[default]
     Auto,
-    /// As it is; what is not UTF-8 text is refused with [`InvalidData`](crate::ErrorKind::InvalidData).
+    /// As it is; what is not UTF-8 text, or has a NUL in it, is refused with [`InvalidData`](crate::ErrorKind::InvalidData).
     Raw,
     /// In numbered lines with checksums, which come back exactly also from the text that the service has parsed. Costs two thirds
     /// more space, and such a file cannot be found by its words.

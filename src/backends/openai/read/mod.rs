@@ -37,7 +37,8 @@ impl Store {
         let path = FilePath::parse_entry(path)?;
         let chunk_size = options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
         self.index.fresh().await?;
-        let (_, content) = self.content_at(&path, &options).await?;
+        // Nothing has been given away before the first piece is there.
+        let (_, content) = self.take_content(&path, &options, begun).await?;
         Ok(rechunked(content, chunk_size))
     }
 
@@ -195,6 +196,12 @@ pub(super) async fn driven<T: Send + 'static>(
     calls: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     offload::detached(calls).await
+}
+
+/// Content whose first piece has come.
+async fn begun(mut content: ByteStream<'static>) -> Result<ByteStream<'static>> {
+    let first = content.try_next().await?;
+    Ok(stream::iter(first.map(Ok)).chain(content).boxed())
 }
 
 /// Whether a download that failed so may succeed when it is begun anew.
