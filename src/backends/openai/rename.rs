@@ -44,7 +44,7 @@ impl Store {
                 return store.info(&to);
             }
             if matches!(options.mode, WriteMode::IfMatch(_)) {
-                store.expect_unchanged(&to, replaced.as_ref()).await?;
+                store.expect_unchanged(replaced.as_ref()).await?;
             }
             store.discard_hidden(&from, false).await?;
             match step {
@@ -158,18 +158,8 @@ impl Store {
         entry.generation += 1;
         let attributes = entry.to_attributes_from(&step.from, &step.to)?;
         let moved = self.client.set_attributes(&entry.id, &attributes).await;
-        match moved {
-            Ok(_) => {
-                self.index.rename(&step.from, &step.to, entry);
-                Ok(())
-            }
-            Err(error) => {
-                if error.kind() == ErrorKind::NotFound {
-                    self.index.remove(&step.from, &entry.id);
-                }
-                self.index.doubt();
-                Err(error)
-            }
-        }
+        moved.inspect_err(|_| self.index.doubt())?;
+        self.index.rename(&step.from, &step.to, entry);
+        Ok(())
     }
 }
