@@ -42,7 +42,11 @@ impl Store {
         }
         self.index.fresh().await?;
         let store = Arc::clone(self);
-        offload::to_the_end(async move { store.create_all(files, &options.mode).await }).await
+        let creation = async move {
+            let created = store.create_all(files, &options.mode);
+            store.index.change(created).await
+        };
+        offload::to_the_end(creation).await
     }
 
     async fn create_all(

@@ -157,8 +157,7 @@ impl Store {
         let mut entry = step.entry.clone();
         entry.generation += 1;
         let attributes = entry.to_attributes_from(&step.from, &step.to)?;
-        let moved = self.client.set_attributes(&entry.id, &attributes).await;
-        moved.inspect_err(|_| self.index.doubt())?;
+        self.index.change(self.client.set_attributes(&entry.id, &attributes)).await?;
         self.index.rename(&step.from, &step.to, entry);
         Ok(())
     }

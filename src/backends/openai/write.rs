@@ -186,7 +186,7 @@ impl Store {
     /// Attaches an uploaded file as `entry`. One that cannot be attached is deleted again.
     async fn attach(&self, path: &FilePath, mut entry: Entry) -> Result<Entry> {
         let attributes = entry.to_attributes(path)?;
-        match self.client.attach(&entry.id, &attributes).await {
+        match self.index.change(self.client.attach(&entry.id, &attributes)).await {
             Ok(attached) => {
                 entry.attached_at = attached.created_at;
                 self.index.insert(path, entry.clone());

@@ -179,19 +179,38 @@ impl Index {
         self.known().insert(path, entry);
     }
 
+    /// Removes the entry at `path` from the vector store.
+    pub(super) async fn detach(&self, path: &FilePath, id: &str) -> Result<()> {
+        self.change(self.client.detach(id)).await?;
+        self.remove(path, id);
+        Ok(())
+    }
+
     /// Remembers that the entry at `path` is no more.
     pub(super) fn remove(&self, path: &FilePath, id: &str) {
         self.turns.changed_by(self.handle);
-        self.known().remove(path, id);
+        if self.known().remove(path, id) {
+            self.doubt();
+        }
     }
 
     /// Remembers that the entry at `from` is at `to` now.
     pub(super) fn rename(&self, from: &FilePath, to: &FilePath, entry: Entry) {
         self.turns.changed_by(self.handle);
-        self.known().rename(from, to, entry);
+        if self.known().rename(from, to, entry) {
+            self.doubt();
+        }
     }
 
-    /// Believes nothing any more, in whichever handle: a change has failed, and may have been made all the same.
+    /// Waits for a change. One that fails may have been made all the same, and one that is given up may be made yet.
+    pub(super) async fn change<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut open = Open { index: self, is_certain: false };
+        let changed = change.await;
+        open.is_certain = changed.is_ok();
+        changed
+    }
+
+    /// Believes nothing any more, in whichever handle.
     pub(super) fn doubt(&self) {
         self.turns.changed_by(Handle::UNKNOWN);
     }
@@ -199,6 +218,20 @@ impl Index {
     fn known(&self) -> MutexGuard<'_, Known> {
         // A panic under this mutex leaves a part of what is known, which the next look replaces.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of which it is open what becomes of it, also when the runtime that makes it is dropped.
+struct Open<'a> {
+    index: &'a Index,
+    is_certain: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.is_certain {
+            self.index.doubt();
+        }
     }
 }
 
@@ -226,22 +259,26 @@ impl Known {
         put(&mut self.entries, path, entry);
     }
 
-    fn remove(&mut self, path: &FilePath, id: &str) {
+    /// Whether something that was hidden may have to be seen now.
+    fn remove(&mut self, path: &FilePath, id: &str) -> bool {
         self.note(id, None);
         self.hidden.retain(|hidden| hidden.entry.id != id);
-        self.take(path, id);
+        self.take(path, id)
     }
 
-    /// Under one lock, so that nobody sees the entry at neither place.
-    fn rename(&mut self, from: &FilePath, to: &FilePath, entry: Entry) {
-        self.take(from, &entry.id);
+    /// Under one lock, so that nobody sees the entry at neither place. As [`remove`](Self::remove) otherwise.
+    fn rename(&mut self, from: &FilePath, to: &FilePath, entry: Entry) -> bool {
+        let uncovers = self.take(from, &entry.id);
         self.insert(to, entry);
+        uncovers
     }
 
-    /// Takes the entry out, with the directories that were there for its sake alone.
-    fn take(&mut self, path: &FilePath, id: &str) {
+    /// Takes the entry out, with the directories that were there for its sake alone. Whether it was seen, and has hidden another.
+    fn take(&mut self, path: &FilePath, id: &str) -> bool {
+        let mut was_seen = false;
         for key in [path.to_string(), dir_key(path)] {
             if self.entries.at(&key).is_some_and(|node| id_of(node) == Some(id)) {
+                was_seen = true;
                 self.entries.remove(&key);
                 if key.ends_with('/') && self.entries.has_entries(path) {
                     self.entries.insert_dir(path, None, || None);
@@ -257,6 +294,7 @@ impl Known {
             self.entries.remove(&dir_key(&path));
             above = path.parent();
         }
+        was_seen && self.hidden.iter().any(|hidden| path.starts_with(&hidden.path))
     }
 
     /// The entries that this process attached a moment ago and that a listing does not have: it may be behind, or they have been

@@ -176,6 +176,18 @@ fn only_the_entry_that_is_named_is_removed() {
 }
 
 #[test]
+fn what_is_removed_may_have_hidden_another() {
+    let entries =
+        [listed("a", "1", 1), listed("a", "2", 2), listed("d", "3", 1), listed("d/e", "4", 1)];
+    let mut known = looked(&entries);
+    assert!(known.remove(&path("a"), "2"));
+    assert!(known.rename(&path("d/e"), &path("e"), listed("e", "4", 2).1));
+    let mut known = looked(&entries);
+    assert!(!known.remove(&path("a"), "1"));
+    assert!(!known.remove(&path("a"), "2"));
+}
+
+#[test]
 fn a_renamed_entry_leaves_nothing_behind() {
     let mut known = looked(&[listed("d/a", "1", 1), listed("e/b", "2", 1)]);
     let (to, moved) = listed("e/b", "1", 3);
