@@ -34,13 +34,13 @@ impl Store {
     pub(super) async fn open(config: OpenAIConfig) -> Result<Arc<Self>> {
         let key = config.read_api_key().await?;
         config.check(Some(&key))?;
-        let client = {
-            let config = config.clone();
-            // It reads the certificates of the system.
-            offload::run(move || Client::new(&config, key)).await?
-        };
         let url = config.base_url.trim_end_matches('/');
         let turns = Turns::of(&format!("{url} {}", config.vector_store_id));
+        let client = {
+            let (config, attached) = (config.clone(), Arc::clone(&turns.attached));
+            // It reads the certificates of the system.
+            offload::run(move || Client::new(&config, key, attached)).await?
+        };
         Ok(Arc::new(Self {
             index: Index::new(client.clone(), config.cache_ttl, Arc::clone(&turns)),
             turns,

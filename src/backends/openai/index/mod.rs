@@ -4,7 +4,6 @@
 //! Those who need a fresh look at the same time share one. What this process writes is known at once: an answer that was under
 //! way, or that the service gives from before, does not undo it.
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,11 +17,9 @@ use super::claims::{Handle, Turns};
 use crate::tree::{Node, Tree, dir_key};
 use crate::{Error, ErrorKind, FilePath, Result, offload};
 
-/// For how long what this process wrote is believed against what the service lists.
-const LISTINGS_LAG: Duration = Duration::from_secs(60);
+mod own;
 
-/// For how long an attachment that is not listed is asked for by itself.
-const ATTACHING_LAG: Duration = Duration::from_secs(10);
+pub(super) use own::Own;
 
 /// Directories that no entry stands for are on the way to others.
 pub(super) type Entries = Tree<Option<Entry>, Entry>;
@@ -43,8 +40,8 @@ struct Known {
     /// When the look that `entries` is from began; `None` before the first.
     looked: Option<Instant>,
     refresh: Option<Refresh>,
-    /// What this process did in the time that listings may lag behind, by the id of the entry.
-    own: HashMap<String, Own>,
+    /// Shared by the handles of this process.
+    own: Arc<Own>,
 }
 
 /// An entry that is not seen.
@@ -64,13 +61,6 @@ struct Refresh {
     look: WeakShared<BoxFuture<'static, Result<()>>>,
 }
 
-#[derive(Clone, Debug)]
-struct Own {
-    at: Instant,
-    /// What the entry became; `None` if it was removed.
-    entry: Option<(FilePath, Entry)>,
-}
-
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Known").field("looked", &self.looked).finish_non_exhaustive()
@@ -79,7 +69,9 @@ impl fmt::Debug for Known {
 
 impl Index {
     pub(super) fn new(client: Client, ttl: Duration, turns: Arc<Turns>) -> Arc<Self> {
-        Arc::new(Self { client, ttl, turns, handle: Handle::new(), known: Mutex::default() })
+        let own = Arc::clone(&turns.own);
+        let known = Mutex::new(Known { own, ..Known::default() });
+        Arc::new(Self { client, ttl, turns, handle: Handle::new(), known })
     }
 
     /// Makes sure that nothing is unknown of what was done in this process, and that what is known is no older than `cache_ttl`.
@@ -148,10 +140,9 @@ impl Index {
     /// Looks at the whole store. `began` is now.
     async fn look(&self, began: Instant) -> Result<()> {
         let mut listed = self.client.list(|entry| Entry::from_attachment(&entry)).await?;
-        let missing = self.known().missing(&listed, began);
-        // Listed or not, an attachment that answers is there.
-        let asked = future::try_join_all(missing.iter().map(|id| self.client.attached_now(id)));
-        listed.extend(asked.await?.iter().flatten().filter_map(Entry::from_attachment));
+        let missing = self.turns.own.missing(&listed, began);
+        let asked = future::try_join_all(missing.iter().map(|id| self.unlisted(id)));
+        listed.extend(asked.await?.into_iter().flatten());
         let may_be_expired = listed.is_empty() && self.known().is_new_or_had_entries();
         if may_be_expired && self.client.vector_store().await?.expired {
             // Its entries are gone, and must not pass for files that somebody has deleted.
@@ -161,6 +152,16 @@ impl Index {
         }
         self.known().install(listed, began);
         Ok(())
+    }
+
+    /// What was attached a moment ago and is not listed, if it is there all the same.
+    async fn unlisted(&self, id: &str) -> Result<Option<(FilePath, Entry)>> {
+        // Listed or not, an attachment that answers is there.
+        if let Some(attachment) = self.client.attached_now(id).await? {
+            return Ok(Entry::from_attachment(&attachment));
+        }
+        // Whoever removes it deletes the file as well: as long as that is there, the service is only behind.
+        Ok(self.client.file(id).await?.and_then(|_| self.turns.own.entry(id)))
     }
 
     /// Looks something up.
@@ -181,6 +182,7 @@ impl Index {
 
     /// Removes the entry at `path` from the vector store.
     pub(super) async fn detach(&self, path: &FilePath, id: &str) -> Result<()> {
+        self.turns.own.doubt(id);
         self.change(self.client.detach(id)).await?;
         self.remove(path, id);
         Ok(())
@@ -246,12 +248,8 @@ impl Known {
         self.looked.is_none() || self.entries.iter().next().is_some()
     }
 
-    fn note(&mut self, id: &str, entry: Option<(FilePath, Entry)>) {
-        self.own.insert(id.to_owned(), Own { at: Instant::now(), entry });
-    }
-
     fn insert(&mut self, path: &FilePath, entry: Entry) {
-        self.note(&entry.id, Some((path.clone(), entry.clone())));
+        self.own.note(&entry.id, Some((path.clone(), entry.clone())));
         if let Some(old) = self.entries.file(path).filter(|old| old.id != entry.id) {
             let (path, entry) = (path.clone(), old.clone());
             self.hidden.push(Hidden { path, entry, is_shadowed: false });
@@ -261,7 +259,7 @@ impl Known {
 
     /// Whether something that was hidden may have to be seen now.
     fn remove(&mut self, path: &FilePath, id: &str) -> bool {
-        self.note(id, None);
+        self.own.note(id, None);
         self.hidden.retain(|hidden| hidden.entry.id != id);
         self.take(path, id)
     }
@@ -297,23 +295,9 @@ impl Known {
         was_seen && self.hidden.iter().any(|hidden| path.starts_with(&hidden.path))
     }
 
-    /// The entries that this process attached a moment ago and that a listing does not have: it may be behind, or they have been
-    /// removed by somebody else.
-    fn missing(&self, listed: &[(FilePath, Entry)], began: Instant) -> Vec<String> {
-        let is_recent = |own: &Own| {
-            own.entry.is_some() && began.saturating_duration_since(own.at) < ATTACHING_LAG
-        };
-        let mut recent: BTreeSet<&str> =
-            self.own.iter().filter(|(_, own)| is_recent(own)).map(|(id, _)| id.as_str()).collect();
-        for (_, entry) in listed {
-            recent.remove(entry.id.as_str());
-        }
-        recent.into_iter().map(str::to_owned).collect()
-    }
-
     /// Replaces what is known by what a look that began at `began` has found.
     fn install(&mut self, mut listed: Vec<(FilePath, Entry)>, began: Instant) {
-        self.correct(&mut listed, began);
+        self.own.correct(&mut listed, began);
         // The newest of each path and kind first.
         listed.sort_unstable_by(|(a, one), (b, other)| {
             a.cmp(b)
@@ -343,35 +327,6 @@ impl Known {
             }
         }
         self.looked = Some(began);
-    }
-
-    /// Brings a listing up to what this process did since it began, or a moment before.
-    fn correct(&mut self, listed: &mut Vec<(FilePath, Entry)>, began: Instant) {
-        if self.own.is_empty() {
-            return;
-        }
-        let mut seen = BTreeSet::new();
-        listed.retain_mut(|(path, entry)| {
-            let Some(own) = self.own.get_mut(&entry.id) else { return true };
-            seen.insert(entry.id.clone());
-            match &own.entry {
-                // As long as it is listed, it is to be left out.
-                None => own.at = own.at.max(began),
-                Some((now, changed))
-                    if own.at >= began || changed.generation > entry.generation =>
-                {
-                    (*path, *entry) = (now.clone(), changed.clone());
-                }
-                Some(_) => {}
-            }
-            own.entry.is_some()
-        });
-        let missed = |(id, own): (&String, &Own)| {
-            let is_newer = own.at >= began && !seen.contains(id);
-            own.entry.clone().filter(|_| is_newer)
-        };
-        listed.extend(self.own.iter().filter_map(missed));
-        self.own.retain(|_, own| began.saturating_duration_since(own.at) < LISTINGS_LAG);
     }
 }
 
