@@ -196,22 +196,44 @@ async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
         notes.create(path, "old").await.unwrap();
         foreign.update(path, "foreign").await.unwrap();
     }
-    let etag = notes.info("a").await.unwrap().etag.unwrap();
-    let options = UpdateOptions::default().with_if_match(etag);
+    let mut etags = Vec::new();
+    for path in ["a", "b", "c"] {
+        etags.push(notes.info(path).await.unwrap().etag.unwrap());
+    }
+    let [a, b, c] = etags.try_into().unwrap();
+    let options = UpdateOptions::default().with_if_match(a);
     let error = notes.update_with("a", "mine".into(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
-    let mode = WriteMode::IfMatch(notes.info("b").await.unwrap().etag.unwrap());
+    let mode = WriteMode::IfMatch(b);
     let options = CreateOptions::default().with_mode(mode);
     let error = notes.create_with("b", "mine".into(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
-    let mode = WriteMode::IfMatch(notes.info("c").await.unwrap().etag.unwrap());
     notes.create("d", "mine").await.unwrap();
+    let mode = WriteMode::IfMatch(c);
     let options = RenameOptions::default().with_mode(mode);
     let error = notes.rename_with("d", "c", options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     let found = tree(&opened(openai.config()).await).await.unwrap();
     let expected = [("a", "foreign"), ("b", "foreign"), ("c", "foreign"), ("d", "mine")];
     assert_eq!(found, expected.map(|(path, text)| (path.into(), Some(text.into()))).into());
+}
+
+/// Who is told that an etag has changed finds the version that took its place.
+#[tokio::test]
+async fn what_took_the_place_of_an_etag_is_seen() {
+    let openai = OpenAISimulator::lenient();
+    let notes = open(&openai).await;
+    let foreign = foreign(&openai).await;
+    notes.create("a", "old").await.unwrap();
+    let etag = notes.info("a").await.unwrap().etag.unwrap();
+    foreign.update("a", "foreign").await.unwrap();
+    let mode = WriteMode::IfMatch(etag);
+    let options = CreateOptions::default().with_mode(mode);
+    let error = notes.create_with("a", "mine".into(), options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
+    assert_eq!(notes.info("a").await.unwrap().size, Some(7));
+    let again = notes.create("a", "other").await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::AlreadyExists);
 }
 
 #[tokio::test]

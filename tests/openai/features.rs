@@ -376,13 +376,34 @@ mod many {
         }
     }
 
-    /// All of one batch are refused: none of them is left, and the old versions stay.
+    /// One that the service refuses keeps none of the others from being created.
+    #[tokio::test]
+    async fn of_many_files_only_those_fail_that_are_refused() {
+        let openai = OpenAISimulator::lenient();
+        openai.set(|rules| {
+            rules.attach_extensions.as_mut().unwrap().remove("py");
+        });
+        let notes = open(&openai).await;
+        let files = (0..150).map(|number| match number {
+            7 | 120 => (format!("{number}.py"), "pass"),
+            _ => (format!("{number}.md"), "text"),
+        });
+        let outcomes = notes.create_many(files).await.unwrap();
+        for (number, outcome) in outcomes.iter().enumerate() {
+            assert_eq!(outcome.is_err(), matches!(number, 7 | 120), "{number}: {outcome:?}");
+        }
+        assert_eq!(open(&openai).await.glob("*").await.unwrap().len(), 148);
+        assert_eq!(openai.files().len(), 148, "nothing is left of those that were refused");
+    }
+
+    /// All are refused, together and one by one: none of them is left, and the old versions stay.
     #[tokio::test]
     async fn a_batch_that_is_refused_leaves_what_was_there() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         files.create_many(days(10, "Day")).await.unwrap();
         simulator.inject(Fault::status(400).on(Route::Batch));
+        simulator.inject(Fault::status(400).on(Route::Attach).times(12));
         let options = CreateOptions::default().with_mode(WriteMode::Overwrite);
         let created = files.create_many_with(days(12, "Night"), options).await.unwrap();
         assert_eq!(failures(&created).len(), 12);
@@ -446,10 +467,10 @@ mod repair {
         let foreign = simulator.plant_file("other.txt", "assistants", "other");
         simulator.back_date(&foreign, HOUR * 2);
         // A file in the way of others.
+        files.create("d/a", "a").await.unwrap();
         let shadowed = simulator.plant_file("kept.txt", "assistants", "shadowed");
         let attributes = json!({"path": "d", "size": 8, "encoding": "raw"});
         simulator.plant_attached(&shadowed, attributes);
-        files.create("d/a", "a").await.unwrap();
 
         let report = files.survey().await.unwrap();
         assert_eq!(ids(&report.duplicates), [&old]);

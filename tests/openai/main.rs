@@ -16,6 +16,7 @@ mod coherence;
 mod dice;
 mod faults;
 mod features;
+mod lagging;
 mod live;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use f9::prelude::*;
-use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Route};
+use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Retry, Route};
 use f9::{CreateOptions, WriteMode};
 use futures::FutureExt as _;
 use futures::future::join_all;
@@ -177,4 +177,53 @@ async fn what_cannot_be_read_is_asked_for_as_often_as_configured() {
     notes.read("a").await.unwrap_err();
     let asked = asked(&openai).into_iter().filter(|route| *route == Route::Content).count();
     assert_eq!(asked, 3);
+}
+
+/// A version that a look has seen before it was withdrawn does not take the old one with it.
+#[tokio::test]
+async fn the_old_version_is_seen_when_the_new_one_is_withdrawn() {
+    let openai = OpenAISimulator::lenient();
+    let (notes, other) = (open(&openai).await, open(&openai).await);
+    notes.create("a", "old").await.unwrap();
+    openai.inject(Fault::status(400).on(Route::Attach).processed());
+    // The answer to the removal is lost, and the repetition is a moment later.
+    openai.inject(Fault::new(FaultKind::RateLimited(Retry::AfterMillis(500))).on(Route::Detach));
+    openai.take_requests();
+    let writer = notes.clone();
+    let overwrite = CreateOptions::default().with_mode(WriteMode::Overwrite);
+    let writing =
+        tokio::spawn(async move { writer.create_with("a", "new".into(), overwrite).await });
+    while !openai.requests().iter().any(|request| request.route == Route::Detach) {
+        tokio::task::yield_now().await;
+    }
+    other.create("b", "text").await.unwrap();
+    assert!(notes.exists("b").await.unwrap());
+    writing.await.unwrap().unwrap_err();
+    assert_eq!(notes.read("a").await.unwrap(), "old");
+}
+
+/// A runtime that is dropped in the midst of a change leaves no handle with what was known before.
+#[test]
+fn a_change_that_ends_with_its_runtime_is_looked_for() {
+    let openai = OpenAISimulator::lenient();
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    };
+    let first = runtime();
+    let lasting = runtime();
+    let open = || async { opened(openai.config().with_cache_ttl(HOUR)).await };
+    let (notes, other) = lasting.block_on(async { (open().await, open().await) });
+    assert!(!lasting.block_on(notes.exists("a")).unwrap());
+    openai.take_requests();
+    openai.inject(Fault::new(FaultKind::TimeoutAfter).on(Route::Attach));
+    let writing = other.clone();
+    first.spawn(async move { writing.create("a", "one").await });
+    while !openai.vector_store_files().iter().any(|_| true) {
+        std::thread::yield_now();
+    }
+    drop(first);
+    openai.clear_faults();
+    for notes in [notes, other] {
+        assert!(lasting.block_on(notes.exists("a")).unwrap());
+    }
 }

@@ -13,6 +13,8 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::api::Attached;
+use super::index::Own;
 use crate::FilePath;
 use crate::lock::SessionLock;
 use crate::tree::dir_key;
@@ -22,6 +24,8 @@ use crate::tree::dir_key;
 pub(super) struct Turns {
     pub(super) session: Arc<SessionLock>,
     claims: Mutex<Claims>,
+    pub(super) own: Arc<Own>,
+    pub(super) attached: Arc<Attached>,
     /// When each handle has last changed something.
     changes: Mutex<HashMap<Handle, Instant>>,
 }

@@ -42,7 +42,11 @@ impl Store {
         }
         self.index.fresh().await?;
         let store = Arc::clone(self);
-        offload::to_the_end(async move { store.create_all(files, &options.mode).await }).await
+        let creation = async move {
+            let created = store.create_all(files, &options.mode);
+            store.index.change(created).await
+        };
+        offload::to_the_end(creation).await
     }
 
     async fn create_all(
@@ -101,7 +105,8 @@ impl Store {
         uploaded.await.map_err(failing)
     }
 
-    /// Attaches what has been uploaded with one request. What cannot be attached is deleted again.
+    /// Attaches what has been uploaded with one request, or one by one where all are refused together. What cannot be attached is deleted
+    /// again.
     async fn attach_batch(&self, batch: Vec<Uploaded>) -> Vec<Uploaded> {
         let uploads = batch.iter().filter_map(|(_, upload)| upload.as_ref().ok());
         let named = uploads.map(|upload| (upload.entry.id.clone(), upload.attributes.clone()));
@@ -110,14 +115,29 @@ impl Store {
         };
         let refused = batch.into_iter().map(|(place, upload)| {
             let error = error.clone();
-            let tidied = async move {
-                let Ok(upload) = upload else { return (place, upload) };
-                self.withdraw(&upload.path, &upload.entry.id).await;
-                (place, Err(not_of_the_path(error).with_path(upload.path.as_str())))
+            let attached = async move {
+                let upload = match upload {
+                    Ok(upload) => self.attach_alone(upload, error).await,
+                    failed => failed,
+                };
+                (place, upload)
             };
-            tidied.boxed()
+            attached.boxed()
         });
         self.side_by_side(refused).collect().await
+    }
+
+    /// Attaches one of a batch that failed with `error`, if that may be the fault of another one in it.
+    async fn attach_alone(&self, upload: Upload, error: Error) -> Result<Upload> {
+        let may_be_of_another = matches!(error.kind(), ErrorKind::Remote | ErrorKind::NotFound)
+            && !error.is_retryable();
+        let attached = match may_be_of_another {
+            true => self.client.attach(&upload.entry.id, &upload.attributes).await,
+            false => Err(error),
+        };
+        let Err(error) = attached else { return Ok(upload) };
+        self.withdraw(&upload.path, &upload.entry.id).await;
+        Err(not_of_the_path(error).with_path(upload.path.as_str()))
     }
 
     /// Makes sure that what a batch was to attach is attached: its answer does not say so of each file.

@@ -44,8 +44,7 @@ impl Store {
             removed.boxed()
         };
         let removals = self.side_by_side(entries.into_iter().map(removal));
-        // Those that are under way are dropped then, and may have been made.
-        removals.try_collect().await.inspect_err(|_| self.index.doubt())
+        removals.try_collect().await
     }
 }
 

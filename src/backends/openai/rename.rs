@@ -44,7 +44,7 @@ impl Store {
                 return store.info(&to);
             }
             if matches!(options.mode, WriteMode::IfMatch(_)) {
-                store.expect_unchanged(&to, replaced.as_ref()).await?;
+                store.expect_unchanged(replaced.as_ref()).await?;
             }
             store.discard_hidden(&from, false).await?;
             match step {
@@ -157,19 +157,8 @@ impl Store {
         let mut entry = step.entry.clone();
         entry.generation += 1;
         let attributes = entry.to_attributes_from(&step.from, &step.to)?;
-        let moved = self.client.set_attributes(&entry.id, &attributes).await;
-        match moved {
-            Ok(_) => {
-                self.index.rename(&step.from, &step.to, entry);
-                Ok(())
-            }
-            Err(error) => {
-                if error.kind() == ErrorKind::NotFound {
-                    self.index.remove(&step.from, &entry.id);
-                }
-                self.index.doubt();
-                Err(error)
-            }
-        }
+        self.index.change(self.client.set_attributes(&entry.id, &attributes)).await?;
+        self.index.rename(&step.from, &step.to, entry);
+        Ok(())
     }
 }

@@ -110,7 +110,7 @@ impl Store {
             report.unattached.iter().map(|(_, id)| self.client.delete_file(id).boxed());
         let removals = self.side_by_side(attached.chain(unattached));
         let removed = removals.try_collect().await;
-        // What a dead entry has hidden is seen now, and a removal that was under way when another failed may have been made.
+        // What a dead entry has hidden is seen now.
         self.index.doubt();
         removed
     }

@@ -34,13 +34,13 @@ impl Store {
     pub(super) async fn open(config: OpenAIConfig) -> Result<Arc<Self>> {
         let key = config.read_api_key().await?;
         config.check(Some(&key))?;
-        let client = {
-            let config = config.clone();
-            // It reads the certificates of the system.
-            offload::run(move || Client::new(&config, key)).await?
-        };
         let url = config.base_url.trim_end_matches('/');
         let turns = Turns::of(&format!("{url} {}", config.vector_store_id));
+        let client = {
+            let (config, attached) = (config.clone(), Arc::clone(&turns.attached));
+            // It reads the certificates of the system.
+            offload::run(move || Client::new(&config, key, attached)).await?
+        };
         Ok(Arc::new(Self {
             index: Index::new(client.clone(), config.cache_ttl, Arc::clone(&turns)),
             turns,
@@ -98,37 +98,26 @@ impl Store {
     /// Removes an entry and its file.
     pub(super) async fn discard(&self, path: &FilePath, id: &str) -> Result<()> {
         // In this order: a file that is deleted first leaves its traces in the vector store.
-        self.client.detach(id).await.inspect_err(|_| self.index.doubt())?;
-        self.index.remove(path, id);
+        self.index.detach(path, id).await?;
         self.client.delete_file(id).await
     }
 
     /// Removes what has become superfluous, as far as that goes within a moment: what is left is found by a repair.
     pub(super) async fn tidy(&self, path: &FilePath, id: &str) {
-        self.briefly(self.discard(path, id)).await;
+        briefly(self.discard(path, id)).await;
     }
 
     /// Removes an upload that could not be attached, as far as that goes within a moment. It may be attached all the same, where the answer
     /// was lost; what cannot be removed either is garbage that a repair finds, or a whole new version.
     pub(super) async fn withdraw(&self, path: &FilePath, id: &str) {
         let withdrawn = async {
-            match self.client.detach(id).await {
+            match self.index.detach(path, id).await {
                 // Nothing is attached to a vector store that is gone.
                 Err(error) if error.kind() != ErrorKind::RootGone => Err(error),
-                _ => {
-                    self.index.remove(path, id);
-                    self.client.delete_file(id).await
-                }
+                _ => self.client.delete_file(id).await,
             }
         };
-        self.briefly(withdrawn).await;
-    }
-
-    /// Waits for a removal, but not for long. One that fails may have been made, or what it was to remove may be there after all.
-    async fn briefly(&self, removal: impl Future<Output = Result<()>>) {
-        if !matches!(tokio::time::timeout(PATIENCE, removal).await, Ok(Ok(()))) {
-            self.index.doubt();
-        }
+        briefly(withdrawn).await;
     }
 
     /// Removes older versions at and below `path`, which would be seen again once the newest is gone; with `all` also files that what is
@@ -142,6 +131,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Waits for a removal, but not for long.
+async fn briefly(removal: impl Future<Output = Result<()>>) {
+    drop(tokio::time::timeout(PATIENCE, removal).await);
 }
 
 fn micros(time: SystemTime) -> u64 {

@@ -76,7 +76,7 @@ impl Store {
                 Ok::<_, Error>(entries.file(&path).cloned())
             })?;
             if matches!(mode, WriteMode::IfMatch(_)) {
-                store.expect_unchanged(&path, old.as_ref()).await?;
+                store.expect_unchanged(old.as_ref()).await?;
             }
             store.replace(&path, old, &content, encoding).await
         })
@@ -100,7 +100,7 @@ impl Store {
             if let Some(etag) = &options.if_match {
                 let mode = WriteMode::IfMatch(etag.clone());
                 store.index.read(|entries| entries.check_write(&path, &mode))?;
-                store.expect_unchanged(&path, Some(&old)).await?;
+                store.expect_unchanged(Some(&old)).await?;
             }
             let content = match options.mode {
                 UpdateMode::Replace => Content::from_bytes(data).await?,
@@ -186,7 +186,7 @@ impl Store {
     /// Attaches an uploaded file as `entry`. One that cannot be attached is deleted again.
     async fn attach(&self, path: &FilePath, mut entry: Entry) -> Result<Entry> {
         let attributes = entry.to_attributes(path)?;
-        match self.client.attach(&entry.id, &attributes).await {
+        match self.index.change(self.client.attach(&entry.id, &attributes)).await {
             Ok(attached) => {
                 entry.attached_at = attached.created_at;
                 self.index.insert(path, entry.clone());
@@ -200,16 +200,13 @@ impl Store {
     }
 
     /// Makes sure that a file is still there which is known to have the etag asked for: another process may have replaced it.
-    pub(super) async fn expect_unchanged(
-        &self,
-        path: &FilePath,
-        old: Option<&Entry>,
-    ) -> Result<()> {
+    pub(super) async fn expect_unchanged(&self, old: Option<&Entry>) -> Result<()> {
         let Some(old) = old.filter(|_| !self.config.cache_ttl.is_zero()) else { return Ok(()) };
         if self.client.attached(&old.id).await?.is_some() {
             return Ok(());
         }
-        self.index.remove(path, &old.id);
+        // Another version may be there instead, which the next look shows.
+        self.index.doubt();
         Err(Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed"))
     }
 }

@@ -28,6 +28,7 @@ use answer::Page;
 pub(super) use answer::{Attributes, FileStatus, Found, StoreStatus, StoredFile, VectorStoreFile};
 use failure::{About, Failure, error};
 use pace::Pace;
+pub(super) use recent::Attached;
 use recent::Recent;
 use transport::{Answer, Call, Transport, Tries};
 

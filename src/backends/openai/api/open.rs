@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::failure::{Redaction, error, root_cause};
 use super::pace::Pace;
-use super::recent::Recent;
+use super::recent::{Attached, Recent};
 use super::transport::Transport;
 use super::{Client, Inner};
 use crate::backends::openai::config::is_this_machine;
@@ -34,7 +34,11 @@ impl Client {
     /// # Errors
     ///
     /// [`UntrustedServer`](ErrorKind::UntrustedServer) if no certificates can be had.
-    pub(in super::super) fn new(config: &OpenAIConfig, key: Secret) -> Result<Self> {
+    pub(in super::super) fn new(
+        config: &OpenAIConfig,
+        key: Secret,
+        attached: Arc<Attached>,
+    ) -> Result<Self> {
         let url = base_url(config)?;
         let headers = headers(config, &key)?;
         let of_openai = url.host_str() == Some(OPENAI);
@@ -57,7 +61,7 @@ impl Client {
             chunking: chunking(config.chunking),
             uploads: rates.map(|rates| Pace::per_minute(rates.uploads)),
             attachments: rates.map(|rates| Pace::per_minute(rates.attachments)),
-            recent: Recent::new(DOUBT.min(config.timeouts.total)),
+            recent: Recent::new(DOUBT.min(config.timeouts.total), attached),
         }));
         client.store_path("")?;
         Ok(client)

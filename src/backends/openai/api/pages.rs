@@ -44,6 +44,7 @@ impl Client {
         let mut items = Vec::new();
         let mut seen = HashSet::new();
         let mut beginning = None;
+        let mut before = HashSet::new();
         let mut cursor: Option<String> = None;
         loop {
             let page: Page<T> = match self.page(list, about, cursor.as_deref()).await {
@@ -57,6 +58,7 @@ impl Client {
             // What the walk was to go on after may come once more, where a service does not leave it out.
             let first = page.items.first().map(|item| item.id().to_owned());
             let begins_anew = first.is_some() && first != cursor && first == beginning;
+            let ids: HashSet<String> = page.items.iter().map(|item| item.id().to_owned()).collect();
             let seen_before = seen.len();
             let new = page.items.into_iter().filter(|item| seen.insert(item.id().to_owned()));
             items.extend(new.filter_map(&keep));
@@ -65,13 +67,16 @@ impl Client {
             }
             cursor = last.filter(|_| page.has_more);
             let has_new = seen.len() > seen_before;
-            // A service that does not know the item to go on after may give the beginning without a word.
-            if cursor.is_some() && !has_new && begins_anew {
+            // A service that does not know the item to go on after may give the beginning without a word, or what has become of it: only
+            // the end comes again like that.
+            let is_end_again = !begins_anew && ids.is_subset(&before);
+            if cursor.is_some() && !has_new && !is_end_again {
                 return Ok(Walk::Lost);
             }
             if cursor.is_none() || !has_new {
                 return Ok(Walk::Whole(items));
             }
+            before = ids;
         }
     }
 

@@ -1,23 +1,27 @@
 //! What was attached a moment ago.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// As many are remembered; what is attached beyond that is believed to be missing sooner.
 const MOST: usize = 16 * 1024;
 
+/// When which files were attached, by whichever client of a vector store in this process.
+#[derive(Debug, Default)]
+pub(in super::super) struct Attached(Mutex<HashMap<String, Instant>>);
+
 /// Remembers for a while which files were attached: until then the service may answer as if they were not.
 #[derive(Debug)]
 pub(super) struct Recent {
     doubt: Duration,
-    attached: Mutex<HashMap<String, Instant>>,
+    attached: Arc<Attached>,
 }
 
 impl Recent {
     /// For `doubt`, an answer that a new file is missing is not believed.
-    pub(super) fn new(doubt: Duration) -> Self {
-        Self { doubt, attached: Mutex::default() }
+    pub(super) fn new(doubt: Duration, attached: Arc<Attached>) -> Self {
+        Self { doubt, attached }
     }
 
     pub(super) fn doubt(&self) -> Duration {
@@ -47,7 +51,7 @@ impl Recent {
     }
 
     fn attached(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attached.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_new_file_is_remembered_for_a_while() {
-        let (recent, now) = (Recent::new(DOUBT), Instant::now());
+        let (recent, now) = (Recent::new(DOUBT, Arc::default()), Instant::now());
         recent.note("a", now);
         assert_eq!(recent.doubt_left("a", now), DOUBT);
         assert_eq!(recent.doubt_left("a", now + DOUBT / 2), DOUBT / 2);
@@ -71,7 +75,7 @@ mod tests {
 
     #[test]
     fn not_more_than_so_many_are_remembered_and_the_old_ones_make_room() {
-        let (recent, now) = (Recent::new(DOUBT), Instant::now());
+        let (recent, now) = (Recent::new(DOUBT, Arc::default()), Instant::now());
         for n in 0..=MOST {
             recent.note(&n.to_string(), now);
         }

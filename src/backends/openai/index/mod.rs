@@ -4,7 +4,6 @@
 //! Those who need a fresh look at the same time share one. What this process writes is known at once: an answer that was under
 //! way, or that the service gives from before, does not undo it.
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,11 +17,9 @@ use super::claims::{Handle, Turns};
 use crate::tree::{Node, Tree, dir_key};
 use crate::{Error, ErrorKind, FilePath, Result, offload};
 
-/// For how long what this process wrote is believed against what the service lists.
-const LISTINGS_LAG: Duration = Duration::from_secs(60);
+mod own;
 
-/// For how long an attachment that is not listed is asked for by itself.
-const ATTACHING_LAG: Duration = Duration::from_secs(10);
+pub(super) use own::Own;
 
 /// Directories that no entry stands for are on the way to others.
 pub(super) type Entries = Tree<Option<Entry>, Entry>;
@@ -43,8 +40,8 @@ struct Known {
     /// When the look that `entries` is from began; `None` before the first.
     looked: Option<Instant>,
     refresh: Option<Refresh>,
-    /// What this process did in the time that listings may lag behind, by the id of the entry.
-    own: HashMap<String, Own>,
+    /// Shared by the handles of this process.
+    own: Arc<Own>,
 }
 
 /// An entry that is not seen.
@@ -64,13 +61,6 @@ struct Refresh {
     look: WeakShared<BoxFuture<'static, Result<()>>>,
 }
 
-#[derive(Clone, Debug)]
-struct Own {
-    at: Instant,
-    /// What the entry became; `None` if it was removed.
-    entry: Option<(FilePath, Entry)>,
-}
-
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Known").field("looked", &self.looked).finish_non_exhaustive()
@@ -79,7 +69,9 @@ impl fmt::Debug for Known {
 
 impl Index {
     pub(super) fn new(client: Client, ttl: Duration, turns: Arc<Turns>) -> Arc<Self> {
-        Arc::new(Self { client, ttl, turns, handle: Handle::new(), known: Mutex::default() })
+        let own = Arc::clone(&turns.own);
+        let known = Mutex::new(Known { own, ..Known::default() });
+        Arc::new(Self { client, ttl, turns, handle: Handle::new(), known })
     }
 
     /// Makes sure that nothing is unknown of what was done in this process, and that what is known is no older than `cache_ttl`.
@@ -148,10 +140,9 @@ impl Index {
     /// Looks at the whole store. `began` is now.
     async fn look(&self, began: Instant) -> Result<()> {
         let mut listed = self.client.list(|entry| Entry::from_attachment(&entry)).await?;
-        let missing = self.known().missing(&listed, began);
-        // Listed or not, an attachment that answers is there.
-        let asked = future::try_join_all(missing.iter().map(|id| self.client.attached_now(id)));
-        listed.extend(asked.await?.iter().flatten().filter_map(Entry::from_attachment));
+        let missing = self.turns.own.missing(&listed, began);
+        let asked = future::try_join_all(missing.iter().map(|id| self.unlisted(id)));
+        listed.extend(asked.await?.into_iter().flatten());
         let may_be_expired = listed.is_empty() && self.known().is_new_or_had_entries();
         if may_be_expired && self.client.vector_store().await?.expired {
             // Its entries are gone, and must not pass for files that somebody has deleted.
@@ -161,6 +152,16 @@ impl Index {
         }
         self.known().install(listed, began);
         Ok(())
+    }
+
+    /// What was attached a moment ago and is not listed, if it is there all the same.
+    async fn unlisted(&self, id: &str) -> Result<Option<(FilePath, Entry)>> {
+        // Listed or not, an attachment that answers is there.
+        if let Some(attachment) = self.client.attached_now(id).await? {
+            return Ok(Entry::from_attachment(&attachment));
+        }
+        // Whoever removes it deletes the file as well: as long as that is there, the service is only behind.
+        Ok(self.client.file(id).await?.and_then(|_| self.turns.own.entry(id)))
     }
 
     /// Looks something up.
@@ -179,19 +180,39 @@ impl Index {
         self.known().insert(path, entry);
     }
 
+    /// Removes the entry at `path` from the vector store.
+    pub(super) async fn detach(&self, path: &FilePath, id: &str) -> Result<()> {
+        self.turns.own.doubt(id);
+        self.change(self.client.detach(id)).await?;
+        self.remove(path, id);
+        Ok(())
+    }
+
     /// Remembers that the entry at `path` is no more.
     pub(super) fn remove(&self, path: &FilePath, id: &str) {
         self.turns.changed_by(self.handle);
-        self.known().remove(path, id);
+        if self.known().remove(path, id) {
+            self.doubt();
+        }
     }
 
     /// Remembers that the entry at `from` is at `to` now.
     pub(super) fn rename(&self, from: &FilePath, to: &FilePath, entry: Entry) {
         self.turns.changed_by(self.handle);
-        self.known().rename(from, to, entry);
+        if self.known().rename(from, to, entry) {
+            self.doubt();
+        }
     }
 
-    /// Believes nothing any more, in whichever handle: a change has failed, and may have been made all the same.
+    /// Waits for a change. One that fails may have been made all the same, and one that is given up may be made yet.
+    pub(super) async fn change<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut open = Open { index: self, is_certain: false };
+        let changed = change.await;
+        open.is_certain = changed.is_ok();
+        changed
+    }
+
+    /// Believes nothing any more, in whichever handle.
     pub(super) fn doubt(&self) {
         self.turns.changed_by(Handle::UNKNOWN);
     }
@@ -199,6 +220,20 @@ impl Index {
     fn known(&self) -> MutexGuard<'_, Known> {
         // A panic under this mutex leaves a part of what is known, which the next look replaces.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of which it is open what becomes of it, also when the runtime that makes it is dropped.
+struct Open<'a> {
+    index: &'a Index,
+    is_certain: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.is_certain {
+            self.index.doubt();
+        }
     }
 }
 
@@ -213,12 +248,8 @@ impl Known {
         self.looked.is_none() || self.entries.iter().next().is_some()
     }
 
-    fn note(&mut self, id: &str, entry: Option<(FilePath, Entry)>) {
-        self.own.insert(id.to_owned(), Own { at: Instant::now(), entry });
-    }
-
     fn insert(&mut self, path: &FilePath, entry: Entry) {
-        self.note(&entry.id, Some((path.clone(), entry.clone())));
+        self.own.note(&entry.id, Some((path.clone(), entry.clone())));
         if let Some(old) = self.entries.file(path).filter(|old| old.id != entry.id) {
             let (path, entry) = (path.clone(), old.clone());
             self.hidden.push(Hidden { path, entry, is_shadowed: false });
@@ -226,22 +257,26 @@ impl Known {
         put(&mut self.entries, path, entry);
     }
 
-    fn remove(&mut self, path: &FilePath, id: &str) {
-        self.note(id, None);
+    /// Whether something that was hidden may have to be seen now.
+    fn remove(&mut self, path: &FilePath, id: &str) -> bool {
+        self.own.note(id, None);
         self.hidden.retain(|hidden| hidden.entry.id != id);
-        self.take(path, id);
+        self.take(path, id)
     }
 
-    /// Under one lock, so that nobody sees the entry at neither place.
-    fn rename(&mut self, from: &FilePath, to: &FilePath, entry: Entry) {
-        self.take(from, &entry.id);
+    /// Under one lock, so that nobody sees the entry at neither place. As [`remove`](Self::remove) otherwise.
+    fn rename(&mut self, from: &FilePath, to: &FilePath, entry: Entry) -> bool {
+        let uncovers = self.take(from, &entry.id);
         self.insert(to, entry);
+        uncovers
     }
 
-    /// Takes the entry out, with the directories that were there for its sake alone.
-    fn take(&mut self, path: &FilePath, id: &str) {
+    /// Takes the entry out, with the directories that were there for its sake alone. Whether it was seen, and has hidden another.
+    fn take(&mut self, path: &FilePath, id: &str) -> bool {
+        let mut was_seen = false;
         for key in [path.to_string(), dir_key(path)] {
             if self.entries.at(&key).is_some_and(|node| id_of(node) == Some(id)) {
+                was_seen = true;
                 self.entries.remove(&key);
                 if key.ends_with('/') && self.entries.has_entries(path) {
                     self.entries.insert_dir(path, None, || None);
@@ -257,25 +292,12 @@ impl Known {
             self.entries.remove(&dir_key(&path));
             above = path.parent();
         }
-    }
-
-    /// The entries that this process attached a moment ago and that a listing does not have: it may be behind, or they have been
-    /// removed by somebody else.
-    fn missing(&self, listed: &[(FilePath, Entry)], began: Instant) -> Vec<String> {
-        let is_recent = |own: &Own| {
-            own.entry.is_some() && began.saturating_duration_since(own.at) < ATTACHING_LAG
-        };
-        let mut recent: BTreeSet<&str> =
-            self.own.iter().filter(|(_, own)| is_recent(own)).map(|(id, _)| id.as_str()).collect();
-        for (_, entry) in listed {
-            recent.remove(entry.id.as_str());
-        }
-        recent.into_iter().map(str::to_owned).collect()
+        was_seen && self.hidden.iter().any(|hidden| path.starts_with(&hidden.path))
     }
 
     /// Replaces what is known by what a look that began at `began` has found.
     fn install(&mut self, mut listed: Vec<(FilePath, Entry)>, began: Instant) {
-        self.correct(&mut listed, began);
+        self.own.correct(&mut listed, began);
         // The newest of each path and kind first.
         listed.sort_unstable_by(|(a, one), (b, other)| {
             a.cmp(b)
@@ -305,35 +327,6 @@ impl Known {
             }
         }
         self.looked = Some(began);
-    }
-
-    /// Brings a listing up to what this process did since it began, or a moment before.
-    fn correct(&mut self, listed: &mut Vec<(FilePath, Entry)>, began: Instant) {
-        if self.own.is_empty() {
-            return;
-        }
-        let mut seen = BTreeSet::new();
-        listed.retain_mut(|(path, entry)| {
-            let Some(own) = self.own.get_mut(&entry.id) else { return true };
-            seen.insert(entry.id.clone());
-            match &own.entry {
-                // As long as it is listed, it is to be left out.
-                None => own.at = own.at.max(began),
-                Some((now, changed))
-                    if own.at >= began || changed.generation > entry.generation =>
-                {
-                    (*path, *entry) = (now.clone(), changed.clone());
-                }
-                Some(_) => {}
-            }
-            own.entry.is_some()
-        });
-        let missed = |(id, own): (&String, &Own)| {
-            let is_newer = own.at >= began && !seen.contains(id);
-            own.entry.clone().filter(|_| is_newer)
-        };
-        listed.extend(self.own.iter().filter_map(missed));
-        self.own.retain(|_, own| began.saturating_duration_since(own.at) < LISTINGS_LAG);
     }
 }
 

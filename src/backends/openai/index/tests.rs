@@ -1,5 +1,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use std::collections::BTreeSet;
+
+use super::own::{ATTACHING_LAG, LISTINGS_LAG};
 use super::*;
 use crate::Depth;
 use crate::backends::openai::attributes::{FileKind, Kind};
@@ -176,6 +179,18 @@ fn only_the_entry_that_is_named_is_removed() {
 }
 
 #[test]
+fn what_is_removed_may_have_hidden_another() {
+    let entries =
+        [listed("a", "1", 1), listed("a", "2", 2), listed("d", "3", 1), listed("d/e", "4", 1)];
+    let mut known = looked(&entries);
+    assert!(known.remove(&path("a"), "2"));
+    assert!(known.rename(&path("d/e"), &path("e"), listed("e", "4", 2).1));
+    let mut known = looked(&entries);
+    assert!(!known.remove(&path("a"), "1"));
+    assert!(!known.remove(&path("a"), "2"));
+}
+
+#[test]
 fn a_renamed_entry_leaves_nothing_behind() {
     let mut known = looked(&[listed("d/a", "1", 1), listed("e/b", "2", 1)]);
     let (to, moved) = listed("e/b", "1", 3);
@@ -225,13 +240,13 @@ fn removed_entries_that_are_still_listed_stay_away() {
         assert_eq!(known.seen(), ["b 2"]);
     }
     // For as long as they are listed, however long that is.
-    known.back_date("1", LISTINGS_LAG * 2);
+    known.own.back_date("1", LISTINGS_LAG * 2);
     known.install(before.to_vec(), Instant::now());
     known.install(before.to_vec(), Instant::now());
     assert_eq!(known.seen(), ["b 2"]);
-    known.back_date("1", LISTINGS_LAG * 2);
+    known.own.back_date("1", LISTINGS_LAG * 2);
     known.install(vec![listed("b", "2", 1)], Instant::now());
-    assert!(known.own.is_empty(), "what is no longer listed is forgotten");
+    assert!(known.own.len() == 0, "what is no longer listed is forgotten");
 }
 
 #[test]
@@ -258,26 +273,18 @@ fn entries_attached_a_moment_ago_that_are_not_listed_are_asked_for() {
     known.put(listed("c", "3", 1));
     known.remove(&path("c"), "3");
     let now = Instant::now();
-    assert_eq!(known.missing(&[], now), ["1", "2"]);
-    assert_eq!(known.missing(&[listed("a", "1", 1)], now), ["2"]);
-    known.back_date("2", ATTACHING_LAG);
-    assert_eq!(known.missing(&[], Instant::now()), ["1"]);
+    assert_eq!(known.own.missing(&[], now), ["1", "2"]);
+    assert_eq!(known.own.missing(&[listed("a", "1", 1)], now), ["2"]);
+    known.own.back_date("2", ATTACHING_LAG);
+    assert_eq!(known.own.missing(&[], Instant::now()), ["1"]);
 }
 
 #[test]
 fn what_is_new_is_forgotten_to_be_new() {
     let mut known = Known::default();
     known.put(listed("a", "1", 1));
-    known.back_date("1", LISTINGS_LAG);
+    known.own.back_date("1", LISTINGS_LAG);
     known.install(vec![listed("a", "1", 1)], Instant::now());
-    assert!(known.own.is_empty());
+    assert!(known.own.len() == 0);
     assert_eq!(known.seen(), ["a 1"]);
-}
-
-impl Known {
-    /// Lets something that this process did have been done so much earlier.
-    fn back_date(&mut self, id: &str, by: Duration) {
-        let own = self.own.get_mut(id).unwrap();
-        own.at = own.at.checked_sub(by).unwrap();
-    }
 }

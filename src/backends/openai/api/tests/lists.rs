@@ -79,6 +79,15 @@ async fn a_list_begins_anew_when_its_cursor_is_deleted() {
     }
 }
 
+/// The first item of all may be deleted with the one to go on after.
+#[tokio::test]
+async fn a_list_begins_anew_when_another_beginning_comes_than_before() {
+    let pages =
+        [(1..3, true), (3..5, true), (2..4, true), (2..4, true), (5..7, true), (7..8, false)];
+    let server = Server::script(pages.map(|(ids, has_more)| page(ids, has_more))).await;
+    assert_eq!(list(&server).await, [2, 3, 5, 6, 7]);
+}
+
 #[tokio::test]
 async fn a_list_that_never_ends_is_given_up() {
     // After each first page the store is said to be gone, which the next first page disproves.

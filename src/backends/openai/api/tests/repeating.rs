@@ -36,7 +36,7 @@ fn verbs(server: &Server) -> Vec<String> {
 /// For as long as `doubt`, new entries may be missing.
 fn doubting(server: &Server, doubt: Duration) -> Client {
     let mut client = server.client();
-    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(doubt);
+    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(doubt, Arc::default());
     client
 }
 

@@ -146,7 +146,7 @@ impl Drop for Server {
 }
 
 pub(super) fn client(config: &OpenAIConfig) -> Client {
-    Client::new(config, Secret::new(KEY)).unwrap()
+    Client::new(config, Secret::new(KEY), Arc::default()).unwrap()
 }
 
 async fn serve(

@@ -1,6 +1,7 @@
 //! The calls against a server that keeps what it is given.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -16,7 +17,7 @@ fn client(simulator: &OpenAISimulator) -> Client {
     let idle = std::time::Duration::from_millis(500);
     let timeouts = OpenAITimeouts::default().with_idle(idle);
     let config = simulator.config().with_timeouts(timeouts);
-    Client::new(&config, Secret::new(simulator.api_key())).unwrap()
+    Client::new(&config, Secret::new(simulator.api_key()), Arc::default()).unwrap()
 }
 
 async fn upload(client: &Client, name: &str, content: &'static str) -> Result<String> {
@@ -67,7 +68,7 @@ async fn what_openai_keeps_is_not_given_back() {
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     let mut config = simulator.config();
     config.vector_store_id = "vs_0".to_owned();
-    let stranger = Client::new(&config, Secret::new(simulator.api_key())).unwrap();
+    let stranger = Client::new(&config, Secret::new(simulator.api_key()), Arc::default()).unwrap();
     for error in [
         stranger.list(Some).await.unwrap_err(),
         stranger.attached(&id).await.unwrap_err(),
