@@ -1,3 +1,5 @@
+use std::sync::mpsc;
+
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 
@@ -178,28 +180,40 @@ async fn bodies_do_not_disturb_each_other() {
     assert_eq!([first.to_vec(), rest.concat()].concat(), plain);
 }
 
-#[tokio::test]
-async fn only_each_megabyte_is_waited_for() {
-    let mut spool = Spool::new(OpenAIEncoding::Auto);
-    let mut waited = 0;
-    for _ in 0..100 {
-        let mut push = Box::pin(spool.push(Bytes::from(vec![b'x'; 64 * 1024])));
-        if futures::poll!(&mut push).is_pending() {
-            waited += 1;
-            push.await.unwrap();
+/// Keeps the only thread that may block busy for as long as what is given is not dropped, so that whatever needs it has to wait.
+async fn keep_busy() -> (mpsc::Sender<()>, impl Future<Output = Result<bool>>) {
+    let (busy, until) = mpsc::channel();
+    let mut other = Box::pin(offload::run(move || Ok(until.recv().is_err())));
+    assert!(futures::poll!(&mut other).is_pending());
+    (busy, other)
+}
+
+#[test]
+fn only_each_megabyte_is_waited_for() {
+    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let mut spool = Spool::new(OpenAIEncoding::Auto);
+        let mut waited = 0;
+        for _ in 0..100 {
+            let (busy, other) = keep_busy().await;
+            let mut push = Box::pin(spool.push(Bytes::from(vec![b'x'; 64 * 1024])));
+            let has_to_wait = futures::poll!(&mut push).is_pending();
+            drop(busy);
+            if has_to_wait {
+                waited += 1;
+                push.await.unwrap();
+            }
+            assert!(other.await.unwrap());
         }
-    }
-    assert_eq!(waited, 100 / 17);
+        assert_eq!(waited, 100 / 17);
+    });
 }
 
 #[test]
 fn a_push_that_was_dropped_half_way_is_not_forgotten() {
     let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
-        // The only thread that may block is busy for as long as this is not dropped, so the push has to wait.
-        let (busy, until) = std::sync::mpsc::channel::<()>();
-        let mut other = Box::pin(offload::run(move || Ok(until.recv().is_err())));
-        assert!(futures::poll!(&mut other).is_pending());
+        let (busy, other) = keep_busy().await;
         let mut spool = Spool::new(OpenAIEncoding::Auto);
         let large = Bytes::from(vec![1; MOST_IN_MEMORY + 1]);
         let mut push = Box::pin(spool.push(large));
