@@ -6,8 +6,9 @@ use std::time::Duration;
 use f9::prelude::*;
 use f9::testing::{DeletedFiles, OpenAISimulator};
 use f9::{
-    Checksum, ChecksumAlgorithm, CreateOptions, ErrorKind, InfoOptions, ListOptions, OpenAIConfig,
-    OpenAIVectorStoreFileBackend, RenameOptions, SessionOptions, UpdateOptions, WriteMode,
+    Checksum, ChecksumAlgorithm, CreateOptions, DeleteOptions, ErrorKind, InfoOptions, ListOptions,
+    OpenAIConfig, OpenAIVectorStoreFileBackend, RenameOptions, SessionOptions, UpdateOptions,
+    WriteMode,
 };
 use futures::TryStreamExt as _;
 use futures::future::join_all;
@@ -185,6 +186,42 @@ async fn what_is_read_on_the_way_is_what_another_process_has_written_by_then() {
     foreign.delete("appended").await.unwrap();
     let lost = notes.update_with("appended", "more".into(), UpdateOptions::append()).await;
     assert_eq!(lost.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_is_moved_or_deleted_is_what_another_process_has_written_by_then() {
+    for (verb, is_replaced) in [
+        ("rename", true),
+        ("rename", false),
+        ("delete", true),
+        ("delete", false),
+        ("delete all", true),
+        ("delete all", false),
+    ] {
+        let openai = OpenAISimulator::lenient();
+        let (notes, foreign) = (open(&openai).await, foreign(&openai).await);
+        foreign.create("d/a", "old").await.unwrap();
+        assert!(notes.exists("d/a").await.unwrap());
+        if is_replaced {
+            foreign.update("d/a", "foreign").await.unwrap();
+        } else {
+            foreign.delete("d/a").await.unwrap();
+        }
+        let outcome = match verb {
+            "rename" => notes.rename("d/a", "b").await.map(|info| info.size),
+            "delete" => notes.delete("d/a").await.map(|()| None),
+            _ => notes.delete_with("d", DeleteOptions::recursive()).await.map(|()| None),
+        };
+        let expected = match (verb, is_replaced) {
+            ("rename", true) => Ok(Some(7)),
+            ("rename", false) => Err(ErrorKind::NotFound),
+            _ => Ok(None),
+        };
+        assert_eq!(outcome.map_err(|error| error.kind()), expected, "{verb} {is_replaced}");
+        let left = usize::from(expected == Ok(Some(7)));
+        assert_eq!(openai.files().len(), left, "{verb} {is_replaced}");
+        assert_eq!(tree(&opened(openai.config()).await).await.unwrap().len(), left);
+    }
 }
 
 #[tokio::test]

@@ -136,6 +136,12 @@ async fn a_directory_whose_rename_fails_is_whole_where_it_was() {
     openai.clear_faults();
     let changes = asked(&openai).into_iter().filter(|route| *route == Route::Attributes).count();
     assert_eq!(changes, 2, "one that failed, and its way back");
+    openai.inject(Fault::status(400).on(Route::Attributes).after(1).times(usize::MAX));
+    let error = notes.rename("from", "to").await.unwrap_err().to_string();
+    openai.clear_faults();
+    assert!(error.contains("(status 400, request req_"), "{error}");
+    assert!(error.contains("; of what had been moved by then, 2 entries could not be"), "{error}");
+    notes.rename("to/a", "from/a").await.unwrap();
     assert_eq!(tree(&notes).await.unwrap(), before);
 }
 

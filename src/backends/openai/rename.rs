@@ -1,6 +1,7 @@
 //! Renaming and copying.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
 
@@ -90,15 +91,27 @@ impl Store {
     }
 
     async fn rename_file(
-        &self,
+        self: &Arc<Self>,
         from: &FilePath,
         to: &FilePath,
         replaced: Option<&Entry>,
     ) -> Result<()> {
-        let mut entry = self.index.read(|entries| file_at(entries, from))?;
         let newest = replaced.map_or(0, |old| old.generation);
-        entry.generation = entry.generation.max(newest);
-        self.move_entry(&Moving { from: from.clone(), to: to.clone(), entry }).await
+        let moved = async |mut entry: Entry| {
+            entry.generation = entry.generation.max(newest);
+            self.move_entry(&Moving { from: from.clone(), to: to.clone(), entry }).await
+        };
+        let entry = self.index.read(|entries| file_at(entries, from))?;
+        let id = entry.id.clone();
+        match moved(entry).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Another process may have replaced it.
+                self.index.fresh_within(Duration::ZERO).await?;
+                let now = self.index.read(|entries| file_at(entries, from))?;
+                if now.id == id { Err(error) } else { moved(now).await }
+            }
+            moved => moved,
+        }
     }
 
     /// Moves each entry of a directory. When one cannot be moved, those that were are moved back.
@@ -146,7 +159,8 @@ impl Store {
             0 => Err(error),
             stuck => Err(Error::new(error.kind())
                 .with_message(format!(
-                    "and {stuck} entries that had been moved, or may have been, could not be moved back"
+                    "{}; of what had been moved by then, {stuck} entries could not be moved back and may be at either place",
+                    error.message().unwrap_or("an entry could not be moved")
                 ))
                 .with_source(error)),
         }

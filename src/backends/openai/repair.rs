@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::{FutureExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, TryFutureExt as _, TryStreamExt as _};
 
 use super::api::StoredFile;
 use super::attributes::Entry;
@@ -105,7 +105,7 @@ impl Store {
 
     async fn remove_all(&self, report: &RepairReport) -> Result<()> {
         let attached = report.duplicates.iter().chain(&report.dead);
-        let attached = attached.map(|(path, id)| self.discard(path, id).boxed());
+        let attached = attached.map(|(path, id)| self.discard(path, id).map_ok(drop).boxed());
         let unattached =
             report.unattached.iter().map(|(_, id)| self.client.delete_file(id).boxed());
         let removals = self.side_by_side(attached.chain(unattached));

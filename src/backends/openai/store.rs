@@ -95,11 +95,12 @@ impl Store {
         stream::iter(work).buffer_unordered(self.config.concurrency)
     }
 
-    /// Removes an entry and its file.
-    pub(super) async fn discard(&self, path: &FilePath, id: &str) -> Result<()> {
+    /// Removes an entry and its file, and tells whether it was there.
+    pub(super) async fn discard(&self, path: &FilePath, id: &str) -> Result<bool> {
         // In this order: a file that is deleted first leaves its traces in the vector store.
-        self.index.detach(path, id).await?;
-        self.client.delete_file(id).await
+        let was_there = self.index.detach(path, id).await?;
+        self.client.delete_file(id).await?;
+        Ok(was_there)
     }
 
     /// Removes what has become superfluous, as far as that goes within a moment: what is left is found by a repair.
@@ -134,7 +135,7 @@ impl Store {
 }
 
 /// Waits for a removal, but not for long.
-async fn briefly(removal: impl Future<Output = Result<()>>) {
+async fn briefly<T>(removal: impl Future<Output = Result<T>>) {
     drop(tokio::time::timeout(PATIENCE, removal).await);
 }
 

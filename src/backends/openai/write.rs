@@ -30,9 +30,7 @@ impl Store {
         data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let path = writable(path)?;
-        self.index.fresh().await?;
-        self.index.read(|entries| entries.check_write(&path, &options.mode))?;
+        let path = self.checked(path, &options.mode).await?;
         let content = spooled(data, &options, self.config.encoding).await?;
         self.publish(path, content, options.mode).await
     }
@@ -44,9 +42,7 @@ impl Store {
         data: Bytes,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let path = writable(path)?;
-        self.index.fresh().await?;
-        self.index.read(|entries| entries.check_write(&path, &options.mode))?;
+        let path = self.checked(path, &options.mode).await?;
         let found = match &options.checksum {
             Some(expected) if expected.algorithm() != ChecksumAlgorithm::Sha256 => {
                 let (algorithm, data) = (expected.algorithm(), data.clone());
@@ -57,6 +53,14 @@ impl Store {
         let content = Content::from_bytes(data).await?;
         expect(&options, &content, found)?;
         self.publish(path, content, options.mode).await
+    }
+
+    /// The path of a file to be written, if what is there allows it.
+    async fn checked(self: &Arc<Self>, path: &str, mode: &WriteMode) -> Result<FilePath> {
+        let path = writable(path)?;
+        self.index.fresh().await?;
+        self.index.read(|entries| entries.check_write(&path, mode))?;
+        Ok(path)
     }
 
     /// Puts `content` at `path`, if `mode` allows what is there by then.

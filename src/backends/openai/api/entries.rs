@@ -175,15 +175,19 @@ impl Client {
         }
     }
 
-    /// Takes a file out of the vector store; the file itself stays. One that is not attached is detached already.
-    pub(in super::super) async fn detach(&self, file: &str) -> Result<()> {
-        match self.call_settled(file, &Call::delete(self.entry_path(file)?)).await {
-            Ok(answer) => self.expect_deleted(&answer)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+    /// Takes a file out of the vector store, and tells whether it was in it; the file itself stays.
+    pub(in super::super) async fn detach(&self, file: &str) -> Result<bool> {
+        let was_attached =
+            match self.call_settled(file, &Call::delete(self.entry_path(file)?)).await {
+                Ok(answer) => {
+                    self.expect_deleted(&answer)?;
+                    true
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => false,
+                Err(error) => return Err(error),
+            };
         self.0.recent.forget(file);
-        Ok(())
+        Ok(was_attached)
     }
 
     /// The text that the service has parsed from a file, in the pieces that it gives: they may overlap, and stand in any order.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use futures::future::{self, BoxFuture, WeakShared};
+use futures::future::{self, BoxFuture, Shared, WeakShared};
 
 use super::api::Client;
 use super::attributes::Entry;
@@ -61,6 +61,8 @@ struct Refresh {
     look: WeakShared<BoxFuture<'static, Result<()>>>,
 }
 
+type Look = Shared<BoxFuture<'static, Result<()>>>;
+
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Known").field("looked", &self.looked).finish_non_exhaustive()
@@ -104,37 +106,39 @@ impl Index {
         let asked = Instant::now();
         // Those who ask at the same time have all asked before a look begins that is then for all of them.
         tokio::task::yield_now().await;
-        let look = {
-            let mut known = self.known();
-            if known.looked.is_some_and(|looked| looked >= asked) {
-                return Ok(());
-            }
-            let under_way = known.refresh.as_ref().and_then(|refresh| {
-                let look = refresh.look.upgrade().filter(|look| look.peek().is_none())?;
-                Some((look, refresh.began.get().is_none_or(|&began| began >= asked)))
-            });
-            match under_way {
-                Some((look, true)) => look,
-                before => {
-                    let before = before.map(|(look, _)| look);
-                    let began = Arc::new(OnceLock::new());
-                    let (index, begins) = (Arc::clone(self), Arc::clone(&began));
-                    let look = async move {
-                        if let Some(before) = before {
-                            // Its failure is told to those who wait for it.
-                            drop(before.await);
-                        }
-                        index.look(*begins.get_or_init(Instant::now)).await
-                    };
-                    // It takes turns at calls, which others wait for, also while none of those polls who wait for it.
-                    let look = offload::detached(look).boxed().shared();
-                    let weak = look.downgrade();
-                    known.refresh = weak.map(|look| Refresh { began, look });
-                    look
-                }
-            }
+        match self.look_since(asked) {
+            Some(look) => look.await,
+            None => Ok(()),
+        }
+    }
+
+    /// A look that begins after `asked`, for all who want one; `None` if one has ended already.
+    fn look_since(self: &Arc<Self>, asked: Instant) -> Option<Look> {
+        let mut known = self.known();
+        if known.looked.is_some_and(|looked| looked >= asked) {
+            return None;
+        }
+        let under_way = known.refresh.as_ref().and_then(|refresh| {
+            let look = refresh.look.upgrade().filter(|look| look.peek().is_none())?;
+            Some((look, refresh.began.get().is_none_or(|&began| began >= asked)))
+        });
+        let before = match under_way {
+            Some((look, true)) => return Some(look),
+            before => before.map(|(look, _)| look),
         };
-        look.await
+        let began = Arc::new(OnceLock::new());
+        let (index, begins) = (Arc::clone(self), Arc::clone(&began));
+        let look = async move {
+            if let Some(before) = before {
+                // Its failure is told to those who wait for it.
+                drop(before.await);
+            }
+            index.look(*begins.get_or_init(Instant::now)).await
+        };
+        // It takes turns at calls, which others wait for, also while none of those polls who wait for it.
+        let look = offload::detached(look).boxed().shared();
+        known.refresh = look.downgrade().map(|look| Refresh { began, look });
+        Some(look)
     }
 
     /// Looks at the whole store. `began` is now.
@@ -180,12 +184,12 @@ impl Index {
         self.known().insert(path, entry);
     }
 
-    /// Removes the entry at `path` from the vector store.
-    pub(super) async fn detach(&self, path: &FilePath, id: &str) -> Result<()> {
+    /// Removes the entry at `path` from the vector store, and tells whether it was there.
+    pub(super) async fn detach(&self, path: &FilePath, id: &str) -> Result<bool> {
         self.turns.own.doubt(id);
-        self.change(self.client.detach(id)).await?;
+        let was_there = self.change(self.client.detach(id)).await?;
         self.remove(path, id);
-        Ok(())
+        Ok(was_there)
     }
 
     /// Remembers that the entry at `path` is no more.
