@@ -150,8 +150,8 @@ impl OpenAIVectorStoreFileBackend {
     ///
     /// # Errors
     ///
-    /// What keeps all of them from being created, such as [`Unauthenticated`](ErrorKind::Unauthenticated). Those of a single file are
-    /// those of `create`, and [`InvalidInput`](ErrorKind::InvalidInput) for a path that is named twice, or lies below another.
+    /// Those of a look at the vector store, such as [`RootGone`](ErrorKind::RootGone). All others are told of each file: those of
+    /// `create`, and [`InvalidInput`](ErrorKind::InvalidInput) for a path that is named twice, or lies below another.
     ///
     /// # Cancel safety
     ///
