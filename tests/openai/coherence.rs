@@ -224,6 +224,27 @@ async fn what_is_moved_or_deleted_is_what_another_process_has_written_by_then() 
     }
 }
 
+/// What is at both places is looked at anew where the one was not as it was known to be.
+#[tokio::test]
+async fn a_rename_does_not_hide_what_another_process_has_written_by_then() {
+    let openai = OpenAISimulator::lenient();
+    let (notes, foreign) = (open(&openai).await, foreign(&openai).await);
+    for path in ["a", "d/a", "d/b"] {
+        foreign.create(path, "old").await.unwrap();
+    }
+    assert!(notes.exists("a").await.unwrap());
+    foreign.update("a", "foreign a").await.unwrap();
+    foreign.create("b", "foreign b").await.unwrap();
+    let taken = notes.rename("a", "b").await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    foreign.update("d/a", "foreign").await.unwrap();
+    notes.rename("d", "e").await.unwrap();
+    let expected = [("a", "foreign a"), ("b", "foreign b"), ("e/a", "foreign"), ("e/b", "old")];
+    let mut found = tree(&opened(openai.config()).await).await.unwrap();
+    found.retain(|_, content| content.is_some());
+    assert_eq!(found, expected.map(|(path, text)| (path.into(), Some(text.into()))).into());
+}
+
 #[tokio::test]
 async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
     let openai = OpenAISimulator::lenient();

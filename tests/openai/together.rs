@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use f9::prelude::*;
 use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Retry, Route};
-use f9::{CreateOptions, WriteMode};
+use f9::{ByteRange, CreateOptions, OpenAIVectorStoreFileBackend, ReadOptions, WriteMode};
 use futures::FutureExt as _;
 use futures::future::join_all;
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::notes::{HOUR, asked, open, opened, tree};
 
@@ -173,6 +173,54 @@ async fn a_new_file_that_cannot_be_removed_again_is_seen() {
     }
 }
 
+/// What breaks before anything of it was given away comes whole all the same.
+#[tokio::test]
+async fn a_stream_that_breaks_in_its_first_piece_is_begun_anew() {
+    let openai = OpenAISimulator::lenient();
+    let notes = open(&openai).await;
+    notes.create("a", "x".repeat(200_000)).await.unwrap();
+    for (range, size) in [(ByteRange::from(..), 200_000), ((199_000..).into(), 1000)] {
+        openai.inject(Fault::new(FaultKind::TruncatedBody { after: 150_000 }).on(Route::Content));
+        let options = ReadOptions::default().with_range(range);
+        let pieces = notes.stream_read_with("a", options).await.unwrap();
+        let content = pieces.try_collect::<Vec<_>>().await.unwrap().concat();
+        assert_eq!((content.len(), openai.faults_left()), (size, 0));
+    }
+}
+
+/// Who waits for what a runtime does that ends looks for himself.
+#[test]
+fn a_look_that_ends_with_its_runtime_is_taken_again() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, lasting) = (runtime(), runtime());
+    let openai = OpenAISimulator::lenient();
+    let notes = first.block_on(opened(openai.config()));
+    openai.inject(Fault::new(FaultKind::TimeoutBefore).on(Route::List));
+    let look = |notes: OpenAIVectorStoreFileBackend| async move { notes.exists("a").await };
+    first.block_on(async {
+        tokio::spawn(look(notes.clone()));
+        while openai.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // It waits for the first to end.
+        tokio::spawn(look(notes.clone()));
+        turns().await;
+    });
+    lasting.block_on(async {
+        let third = tokio::spawn(look(notes.clone()));
+        turns().await;
+        first.shutdown_background();
+        assert!(!third.await.unwrap().unwrap());
+    });
+}
+
+/// Lets all that can go on do so.
+async fn turns() {
+    for _ in 0..16 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_asked_for_as_often_as_configured() {
     let openai = OpenAISimulator::lenient();
@@ -192,8 +240,8 @@ async fn the_old_version_is_seen_when_the_new_one_is_withdrawn() {
     let (notes, other) = (open(&openai).await, open(&openai).await);
     notes.create("a", "old").await.unwrap();
     openai.inject(Fault::status(400).on(Route::Attach).processed());
-    // The answer to the removal is lost, and the repetition is a moment later.
-    openai.inject(Fault::new(FaultKind::RateLimited(Retry::AfterMillis(500))).on(Route::Detach));
+    // It is removed again a moment later.
+    openai.inject(Fault::new(FaultKind::RateLimited(Retry::AfterMillis(1500))).on(Route::Detach));
     openai.take_requests();
     let writer = notes.clone();
     let overwrite = CreateOptions::default().with_mode(WriteMode::Overwrite);

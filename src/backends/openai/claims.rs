@@ -2,7 +2,7 @@
 //!
 //! The service knows no conditions, so writers of one process take turns here: a writer claims the paths it changes, with all that
 //! lies below them, and waits while another has claimed one of them, or something above or below. Readers claim nothing. Handles onto
-//! one vector store share their claims, and their sessions; other processes know nothing of either.
+//! one vector store share their claims and their sessions, and what they did a moment ago; other processes know nothing of that.
 
 use std::collections::{BTreeSet, HashMap};
 use std::iter;

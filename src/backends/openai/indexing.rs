@@ -82,20 +82,21 @@ impl Store {
                 format!("the service has not {what} it within {} s", timeout.as_secs_f32());
             Error::new(ErrorKind::Timeout).with_message(message)
         };
-        let began = Instant::now();
-        let left = || timeout.saturating_sub(began.elapsed());
+        let (began, mut left) = (Instant::now(), timeout);
         let mut pause = self.config.retry_delay.clamp(SHORTEST_PAUSE, FIRST_PAUSE);
         loop {
-            let look = tokio::time::timeout(left().max(LAST_LOOK), self.client.attached(id));
+            let look = tokio::time::timeout(left.max(LAST_LOOK), self.client.attached(id));
             let attachment = look.await.map_err(|_| late("told whether it has parsed"))??;
             let status = IndexingStatus::of(attachment.ok_or(ErrorKind::NotFound)?);
             if status != IndexingStatus::InProgress {
                 return Ok(status);
             }
-            if left().is_zero() {
+            // However long a look took, the last one begins when the time is over.
+            if left.is_zero() {
                 return Err(late("parsed"));
             }
-            tokio::time::sleep(pause.min(left())).await;
+            tokio::time::sleep(pause.min(timeout.saturating_sub(began.elapsed()))).await;
+            left = timeout.saturating_sub(began.elapsed());
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

@@ -48,7 +48,7 @@ use attributes::FileKind;
 use index::Entries;
 use read::driven;
 use repair::RepairMode;
-use store::{Store, file_at, info_of, info_of_entry};
+use store::{Store, file_at, info_at, info_of, info_of_entry};
 
 const NAME: &str = "openai";
 
@@ -145,7 +145,8 @@ impl OpenAIVectorStoreFileBackend {
 
     /// Creates many files, with a request for each hundred attachments instead of one for each.
     ///
-    /// Uploads run side by side, as many as [`concurrency`](OpenAIConfig::concurrency) says. What became of each file is told in the
+    /// Uploads run side by side, as many as [`concurrency`](OpenAIConfig::concurrency) says. Of a hundred that the service refuses together,
+    /// each is attached by itself. What became of each file is told in the
     /// order in which they were given; one that fails keeps none of the others from being created.
     ///
     /// # Errors
@@ -263,7 +264,8 @@ impl OpenAIVectorStoreFileBackend {
     ///
     /// # Errors
     ///
-    /// Those of [`indexing_status`](Self::indexing_status), and [`Timeout`](ErrorKind::Timeout).
+    /// Those of [`indexing_status`](Self::indexing_status), and [`Timeout`](ErrorKind::Timeout); that comes up to a second later where the
+    /// service does not answer.
     ///
     /// # Examples
     ///
@@ -375,13 +377,14 @@ impl Store {
     async fn info_with(self: &Arc<Self>, path: &str, options: InfoOptions) -> Result<FileInfo> {
         let path = FilePath::parse(path)?;
         self.index.fresh().await?;
-        let entry = self.index.read(|entries| entries.file(&path).cloned());
-        let Some(entry) = entry else { return self.info(&path) };
+        let (mut info, entry) = self.index.read(|entries| {
+            Ok::<_, Error>((info_at(entries, &path)?, entries.file(&path).cloned()))
+        })?;
+        let Some(entry) = entry else { return Ok(info) };
         let wanted = options.checksum;
         let known = entry.file().and_then(FileKind::checksum);
         let known = known.filter(|known| wanted == Some(known.algorithm()));
         if wanted.is_some() == known.is_some() && options.encoding == EncodingMode::Skip {
-            let mut info = info_of_entry(path, &entry);
             info.checksum = known;
             return Ok(info);
         }

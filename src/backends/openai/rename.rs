@@ -9,7 +9,7 @@ use super::attributes::{Entry, check_path};
 use super::body::Spool;
 use super::remove::at_and_below;
 use super::store::{Store, entry_at, file_at, info_of_entry};
-use super::write::writable;
+use super::write::{not_of_the_path, writable};
 use crate::tree::Move;
 use crate::{
     CopyOptions, Error, ErrorKind, FileInfo, FilePath, ReadOptions, RenameOptions, Result,
@@ -37,33 +37,52 @@ impl Store {
         offload::to_the_end(async move {
             let _claim = store.turns.claim(vec![from.clone(), to.clone()]).await;
             store.index.fresh_for_writing().await?;
-            let (step, replaced) = store.index.read(|entries| {
-                let step = entries.check_rename(&from, &to, &options.mode)?;
-                Ok::<_, Error>((step, entry_at(entries, &to).cloned()))
-            })?;
-            if step == Move::Nothing {
-                return store.info(&to);
+            match store.rename_known(&from, &to, &options.mode).await {
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound
+                        && store.index.read(|entries| entries.found(&from).is_ok()) =>
+                {
+                    // Another process has removed or replaced some of it, and may have put something at `to`.
+                    store.index.fresh_within(Duration::ZERO).await?;
+                    store.rename_known(&from, &to, &options.mode).await
+                }
+                renamed => renamed,
             }
-            if matches!(options.mode, WriteMode::IfMatch(_)) {
-                store.expect_unchanged(replaced.as_ref()).await?;
-            }
-            store.discard_hidden(&from, false).await?;
-            match step {
-                Move::File => store.rename_file(&from, &to, replaced.as_ref()).await?,
-                _ => store.rename_directory(&from, &to).await?,
-            }
-            let is_there = |entry: &Entry| {
-                let now =
-                    store.index.read(|entries| entry_at(entries, &to).map(|now| now.id.clone()));
-                now.as_ref() == Some(&entry.id)
-            };
-            if let Some(old) = replaced.filter(|old| !is_there(old)) {
-                // What is at `to` now is the newer, whatever becomes of the old.
-                store.tidy(&to, &old.id).await;
-            }
-            store.info(&to)
         })
         .await
+    }
+
+    /// Moves what is known to be at `from`.
+    async fn rename_known(
+        &self,
+        from: &FilePath,
+        to: &FilePath,
+        mode: &WriteMode,
+    ) -> Result<FileInfo> {
+        let (step, replaced) = self.index.read(|entries| {
+            let step = entries.check_rename(from, to, mode)?;
+            Ok::<_, Error>((step, entry_at(entries, to).cloned()))
+        })?;
+        if step == Move::Nothing {
+            return self.info(to);
+        }
+        if matches!(mode, WriteMode::IfMatch(_)) {
+            self.expect_unchanged(replaced.as_ref()).await?;
+        }
+        self.discard_hidden(from, false).await?;
+        match step {
+            Move::File => self.rename_file(from, to, replaced.as_ref()).await?,
+            _ => self.rename_directory(from, to).await?,
+        }
+        let is_there = |entry: &Entry| {
+            let now = self.index.read(|entries| entry_at(entries, to).map(|now| now.id.clone()));
+            now.as_ref() == Some(&entry.id)
+        };
+        if let Some(old) = replaced.filter(|old| !is_there(old)) {
+            // What is at `to` now is the newer, whatever becomes of the old.
+            self.tidy(to, &old.id).await;
+        }
+        self.info(to)
     }
 
     /// Copies a file: the service attaches a file to a vector store once, so the content is uploaded anew.
@@ -91,27 +110,14 @@ impl Store {
     }
 
     async fn rename_file(
-        self: &Arc<Self>,
+        &self,
         from: &FilePath,
         to: &FilePath,
         replaced: Option<&Entry>,
     ) -> Result<()> {
-        let newest = replaced.map_or(0, |old| old.generation);
-        let moved = async |mut entry: Entry| {
-            entry.generation = entry.generation.max(newest);
-            self.move_entry(&Moving { from: from.clone(), to: to.clone(), entry }).await
-        };
-        let entry = self.index.read(|entries| file_at(entries, from))?;
-        let id = entry.id.clone();
-        match moved(entry).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Another process may have replaced it.
-                self.index.fresh_within(Duration::ZERO).await?;
-                let now = self.index.read(|entries| file_at(entries, from))?;
-                if now.id == id { Err(error) } else { moved(now).await }
-            }
-            moved => moved,
-        }
+        let mut entry = self.index.read(|entries| file_at(entries, from))?;
+        entry.generation = entry.generation.max(replaced.map_or(0, |old| old.generation));
+        self.move_entry(&Moving { from: from.clone(), to: to.clone(), entry }).await
     }
 
     /// Moves each entry of a directory. When one cannot be moved, those that were are moved back.
@@ -157,7 +163,7 @@ impl Store {
         let outcomes: Vec<_> = self.side_by_side(back).collect().await;
         match outcomes.iter().filter(|outcome| outcome.is_err()).count() {
             0 => Err(error),
-            stuck => Err(Error::new(error.kind())
+            stuck => Err(Error::new(not_of_the_path(error.clone()).kind())
                 .with_message(format!(
                     "{}; of what had been moved by then, {stuck} entries could not be moved back and may be at either place",
                     error.message().unwrap_or("an entry could not be moved")

@@ -65,10 +65,7 @@ impl Store {
 
     /// What is known of what is at `path`.
     pub(super) fn info(&self, path: &FilePath) -> Result<FileInfo> {
-        if path.is_root() {
-            return Ok(FileInfo::new(FilePath::root(), FileType::Directory));
-        }
-        self.index.read(|entries| Ok(info_of(path, entries.found(path)?)))
+        self.index.read(|entries| info_at(entries, path))
     }
 
     /// A directory or a file that is new, or a new version of `old`.
@@ -142,6 +139,13 @@ async fn briefly<T>(removal: impl Future<Output = Result<T>>) {
 fn micros(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or_default()
+}
+
+pub(super) fn info_at(entries: &Entries, path: &FilePath) -> Result<FileInfo> {
+    if path.is_root() {
+        return Ok(FileInfo::new(FilePath::root(), FileType::Directory));
+    }
+    Ok(info_of(path, entries.found(path)?))
 }
 
 /// What [`info`](crate::AsyncFileBackend::info_with) and listings tell.

@@ -48,7 +48,7 @@ pub struct Rules {
     pub in_progress_polls: u32,
     /// How many requests for a fresh attachment are answered as if it were not there.
     pub missing_after_attach: u32,
-    /// How many listings do not show a fresh attachment yet. It answers those who ask for it all the same.
+    /// How many listings, counted by their first pages, do not show a fresh attachment yet. Asked for by itself it is there.
     pub unlisted_after_attach: u32,
     /// How many attachments of a fresh file are answered as if the file were not there.
     pub missing_after_upload: u32,

@@ -150,8 +150,15 @@ pub(super) fn list_attached(state: &mut State, call: &Call) -> Answered {
     let filter = status_filter(call)?;
     let rules = Arc::clone(&state.rules);
     let store = in_use_mut(state, call.id(0))?;
-    let wanted = |entry: &Entry| filter.is_none_or(|status| entry.status() == status);
-    page(store, call, &rules, wanted)
+    let wanted =
+        |entry: &Entry| entry.unlisted == 0 && filter.is_none_or(|status| entry.status() == status);
+    let answer = page(store, call, &rules, wanted)?;
+    if call.query("after").is_none() {
+        for entry in store.entries.iter_mut() {
+            entry.unlisted = entry.unlisted.saturating_sub(1);
+        }
+    }
+    Ok(answer)
 }
 
 /// A page of the entries that are wanted. Those shown come one answer further.
@@ -162,13 +169,7 @@ pub(super) fn page(
     wanted: impl Fn(&Entry) -> bool,
 ) -> Answered {
     let range = Range::of(call, 20, 100)?;
-    let is_shown = |entry: &Entry| entry.unlisted == 0 && wanted(entry);
-    let page = store.entries.page(&range, rules, is_shown)?;
-    if call.query("after").is_none() {
-        for entry in store.entries.iter_mut() {
-            entry.unlisted = entry.unlisted.saturating_sub(1);
-        }
-    }
+    let page = store.entries.page(&range, rules, wanted)?;
     let mut data = Vec::new();
     for &serial in &page.serials {
         let Some(entry) = store.entries.at_mut(serial) else { continue };

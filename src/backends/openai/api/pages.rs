@@ -67,8 +67,8 @@ impl Client {
             }
             cursor = last.filter(|_| page.has_more);
             let has_new = seen.len() > seen_before;
-            // A service that does not know the item to go on after may give the beginning without a word, or what has become of it: only
-            // the end comes again like that.
+            // Nothing new has come, and more is said to be there. A service that gives the page before once more is at its end; any other
+            // page of known items means that it has begun anew without a word, as it does not know the item to go on after.
             let is_end_again = !begins_anew && ids.is_subset(&before);
             if cursor.is_some() && !has_new && !is_end_again {
                 return Ok(Walk::Lost);

@@ -106,9 +106,14 @@ impl Index {
         let asked = Instant::now();
         // Those who ask at the same time have all asked before a look begins that is then for all of them.
         tokio::task::yield_now().await;
-        match self.look_since(asked) {
-            Some(look) => look.await,
-            None => Ok(()),
+        let Some(look) = self.look_since(asked) else { return Ok(()) };
+        match look.await {
+            // The runtime that it ran on has ended, which need not be that of all who wait.
+            Err(error) if error.kind() == ErrorKind::Cancelled => match self.look_since(asked) {
+                Some(look) => look.await,
+                None => Ok(()),
+            },
+            looked => looked,
         }
     }
 
@@ -164,7 +169,8 @@ impl Index {
         if let Some(attachment) = self.client.attached_now(id).await? {
             return Ok(Entry::from_attachment(&attachment));
         }
-        // Whoever removes it deletes the file as well: as long as that is there, the service is only behind.
+        // Whoever removes it deletes the file as well: as long as that is there, the service is only behind. Of one who died between the
+        // two, that is believed for a moment too long.
         Ok(self.client.file(id).await?.and_then(|_| self.turns.own.entry(id)))
     }
 
@@ -180,8 +186,8 @@ impl Index {
 
     /// Remembers an entry that is new at `path`. What was there before is hidden until it is [removed](Self::remove).
     pub(super) fn insert(&self, path: &FilePath, entry: Entry) {
-        self.turns.changed_by(self.handle);
         self.known().insert(path, entry);
+        self.turns.changed_by(self.handle);
     }
 
     /// Removes the entry at `path` from the vector store, and tells whether it was there.
@@ -194,16 +200,18 @@ impl Index {
 
     /// Remembers that the entry at `path` is no more.
     pub(super) fn remove(&self, path: &FilePath, id: &str) {
+        let uncovers = self.known().remove(path, id);
         self.turns.changed_by(self.handle);
-        if self.known().remove(path, id) {
+        if uncovers {
             self.doubt();
         }
     }
 
     /// Remembers that the entry at `from` is at `to` now.
     pub(super) fn rename(&self, from: &FilePath, to: &FilePath, entry: Entry) {
+        let uncovers = self.known().rename(from, to, entry);
         self.turns.changed_by(self.handle);
-        if self.known().rename(from, to, entry) {
+        if uncovers {
             self.doubt();
         }
     }

@@ -38,8 +38,9 @@ impl Store {
         let chunk_size = options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
         self.index.fresh().await?;
         // Nothing has been given away before the first piece is there.
-        let (_, content) = self.take_content(&path, &options, begun).await?;
-        Ok(rechunked(content, chunk_size))
+        let take = |content| begun(rechunked(content, chunk_size));
+        let (_, content) = self.take_content(&path, &options, take).await?;
+        Ok(content)
     }
 
     /// What `take` makes of the content at `path`, and the entry that it is of. It is begun anew where the connection breaks half-way.
