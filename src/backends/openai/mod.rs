@@ -91,9 +91,9 @@ const NAME: &str = "openai";
 ///
 /// # Limits
 ///
-/// Paths have up to 2,048 bytes, files up to 512 MiB as they are uploaded; more is [`TooLarge`](ErrorKind::TooLarge) before anything is sent.
-/// What is written is kept in a temporary file beyond a mebibyte. The service parses up to 5,000,000 tokens of a file. It forgets a vector store that has expired:
-/// f9 sets no expiry, and says [`RootGone`](ErrorKind::RootGone) of a store that has.
+/// Paths have up to 2,048 bytes, files up to 512 MiB as they are uploaded; more is [`TooLarge`](ErrorKind::TooLarge) before anything is
+/// sent. What is written is kept in a temporary file beyond a mebibyte. The service parses up to 5,000,000 tokens of a file. It forgets a
+/// vector store that has expired: f9 sets no expiry, and says [`RootGone`](ErrorKind::RootGone) of a store that has.
 ///
 /// Clones share what they know of the store.
 ///
@@ -311,8 +311,8 @@ impl OpenAIVectorStoreFileBackend {
         surveyed.map_err(|error| error.with_operation("survey").with_backend(NAME))
     }
 
-    /// Removes what crashes, races and removals that failed have left behind: older versions of files that there is a newer one of, entries whose content is gone, and
-    /// uploads for this vector store that for an hour have not been attached to it.
+    /// Removes what crashes, races and removals that failed have left behind: older versions of files that there is a newer one of, entries
+    /// whose content is gone, and uploads for this vector store that for an hour have not been attached to it.
     ///
     /// It needs a request for each hundred entries, one for each ten thousand files of the project, and two for each removal. Other operations of
     /// this process wait meanwhile, if they write. Do not run it while another *process* writes.
