@@ -1,4 +1,4 @@
-//! The OpenAI backend against the simulator, and the simulator against clients that others have written.
+//! The OpenAI backend against the simulator.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,6 @@
 )]
 
 mod ambiguous;
-mod async_openai;
 mod budget;
 mod coherence;
 #[path = "../torture/dice.rs"]
@@ -18,15 +17,11 @@ mod faults;
 mod features;
 mod lagging;
 mod live;
-#[path = "../machine/mod.rs"]
-#[allow(dead_code, reason = "each test binary needs another part of it")]
-mod machine;
 mod notes;
 mod properties;
 mod python_entries;
 mod round_trips;
 mod scene;
-mod sdk;
 mod standing;
 mod together;
 mod verbs;

@@ -16,7 +16,7 @@ fn run(test: &str, script: &str, openai: &OpenAISimulator) -> Option<()> {
         not_run(test, &format!("{PYTHON} names no Python that has `openai`"));
         return None;
     };
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openai/clients");
+    let directory = env!("CARGO_MANIFEST_DIR");
     let output = Command::new(python)
         .arg("-B")
         .arg(format!("{directory}/{script}"))
