@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(holder_in("", "fe:00:56789"), None);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_holder_of_a_real_lock_is_this_process() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let held = file.reopen().unwrap();
@@ -233,7 +233,7 @@ mod tests {
         assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_waiter_wakes_when_the_holder_closes() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let held = file.reopen().unwrap();
@@ -244,7 +244,7 @@ mod tests {
             open,
             |_| true,
             Hold::Alone,
-            TimeLeft::new(Duration::from_secs(20)),
+            TimeLeft::new(Duration::from_secs(24 * 3600)),
         ));
         tokio::time::sleep(Duration::from_millis(60)).await;
         assert!(!waiter.is_finished());

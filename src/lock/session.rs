@@ -7,13 +7,14 @@ use std::fs::File;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task;
+use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Result, SessionHandle};
 
@@ -29,7 +30,7 @@ impl Owner {
     }
 }
 
-/// How long may still be waited.
+/// How long may still be waited, by the clock of the runtime.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeLeft {
     /// `None` when the timeout is longer than the clock reaches.
@@ -196,7 +197,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(20);
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn another_task_waits_and_then_gets_it() {
         let shared = Arc::new(SessionLock::default());
         let guard = lock(&shared, SOON).await.unwrap();
@@ -212,7 +213,7 @@ mod tests {
         waiter.await.unwrap().unwrap();
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_same_task_enters_again_and_leaves_in_any_order() {
         let shared = Arc::new(SessionLock::default());
         let outer = lock(&shared, SOON).await.unwrap();
@@ -226,7 +227,7 @@ mod tests {
         tokio::spawn(async move { lock(&other, SOON).await.map(drop) }).await.unwrap().unwrap();
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn futures_side_by_side_in_one_task_share_the_lock() {
         let shared = Arc::new(SessionLock::default());
         let slow = || {
@@ -243,7 +244,7 @@ mod tests {
         assert!(shared.holder().is_none());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_cancelled_waiter_leaves_the_queue() {
         let shared = Arc::new(SessionLock::default());
         let guard = lock(&shared, SOON).await.unwrap();
@@ -257,7 +258,7 @@ mod tests {
         tokio::spawn(async move { lock(&other, SOON).await.map(drop) }).await.unwrap().unwrap();
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_file_lock_that_fails_leaves_the_lock_free() {
         let shared = Arc::new(SessionLock::default());
         let failed =

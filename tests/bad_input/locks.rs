@@ -4,13 +4,14 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use f9::ErrorKind::{IsADirectory, LinkLoop, LockTimeout, NotAFile, PermissionDenied};
 use f9::prelude::*;
 use f9::{ErrorKind, LocalFileBackend, SessionOptions};
 use rustix::fs::{CWD, Mode};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
 
 use crate::store::Store;
 
@@ -62,12 +63,12 @@ async fn refused(
 }
 
 async fn is_free(files: &LocalFileBackend, item: &str) {
-    let opened = files.sync_session_with(SessionOptions::timeout(Duration::from_secs(10))).await;
+    let opened = files.sync_session_with(SessionOptions::timeout(Duration::ZERO)).await;
     let session = opened.unwrap_or_else(|error| panic!("{item}: {error}"));
     session.finish().await.unwrap_or_else(|error| panic!("{item}: {error}"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn item_84_timeouts_of_nothing_and_of_all_time() {
     let store = Store::new().await;
     for timeout in [Duration::ZERO, Duration::from_secs(u64::MAX), Duration::MAX] {
@@ -77,9 +78,9 @@ async fn item_84_timeouts_of_nothing_and_of_all_time() {
     let holder = Holder::of(&store.root);
     let started = Instant::now();
     refused(&store.backend, Duration::ZERO, LockTimeout, "84: zero").await;
-    assert!(started.elapsed() < Duration::from_secs(5), "84: {:?}", started.elapsed());
+    assert_eq!(started.elapsed(), Duration::ZERO, "84");
     let waiting = store.backend.sync_session_with(SessionOptions::timeout(Duration::MAX));
-    let waiting = tokio::time::timeout(Duration::from_millis(50), waiting);
+    let waiting = tokio::time::timeout(Duration::from_secs(60), waiting);
     assert!(waiting.await.is_err(), "84: all time is not over");
     drop(holder);
     is_free(&store.backend, "84").await;
@@ -99,7 +100,7 @@ async fn item_85_a_session_within_a_session_of_one_task() {
     outer.finish().await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn item_86_a_holder_that_is_stopped_and_one_that_is_killed() {
     let store = Store::new().await;
     let holder = Holder::of(&store.root);
@@ -107,7 +108,7 @@ async fn item_86_a_holder_that_is_stopped_and_one_that_is_killed() {
     let text = refused(&store.backend, Duration::from_millis(50), LockTimeout, "86: stopped").await;
     let pid = holder.pid().as_raw_pid().to_string();
     assert!(text.contains(&pid), "86: {text} names {pid}");
-    kill_process(holder.pid(), Signal::KILL).unwrap();
+    drop(holder);
     is_free(&store.backend, "86: killed").await;
 }
 
@@ -138,7 +139,7 @@ async fn item_87_what_is_no_lock_file() {
         let store = Store::new().await;
         let (path, outside) = (store.on_disk(LOCK), store.outside_contents());
         put(&store, &path);
-        let text = refused(&store.backend, Duration::from_secs(10), kind, item).await;
+        let text = refused(&store.backend, Duration::from_secs(300), kind, item).await;
         assert!(text.contains(LOCK), "{item}: {text}");
         assert_eq!(store.outside_contents(), outside, "{item}");
         // The other verbs need no lock.
@@ -162,7 +163,7 @@ async fn item_87_a_lock_file_that_may_not_be_opened() {
         futures::executor::block_on(async {
             let files = LocalFileBackend::builder(&root).sweep(false).open().await.unwrap();
             let item = "87: it may not be opened";
-            refused(&files, Duration::from_secs(10), PermissionDenied, item).await;
+            refused(&files, Duration::from_secs(300), PermissionDenied, item).await;
         });
     });
     somebody.join().unwrap();
