@@ -1,8 +1,10 @@
 //! Waiting itself: wake-ups, budgets, panics, and whose runtime it is.
 
 use std::cell::RefCell;
+use std::fs;
 use std::future;
 use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use f9::ErrorKind;
 use f9::blocking::{Blocking, Bridge, ByteReader, MemoryFileBackend};
+use rustix::process::Pid;
+use rustix::thread::gettid;
 use tokio::runtime::Handle;
 use tokio::task::coop;
 
@@ -44,26 +48,44 @@ fn a_nested_wait_cannot_swallow_the_wake_up_of_the_outer_one() {
                 return Poll::Ready(());
             }
             cx.waker().wake_by_ref();
-            bridge.wait(async { tokio::time::sleep(Duration::from_millis(20)).await });
+            bridge.wait(async { tokio::time::sleep(Duration::from_millis(2)).await });
             Poll::Pending
         });
         bridge.wait(outer);
     });
 }
 
+/// How often a thread of this process has gone to sleep.
+fn sleeps(thread: Pid) -> u64 {
+    let id = thread.as_raw_nonzero();
+    let status = fs::read_to_string(format!("/proc/self/task/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
 #[test]
 fn a_wake_up_meant_for_something_else_polls_nothing() {
     in_time(|| {
         let mut polls = 0;
-        let waiting = thread::current();
-        let mut sleep = None;
+        let (waiting, id) = (thread::current(), gettid());
+        let (send, mut receive) = tokio::sync::oneshot::channel();
+        let mut other = Some(move || {
+            // Once to see that it waits, and once more to have it go back to sleep.
+            for _ in 0..2 {
+                let before = sleeps(id);
+                while sleeps(id) == before {
+                    waiting.unpark();
+                    thread::yield_now();
+                }
+            }
+            send.send(()).unwrap();
+        });
         Bridge::shared().unwrap().wait(future::poll_fn(|cx| {
             polls += 1;
-            let waiting = waiting.clone();
-            thread::spawn(move || waiting.unpark());
-            let sleep = sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(50))));
-            sleep.as_mut().poll(cx)
+            if let Some(other) = other.take() {
+                thread::spawn(other);
+            }
+            Pin::new(&mut receive).poll(cx).map(Result::unwrap)
         }));
         assert_eq!(polls, 2);
     });

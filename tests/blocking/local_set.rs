@@ -1,10 +1,14 @@
 //! Calls from within a `LocalSet`, whose tasks cannot be handed to another thread.
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
 
 use f9::SessionOptions;
 use f9::blocking::LocalFileBackend;
+use f9::prelude::*;
 use tokio::task::LocalSet;
+
+use crate::{FOR_EVER, watched};
 
 fn use_files() {
     let dir = tempfile::tempdir().unwrap();
@@ -12,16 +16,21 @@ fn use_files() {
     files.create("a", "hello").unwrap();
     assert_eq!(files.stream_read("a").unwrap().map(|chunk| chunk.unwrap().len()).sum::<usize>(), 5);
     let other = files.clone();
-    let held = std::thread::spawn(move || {
+    let (held, is_held) = mpsc::channel();
+    let (waits, is_awaited) = mpsc::channel();
+    let holder = thread::spawn(move || {
         let session = other.sync_session().unwrap();
-        std::thread::sleep(Duration::from_millis(150));
+        held.send(()).unwrap();
+        is_awaited.recv().unwrap();
         session.finish().unwrap();
     });
-    std::thread::sleep(Duration::from_millis(50));
+    is_held.recv().unwrap();
     // This waits, and so sleeps on the thread of the set.
-    let timeout = SessionOptions::timeout(Duration::from_secs(10));
-    files.sync_session_with(timeout).unwrap().finish().unwrap();
-    held.join().unwrap();
+    let waiting = files.backend().sync_session_with(SessionOptions::timeout(FOR_EVER));
+    let session = files.bridge().wait(watched(waiting, waits)).unwrap();
+    files.bridge().wait(session.finish()).unwrap();
+    holder.join().unwrap();
+    files.sync_session().unwrap().finish().unwrap();
 }
 
 #[test]

@@ -12,12 +12,14 @@ mod streams;
 mod verbs;
 mod writes;
 
+use std::future;
+use std::pin::pin;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 /// Longer than anything here takes, on however slow a machine.
-const FOR_EVER: Duration = Duration::from_secs(20);
+const FOR_EVER: Duration = Duration::from_secs(300);
 
 /// Runs `test` on a thread of its own, and fails instead of hanging with it.
 #[track_caller]
@@ -43,4 +45,18 @@ fn multi_thread(workers: usize) -> tokio::runtime::Runtime {
 
 fn current_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// `future`, which sends to `waits` each time it has to wait.
+async fn watched<F: Future>(future: F, waits: mpsc::Sender<()>) -> F::Output {
+    let mut future = pin!(future);
+    let poll = future::poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            // Whoever wanted to know of the first time may be gone.
+            let _ = waits.send(());
+        }
+        polled
+    });
+    poll.await
 }

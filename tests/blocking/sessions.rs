@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -9,16 +10,16 @@ use f9::blocking::{Blocking, MemoryFileBackend};
 use f9::{ErrorKind, SessionOptions};
 
 use crate::scripted::Scripted;
-use crate::{current_thread, in_time, multi_thread};
+use crate::{current_thread, in_time, multi_thread, watched};
 
-fn shortly() -> SessionOptions {
-    SessionOptions::timeout(Duration::from_millis(20))
+fn at_once() -> SessionOptions {
+    SessionOptions::timeout(Duration::ZERO)
 }
 
 /// Whether another thread gets a session now.
 fn is_free(files: &MemoryFileBackend) -> bool {
     let files = files.clone();
-    let other = thread::spawn(move || match files.sync_session_with(shortly()) {
+    let other = thread::spawn(move || match files.sync_session_with(at_once()) {
         Ok(session) => session.finish().is_ok(),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::LockTimeout);
@@ -31,7 +32,7 @@ fn is_free(files: &MemoryFileBackend) -> bool {
 fn enter_again() {
     let files = MemoryFileBackend::new().unwrap();
     let outer = files.sync_session().unwrap();
-    let inner = files.sync_session_with(shortly()).unwrap();
+    let inner = files.sync_session_with(at_once()).unwrap();
     outer.finish().unwrap();
     assert!(!is_free(&files), "the inner session still has it");
     drop(inner);
@@ -80,11 +81,12 @@ fn a_session_is_shared_with_the_async_side() {
         let session = files.sync_session().unwrap();
         let backend = Arc::clone(files.backend());
         let runtime = multi_thread(1);
+        let (waits, is_waiting) = mpsc::channel();
         let waiter = runtime.spawn(async move {
             use f9::prelude::*;
-            backend.sync_session().await.unwrap().finish().await
+            watched(backend.sync_session(), waits).await.unwrap().finish().await
         });
-        thread::sleep(Duration::from_millis(20));
+        is_waiting.recv().unwrap();
         assert!(!waiter.is_finished());
         session.finish().unwrap();
         runtime.block_on(waiter).unwrap().unwrap();
