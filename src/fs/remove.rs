@@ -21,6 +21,10 @@ const BATCH: usize = 1024;
 /// had begun can.
 const REFILLS: usize = 1024;
 
+/// How often it is tried to hold a directory before it is emptied, which makes about a second: on a busy machine, whoever publishes in it
+/// may have to wait for his turn on a processor.
+const HOLDS: usize = 256;
+
 /// How many names may change their kind while they are deleted.
 const CHANGES: usize = 100_000;
 
@@ -215,7 +219,9 @@ impl Emptying {
             }
             // Who is publishing in there finishes first, and who comes later waits until it is gone, and then makes it anew:
             // else the name of a temporary could vanish in the middle. It need not succeed.
-            let _ = hold_open(self.descent.here(), Hold::Exclusive);
+            let _ = (0..HOLDS)
+                .map(|_| hold_open(self.descent.here(), Hold::Exclusive))
+                .find(|held| *held != Ok(false));
             self.way.push(batch(&self.descent)?);
         }
         Ok(())
