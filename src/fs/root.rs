@@ -32,9 +32,6 @@ const PATH_MAX: usize = 4096;
 /// How often a path that keeps changing under the look-up is tried again.
 pub(super) const ATTEMPTS: u64 = 64;
 
-/// How often a path is expanded again that seems to lead through a file.
-const EXPANSIONS: usize = 8;
-
 pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
@@ -175,7 +172,7 @@ impl Root {
 
     /// The path that `path` is when all links in it are followed beneath the root.
     fn expand(&self, path: &str) -> Result<std::path::PathBuf> {
-        let mut left = EXPANSIONS;
+        let mut left = ATTEMPTS;
         let expanded = loop {
             let expanded = self.dir.canonicalize(path);
             match expanded.as_ref().map_err(Errno::from_io_error) {
@@ -183,6 +180,8 @@ impl Root {
                 Err(Some(Errno::INTR)) => {}
                 // Where it goes name by name, this is also a link that changed places with a directory between two steps.
                 Err(Some(Errno::NOTDIR | Errno::INVAL)) if left > 0 => left -= 1,
+                // What is another thing at every look is as good as a loop.
+                Err(Some(Errno::INVAL)) => return Err(ErrorKind::LinkLoop.into()),
                 _ => break expanded,
             }
         };
