@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic;
 use std::sync::Arc;
-use std::thread;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -136,13 +136,18 @@ impl<F: Fixture> Fixture for Opened<F> {
 pub fn run(case: Case, fixture: impl Fixture) -> Outcome {
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
     // Sessions belong to tasks, and so the case must be one.
-    let mut running = runtime.spawn(run_here(case, fixture));
+    let (ending, ended) = mpsc::channel::<()>();
+    let mut running = runtime.spawn(async move {
+        let _ending = ending;
+        run_here(case, fixture).await
+    });
     let started = Instant::now();
     while !running.is_finished() && started.elapsed() < LIMIT {
         // A call that keeps its thread may have been the one to watch the clock. A task given from outside wakes another
         // thread, which then watches it.
         drop(runtime.spawn(async {}));
-        thread::sleep(POLL);
+        // Sooner, if it ends.
+        let _ = ended.recv_timeout(POLL);
     }
     let done = (&mut running).now_or_never();
     // A call that hangs on its thread must not keep the test from ending.

