@@ -22,7 +22,7 @@ use crate::store::Store;
 pub(crate) type Row = (&'static str, Vec<Given>, Vec<Call>, Expected);
 
 /// Nothing may wait longer, also on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(10);
+const AT_ONCE: Duration = Duration::from_secs(300);
 
 const SHA: ChecksumAlgorithm = ChecksumAlgorithm::Sha256;
 

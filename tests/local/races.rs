@@ -77,7 +77,7 @@ async fn nobody_fails_because_another_undoes_the_directories_on_the_way() {
     let stop = Arc::new(AtomicBool::new(false));
     let other = make_and_undo(&store, &stop);
     let backend = &store.backend;
-    for round in 0..300 {
+    for round in 0..100 {
         backend.create("src", "x").await.unwrap();
         backend.create("a/b/x", "x").await.unwrap_or_else(|e| panic!("round {round}: {e:?}"));
         backend.delete("a/b/x").await.unwrap();
@@ -140,7 +140,7 @@ async fn deleting_a_directory_never_empties_the_one_that_took_its_place_elsewher
             }
         })
     };
-    for round in 0..500 {
+    for round in 0..150 {
         for dir in [&one, &two] {
             let full = store.on_disk("full");
             fs::create_dir(&full).unwrap();

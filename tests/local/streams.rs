@@ -22,7 +22,7 @@ async fn a_file_truncated_under_way_fails_and_ends() {
     chunks.next().await.unwrap().unwrap();
     let file = fs::File::options().write(true).open(store.on_disk("a")).unwrap();
     file.set_len(300_000).unwrap();
-    let rest = tokio::time::timeout(Duration::from_secs(10), chunks.collect::<Vec<_>>());
+    let rest = tokio::time::timeout(Duration::from_secs(300), chunks.collect::<Vec<_>>());
     let rest = rest.await.expect("the stream spins");
     let error = rest.last().unwrap().as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
@@ -83,9 +83,9 @@ async fn nothing_has_a_name_while_a_stream_is_written() {
     assert_eq!(writing.await.unwrap().unwrap().size, Some(5_000_000));
 }
 
-/// The most memory this process has used, in bytes.
-/// Whoever writes is at times ahead of the source, and at times behind it.
-#[tokio::test]
+/// Whoever writes is at times ahead of the source, and at times behind it: the clock is stopped, so the source hesitates until all it has
+/// given is written.
+#[tokio::test(start_paused = true)]
 async fn a_source_that_hesitates_is_written_whole() {
     let store = Store::new().await;
     let whole = content(6_000_000);
@@ -100,6 +100,7 @@ async fn a_source_that_hesitates_is_written_whole() {
     assert_eq!(store.backend.read("a").await.unwrap(), whole);
 }
 
+/// The most memory this process has used, in bytes.
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -115,7 +116,7 @@ async fn memory_for_tiny_pieces() {
     }
     let backend = LocalFileBackend::new(root).await.unwrap();
     let before = peak_memory();
-    let pieces = (0..4_000_000).map(|i| if i % 8 == 0 { &b"x"[..] } else { &b""[..] });
+    let pieces = (0..2_000_000).map(|i| if i % 4 == 0 { &b"x"[..] } else { &b""[..] });
     let source =
         futures::stream::iter(pieces.map(|p| Ok::<_, f9::Error>(bytes::Bytes::from_static(p))));
     let info = backend.stream_write("a", source).await.unwrap();

@@ -48,12 +48,12 @@ impl<'a> Mount<'a> {
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
         let unmount = |how: &[&str]| Command::new("umount").args(how).arg(self.0).output();
-        for _ in 0..200 {
+        for _ in 0..5000 {
             if unmount(&[]).is_ok_and(|done| done.status.success()) {
                 return;
             }
             // A process that another test is just starting has all files of this one open for a moment.
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(5));
         }
         drop(unmount(&["--lazy"]));
     }
