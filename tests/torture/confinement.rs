@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use f9::prelude::*;
@@ -26,6 +26,7 @@ use rustix::fs::{CWD, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with}
 use tempfile::TempDir;
 
 use crate::child::{self, Other};
+use crate::extent::extent;
 use crate::machine::{lacks_strace, not_run};
 
 /// What every file outside holds, and none inside; none inside is as large, either.
@@ -43,8 +44,8 @@ const OUTSIDE_ONLY: &str = "outside-only";
 const SWAPPED: [(&str, &str); 5] =
     [("", "dir"), ("upper", "dir"), ("", "file"), ("", "doomed"), ("tree", "inner")];
 
-/// How long the game takes where the kernel does not resolve whole paths.
-const SECONDS: &str = "F9_TEST_SECONDS";
+/// How many visits are paid where the kernel does not resolve whole paths.
+const VISITS: &str = "F9_TEST_VISITS";
 
 /// A root beside a directory that nothing may reach.
 struct Arena {
@@ -430,10 +431,12 @@ impl Visitor<'_> {
         })
     }
 
-    async fn visit(mut self, end: Instant) -> BTreeMap<&'static str, Tally> {
-        // On a busy machine it takes longer until every verb has met both the directory and the link.
-        let last = end + Duration::from_secs(90);
-        while Instant::now() < end || Instant::now() < last && !self.has_seen_both() {
+    async fn visit(mut self, visits: usize) -> BTreeMap<&'static str, Tally> {
+        // It may take more until every verb has met both the directory and the link.
+        let last = visits * 100;
+        let mut visit = 0;
+        while visit < visits || visit < last && !self.has_seen_both() {
+            visit += 1;
             for dir in ["dir", "upper/dir"] {
                 self.read(dir).await;
                 self.look(dir).await;
@@ -448,7 +451,8 @@ impl Visitor<'_> {
 
 #[test]
 fn a_name_that_is_swapped_for_a_link_leads_nowhere() {
-    let seconds = std::env::var(SECONDS).map_or(30, |seconds| seconds.parse().unwrap());
+    let told = std::env::var(VISITS);
+    let visits = told.map_or(extent(20, 300), |visits| visits.parse().unwrap());
     let arena = Arena::new();
     let before = arena.outside();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -458,11 +462,10 @@ fn a_name_that_is_swapped_for_a_link_leads_nowhere() {
     let mut swapper = Other::start("confinement::names_change_places", &arena.root, "");
     swapper.hear("swapping");
     let watch = Watch::new(&arena.outside);
-    let end = Instant::now() + Duration::from_secs(seconds);
     let tallies = thread::scope(|scope| {
         // One works in the pool, the other on its own thread, where no runtime is.
-        let thread = scope.spawn(|| block_on(visitor("thread").visit(end)));
-        [runtime.block_on(visitor("pool").visit(end)), thread.join().unwrap()]
+        let thread = scope.spawn(|| block_on(visitor("thread").visit(visits)));
+        [runtime.block_on(visitor("pool").visit(visits)), thread.join().unwrap()]
     });
     assert!(!watch.has_seen_any(), "somebody looked at what is outside");
     swapper.finish();
@@ -530,7 +533,7 @@ fn nor_does_it_where_the_kernel_cannot_confine_a_path() {
         let mut traced = Command::new("strace");
         traced.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=openat2"]);
         traced.args(["-e", &format!("inject=openat2:error={refusal}")]);
-        traced.arg(std::env::current_exe().unwrap()).env(SECONDS, "5");
+        traced.arg(std::env::current_exe().unwrap()).env(VISITS, extent("5", "50"));
         let name = "confinement::a_name_that_is_swapped_for_a_link_leads_nowhere";
         Other::start_by(traced, name, Path::new(""), "").finish();
     }
@@ -574,17 +577,22 @@ fn dig(root: &Path, name: &str, depth: usize) {
     drop(openat(&here, ".f9tmp-dead", OFlags::CREATE | OFlags::RDWR, mode).unwrap());
 }
 
+/// So deep a tree that its path is longer than any system call takes.
+fn depth() -> usize {
+    extent(1000, 3000)
+}
+
 /// Everything that is done with a deep tree.
 #[test]
 fn a_tree_of_any_depth_is_swept_listed_found_and_deleted() {
     let own = tempfile::tempdir().unwrap();
     let root = child::root().unwrap_or_else(|| own.path().to_owned());
-    dig(&root, "deep", 3000);
+    dig(&root, "deep", depth());
     fs::write(root.join("deep/file"), "x").unwrap();
     let backend = block_on(LocalFileBackend::new(&root)).unwrap();
     let entries = block_on(backend.list_with("", ListOptions::recursive())).unwrap();
     let entries: Vec<_> = block_on(entries.map(Result::unwrap).collect());
-    assert_eq!(entries.len(), 3002);
+    assert_eq!(entries.len(), depth() + 2);
     assert!(entries.iter().any(|entry| entry.path.name() == Some("bottom")));
     assert_eq!(block_on(backend.glob("**/bottom")).unwrap().len(), 1);
     let found = Command::new("find").arg(&root).args(["-name", ".f9tmp-*"]).output().unwrap();
@@ -592,7 +600,7 @@ fn a_tree_of_any_depth_is_swept_listed_found_and_deleted() {
     block_on(backend.delete_with("deep", DeleteOptions::recursive())).unwrap();
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
     // What a killed deletion leaves is swept as a whole.
-    dig(&root, ".f9tmp-tree", 3000);
+    dig(&root, ".f9tmp-tree", depth());
     block_on(LocalFileBackend::new(&root)).unwrap();
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,15 +15,17 @@ use f9::{
 use futures::executor::block_on;
 use futures::{TryStreamExt as _, stream};
 use tokio::sync::Barrier;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::child::{self, Other};
 use crate::dice::Dice;
+use crate::extent::extent;
 
 const CROWD: usize = 8;
 
 /// Long enough on any machine for what takes no time.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(300);
 
 /// Has eight tasks try the same at the same moment; gives the one that succeeded, as every other finds the name taken.
 async fn winner<F>(attempt: impl Fn(usize) -> F) -> usize
@@ -55,7 +57,7 @@ where
 async fn of_eight_creators_one_wins() {
     let dir = tempfile::tempdir().unwrap();
     let backend = LocalFileBackend::new(dir.path()).await.unwrap();
-    for round in 0..1000 {
+    for round in 0..extent(200, 1000) {
         let path = format!("{}/{round}", round % 10);
         let winner = winner(|who| {
             let (backend, path) = (backend.clone(), path.clone());
@@ -72,7 +74,7 @@ async fn of_eight_streams_copies_and_renames_to_one_name_one_wins() {
     for who in 0..CROWD {
         backend.create(&format!("copied-{who}"), who.to_string()).await.unwrap();
     }
-    for round in 0..200 {
+    for round in 0..extent(40, 200) {
         let path = format!("streamed/{round}");
         let streamed = winner(|who| {
             let (backend, path) = (backend.clone(), path.clone());
@@ -128,6 +130,12 @@ fn a_creator_wins_what_nobody_else_has_won() {
 
 #[test]
 fn of_eight_processes_one_creates_each_file() {
+    // On a busy machine one process may be done before the next has begun, but not each time.
+    assert!((0..50).any(|_| race() > 1), "they did not race");
+}
+
+/// Has eight processes race for the same names; gives how many of them won some.
+fn race() -> usize {
     let dir = tempfile::tempdir().unwrap();
     let mut crowd = start_crowd("crowd::a_creator_wins_what_nobody_else_has_won", dir.path());
     let (mut won, mut winners) = (0, 0);
@@ -139,11 +147,11 @@ fn of_eight_processes_one_creates_each_file() {
             assert_eq!(content, process, "{race} was won by both");
             won += 1;
         }
-        winners += u32::from(!races.is_empty());
+        winners += usize::from(!races.is_empty());
     }
     assert_eq!(won, RACES, "each race has one winner");
-    assert!(winners > 1, "they did not race");
     crowd.into_iter().for_each(Other::finish);
+    winners
 }
 
 /// Eight processes that begin at the same moment.
@@ -161,8 +169,6 @@ fn wait_for_the_others() {
         child::wait_to_go_on();
     }
 }
-
-const INCREMENTS: usize = 1000;
 
 /// Adds one to the number in `counter`.
 async fn increment(backend: &LocalFileBackend) {
@@ -183,9 +189,14 @@ async fn increment(backend: &LocalFileBackend) {
     }
 }
 
+/// How often each adds one.
+fn increments() -> usize {
+    extent(200, 1000)
+}
+
 /// One of the processes that count together, or all of them.
 #[tokio::test]
-async fn a_thousand_increments_are_a_thousand() {
+async fn increments_are_as_many_as_were_made() {
     let own = tempfile::tempdir().unwrap();
     let (root, alone) = child::root().map_or((own.path().to_owned(), true), |root| (root, false));
     let backend = LocalFileBackend::new(root).await.unwrap();
@@ -193,22 +204,22 @@ async fn a_thousand_increments_are_a_thousand() {
         backend.create("counter", "0").await.unwrap();
     }
     wait_for_the_others();
-    for _ in 0..INCREMENTS {
+    for _ in 0..increments() {
         increment(&backend).await;
     }
     if alone {
-        assert_eq!(backend.read("counter").await.unwrap(), INCREMENTS.to_string());
+        assert_eq!(backend.read("counter").await.unwrap(), increments().to_string());
     }
 }
 
 #[test]
-fn eight_processes_count_to_eight_thousand() {
+fn eight_processes_lose_no_increment() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("counter"), "0").unwrap();
-    let crowd = start_crowd("crowd::a_thousand_increments_are_a_thousand", dir.path());
+    let crowd = start_crowd("crowd::increments_are_as_many_as_were_made", dir.path());
     crowd.into_iter().for_each(Other::finish);
     let counted = std::fs::read_to_string(dir.path().join("counter")).unwrap();
-    assert_eq!(counted, (CROWD * INCREMENTS).to_string());
+    assert_eq!(counted, (CROWD * increments()).to_string());
 }
 
 /// What is written over and over: one byte, so often as only this byte is.
@@ -226,7 +237,7 @@ fn assert_whole(content: &Bytes, verb: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn readers_see_no_mix_in_ten_thousand_overwrites() {
+async fn readers_see_no_mix_in_thousands_of_overwrites() {
     let dir = tempfile::tempdir().unwrap();
     let backend = LocalFileBackend::new(dir.path()).await.unwrap();
     backend.create("a", variant(0)).await.unwrap();
@@ -235,10 +246,11 @@ async fn readers_see_no_mix_in_ten_thousand_overwrites() {
     let sums: BTreeSet<String> = (0..VARIANTS)
         .map(|number| Checksum::of(algorithm, &variant(number)).hex().to_owned())
         .collect();
-    let reader = |verb: &'static str| {
+    let reads = Arc::new([const { AtomicUsize::new(0) }; 3]);
+    let reader = |(which, verb): (usize, &'static str)| {
         let (backend, done, sums) = (backend.clone(), Arc::clone(&done), sums.clone());
+        let reads = Arc::clone(&reads);
         tokio::spawn(async move {
-            let mut reads = 0;
             while !done.load(Ordering::Relaxed) {
                 match verb {
                     "read" => assert_whole(&backend.read("a").await.unwrap(), verb),
@@ -250,18 +262,22 @@ async fn readers_see_no_mix_in_ten_thousand_overwrites() {
                     }
                     _ => assert!(sums.contains(&backend.checksum("a", algorithm).await.unwrap())),
                 }
-                reads += 1;
+                reads[which].fetch_add(1, Ordering::Relaxed);
             }
-            reads
         })
     };
-    let readers = ["read", "stream_read", "checksum"].map(reader);
-    for round in 0..10_000 {
+    let readers = [(0, "read"), (1, "stream_read"), (2, "checksum")].map(reader);
+    let is_enough = || reads.iter().all(|reads| reads.load(Ordering::Relaxed) > 100);
+    let mut round = 0;
+    while round < extent(1000, 10_000) || !is_enough() {
+        // One that ended, failed.
+        assert!(!readers.iter().any(JoinHandle::is_finished), "after {round} overwrites");
         overwrite(&backend, round).await.unwrap();
+        round += 1;
     }
     done.store(true, Ordering::Relaxed);
     for reader in readers {
-        assert!(reader.await.unwrap() > 100);
+        reader.await.unwrap();
     }
 }
 
@@ -294,7 +310,7 @@ fn small_runtime() -> tokio::runtime::Runtime {
     builder.worker_threads(2).max_blocking_threads(2).enable_all().build().unwrap()
 }
 
-/// Has a thousand wait for a session at once and give up, and a thousand more one after the other.
+/// Has a thousand wait for a session at once and give up, and some more one after the other.
 async fn wait_in_vain(backend: &LocalFileBackend, dice: &mut Dice) {
     let forever = SessionOptions::timeout(Duration::from_secs(3600));
     let waiting = |options: SessionOptions| {
@@ -310,7 +326,7 @@ async fn wait_in_vain(backend: &LocalFileBackend, dice: &mut Dice) {
     for waiter in waiters {
         assert!(waiter.await.unwrap_err().is_cancelled(), "the session was held by another");
     }
-    for _ in 0..1000 {
+    for _ in 0..extent(200, 1000) {
         let waiter = waiting(forever.clone());
         let patience = Duration::from_micros(dice.below(2000));
         assert!(timeout(patience, backend.sync_session_with(forever.clone())).await.is_err());

@@ -1,5 +1,5 @@
-//! A process that writes is killed at any moment, a thousand times: what it has acknowledged is there, what it was about to do is done
-//! or not begun, and nothing else is left.
+//! A process that writes is killed at any moment, a thousand times in all and two hundred in a plain run: what it has acknowledged is
+//! there, what it was about to do is done or not begun, and nothing else is left.
 //!
 //! Every file tells its writer: it is made of blocks that hold the number of the change and how long its part is, so a mix of two
 //! is no content that was ever written.
@@ -19,9 +19,7 @@ use futures::executor::block_on;
 
 use crate::child::{self, Other};
 use crate::dice::Dice;
-
-/// How often each durability's writer is killed.
-const KILLS: usize = 500;
+use crate::extent::extent;
 
 /// The change that wrote a part of a file, and the blocks it wrote.
 type Part = (u64, usize);
@@ -220,6 +218,7 @@ fn compare(files: &BTreeMap<String, Vec<u8>>, model: &Model) -> Result<(), Strin
 /// What has been seen of all kills.
 #[derive(Debug, Default)]
 struct Seen {
+    kills: usize,
     changes: usize,
     in_the_middle: usize,
     of_these_done: usize,
@@ -263,6 +262,7 @@ impl Torture {
         lines.extend(std::iter::from_fn(|| writer.next_line()));
         let in_flight = self.acknowledge(&lines);
         let (files, litter) = on_disk(self.dir.path());
+        self.seen.kills += 1;
         self.seen.with_litter += usize::from(!litter.is_empty());
         if let Err(old) = compare(&files, &self.model) {
             let Some(change) = in_flight else { panic!("{old}") };
@@ -311,16 +311,22 @@ impl Torture {
 #[expect(clippy::print_stdout, reason = "what has been seen is worth a look")]
 fn kill_writers(durability: Durability) {
     let mut torture = Torture::new(durability, Dice::new(&format!("{durability} writers")));
-    for _ in 0..KILLS {
+    let kills = extent(100, 500);
+    while torture.seen.kills < kills || !torture.seen.is_enough() {
         torture.kill_one();
         // So that the logs do not grow beyond what can be checked each time.
         torture.start_logs_anew();
+        assert!(torture.seen.kills < 5000, "{:?}", torture.seen);
     }
-    let seen = torture.seen;
-    println!("{durability}: {KILLS} kills: {seen:?}");
-    let share = |part: usize| part * 100 / KILLS;
-    assert!(share(seen.in_the_middle) >= 50 && share(seen.of_these_done) >= 1, "{seen:?}");
-    assert!(seen.with_litter > 0, "{seen:?}");
+    println!("{durability}: {:?}", torture.seen);
+}
+
+impl Seen {
+    /// Whether enough has been met of what is looked for, which is a matter of luck and of what else the machine does.
+    fn is_enough(&self) -> bool {
+        let (middle, done) = (self.in_the_middle * 2, self.of_these_done * 100);
+        middle >= self.kills && done >= self.kills && self.with_litter > 0
+    }
 }
 
 impl Torture {

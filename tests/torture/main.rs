@@ -1,5 +1,12 @@
 //! What is promised of the local backend, under conditions that nobody wishes for: killed processes, failing and full disks, power
 //! loss, hostile neighbours, crowds.
+//!
+//! A plain run tries each of these conditions, but not each at every moment: about a fifth of the kills, power losses and failing
+//! calls, picked anew each time by dice whose seed is printed (`F9_SEED=1234` throws them again). All of it is
+//!
+//! ```sh
+//! F9_TORTURE=all cargo test --test torture -- --nocapture
+//! ```
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +21,7 @@ mod confinement;
 mod crowd;
 mod dice;
 mod ended_runtimes;
+mod extent;
 mod full_disk;
 mod kill;
 #[path = "../machine/mod.rs"]

@@ -1,7 +1,8 @@
 //! Every system call of every verb fails once, in every way, and is once the last that the process makes.
 //!
 //! Which calls there are is read from a trace of the undisturbed verbs, so whatever a verb comes to do is covered. One run
-//! disturbs all verbs that have the same call: the n-th of a name.
+//! disturbs all verbs that have the same call: the n-th of a name. A plain run makes a fifth of these runs, but fails each call in each way
+//! and kills each verb.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,6 +17,8 @@ use rustix::io::Errno;
 
 use crate::cases::{Case, Face, Report, cases, reports, use_again};
 use crate::child::Other;
+use crate::dice::Dice;
+use crate::extent::extent;
 use crate::machine;
 use crate::strace::{Call, Trace, calls};
 use crate::tree::Tree;
@@ -200,6 +203,26 @@ impl Sweep {
         rounds
     }
 
+    /// The rounds for this run: of those that are alike, a part or all.
+    fn pick(&self, rounds: Vec<Round>, dice: &mut Dice) -> Vec<Round> {
+        let mut alike = BTreeMap::<(String, i32), Vec<Round>>::new();
+        for round in rounds {
+            let like = match round.fault {
+                Fault::Fails(errno, _) => (round.call.clone(), errno.raw_os_error()),
+                Fault::Kills => (self.cases[round.cases[0]].verb.name.to_owned(), 0),
+            };
+            alike.entry(like).or_default().push(round);
+        }
+        for rounds in alike.values_mut() {
+            let count = rounds.len().div_ceil(extent(5, 1));
+            while rounds.len() > count {
+                let left_out = dice.below(rounds.len() as u64);
+                rounds.swap_remove(usize::try_from(left_out).unwrap());
+            }
+        }
+        alike.into_values().flatten().collect()
+    }
+
     /// Runs all rounds, and says what went wrong in which.
     #[expect(clippy::print_stdout, reason = "how much was tried is worth knowing")]
     fn run_all(&self, rounds: &[Round]) {
@@ -351,18 +374,20 @@ fn judge_tree(
 
 #[test]
 fn whichever_call_fails_a_verb_is_done_or_undone() {
+    let test = "whichever_call_fails_a_verb_is_done_or_undone";
     if let Some(reason) = machine::lacks_strace() {
-        return machine::not_run("whichever_call_fails_a_verb_is_done_or_undone", reason);
+        return machine::not_run(test, reason);
     }
     let sweep = Sweep::new();
-    sweep.run_all(&sweep.rounds_with_errors());
+    sweep.run_all(&sweep.pick(sweep.rounds_with_errors(), &mut Dice::new(test)));
 }
 
 #[test]
 fn whichever_call_is_the_last_a_verb_is_done_or_not_begun() {
+    let test = "whichever_call_is_the_last_a_verb_is_done_or_not_begun";
     if let Some(reason) = machine::lacks_strace() {
-        return machine::not_run("whichever_call_is_the_last_a_verb_is_done_or_not_begun", reason);
+        return machine::not_run(test, reason);
     }
     let sweep = Sweep::new();
-    sweep.run_all(&sweep.rounds_with_kills());
+    sweep.run_all(&sweep.pick(sweep.rounds_with_kills(), &mut Dice::new(test)));
 }
