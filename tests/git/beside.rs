@@ -1,7 +1,7 @@
 //! What people and other callers do to the tree and the branch while the backend has them open.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,14 +11,16 @@ use futures::SinkExt as _;
 use futures::channel::mpsc;
 
 use crate::cli;
+use crate::clock;
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
+use crate::traces::until;
 
 /// A clone that git made.
 fn cloned_by_git(clones: &Clones, name: &str) -> f9::GitConfig {
     let config = clones.config(name);
     cli::run(config.path.parent().unwrap(), ["clone", "-q", &config.remote_url, name]);
-    config.with_timeouts(GitTimeouts::default().with_lock(Duration::from_secs(2)))
+    config
 }
 
 #[tokio::test]
@@ -207,27 +209,50 @@ async fn a_submodule_that_is_gone_makes_room() {
     assert_eq!(clones.remote.main().file("sub/y").unwrap(), b"published");
 }
 
+/// Has git wait, the next time that it is to write `path` into the tree. Gives the directory that is there from then on.
+fn block_at(root: &Path, path: &str) -> PathBuf {
+    let blocked = root.join(".git").join(format!("blocked at {path}"));
+    let smudge = format!("mkdir '{}' 2>/dev/null && exec sleep 1000; exec cat", blocked.display());
+    cli::run(root, ["config", "filter.block.smudge", &smudge]);
+    fs::write(root.join(".git/info/attributes"), format!("{path} filter=block\n")).unwrap();
+    blocked
+}
+
 #[tokio::test]
 async fn a_move_that_takes_too_long_is_taken_back() {
-    let old: Vec<_> =
-        (0..3000).map(|n| Change::write(format!("f{n}"), format!("old {n}"))).collect();
-    let new: Vec<_> =
-        (0..3000).map(|n| Change::write(format!("f{n}"), format!("new {n}"))).collect();
-    let clones = Clones::of(Remote::with(&old));
-    drop(clones.open("mine").await);
-    let to = clones.remote.commit(&new);
-    let mut timed_out = 0;
-    for millis in [20, 40, 60, 80, 100, 150] {
-        let timeouts = GitTimeouts::default().with_local(Duration::from_millis(millis));
-        let mine = opened(clones.config("mine").with_timeouts(timeouts)).await;
-        if let Err(error) = mine.pull().await {
-            timed_out += 1;
-            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-        }
+    const FILES: usize = 300;
+    let path = |number: usize| format!("f{number:03}");
+    let all = |which: &str| {
+        let change = |number| Change::write(path(number), format!("{which} {number}"));
+        (0..FILES).map(change).collect::<Vec<_>>()
+    };
+    let clones = Clones::of(Remote::with(&all("old")));
+    // Less than any other limit.
+    let allowed = Duration::from_secs(120);
+    let limits = GitTimeouts::default().with_local(allowed);
+    let mine = opened(clones.config("mine").with_timeouts(limits)).await;
+    let to = clones.remote.commit(&all("new"));
+    let moved = || {
+        let is_new = |number: &usize| {
+            let content = fs::read_to_string(mine.root().join(path(*number)));
+            content.is_ok_and(|content| content == format!("new {number}"))
+        };
+        (0..FILES).filter(is_new).count()
+    };
+    for at in [0, FILES / 2, FILES - 1] {
+        let blocked = block_at(mine.root(), &path(at));
+        let half_way = async {
+            until("the move", || blocked.exists()).await;
+            assert_eq!(moved(), at);
+        };
+        let pulled = clock::expire(allowed, mine.pull(), half_way).await;
+        let error = pulled.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert_eq!(moved(), 0);
+        assert_eq!(cli::run(mine.root(), ["status", "--porcelain"]), "");
     }
-    assert!(timed_out > 0);
-    let mine = clones.open("mine").await;
     mine.sync("Nothing of ours").await.unwrap();
+    assert_eq!(moved(), FILES);
     assert_eq!(clones.remote.main().head().unwrap(), to);
     assert_eq!(cli::run(mine.root(), ["status", "--porcelain"]), "");
 }

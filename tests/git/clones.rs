@@ -1,8 +1,9 @@
 //! Working trees of one remote.
 
-use f9::{GitConfig, GitSyncFileBackend};
+use f9::{GitConfig, GitSyncFileBackend, GitTimeouts};
 use tempfile::TempDir;
 
+use crate::clock::HANGS;
 use crate::remote::Remote;
 
 pub(crate) struct Clones {
@@ -17,7 +18,9 @@ impl Clones {
 
     /// The configuration of the working tree of this name.
     pub(crate) fn config(&self, name: &str) -> GitConfig {
-        GitConfig::new(self.remote.path().to_str().unwrap(), self.dir.path().join(name))
+        let config =
+            GitConfig::new(self.remote.path().to_str().unwrap(), self.dir.path().join(name));
+        config.with_timeouts(GitTimeouts::default().with_lock(HANGS))
     }
 
     pub(crate) async fn open(&self, name: &str) -> GitSyncFileBackend {

@@ -16,6 +16,7 @@ mod checkout_kills;
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod child;
 mod cli;
+mod clock;
 mod clones;
 mod conflicts;
 mod dance;

@@ -12,6 +12,7 @@ use f9::prelude::*;
 use f9::{ErrorKind, GitConfig, GitSyncFileBackend, GitTimeouts};
 
 use crate::cli;
+use crate::clock::HANGS;
 use crate::clones::{Clones, opened};
 use crate::history::reachable_contents;
 use crate::kills::{gits_in, wait_for_gits};
@@ -49,7 +50,7 @@ async fn refusal(config: GitConfig) -> f9::Error {
 }
 
 fn impatient(config: GitConfig) -> GitConfig {
-    config.with_timeouts(GitTimeouts::default().with_lock(Duration::from_millis(300)))
+    config.with_timeouts(GitTimeouts::default().with_lock(Duration::from_millis(50)))
 }
 
 /// Has `root` be what a clone is whose process died while git wrote the files for the first time.
@@ -182,7 +183,7 @@ impl Foreign {
         let mut git = cli::git(dir);
         git.args(["hash-object", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::null());
         let child = git.spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + HANGS;
         while gits_in(dir).is_empty() {
             assert!(Instant::now() < deadline, "it never works there");
             std::thread::yield_now();
@@ -201,15 +202,16 @@ impl Drop for Foreign {
 #[tokio::test]
 async fn the_lock_of_a_git_that_lives_is_waited_for_and_left_alone() {
     let clones = letters();
-    let config = impatient(clones.config("mine"));
-    let mine = opened(config.clone()).await;
+    let mine = clones.open("mine").await;
     mine.create("new", "new").await.unwrap();
+    let config = impatient(clones.config("mine"));
+    let hurried = opened(config.clone()).await;
     let lock = mine.root().join(".git/index.lock");
     fs::write(&lock, "DIRC").unwrap();
     let foreign = Foreign::start(mine.root());
     for error in [
-        mine.push("x").await.unwrap_err(),
-        mine.pull().await.unwrap_err(),
+        hurried.push("x").await.unwrap_err(),
+        hurried.pull().await.unwrap_err(),
         refusal(config.clone()).await,
     ] {
         assert_eq!(error.kind(), ErrorKind::LockTimeout);

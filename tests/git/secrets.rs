@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -14,7 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
 use crate::servers::{Behaviour, Http, basic};
-use crate::traces::everything_in;
+use crate::traces::{everything_in, until};
 
 const USER: &str = "ann lee";
 
@@ -60,30 +61,55 @@ fn assert_no_file_tells(dir: &Path) {
     }
 }
 
-/// Looks at the arguments of every process while `during` goes on. Gives those that tell it, and the programs that were seen.
-fn watched(during: impl Future<Output = ()>) -> (Vec<String>, BTreeSet<String>) {
-    let is_over = AtomicBool::new(false);
-    let watch = || {
-        let (mut telling, mut seen) = (Vec::new(), BTreeSet::new());
-        while !is_over.load(Ordering::Relaxed) {
-            for process in fs::read_dir("/proc").unwrap().flatten() {
-                let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-                let text = line.escape_ascii().to_string();
-                if tells(&line) {
-                    telling.push(text.clone());
+/// Sets it when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What has been seen of the arguments of all processes.
+#[derive(Default)]
+struct Watch {
+    telling: Mutex<BTreeSet<String>>,
+    programs: Mutex<BTreeSet<String>>,
+    is_over: AtomicBool,
+}
+
+impl Watch {
+    /// Looks again and again while `during` goes on.
+    fn while_doing(&self, during: impl Future<Output = ()>) {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !self.is_over.load(Ordering::Relaxed) {
+                    self.look();
                 }
-                seen.extend(text.split("\\x00").next().map(str::to_owned));
+            });
+            // Also when it fails.
+            let _over = Over(&self.is_over);
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| runtime.block_on(during));
+        });
+    }
+
+    fn look(&self) {
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let text = line.escape_ascii().to_string();
+            if tells(&line) {
+                self.telling.lock().unwrap().insert(text.clone());
             }
+            let program = text.split("\\x00").next().map(str::to_owned);
+            self.programs.lock().unwrap().extend(program);
         }
-        (telling, seen)
-    };
-    thread::scope(|scope| {
-        let watching = scope.spawn(watch);
-        let runtime = tokio::runtime::Handle::current();
-        tokio::task::block_in_place(|| runtime.block_on(during));
-        is_over.store(true, Ordering::Relaxed);
-        watching.join().unwrap()
-    })
+    }
+
+    /// Whether the program was seen that speaks to the server.
+    fn has_seen_it(&self) -> bool {
+        self.programs.lock().unwrap().iter().any(|program| program.contains("remote-http"))
+    }
 }
 
 /// The ways to name the password.
@@ -97,7 +123,7 @@ fn configs(clones: &Clones, http: &Http) -> [GitConfig; 2] {
 }
 
 /// Opens, pulls and pushes, with and without success.
-async fn use_everything(config: GitConfig, clones: &Clones, http: &Http) {
+async fn use_everything(config: GitConfig, clones: &Clones, http: &Http, watch: &Watch) {
     assert_silent(&format!("{config:?}\n{config:#?}"));
     let failing = |behaviour: Behaviour| http.behave(behaviour);
     let mut errors = Vec::new();
@@ -118,6 +144,12 @@ async fn use_everything(config: GitConfig, clones: &Clones, http: &Http) {
         failing(behaviour);
         errors.push(mine.pull().await.unwrap_err());
         errors.push(mine.push("Mine").await.unwrap_err());
+    }
+    failing(Behaviour::Stall);
+    watch.programs.lock().unwrap().clear();
+    tokio::select! {
+        _ = mine.pull() => panic!("nobody answers"),
+        () = until("a look at the program that asks", || watch.has_seen_it()) => {}
     }
     failing(Behaviour::Serve);
     mine.push("Mine").await.unwrap();
@@ -142,9 +174,9 @@ async fn a_password_is_in_no_file_argument_or_message() {
     let http = Http::guarding(&clones.remote, USER, PASSWORD);
     for config in configs(&clones, &http) {
         let path = config.path.clone();
-        let (telling, seen) = watched(use_everything(config, &clones, &http));
-        assert_eq!(telling, Vec::<String>::new());
-        assert!(seen.iter().any(|program| program.contains("remote-http")), "{seen:?}");
+        let watch = Watch::default();
+        watch.while_doing(use_everything(config, &clones, &http, &watch));
+        assert_eq!(*watch.telling.lock().unwrap(), BTreeSet::new());
         assert_no_file_tells(&path);
     }
     // The server has seen it, so there was something to be told.

@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use f9::prelude::*;
-use f9::{Error, ErrorKind, GitConfig, GitSyncFileBackend, GitTimeouts, SecretSource};
+use f9::{Error, ErrorKind, GitConfig, GitSyncFileBackend, GitTimeouts, Result, SecretSource};
 use futures::future::join_all;
 use tempfile::TempDir;
 
+use crate::clock::{self, HANGS};
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
 use crate::servers::{Behaviour, Daemon, Http, Ssh};
 use crate::traces::{everything_in, until, until_no_process_in};
-
-/// Long enough for a server that answers, and short enough to be waited for.
-const SHORT: Duration = Duration::from_millis(1500);
 
 fn clones() -> Clones {
     Clones::of(Remote::with(&[Change::write("a.txt", "theirs")]))
@@ -28,10 +26,6 @@ fn at(clones: &Clones, name: &str, url: impl Into<String>) -> GitConfig {
     let mut config = clones.config(name);
     config.remote_url = url.into();
     config
-}
-
-fn hasty(config: GitConfig) -> GitConfig {
-    config.with_timeouts(GitTimeouts::default().with_network(SHORT))
 }
 
 /// Opens two clones, in which both change something and the slower publishes all the same.
@@ -51,8 +45,16 @@ async fn assert_works(remote: &Remote, config: impl Fn(&str) -> GitConfig) {
     remote.assert_sound();
 }
 
-/// Fails to open a missing and an empty directory within seconds, and leaves them as they were.
+/// Fails to open a missing and an empty directory, and leaves them as they were.
 async fn refused(config: &GitConfig) -> Error {
+    refused_by(config, GitSyncFileBackend::open).await
+}
+
+/// The same where `open` opens.
+async fn refused_by(
+    config: &GitConfig,
+    open: impl AsyncFn(GitConfig) -> Result<GitSyncFileBackend>,
+) -> Error {
     let dir = tempfile::tempdir().unwrap();
     let (missing, empty) = (dir.path().join("not/there"), dir.path().join("empty"));
     fs::create_dir(&empty).unwrap();
@@ -62,9 +64,9 @@ async fn refused(config: &GitConfig) -> Error {
     for path in [missing, empty] {
         let mut config = config.clone();
         config.path = path;
-        errors.push(GitSyncFileBackend::open(config).await.unwrap_err());
+        errors.push(open(config).await.unwrap_err());
     }
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(started.elapsed() < HANGS, "{:?}", started.elapsed());
     assert_eq!(everything_in(dir.path()), before, "{errors:?}");
     until_no_process_in(dir.path()).await;
     let error = errors.pop().unwrap();
@@ -308,32 +310,50 @@ async fn a_server_that_is_not_there_is_unreachable() {
 #[tokio::test]
 async fn a_server_that_says_nothing_is_waited_for_no_longer_than_allowed() {
     let clones = clones();
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // Less than any other limit.
+    let allowed = Duration::from_secs(120);
+    let at = |name, url| {
+        at(&clones, name, url).with_timeouts(GitTimeouts::default().with_network(allowed))
+    };
+    let silent = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let place = silent.local_addr().unwrap();
     for scheme in ["http", "git", "ssh"] {
-        let config = hasty(at(&clones, "x", format!("{scheme}://{place}/notes.git")));
-        let error = refused(&config).await;
+        let config = at("x", format!("{scheme}://{place}/notes.git"));
+        let error = refused_by(&config, async |config| {
+            clock::expire(allowed, GitSyncFileBackend::open(config), silent.accept()).await
+        });
+        let error = error.await;
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Timeout, true), "{error:?}");
     }
     let http = Http::serving(&clones.remote);
-    let mine = opened(hasty(at(&clones, "mine", http.url()))).await;
+    let mine = opened(at("mine", http.url())).await;
     mine.create("b.txt", "ours").await.unwrap();
     http.behave_at("/git-receive-pack", Behaviour::Stall);
-    assert_eq!(mine.push("Mine").await.unwrap_err().kind(), ErrorKind::Timeout);
+    let pushed = clock::expire(allowed, mine.push("Mine"), asked(&http, "/git-receive-pack"));
+    assert_eq!(pushed.await.unwrap_err().kind(), ErrorKind::Timeout);
     http.behave(Behaviour::Stall);
-    assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Timeout);
+    let pulled = clock::expire(allowed, mine.pull(), asked(&http, ""));
+    assert_eq!(pulled.await.unwrap_err().kind(), ErrorKind::Timeout);
     until_no_process_in(mine.root()).await;
     http.behave(Behaviour::Serve);
     mine.push("Mine").await.unwrap();
     assert_eq!(clones.remote.main().file("b.txt").unwrap(), b"ours");
 }
 
+/// Waits until a server is asked once more for a path with this end.
+async fn asked(http: &Http, end: &str) {
+    let count = || http.requests().iter().filter(|request| request.path.ends_with(end)).count();
+    let before = count();
+    until("a request", || count() > before).await;
+}
+
 /// Drops a call when it has asked a server that does not answer, and waits for its processes to end.
 async fn drop_while_waiting<T>(http: &Http, dir: &Path, call: impl Future<Output = T>) {
-    let before = http.requests().len();
     tokio::select! {
+        biased;
+        // First, so that it counts the requests before the call.
+        () = asked(http, "") => {}
         _ = call => panic!("nobody answers"),
-        () = until("a request", || http.requests().len() > before) => {}
     }
     until_no_process_in(dir).await;
 }
@@ -367,8 +387,7 @@ async fn a_dropped_read_that_pulls_first_keeps_nobody_waiting() {
     http.behave(Behaviour::Stall);
     drop_while_waiting(&http, &config.path, mine.read("a.txt")).await;
     http.behave(Behaviour::Serve);
-    let hasty = GitTimeouts::default().with_lock(Duration::from_secs(1));
-    opened(config.with_timeouts(hasty)).await.pull().await.unwrap();
+    opened(config).await.pull().await.unwrap();
     mine.pull().await.unwrap();
 }
 

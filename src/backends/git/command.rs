@@ -679,7 +679,7 @@ mod tests {
         async move {
             let (branch, author) = ("main", ("f9", "f9@example.com"));
             let place = Place { work_tree, git_dir: &git_dir, branch, author };
-            Git::new(place, access, (Duration::from_secs(60), Duration::from_secs(60))).await
+            Git::new(place, access, (Duration::from_secs(120), Duration::from_secs(120))).await
         }
     }
 
@@ -700,7 +700,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::LockTimeout);
         drop(stdin);
         child.wait().await.unwrap();
-        locks.operation(Duration::from_secs(10)).await.unwrap();
+        locks.operation(Duration::from_secs(120)).await.unwrap();
     }
 
     #[test]

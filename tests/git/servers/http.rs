@@ -5,11 +5,11 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::{Connection, Listener, cli};
+use crate::clock::HANGS;
 use crate::remote::{REPOSITORY, Remote};
 
 /// A server of the protocol `http`.
@@ -340,7 +340,7 @@ fn a_client_may_ask_before_it_sends() {
     let remote = Remote::empty();
     let http = Http::serving(&remote);
     let mut stream = TcpStream::connect(http.listener.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(HANGS)).unwrap();
     let head = "POST /notes.git/git-upload-pack HTTP/1.1\r\n\
                 Content-Type: application/x-git-upload-pack-request\r\n\
                 Expect: 100-continue\r\nContent-Length: 4\r\n\r\n";
