@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::thread;
 
 /// Who commits.
@@ -26,10 +27,17 @@ pub(crate) const SURROUNDINGS: [(&str, &str); 9] = [
 
 /// git in `dir`, for its arguments.
 pub(crate) fn git(dir: &Path) -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(&*GIT);
     command.env_clear().env("PATH", path()).envs(SURROUNDINGS).current_dir(dir);
     command
 }
+
+/// The program, with its directory: what is looked for in a `PATH` of the child's own is started by a copy of this whole process.
+static GIT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = path();
+    let mut places = std::env::split_paths(&path).map(|place| place.join("git"));
+    places.find(|git| git.is_file()).expect("git")
+});
 
 /// Where programs are found.
 pub(crate) fn path() -> String {

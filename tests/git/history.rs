@@ -1,9 +1,16 @@
 //! What the history of a repository holds.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use crate::cli;
+
+/// The commit that the branch of a working tree names; empty without one.
+pub(crate) fn head(root: &Path) -> String {
+    let named = fs::read_to_string(root.join(".git/refs/heads/main"));
+    named.map_or_else(|_| String::new(), |named| named.trim_end().to_owned())
+}
 
 /// The content of every file in every commit that `revision` leads to.
 pub(crate) fn reachable_contents(repository: &Path, revision: &str) -> BTreeSet<Vec<u8>> {

@@ -68,13 +68,15 @@ impl Change {
 impl Remote {
     /// A repository without a commit.
     pub(crate) fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        cli::run(folder.path(), ["init", "-q", "--bare", "--template=", "-b", "main", REPOSITORY]);
-        let remote = Self(folder);
-        // A push must not leave a process behind that tidies up.
-        for (key, value) in [("receive.autoGC", "false"), ("maintenance.auto", "false")] {
-            remote.git(["config", key, value]);
+        let remote = Self(tempfile::tempdir().unwrap());
+        for directory in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
+            fs::create_dir_all(remote.path().join(directory)).unwrap();
         }
+        // What `git init` makes, without a process. A push must not leave a process behind that tidies up.
+        let config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n\
+                      [receive]\n\tautoGC = false\n[maintenance]\n\tauto = false\n";
+        fs::write(remote.path().join("config"), config).unwrap();
+        fs::write(remote.path().join("HEAD"), "ref: refs/heads/main\n").unwrap();
         remote
     }
 
@@ -185,18 +187,18 @@ impl Branch<'_> {
 
     /// Makes the branch end with `commit`, whether it exists or not and whatever is lost by it.
     pub(crate) fn set(&self, commit: &str) {
-        self.remote.git(["update-ref", &self.full_name(), commit]);
+        fs::create_dir_all(self.file_of_ref().parent().unwrap()).unwrap();
+        fs::write(self.file_of_ref(), format!("{commit}\n")).unwrap();
     }
 
     pub(crate) fn delete(&self) {
-        self.remote.git(["update-ref", "-d", &self.full_name()]);
+        fs::remove_file(self.file_of_ref()).unwrap();
     }
 
     /// The last commit, if the branch exists.
     pub(crate) fn head(&self) -> Option<String> {
-        let name = self.full_name();
-        let head = self.remote.git(["for-each-ref", "--format=%(objectname)", &name]);
-        (!head.is_empty()).then_some(head)
+        let head = fs::read_to_string(self.file_of_ref()).ok()?;
+        Some(head.trim_end().to_owned())
     }
 
     /// What the branch holds, as lines of mode and path: `100644 a/b.txt`. Of a path that is not text, what is not ASCII is escaped.
@@ -226,6 +228,12 @@ impl Branch<'_> {
     pub(crate) fn log(&self, format: &str) -> Vec<String> {
         let log = self.remote.git(["log", &format!("--format={format}"), &self.full_name()]);
         log.lines().map(str::to_owned).collect()
+    }
+
+    /// The file that names the last commit: nothing ever packs the references of a remote.
+    fn file_of_ref(&self) -> PathBuf {
+        assert!(!self.remote.path().join("packed-refs").exists());
+        self.remote.path().join(self.full_name())
     }
 
     fn full_name(&self) -> String {

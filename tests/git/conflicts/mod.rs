@@ -11,6 +11,7 @@ use f9::{ErrorKind, GitSyncFileBackend};
 
 use crate::cli;
 use crate::clones::Clones;
+use crate::history::head;
 use crate::remote::{Change, Remote};
 
 mod kinds;
@@ -91,8 +92,7 @@ impl Dispute {
 
 /// Fails unless a working tree holds what the remote does, and nothing else.
 fn assert_in_step(clone: &GitSyncFileBackend, remote: &Remote) {
-    let head = cli::run(clone.root(), ["rev-parse", "HEAD"]);
-    assert_eq!(Some(head), remote.main().head());
+    assert_eq!(Some(head(clone.root())), remote.main().head());
     assert_eq!(cli::run(clone.root(), ["status", "--porcelain"]), "");
 }
 

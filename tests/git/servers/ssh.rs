@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
@@ -28,10 +29,10 @@ impl Ssh {
             return None;
         };
         let files = tempfile::tempdir().unwrap();
-        for name in ["host", "other_host", "key", "unauthorised_key"] {
-            make_key(&files.path().join(name), "");
+        for (name, content) in &*KEYS {
+            fs::write(files.path().join(name), content).unwrap();
+            fs::set_permissions(files.path().join(name), PermissionsExt::from_mode(0o600)).unwrap();
         }
-        make_key(&files.path().join("locked_key"), "a passphrase");
         let known_keys = ["key.pub", "locked_key.pub"].map(|name| read(&files, name));
         fs::write(files.path().join("authorized_keys"), known_keys.concat()).unwrap();
         if rustix::process::geteuid().is_root() {
@@ -142,11 +143,27 @@ fn sshd() -> Option<PathBuf> {
     places.map(|place| Path::new(place).join("sshd")).find(|sshd| sshd.is_file())
 }
 
-fn make_key(path: &Path, passphrase: &str) {
-    let mut keygen = Command::new("ssh-keygen");
-    keygen.args(["-q", "-t", "ed25519", "-C", "", "-N", passphrase, "-f"]).arg(path);
-    cli::succeed(&mut keygen, b"");
-}
+/// The files of the keys that every server and its clients have, by their names.
+static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let files = tempfile::tempdir().unwrap();
+    let mut keys = Vec::new();
+    for (name, passphrase) in [
+        ("host", ""),
+        ("other_host", ""),
+        ("key", ""),
+        ("unauthorised_key", ""),
+        ("locked_key", "a passphrase"),
+    ] {
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-C", "", "-N", passphrase, "-f"]);
+        cli::succeed(keygen.arg(files.path().join(name)), b"");
+        keys.extend([name.to_owned(), format!("{name}.pub")].map(|file| {
+            let content = read(&files, &file);
+            (file, content)
+        }));
+    }
+    keys
+});
 
 fn read(files: &TempDir, name: &str) -> String {
     fs::read_to_string(files.path().join(name)).unwrap()

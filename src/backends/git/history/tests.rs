@@ -36,7 +36,7 @@ impl Repository {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let repository = Self { dir };
-        repository.git(&["init", "-q", "-b", "main"]);
+        repository.git(&["init", "-q", "--template=", "-b", "main"]);
         repository
     }
 
