@@ -1,5 +1,7 @@
 //! A process is killed while git replaces, deletes and adds most files of a large tree, or writes all of them for the first time. Who
 //! comes next, be it by opening the tree or because he has it open, finds the tree of one commit and whatever was saved.
+//!
+//! A plain run kills less often than the full proof, as `kills.rs` tells.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,12 +19,14 @@ use tokio::runtime::Runtime;
 
 use crate::child::{self, Other};
 use crate::cli;
+use crate::clock::HANGS;
 use crate::dice::Dice;
-use crate::kills::{Victims, config, files_below, kill, runtime};
+use crate::kills::{Victims, config, files_below, kill, runtime, time_of_git, wait_for_the_moment};
 use crate::remote::{Change, Remote};
+use crate::share::cases;
 
-/// How often somebody is killed.
-const KILLS: usize = 50;
+/// How often somebody is killed: in a plain run, and for the full proof.
+const KILLS: (usize, usize) = (20, 50);
 
 /// How many files the tree has.
 const FILES: u64 = 1500;
@@ -126,15 +130,14 @@ impl Scene {
             (dice.below(2) == 0).then(|| self.open())
         };
         let task = format!("{}\t{round}", self.remote.path().display());
+        let git = time_of_git(self.dir.path());
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.process_group(0);
         let name = "checkout_kills::one_who_pulls_until_he_is_killed";
         let mut client = Other::start_by(command, name, &self.root, &task);
         client.hear("begins");
         self.wait_for_git_to_write(is_clone);
-        // As often short as long, up to 130 ms.
-        let most = 1 << (8 + dice.below(10));
-        thread::sleep(Duration::from_micros(dice.below(most)));
+        wait_for_the_moment(dice, git);
         let victims = if dice.below(2) == 0 { Victims::Client } else { Victims::Everybody };
         let signal = if dice.below(2) == 0 { Signal::KILL } else { Signal::TERM };
         kill(&mut client, &self.root, victims, signal);
@@ -160,7 +163,7 @@ impl Scene {
 
     /// Waits until the tree is about to be moved, or has been.
     fn wait_for_git_to_write(&self, is_clone: bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + HANGS;
         let git_dir = self.root.join(".git");
         let is_begun = || {
             if is_clone {
@@ -226,10 +229,11 @@ impl Scene {
 fn a_tree_that_was_half_moved_is_whole_for_whoever_comes_next() {
     let (mut dice, mut seen) = (Dice::new("kills in checkouts"), Seen::default());
     let mut scene = Scene::new(&mut dice);
+    let kills = cases("F9_KILLS", KILLS.0, KILLS.1);
     // On a busy machine fewer of them hit the moment that matters, so there are more.
-    for round in 0..10 * KILLS {
-        let has_hit = seen.with_journal > KILLS / 20 && seen.half_moved > KILLS / 40;
-        if round >= KILLS && has_hit {
+    for round in 0..10 * kills {
+        let has_hit = seen.with_journal > kills / 20 && seen.half_moved > kills / 40;
+        if round >= kills && has_hit {
             println!("{round} kills: {seen:?}");
             return;
         }

@@ -1,7 +1,8 @@
 //! Two working trees of one remote, whose users do anything in any order: in the end both hold the same, and nothing that was published
 //! is missing from the history.
 //!
-//! A failure shows the shortest dance that fails. To try more: `F9_DANCES=5000 cargo test --all-features --test git dance`.
+//! A failure shows the shortest dance that fails. A plain run tries a third of the dances, from a new seed that it prints. To try all, or
+//! more: `F9_DANCES=all cargo test --all-features --test git dance`, or a number in the place of `all`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,15 +13,23 @@ use f9::prelude::*;
 use f9::{CreateOptions, DeleteOptions, ErrorKind, GitSyncFileBackend, Result, UpdateOptions};
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::cli;
 use crate::clones::Clones;
-use crate::history::reachable_contents;
+use crate::dice::Dice;
+use crate::history::{head, reachable_contents};
 use crate::remote::{Change, Remote};
+use crate::share::cases;
 
 /// Few paths, so that the two meet: `d` and `l` are a file for one and a directory for the other.
 const PATHS: [&str; 9] = ["a", "b", "d", "d/a", "d/b", "d/e/f", "l", "l/ü x", ".gitignore"];
+
+/// How many dances a plain run tries, and how many are all of them.
+const DANCES: (usize, usize) = (20, 60);
+
+/// How many tests share the dances, so that they run at the same time.
+const TESTS: usize = 4;
 
 /// How often both take turns in the end before they have to agree.
 const TURNS: usize = 6;
@@ -177,7 +186,7 @@ impl Floor {
                     self.settle_all(who, how).await.unwrap();
                 }
             }
-            let heads = self.trees.iter().map(|tree| cli::run(tree.root(), ["rev-parse", "HEAD"]));
+            let heads = self.trees.iter().map(|tree| head(tree.root()));
             if heads.collect::<BTreeSet<_>>().len() == 1 {
                 return;
             }
@@ -186,10 +195,10 @@ impl Floor {
     }
 
     fn assert_all_is_well(&self) {
-        let head = self.clones.remote.main().head().unwrap();
+        let published = self.clones.remote.main().head().unwrap();
         for tree in &self.trees {
             let root = tree.root();
-            assert_eq!(cli::run(root, ["rev-parse", "HEAD"]), head);
+            assert_eq!(head(root), published);
             assert_eq!(cli::run(root, ["status", "--porcelain", "--ignored"]), "");
             cli::run(root, ["fsck", "--strict", "--no-dangling"]);
         }
@@ -267,15 +276,47 @@ async fn perform(dance: &Dance) {
     floor.assert_all_is_well();
 }
 
-#[test]
-fn two_who_do_anything_end_with_the_same_and_lose_nothing() {
-    let cases = std::env::var("F9_DANCES").map_or(60, |cases| cases.parse().unwrap());
-    let config =
-        Config { cases, failure_persistence: None, max_shrink_iters: 300, ..Config::default() };
+/// Performs the dances of the test with this number.
+fn perform_share(test: usize) {
+    let mut dice = Dice::new("dance");
+    for _ in 0..test {
+        dice = dice.fork();
+    }
+    let mut seed = [0; 32];
+    seed.chunks_mut(8).for_each(|eight| eight.copy_from_slice(&dice.below(u64::MAX).to_le_bytes()));
+    let cases = cases("F9_DANCES", DANCES.0, DANCES.1).div_ceil(TESTS);
+    let config = Config {
+        cases: cases.try_into().unwrap(),
+        failure_persistence: None,
+        max_shrink_iters: 300,
+        ..Config::default()
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let danced = TestRunner::new(config).run(&dances(), |dance| {
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let danced = runner.run(&dances(), |dance| {
         runtime.block_on(perform(&dance));
         Ok(())
     });
     danced.unwrap();
+}
+
+#[test]
+fn two_who_do_anything_end_with_the_same_and_lose_nothing_1() {
+    perform_share(0);
+}
+
+#[test]
+fn two_who_do_anything_end_with_the_same_and_lose_nothing_2() {
+    perform_share(1);
+}
+
+#[test]
+fn two_who_do_anything_end_with_the_same_and_lose_nothing_3() {
+    perform_share(2);
+}
+
+#[test]
+fn two_who_do_anything_end_with_the_same_and_lose_nothing_4() {
+    perform_share(3);
 }

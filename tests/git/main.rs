@@ -35,6 +35,7 @@ mod remote;
 mod secrets;
 mod servers;
 mod sessions;
+mod share;
 mod sync;
 mod times;
 mod traces;
