@@ -97,26 +97,88 @@ fn litter(dir: &std::path::Path) -> Vec<String> {
 /// A working tree with a bare repository as its remote.
 #[cfg(feature = "git")]
 mod git {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
     use f9::{GitConfig, GitSyncFileBackend};
+    use tokio::sync::OnceCell;
 
     use super::{Arc, AsyncFileBackend, Fixture, TempDir, async_trait, litter};
 
+    /// A copy of a clone and its remote that are made once: opening it starts no process.
     pub(super) struct Clone(TempDir);
 
     impl Clone {
         pub(super) fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let init = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"];
-            let mut git = std::process::Command::new("git");
-            let made = git.args(init).arg(dir.path().join("remote")).status().unwrap();
-            assert!(made.success());
-            Self(dir)
+            Self(tempfile::tempdir().unwrap())
         }
 
         async fn open(&self) -> Arc<dyn AsyncFileBackend> {
-            let remote = self.0.path().join("remote").to_str().unwrap().to_owned();
-            let config = GitConfig::new(remote, self.0.path().join("tree"));
-            Arc::new(GitSyncFileBackend::open(config).await.unwrap())
+            if !self.0.path().join("tree").exists() {
+                Prepared::get().await.copy_to(self.0.path());
+            }
+            Arc::new(open_in(self.0.path()).await)
+        }
+    }
+
+    /// Opens the clone in `dir`, which is made if it is not there.
+    async fn open_in(dir: &Path) -> GitSyncFileBackend {
+        let remote = dir.join("remote").to_str().unwrap().to_owned();
+        GitSyncFileBackend::open(GitConfig::new(remote, dir.join("tree"))).await.unwrap()
+    }
+
+    /// The files of an empty remote and its clone; a directory has no content.
+    struct Prepared {
+        /// Where they were made.
+        dir: String,
+        files: Vec<(PathBuf, Option<Vec<u8>>)>,
+    }
+
+    impl Prepared {
+        async fn get() -> &'static Self {
+            static PREPARED: OnceCell<Prepared> = OnceCell::const_new();
+            PREPARED.get_or_init(Self::new).await
+        }
+
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let init = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"];
+            let made = Command::new("git").args(init).arg(dir.path().join("remote")).status();
+            assert!(made.unwrap().success());
+            drop(open_in(dir.path()).await);
+            let mut files = Vec::new();
+            add_files(dir.path(), Path::new(""), &mut files);
+            Self { dir: dir.path().to_str().unwrap().to_owned(), files }
+        }
+
+        /// Lays the files out in `dir`, with the place of the remote changed where it is named.
+        fn copy_to(&self, dir: &Path) {
+            for (path, content) in &self.files {
+                let path = dir.join(path);
+                match content.as_deref().map(|content| (str::from_utf8(content), content)) {
+                    None => fs::create_dir(path),
+                    Some((Ok(text), _)) => {
+                        fs::write(path, text.replace(&self.dir, dir.to_str().unwrap()))
+                    }
+                    Some((Err(_), content)) => fs::write(path, content),
+                }
+                .unwrap();
+            }
+        }
+    }
+
+    /// Adds what is below a directory, each directory before what it holds.
+    fn add_files(root: &Path, directory: &Path, files: &mut Vec<(PathBuf, Option<Vec<u8>>)>) {
+        for entry in fs::read_dir(root.join(directory)).unwrap() {
+            let entry = entry.unwrap();
+            let path = directory.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                files.push((path.clone(), None));
+                add_files(root, &path, files);
+            } else {
+                files.push((path, Some(fs::read(entry.path()).unwrap())));
+            }
         }
     }
 
@@ -133,6 +195,20 @@ mod git {
         async fn litter(&self) -> Vec<String> {
             litter(&self.0.path().join("tree"))
         }
+    }
+
+    /// The copy works with its own remote.
+    #[tokio::test]
+    async fn a_copy_is_a_clone_of_the_copied_remote() {
+        use f9::prelude::*;
+
+        let copy = Clone::new();
+        drop(copy.open().await);
+        let clone = open_in(copy.0.path()).await;
+        assert_eq!(clone.processes_started(), 0);
+        clone.create("a", "x").await.unwrap();
+        clone.sync("Add").await.unwrap();
+        assert!(copy.0.path().join("remote/refs/heads/main").exists());
     }
 }
 
