@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use f9::testing::{Fixture, ThroughFacade, every_case};
+use f9::testing::{Fixture, Scale, ThroughFacade, every_case};
 use f9::{AsyncFileBackend, Durability, LocalFileBackend, MemoryFileBackend};
 use tempfile::TempDir;
 
@@ -220,7 +220,7 @@ mod openai {
     use f9::OpenAIVectorStoreFileBackend;
     use f9::testing::OpenAISimulator;
 
-    use super::{Arc, AsyncFileBackend, Fixture, async_trait};
+    use super::{Arc, AsyncFileBackend, Fixture, Scale, async_trait};
 
     pub(super) struct VectorStore {
         simulator: OpenAISimulator,
@@ -263,6 +263,11 @@ mod openai {
             let unattached = self.simulator.files().into_iter().filter(|file| !file.attached);
             unattached.map(|file| file.filename).collect()
         }
+
+        /// What is not cached is looked at before each operation: that takes a request for each hundred entries.
+        fn scale(&self) -> Scale {
+            Scale::Small
+        }
     }
 }
 
@@ -286,6 +291,10 @@ impl<F: Fixture> Fixture for Dressed<F> {
 
     fn is_cancellable(&self) -> bool {
         false
+    }
+
+    fn scale(&self) -> Scale {
+        self.0.scale()
     }
 }
 

@@ -6,6 +6,31 @@ use async_trait::async_trait;
 
 use crate::AsyncFileBackend;
 
+/// How large the cases are whose cost grows with their size.
+///
+/// Every case runs at either scale, and checks the same promise. A small one does so with fewer entries, fewer rounds of a race and less
+/// content, but never so few that a border is not crossed behind which a store may do something else: more entries than a page of 256 in
+/// what is listed, more than a page of 100 in what else is about many, and more content than a mebibyte. A store whose own
+/// borders lie higher should stay with the full scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// Thousands of entries and hundreds of changes: a matter of seconds where a call takes less than a millisecond.
+    #[default]
+    Full,
+    /// Hundreds of entries and tens of changes: for stores whose calls take some milliseconds, such as services.
+    Small,
+}
+
+impl Scale {
+    /// How many, or how much, at this scale.
+    pub(super) fn pick(self, full: usize, small: usize) -> usize {
+        match self {
+            Self::Full => full,
+            Self::Small => small,
+        }
+    }
+}
+
 /// One store to run one case on.
 ///
 /// A fixture is made afresh for every case; dropping it should remove the store.
@@ -29,6 +54,11 @@ pub trait Fixture: Send + Sync + 'static {
     /// Whether a call can be dropped half-way. It cannot where each call keeps its thread, as through the blocking facade.
     fn is_cancellable(&self) -> bool {
         true
+    }
+
+    /// How large the cases are that are about many entries, many changes or much content.
+    fn scale(&self) -> Scale {
+        Scale::Full
     }
 
     /// What the store is called in the suite's messages.

@@ -64,7 +64,7 @@ pub use crate::__every_case as every_case;
 pub use cases::all_cases;
 #[cfg(feature = "blocking")]
 pub use facade::ThroughFacade;
-pub use fixture::Fixture;
+pub use fixture::{Fixture, Scale};
 #[cfg(feature = "openai")]
 pub use openai::{
     AttachedFile, AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::runtime::Builder;
 
-use super::Fixture;
 use super::state::is_clean;
+use super::{Fixture, Scale};
 use crate::{AsyncFileBackend, Capabilities, Capability};
 
 /// How long a case may take. Only what hangs takes longer, also of a slow store on a busy machine.
@@ -105,6 +105,7 @@ struct Opened<F> {
     backend: Arc<dyn AsyncFileBackend>,
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<F: Fixture> Fixture for Opened<F> {
     async fn backend(&self) -> Arc<dyn AsyncFileBackend> {
@@ -121,6 +122,10 @@ impl<F: Fixture> Fixture for Opened<F> {
 
     fn is_cancellable(&self) -> bool {
         self.fixture.is_cancellable()
+    }
+
+    fn scale(&self) -> Scale {
+        self.fixture.scale()
     }
 
     fn name(&self) -> &str {

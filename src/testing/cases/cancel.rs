@@ -24,6 +24,11 @@ use crate::{
 /// More polls than any call should need.
 const MOST_POLLS: usize = 500;
 
+/// How much is written, which is more than a mebibyte, and how much is there before.
+fn sizes(store: &dyn Fixture) -> (usize, usize) {
+    (store.scale().pick(3 << 20, 5 << 18), store.scale().pick(1 << 20, 300_000))
+}
+
 /// Polls a future at most so many times, each time when it asks for it, and drops it. Whether it completed.
 async fn completes_within<F: Future>(polls: usize, future: F) -> bool {
     let mut future = pin!(future);
@@ -86,7 +91,7 @@ fn rounds() -> impl Iterator<Item = (usize, String)> {
 
 pub async fn a_dropped_create_leaves_all_or_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
-    let content = bytes(3 << 20);
+    let content = bytes(sizes(store).0);
     for (polls, round) in rounds() {
         let path = format!("{round}/new/file");
         let call = files.create_with(&path, content.clone(), CreateOptions::default());
@@ -104,7 +109,8 @@ pub async fn a_dropped_create_leaves_all_or_nothing(store: &dyn Fixture) {
 
 pub async fn a_dropped_overwrite_leaves_the_old_or_the_new(store: &dyn Fixture) {
     let files = store.backend().await;
-    let (old, new) = (signed(1, 1 << 20), signed(2, 3 << 20));
+    let (large, small) = sizes(store);
+    let (old, new) = (signed(1, small), signed(2, large));
     for (polls, round) in rounds() {
         let path = format!("{round}/file");
         files.create(&path, old.clone()).await.unwrap();
@@ -159,7 +165,7 @@ pub async fn a_streamed_overwrite_dropped_before_its_end_leaves_the_old(store: &
 /// Drops updates of a file.
 async fn drop_updates(store: &dyn Fixture, options: UpdateOptions, new: Bytes, given: Bytes) {
     let files = store.backend().await;
-    let old = signed(1, 1 << 20);
+    let old = signed(1, sizes(store).1);
     for (polls, round) in rounds() {
         let path = format!("{round}/file");
         files.create(&path, old.clone()).await.unwrap();
@@ -176,20 +182,23 @@ async fn drop_updates(store: &dyn Fixture, options: UpdateOptions, new: Bytes, g
 }
 
 pub async fn a_dropped_update_leaves_the_old_or_the_new(store: &dyn Fixture) {
-    let new = signed(2, 3 << 20);
+    let new = signed(2, sizes(store).0);
     drop_updates(store, UpdateOptions::default(), new.clone(), new).await;
 }
 
 pub async fn a_dropped_append_is_added_whole_or_not_at_all(store: &dyn Fixture) {
-    let added = signed(2, 2 << 20);
-    let whole = Bytes::from([&signed(1, 1 << 20)[..], &added[..]].concat());
+    let (large, small) = sizes(store);
+    let added = signed(2, large - small);
+    let whole = Bytes::from([&signed(1, small)[..], &added[..]].concat());
     drop_updates(store, UpdateOptions::append(), whole, added).await;
 }
 
 pub async fn a_dropped_recursive_deletion_takes_all_or_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = Bytes::from("content");
-    let names: Vec<String> = (0..30).map(|number| format!("dir/{}/{number}", number % 3)).collect();
+    let count = store.scale().pick(30, 12);
+    let names: Vec<String> =
+        (0..count).map(|number| format!("dir/{}/{number}", number % 3)).collect();
     let planted: Vec<(&str, &Bytes)> = names.iter().map(|name| (name.as_str(), &content)).collect();
     for (polls, round) in rounds() {
         for name in &names {
@@ -209,7 +218,8 @@ pub async fn a_dropped_recursive_deletion_takes_all_or_nothing(store: &dyn Fixtu
 
 pub async fn a_dropped_copy_leaves_all_or_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
-    let (content, old) = (signed(1, 3 << 20), signed(2, 1 << 20));
+    let (large, small) = sizes(store);
+    let (content, old) = (signed(1, large), signed(2, small));
     for (polls, round) in rounds() {
         let (from, to) = (format!("{round}/from"), format!("{round}/to"));
         files.create(&from, content.clone()).await.unwrap();
@@ -289,7 +299,7 @@ pub async fn a_dropped_create_dir_makes_the_directory_or_nothing(store: &dyn Fix
 
 pub async fn dropped_reads_leave_no_trace(store: &dyn Fixture) {
     let files = store.backend().await;
-    let content = bytes(1 << 20);
+    let content = bytes(sizes(store).1);
     files.create("dir/file", content.clone()).await.unwrap();
     for polls in 0..20 {
         completes_within(polls, files.read("dir/file")).await;

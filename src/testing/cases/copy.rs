@@ -13,7 +13,7 @@ use crate::{CopyOptions, ErrorKind, Etag, UpdateOptions};
 
 pub async fn a_copy_has_the_content_of_its_source(store: &dyn Fixture) {
     let files = store.backend().await;
-    for size in [0, 5, 3 << 20] {
+    for size in [0, 5, store.scale().pick(3 << 20, 5 << 18)] {
         let (from, to) = (format!("{size}"), format!("copies/deep/{size}"));
         files.create(&from, bytes(size)).await.unwrap();
         let copied = files.copy(&from, &to).await.unwrap();
@@ -132,7 +132,7 @@ pub async fn of_racing_copies_to_one_target_exactly_one_wins(store: &dyn Fixture
     for source in 0..8 {
         files.create(&format!("{source}"), format!("from {source}")).await.unwrap();
     }
-    for round in 0..20 {
+    for round in 0..store.scale().pick(20, 8) {
         let to = format!("round {round}/target");
         let copies = (0..8).map(|source| {
             let (files, to) = (Arc::clone(&files), to.clone());

@@ -26,7 +26,8 @@ pub async fn create_makes_the_file_and_its_parents(store: &dyn Fixture) {
 pub async fn content_of_every_size_comes_back_as_written(store: &dyn Fixture) {
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     let files = store.backend().await;
-    for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7, 5 << 20] {
+    let large = store.scale().pick(5 << 20, 5 << 18);
+    for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7, large] {
         let (path, content) = (format!("{size}"), bytes(size));
         let info = files.create(&path, content.clone()).await.unwrap();
         assert_eq!(info.size, Some(size as u64));
@@ -132,8 +133,9 @@ pub async fn create_tells_what_the_file_became(store: &dyn Fixture) {
 
 pub async fn every_overwrite_changes_the_etag(store: &dyn Fixture) {
     let files = store.backend().await;
+    let rounds = store.scale().pick(100, 20);
     let mut seen = vec![files.create("a", "same").await.unwrap().etag.unwrap()];
-    for round in 0..100 {
+    for round in 0..rounds {
         let content = if round % 2 == 0 { "othr" } else { "same" };
         let options = CreateOptions::overwrite();
         let info = files.create_with("a", content.into(), options).await.unwrap();
@@ -164,7 +166,7 @@ pub async fn content_with_another_checksum_is_refused(store: &dyn Fixture) {
 pub async fn of_racing_creators_exactly_one_wins(store: &dyn Fixture) {
     const CREATORS: usize = 8;
     let files = store.backend().await;
-    for round in 0..50 {
+    for round in 0..store.scale().pick(50, 10) {
         let path = format!("round {round}/deep/file");
         let creators = (0..CREATORS).map(|creator| {
             let (files, path) = (Arc::clone(&files), path.clone());
@@ -187,11 +189,12 @@ pub async fn of_racing_creators_exactly_one_wins(store: &dyn Fixture) {
 pub async fn racing_overwriters_never_tear_a_file(store: &dyn Fixture) {
     const SIZE: usize = 100_000;
     let files = store.backend().await;
+    let rounds = store.scale().pick(10, 4);
     files.create("a", signed(0, SIZE)).await.unwrap();
     let writers = (0..4).map(|writer| {
         let files = Arc::clone(&files);
         tokio::spawn(async move {
-            for _ in 0..10 {
+            for _ in 0..rounds {
                 let options = CreateOptions::overwrite();
                 files.create_with("a", signed(writer, SIZE), options).await.unwrap();
                 tokio::task::yield_now().await;
@@ -243,7 +246,7 @@ pub async fn create_dir_refuses_a_file_in_every_mode(store: &dyn Fixture) {
 
 pub async fn of_racing_makers_of_a_directory_exactly_one_wins(store: &dyn Fixture) {
     let files = store.backend().await;
-    for round in 0..20 {
+    for round in 0..store.scale().pick(20, 8) {
         let path = format!("round {round}/dir");
         let makers = (0..8).map(|_| {
             let (files, path) = (Arc::clone(&files), path.clone());

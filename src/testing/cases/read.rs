@@ -57,7 +57,7 @@ pub async fn a_stream_may_have_chunks_of_one_byte_or_of_any_size(store: &dyn Fix
 
 pub async fn a_stream_has_whole_chunks_by_default_too(store: &dyn Fixture) {
     let files = store.backend().await;
-    let content = bytes(5 << 20);
+    let content = bytes(store.scale().pick(5 << 20, 5 << 18));
     files.create("a", content.clone()).await.unwrap();
     let pieces: Vec<Bytes> = files.stream_read("a").await.unwrap().try_collect().await.unwrap();
     are_full_but_for_the_last(&pieces, pieces[0].len());
@@ -245,7 +245,7 @@ pub async fn a_stream_shows_one_content_while_the_file_is_replaced(store: &dyn F
 
 pub async fn a_stream_can_be_dropped_half_way(store: &dyn Fixture) {
     let files = store.backend().await;
-    let content = bytes(2 << 20);
+    let content = bytes(store.scale().pick(2 << 20, 5 << 18));
     files.create("a", content.clone()).await.unwrap();
     for taken in 0..4 {
         let mut stream = files.stream_read("a").await.unwrap();

@@ -189,7 +189,7 @@ pub async fn a_rename_compares_the_etag_of_its_target(store: &dyn Fixture) {
 
 pub async fn a_rename_changes_the_etag_at_its_target(store: &dyn Fixture) {
     let files = store.backend().await;
-    for round in 0..20 {
+    for round in 0..store.scale().pick(20, 8) {
         let before = files
             .create_with("target", "same".into(), crate::CreateOptions::overwrite())
             .await
@@ -202,7 +202,7 @@ pub async fn a_rename_changes_the_etag_at_its_target(store: &dyn Fixture) {
 
 pub async fn of_racing_renames_to_one_target_exactly_one_wins(store: &dyn Fixture) {
     let files = store.backend().await;
-    for round in 0..20 {
+    for round in 0..store.scale().pick(20, 8) {
         let sources: Vec<String> = (0..8).map(|source| format!("round {round}/{source}")).collect();
         for source in &sources {
             files.create(source, source.clone()).await.unwrap();
@@ -229,7 +229,7 @@ pub async fn of_racing_renames_to_one_target_exactly_one_wins(store: &dyn Fixtur
 
 pub async fn a_file_is_renamed_by_exactly_one_of_many(store: &dyn Fixture) {
     let files = store.backend().await;
-    for round in 0..20 {
+    for round in 0..store.scale().pick(20, 8) {
         let from = format!("round {round}/source");
         files.create(&from, "content").await.unwrap();
         let renames = (0..8).map(|target| {

@@ -24,7 +24,8 @@ use crate::{
 pub async fn streamed_content_of_every_size_comes_back_as_written(store: &dyn Fixture) {
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     let files = store.backend().await;
-    for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7, 5 << 20] {
+    let large = store.scale().pick(5 << 20, 5 << 18);
+    for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7, large] {
         let (path, content) = (format!("dir/{size}"), bytes(size));
         for piece in [CHUNK, 100_003] {
             let mut rest = content.clone();
@@ -345,7 +346,7 @@ pub async fn racing_streams_never_tear_a_file(store: &dyn Fixture) {
 
 pub async fn of_racing_streams_to_a_new_file_exactly_one_wins(store: &dyn Fixture) {
     let files = store.backend().await;
-    for round in 0..20 {
+    for round in 0..store.scale().pick(20, 8) {
         let path = format!("round {round}/file");
         let writers = (0..8).map(|writer| {
             let (files, path) = (Arc::clone(&files), path.clone());

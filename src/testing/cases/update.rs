@@ -42,7 +42,7 @@ pub async fn update_needs_an_existing_file(store: &dyn Fixture) {
 pub async fn every_update_changes_the_etag(store: &dyn Fixture) {
     let files = store.backend().await;
     let mut last = files.create("a", "same").await.unwrap().etag.unwrap();
-    for round in 0..100 {
+    for round in 0..store.scale().pick(100, 20) {
         let content = if round % 2 == 0 { "othr" } else { "same" };
         let etag = files.update("a", content).await.unwrap().etag.unwrap();
         assert_ne!(last, etag, "after update {round}");
@@ -122,8 +122,8 @@ pub async fn append_compares_the_etag(store: &dyn Fixture) {
 
 pub async fn concurrent_appends_are_whole_and_none_is_lost(store: &dyn Fixture) {
     const TASKS: usize = 16;
-    const RECORDS: usize = 20;
     let files = store.backend().await;
+    let records = store.scale().pick(20, 4);
     files.create("log", "").await.unwrap();
     let record = |task: usize, number: usize| {
         format!("{task:02}.{number:02}:{}\n", "x".repeat(10 + 37 * task))
@@ -131,7 +131,7 @@ pub async fn concurrent_appends_are_whole_and_none_is_lost(store: &dyn Fixture) 
     let tasks = (0..TASKS).map(|task| {
         let files = Arc::clone(&files);
         tokio::spawn(async move {
-            for number in 0..RECORDS {
+            for number in 0..records {
                 let record = Bytes::from(record(task, number));
                 let options = UpdateOptions::append();
                 files.update_with("log", record, options).await.unwrap();
@@ -151,7 +151,7 @@ pub async fn concurrent_appends_are_whole_and_none_is_lost(store: &dyn Fixture) 
     found.sort_unstable();
     let mut written = Vec::new();
     for task in 0..TASKS {
-        written.extend((0..RECORDS).map(|number| record(task, number)));
+        written.extend((0..records).map(|number| record(task, number)));
     }
     assert_eq!(found, written);
 }
@@ -180,12 +180,14 @@ async fn increment(files: &dyn AsyncFileBackend) {
 }
 
 pub async fn a_counter_that_compares_etags_loses_no_increment(store: &dyn Fixture) {
+    const WORKERS: usize = 5;
     let files = store.backend().await;
+    let increments = store.scale().pick(10, 4);
     files.create("counter", "0").await.unwrap();
-    let workers = (0..5).map(|_| {
+    let workers = (0..WORKERS).map(|_| {
         let files = Arc::clone(&files);
         tokio::spawn(async move {
-            for _ in 0..10 {
+            for _ in 0..increments {
                 increment(&*files).await;
             }
         })
@@ -193,5 +195,6 @@ pub async fn a_counter_that_compares_etags_loses_no_increment(store: &dyn Fixtur
     for done in join_all(workers.collect::<Vec<_>>()).await {
         done.unwrap();
     }
-    assert_eq!(files.read("counter").await.unwrap(), "50");
+    let counted = files.read_text("counter").await.unwrap();
+    assert_eq!(counted, (WORKERS * increments).to_string());
 }
