@@ -68,6 +68,8 @@ pub enum FaultKind {
     ResetBefore,
     /// The request is processed, then the connection is reset.
     ResetAfter,
+    /// The request waits before it is processed, until it is [released](super::OpenAISimulator::release).
+    Held,
     /// No answer ever comes, and the request is not processed.
     TimeoutBefore,
     /// The request is processed, but no answer ever comes.

@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -42,6 +42,8 @@ use super::{dispatch, receive};
 pub(super) struct Service {
     key: String,
     state: Mutex<State>,
+    /// Tells requests that are held to go on.
+    releases: watch::Sender<()>,
 }
 
 /// The connection ends here, without an answer or in the midst of one.
@@ -110,15 +112,16 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Broken>>, Broken> {
     let (head, body) = request.into_parts();
-    let (line, fault, latency) = {
+    let (line, fault, latency, released) = {
         let mut state = service.state();
         let logged = receive::logged(&head);
         let fault = state.faults.next(logged.route);
-        (state.log.add(logged), fault, state.rules.latency)
+        let released = service.releases.subscribe();
+        (state.log.add(logged), fault, state.rules.latency, released)
     };
     let call = receive::call(&head, body).await.map_err(|_| Broken)?;
     let kind = fault.as_ref().map(|fault| fault.kind.clone());
-    let processing = process(Arc::clone(&service), line, head, call, fault, latency);
+    let processing = process(Arc::clone(&service), line, head, call, fault, latency, released);
     // As a task of its own, since a service that has a request processes it, whether or not the client still waits.
     let reply = match tokio::spawn(processing).await.map_err(|_| Broken)? {
         Outcome::Reply(reply) => reply,
@@ -140,17 +143,28 @@ async fn process(
     call: Call,
     fault: Option<Happening>,
     latency: Duration,
+    mut released: watch::Receiver<()>,
 ) -> Outcome {
     service.note(line, &call);
     if !latency.is_zero() {
         sleep(latency).await;
     }
-    let outcome = service.reply(&head, &call, fault.as_ref());
-    if let Outcome::Reply(reply) = &outcome
-        && let Some(logged) = service.state().log.at(line)
-    {
-        logged.status = Some(reply.status);
+    if fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Held) {
+        // An error means that nobody is left to release it.
+        drop(released.changed().await);
     }
+    let outcome = service.reply(&head, &call, fault.as_ref());
+    let mut state = service.state();
+    match &outcome {
+        Outcome::Reply(reply) => {
+            if let Some(logged) = state.log.at(line) {
+                logged.status = Some(reply.status);
+            }
+        }
+        Outcome::Silence => state.unanswered += 1,
+        Outcome::Reset => {}
+    }
+    drop(state);
     outcome
 }
 
@@ -172,7 +186,7 @@ struct Reply {
 
 impl Service {
     pub(super) fn new(key: String, state: State) -> Self {
-        Self { key, state: Mutex::new(state) }
+        Self { key, state: Mutex::new(state), releases: watch::Sender::new(()) }
     }
 
     pub(super) fn key(&self) -> &str {
@@ -182,6 +196,11 @@ impl Service {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A call that panics fails its test by the connection it leaves, and must not hide that from those that look afterwards.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets all requests go on that are held now.
+    pub(super) fn release(&self) {
+        self.releases.send_replace(());
     }
 
     /// Completes the line of a request in the log with what its body holds.

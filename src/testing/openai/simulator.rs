@@ -186,6 +186,18 @@ impl OpenAISimulator {
         self.service.state().faults.clear();
     }
 
+    /// Lets the requests go on that are [held](super::FaultKind::Held) now.
+    pub fn release(&self) {
+        self.service.release();
+    }
+
+    /// How many requests have come so far that get no answer, however long it is waited for: the time-outs among the
+    /// [faults](super::FaultKind). A test need not wait for real until its client gives up, if it can move the clock.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.service.state().unanswered
+    }
+
     /// Every request that has come since they were last taken, in the order in which they began to come. They are kept until then,
     /// with the files they brought.
     #[must_use]

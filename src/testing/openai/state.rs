@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) files: Register<File>,
     pub(super) stores: Register<Store>,
     pub(super) uploads: Register<Upload>,
+    /// How many requests get no answer.
+    pub(super) unanswered: usize,
     /// How many ids were given away.
     ids: u64,
     /// Seconds since 1970, as they were last looked up: they never go back, so the order of creation is that of time.
@@ -134,6 +136,7 @@ impl State {
             files: Register::default(),
             stores: Register::default(),
             uploads: Register::default(),
+            unanswered: 0,
             ids: 0,
             now: 0,
         }

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::client::Talk;
-use crate::testing::OpenAISimulator;
+use crate::testing::{Fault, FaultKind, OpenAISimulator};
 
 #[test]
 fn it_is_gone_when_it_is_dropped() {
@@ -29,8 +29,7 @@ fn it_can_be_used_without_a_runtime_and_its_configuration_fits() {
 async fn it_can_be_dropped_while_somebody_waits_for_an_answer() {
     let talk = Talk::strict();
     talk.openai.set(|rules| rules.latency = Duration::from_secs(3600));
-    let url = format!("{}/files", talk.openai.base_url());
-    let waiting = tokio::spawn(reqwest::Client::new().get(url).send());
+    let waiting = tokio::spawn(talk.request(reqwest::Method::GET, "files").send());
     while talk.openai.requests().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -41,15 +40,17 @@ async fn it_can_be_dropped_while_somebody_waits_for_an_answer() {
 #[tokio::test]
 async fn a_request_is_processed_also_when_its_client_has_gone() {
     let talk = Talk::strict();
-    talk.openai.set(|rules| rules.latency = Duration::from_millis(100));
+    talk.openai.inject(Fault::new(FaultKind::Held));
     let mut upload = Box::pin(talk.try_upload("a.txt", "vision", b"x"));
     let has_come = || talk.openai.requests().first().is_some_and(|sent| sent.file.is_some());
     while !has_come() && futures::poll!(&mut upload).is_pending() {
         tokio::task::yield_now().await;
     }
     drop(upload);
+    assert!(talk.openai.files().is_empty());
+    talk.openai.release();
     let started = Instant::now();
-    while talk.openai.files().is_empty() && started.elapsed() < Duration::from_secs(20) {
+    while talk.openai.files().is_empty() && started.elapsed() < Duration::from_secs(60) {
         tokio::task::yield_now().await;
     }
     assert_eq!(talk.openai.files().len(), 1);

@@ -135,6 +135,7 @@ async fn a_connection_is_reset_before_or_after_its_request_is_processed() {
 #[tokio::test]
 async fn an_answer_never_comes_whether_or_not_its_request_is_processed() {
     let talk = Talk::strict();
+    let mut unanswered = 0;
     for (kind, processed) in [(FaultKind::TimeoutBefore, 0), (FaultKind::TimeoutAfter, 1)] {
         talk.openai.inject(kind);
         let waiting = tokio::spawn(upload(&talk).send());
@@ -146,10 +147,35 @@ async fn an_answer_never_comes_whether_or_not_its_request_is_processed() {
         }
         talk.get("files").await.ok();
         assert!(!waiting.is_finished());
+        // It is counted once it has been processed.
+        unanswered += 1;
+        while talk.openai.unanswered() < unanswered {
+            tokio::task::yield_now().await;
+        }
         waiting.abort();
         assert_eq!(talk.openai.files().len(), processed);
         talk.openai.take_requests();
     }
+}
+
+#[tokio::test]
+async fn a_request_is_held_until_it_is_released() {
+    let talk = Talk::strict();
+    // What is released already releases nothing to come.
+    talk.openai.release();
+    talk.openai.inject(Fault::new(FaultKind::Held).on(Route::Upload).times(2));
+    let held = [(); 2].map(|()| tokio::spawn(upload(&talk).send()));
+    while talk.openai.requests().iter().filter(|request| request.file.is_some()).count() < 2 {
+        tokio::task::yield_now().await;
+    }
+    talk.get("files").await.ok();
+    assert!(talk.openai.files().is_empty() && talk.openai.faults_left() == 0);
+    talk.openai.release();
+    for held in held {
+        assert_eq!(held.await.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!((talk.openai.files().len(), talk.openai.unanswered()), (2, 0));
+    talk.send(upload(&talk)).await.ok();
 }
 
 #[tokio::test]
