@@ -1,11 +1,11 @@
 //! The calls on the files of a vector store.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
 use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::answer::{Attributes, Listed as _, Page, VectorStoreFile, parsed_text};
 use super::failure::{About, Failure};

@@ -3,12 +3,13 @@
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use reqwest::Body;
 use reqwest::multipart::{Form, Part};
+use tokio::time::Instant;
 
 use crate::{Error, ErrorKind};
 
@@ -137,7 +138,7 @@ impl Progress {
         let mut future = pin!(future);
         loop {
             let until = self.patience(idle).min(deadline);
-            if let Ok(output) = tokio::time::timeout_at(until.into(), future.as_mut()).await {
+            if let Ok(output) = tokio::time::timeout_at(until, future.as_mut()).await {
                 return Ok(output);
             }
             let now = Instant::now();

@@ -1,7 +1,7 @@
 //! How a call gets to the service and its answer back: turns, deadlines, repetitions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use super::failure::{About, Failure, Redaction, Refusal, error, of_content, unexpected};
 use super::pace::Pace;

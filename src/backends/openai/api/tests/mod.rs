@@ -1,4 +1,5 @@
 mod calls;
+mod clock;
 mod failures;
 mod lists;
 mod opening;

@@ -1,14 +1,17 @@
 //! When a call is made again, and what is looked at before.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::super::recent::Recent;
 use super::super::{Attributes, Client};
 use super::calls::{attributes, entry, upload};
+use super::clock::jump;
 use super::server::{Act, Reply, Request, Server, answer, client, not_found, ok, refused};
+use crate::seconds::YEAR;
 use crate::{ErrorKind, OpenAITimeouts};
 
 /// One of each kind of failure that passes.
@@ -33,14 +36,16 @@ fn verbs(server: &Server) -> Vec<String> {
     server.lines().iter().map(|line| line.replace(store, "entries")).collect()
 }
 
-/// For as long as `doubt`, new entries may be missing.
-fn doubting(server: &Server, doubt: Duration) -> Client {
-    let mut client = server.client();
-    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(doubt, Arc::default());
+/// How long new entries may be missing.
+const DOUBT: Duration = Duration::from_secs(600);
+
+/// A client that doubts for so long, and waits for longer.
+fn doubting(server: &Server) -> Client {
+    let timeouts = OpenAITimeouts::default().with_idle(YEAR).with_total(YEAR);
+    let mut client = client(&server.config().with_timeouts(timeouts));
+    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(DOUBT, Arc::default());
     client
 }
-
-const LONG: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn what_passes_is_tried_again() {
@@ -92,11 +97,13 @@ async fn repetitions_end_and_the_last_failure_is_told() {
 
 #[tokio::test]
 async fn as_long_as_the_service_asks_for_is_waited() {
-    let limited = answer(429, "retry-after-ms: 250\r\nretry-after: 90\r\n", "");
+    let mut limited = answer(429, "retry-after-ms: 20000\r\nretry-after: 1\r\n", "");
+    limited.push(Act::Wait(Duration::from_secs(1)));
     let server = Server::script([limited, ok(&entry("file-a"))]).await;
+    let timeouts = OpenAITimeouts::default().with_idle(YEAR).with_total(YEAR);
     let begun = Instant::now();
-    server.client().file("file-a").await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_millis(250));
+    client(&server.config().with_timeouts(timeouts)).file("file-a").await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(20));
 }
 
 #[tokio::test]
@@ -278,21 +285,27 @@ async fn a_file_that_cannot_be_attached_yet_is_waited_for() {
     let unknown = || refused(404, "No such File object: file-a");
     let replies = || (0..6).map(|_| unknown());
     let server = Server::script(replies().chain([ok(&entry("file-a"))])).await;
-    doubting(&server, LONG).attach("file-a", &attributes("a")).await.unwrap();
+    doubting(&server).attach("file-a", &attributes("a")).await.unwrap();
     assert_eq!(server.requests().len(), 7);
     let batch = ok(&json!({"id": "vsfb_1"}));
     let server = Server::script(replies().chain([batch])).await;
     let files = [("file-a".to_owned(), attributes("a"))];
-    doubting(&server, LONG).attach_batch(&files).await.unwrap();
+    doubting(&server).attach_batch(&files).await.unwrap();
     assert_eq!(server.requests().len(), 7);
     // But not for ever, and never for a store.
-    let server = Server::answering(move |_| unknown()).await;
-    let client = doubting(&server, Duration::from_millis(20));
-    let error = client.attach("file-a", &attributes("a")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(server.requests().len() > 1);
+    let mut asked = 0;
+    let server = Server::answering(move |_| {
+        asked += 1;
+        if asked == 3 {
+            jump(DOUBT);
+        }
+        unknown()
+    })
+    .await;
+    let error = doubting(&server).attach("file-a", &attributes("a")).await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::NotFound, 3));
     let server = Server::script([refused(404, "No vector store found with id 'vs_1'.")]).await;
-    let error = doubting(&server, LONG).attach("file-a", &attributes("a")).await.unwrap_err();
+    let error = doubting(&server).attach("file-a", &attributes("a")).await.unwrap_err();
     assert_eq!((error.kind(), server.requests().len()), (ErrorKind::RootGone, 1));
 }
 
@@ -305,7 +318,7 @@ async fn a_new_entry_is_not_believed_to_be_missing() {
     let replies =
         [ok(&entry("file-a"))].into_iter().chain(replies).chain(missing()).chain([text()]);
     let server = Server::script(replies).await;
-    let client = doubting(&server, LONG);
+    let client = doubting(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-a").await.unwrap().is_some());
     client.set_attributes("file-a", &attributes("a")).await.unwrap();
@@ -317,13 +330,13 @@ async fn a_new_entry_is_not_believed_to_be_missing() {
 async fn an_entry_that_cannot_be_seen_yet_is_taken_out_all_the_same() {
     let gone = || ok(&json!({"id": "file-a", "deleted": true}));
     let server = Server::script([ok(&entry("file-a")), not_found(), not_found(), gone()]).await;
-    let client = doubting(&server, LONG);
+    let client = doubting(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     client.detach("file-a").await.unwrap();
     assert_eq!(server.requests().len(), 4);
     // Here the first request has done it.
     let server = Server::script([ok(&entry("file-a")), vec![Act::Reset], not_found()]).await;
-    let client = doubting(&server, LONG);
+    let client = doubting(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     client.detach("file-a").await.unwrap();
     assert_eq!(server.requests().len(), 3);
@@ -333,7 +346,7 @@ async fn an_entry_that_cannot_be_seen_yet_is_taken_out_all_the_same() {
 async fn what_was_taken_out_or_is_old_or_of_others_is_believed_to_be_missing() {
     let gone = ok(&json!({"id": "file-a", "deleted": true}));
     let server = Server::script([ok(&entry("file-a")), not_found(), gone, not_found()]).await;
-    let client = doubting(&server, LONG);
+    let client = doubting(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-b").await.unwrap().is_none());
     client.detach("file-a").await.unwrap();
@@ -341,19 +354,23 @@ async fn what_was_taken_out_or_is_old_or_of_others_is_believed_to_be_missing() {
     assert_eq!(server.requests().len(), 4);
     let server = Server::answering(|request| match request.line.split_once(' ') {
         Some(("POST", _)) => ok(&entry("file-a")),
-        _ => not_found(),
+        _ => {
+            jump(DOUBT);
+            not_found()
+        }
     })
     .await;
-    let client = doubting(&server, Duration::from_millis(20));
+    let client = doubting(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-a").await.unwrap().is_none());
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn entries_of_a_batch_are_new_too() {
     let replies = [ok(&json!({"id": "vsfb_1"})), not_found(), ok(&entry("file-a"))];
     let server = Server::script(replies).await;
-    let client = doubting(&server, LONG);
+    let client = doubting(&server);
     client.attach_batch(&[("file-a".to_owned(), attributes("a"))]).await.unwrap();
     assert!(client.attached("file-a").await.unwrap().is_some());
 }

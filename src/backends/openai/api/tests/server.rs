@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::super::Client;
+use super::clock::{jump, passing};
 use crate::{OpenAIConfig, OpenAITimeouts, Secret};
 
 pub(super) const KEY: &str = "key-of-the-test";
@@ -41,7 +43,12 @@ impl Request {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Act {
     Send(Vec<u8>),
-    Pause(Duration),
+    /// Waits until the test lets it [go on](Server::go_on).
+    Halt,
+    /// Lets so much time pass at once.
+    Pass(Duration),
+    /// Says nothing more while time passes, so much of it again and again, until the client says something or goes away.
+    Wait(Duration),
     /// Says nothing more, and does not close the connection either.
     Hang,
     /// Breaks the connection (RST).
@@ -78,6 +85,7 @@ pub(super) fn not_found() -> Reply {
 pub(super) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
+    going_on: Arc<Notify>,
     accepting: JoinHandle<()>,
 }
 
@@ -91,14 +99,21 @@ impl Server {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let reply: Arc<Mutex<Replies>> = Arc::new(Mutex::new(reply));
         let seen = Arc::clone(&requests);
+        let going_on = Arc::new(Notify::new());
+        let goes_on = Arc::clone(&going_on);
         let accepting = tokio::spawn(async move {
+            // They end with the server.
+            let mut connections = JoinSet::new();
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (seen, reply) = (Arc::clone(&seen), Arc::clone(&reply));
-                tokio::spawn(async move { serve(stream, connection, &seen, &reply).await });
+                let goes_on = Arc::clone(&goes_on);
+                connections.spawn(async move {
+                    serve(stream, connection, &seen, &reply, &goes_on).await;
+                });
             }
         });
-        Self { port, requests, accepting }
+        Self { port, requests, going_on, accepting }
     }
 
     /// Answers the first request with the first reply, and so on.
@@ -109,6 +124,11 @@ impl Server {
             replies.pop_front().unwrap_or_else(over)
         })
         .await
+    }
+
+    /// Ends the wait of one [`Act::Halt`], or of the next one.
+    pub(super) fn go_on(&self) {
+        self.going_on.notify_one();
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {
@@ -154,6 +174,7 @@ async fn serve(
     connection: usize,
     seen: &Mutex<Vec<Request>>,
     reply: &Mutex<Replies>,
+    goes_on: &Notify,
 ) {
     let mut stream = BufStream::new(stream);
     while let Some(request) = read(&mut stream, connection).await {
@@ -167,7 +188,15 @@ async fn serve(
                         return;
                     }
                 }
-                Act::Pause(time) => tokio::time::sleep(time).await,
+                Act::Halt => goes_on.notified().await,
+                Act::Pass(time) => {
+                    jump(time);
+                    tokio::task::yield_now().await;
+                }
+                Act::Wait(time) => tokio::select! {
+                    _ = stream.fill_buf() => {}
+                    () = passing(time) => {}
+                },
                 Act::Hang => std::future::pending().await,
                 Act::Reset => return stream.get_ref().set_zero_linger().unwrap(),
                 Act::Close => return,

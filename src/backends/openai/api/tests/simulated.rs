@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -9,13 +10,16 @@ use serde_json::json;
 
 use super::super::{Attributes, Client};
 use super::calls::attributes;
+use super::clock::jump;
 use super::server::client as client_of;
+use crate::seconds::YEAR;
 use crate::testing::{Fault, FaultKind, OpenAISimulator, PageIds, Retry, Route, Rules};
 use crate::{ErrorKind, OpenAITimeouts, Result, Secret};
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 fn client(simulator: &OpenAISimulator) -> Client {
-    let idle = std::time::Duration::from_millis(500);
-    let timeouts = OpenAITimeouts::default().with_idle(idle);
+    let timeouts = OpenAITimeouts::default().with_idle(HOUR).with_total(YEAR);
     let config = simulator.config().with_timeouts(timeouts);
     Client::new(&config, Secret::new(simulator.api_key()), Arc::default()).unwrap()
 }
@@ -95,6 +99,23 @@ fn may_be_late(kind: &FaultKind) -> bool {
     !matches!(kind, FaultKind::RateLimited(_))
 }
 
+/// Does some work while time passes twenty times as fast, and an hour of it whenever an answer never comes.
+async fn fast<T>(simulator: &OpenAISimulator, work: impl Future<Output = T>) -> T {
+    let passing = async {
+        let mut seen = simulator.unanswered();
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let unanswered = simulator.unanswered();
+            jump(if unanswered > seen { HOUR } else { Duration::from_millis(20) });
+            seen = unanswered;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = passing => unreachable!("time passes for ever"),
+    }
+}
+
 #[tokio::test]
 async fn whatever_goes_wrong_nothing_is_created_twice() {
     for (kind, late) in Fault::all_kinds().into_iter().flat_map(|k| [(k.clone(), false), (k, true)])
@@ -108,12 +129,13 @@ async fn whatever_goes_wrong_nothing_is_created_twice() {
             let fault = Fault::new(kind.clone()).on(route);
             simulator.inject(if late { fault.processed() } else { fault });
         }
-        let uploaded = upload(&client, "a.txt", "hello").await;
+        let uploaded = fast(&simulator, upload(&client, "a.txt", "hello")).await;
         assert_eq!(uploaded.is_ok(), is_overcome(&kind), "{kind:?} {uploaded:?}");
         assert_eq!(simulator.files().len(), usize::from(late || uploaded.is_ok()), "{kind:?}");
         let [b, c] = ["b.txt", "c.txt"].map(|n| simulator.plant_file(n, "assistants", "x"));
-        let attached = client.attach(&b, &attributes("b")).await;
-        let batch = client.attach_batch(&[(c.clone(), attributes("c"))]).await;
+        let attached = fast(&simulator, client.attach(&b, &attributes("b"))).await;
+        let files = [(c.clone(), attributes("c"))];
+        let batch = fast(&simulator, client.attach_batch(&files)).await;
         // What cannot be attached as it is not known yet is waited for.
         let is_waited_for = matches!(kind, FaultKind::Status { status: 404, .. });
         let overcome = is_overcome(&kind) || is_waited_for;

@@ -3,27 +3,31 @@
 use std::future;
 use std::io;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
 
 use super::super::Client;
 use super::super::failure::About;
 use super::super::transport::Call;
 use super::calls::{attributes, entry, upload};
+use super::clock::{jump, passing};
 use super::server::{Act, Reply, Server, answer, client, not_found, ok, refused};
+use crate::seconds::YEAR;
 use crate::{Error, ErrorKind, OpenAIConfig, OpenAIRates, OpenAITimeouts, Result};
 
 type Content = BoxStream<'static, io::Result<Bytes>>;
 
-/// Long enough for a slow machine to do a little in, and short enough to wait for.
-const MOMENT: Duration = Duration::from_millis(300);
+/// Longer than anything takes that happens here. What lasts as long is not waited for: the clock is moved.
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn idle(server: &Server) -> OpenAIConfig {
-    server.config().with_retries(0).with_timeouts(OpenAITimeouts::default().with_idle(MOMENT))
+    let timeouts = OpenAITimeouts::default().with_idle(MINUTE).with_total(YEAR);
+    server.config().with_retries(0).with_timeouts(timeouts)
 }
 
 /// The head of an answer with 10 bytes of content, and what else comes.
@@ -34,6 +38,14 @@ fn ten_bytes(acts: impl IntoIterator<Item = Act>) -> Reply {
 
 fn send(bytes: &[u8]) -> Act {
     Act::Send(bytes.to_vec())
+}
+
+/// Checks that a call does not end by itself, within a second that nobody waits for.
+async fn never<T>(call: impl Future<Output = T>) {
+    tokio::time::pause();
+    let ended = tokio::time::timeout(Duration::from_secs(1), call).await;
+    tokio::time::resume();
+    assert!(ended.is_err());
 }
 
 async fn upload_of(client: &Client, length: u64, content: fn() -> Content) -> Result<String> {
@@ -59,12 +71,12 @@ async fn nobody_listens() {
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up() {
-    let server = Server::script([vec![Act::Hang]]).await;
+    let server = Server::script([vec![Act::Wait(MINUTE)]]).await;
     let error = client(&idle(&server)).file("file-a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    let expected = format!("nothing came from 127.0.0.1:{} for 300ms", server.port());
+    let expected = format!("nothing came from 127.0.0.1:{} for 60s", server.port());
     assert_eq!(error.message(), Some(expected.as_str()));
-    let server = Server::script([ten_bytes([send(b"{"), Act::Hang])]).await;
+    let server = Server::script([ten_bytes([send(b"{"), Act::Wait(MINUTE)])]).await;
     let error = client(&idle(&server)).file("file-a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
@@ -74,10 +86,19 @@ async fn a_connection_that_is_not_made_in_time_has_carried_nothing() {
     // The system accepts, and nobody greets.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/v1", silent.local_addr().unwrap());
-    let timeouts = OpenAITimeouts::default().with_connect(MOMENT);
+    let timeouts = OpenAITimeouts::default();
+    let timeouts = timeouts.with_connect(MINUTE).with_idle(YEAR).with_total(YEAR);
     let config = OpenAIConfig::new("vs_1").with_base_url(url).with_timeouts(timeouts);
     let client = client(&config.with_retries(1).with_retry_delay(Duration::from_millis(1)));
-    let error = upload(&client, &["hello"]).await.unwrap_err();
+    let accepted = async {
+        let kept = silent.accept().await.unwrap();
+        passing(MINUTE).await;
+        drop(kept);
+    };
+    let error = tokio::select! {
+        uploaded = upload(&client, &["hello"]) => uploaded.unwrap_err(),
+        () = accepted => unreachable!("time passes for ever"),
+    };
     assert_eq!((error.kind(), client.requests()), (ErrorKind::Timeout, 2), "{error}");
 }
 
@@ -85,7 +106,11 @@ async fn a_connection_that_is_not_made_in_time_has_carried_nothing() {
 async fn silence_is_a_reason_to_try_again() {
     let mut first = true;
     let server = Server::answering(move |_| {
-        if std::mem::take(&mut first) { vec![Act::Hang] } else { ok(&json!({"id": "file-a"})) }
+        if std::mem::take(&mut first) {
+            vec![Act::Wait(MINUTE)]
+        } else {
+            ok(&json!({"id": "file-a"}))
+        }
     })
     .await;
     let client = client(&idle(&server).with_retries(20));
@@ -95,32 +120,32 @@ async fn silence_is_a_reason_to_try_again() {
 
 #[tokio::test]
 async fn the_whole_has_an_end_however_much_comes() {
-    let drop = || [send(b" "), Act::Pause(Duration::from_millis(20))];
+    let drop = || [send(b" "), Act::Pass(MINUTE / 10)];
     let dripping: Reply = std::iter::once(send(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"))
         .chain((0..1000).flat_map(|_| drop()))
         .collect();
     let server = Server::script([dripping.clone(), dripping]).await;
-    let timeouts = OpenAITimeouts::default().with_total(MOMENT);
+    let timeouts = OpenAITimeouts::default().with_total(MINUTE);
     let client = client(&server.config().with_timeouts(timeouts));
     let error = client.file("file-a").await.unwrap_err();
     assert_eq!((error.kind(), client.requests()), (ErrorKind::Timeout, 1));
     // Nor is there time for a look.
     assert_eq!(upload(&client, &["hello"]).await.unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(client.requests(), 2);
-    let expected = format!("127.0.0.1:{} did not answer within 300ms", server.port());
+    let expected = format!("127.0.0.1:{} did not answer within 60s", server.port());
     assert_eq!(error.message(), Some(expected.as_str()));
 }
 
 #[tokio::test]
 async fn waiting_for_a_turn_is_not_the_services_delay() {
     let server = Server::script([ok(&json!({"id": "file-a"}))]).await;
-    let total = Duration::from_secs(1);
-    let timeouts = OpenAITimeouts::default().with_total(total);
+    let timeouts = OpenAITimeouts::default().with_total(MINUTE);
     let client = client(&server.config().with_timeouts(timeouts).with_concurrency(2));
     let permits = &client.0.transport.permits;
     let others = permits.acquire_many(2).await.unwrap();
     let (read, ()) = tokio::join!(client.file("file-a"), async {
-        tokio::time::sleep(total + Duration::from_millis(100)).await;
+        jump(2 * MINUTE);
+        tokio::task::yield_now().await;
         drop(others);
     });
     read.unwrap();
@@ -137,7 +162,7 @@ async fn only_so_many_calls_are_under_way() {
     while client.requests() == 0 {
         tokio::task::yield_now().await;
     }
-    tokio::time::timeout(MOMENT, client.file("file-b")).await.unwrap_err();
+    never(client.file("file-b")).await;
     assert_eq!(client.requests(), 1);
     // Who gives up makes room.
     silent.abort();
@@ -162,9 +187,9 @@ async fn attachments_and_uploads_take_turns_and_nothing_else_does() {
     client.attach("file-a", &attributes).await.unwrap();
     upload(&client, &["hello"]).await.unwrap();
     let files = [("file-a".to_owned(), attributes.clone())];
-    tokio::time::timeout(MOMENT, client.attach("file-a", &attributes)).await.unwrap_err();
-    tokio::time::timeout(MOMENT, client.attach_batch(&files)).await.unwrap_err();
-    tokio::time::timeout(MOMENT, upload(&client, &["hello"])).await.unwrap_err();
+    never(client.attach("file-a", &attributes)).await;
+    never(client.attach_batch(&files)).await;
+    never(upload(&client, &["hello"])).await;
     assert_eq!(client.requests(), 2);
     client.set_attributes("file-a", &attributes).await.unwrap();
     client.detach("file-a").await.unwrap();
@@ -177,8 +202,8 @@ async fn attachments_and_uploads_take_turns_and_nothing_else_does() {
 async fn content_that_ends_early_is_told_from_content_that_stops() {
     let cases = [
         (ten_bytes([send(b"abc"), Act::Close]), ErrorKind::UnexpectedEof),
-        (ten_bytes([send(b"abc"), Act::Pause(MOMENT / 10), Act::Reset]), ErrorKind::Unreachable),
-        (ten_bytes([send(b"abc"), Act::Hang]), ErrorKind::Timeout),
+        (ten_bytes([send(b"abc"), Act::Halt, Act::Reset]), ErrorKind::Unreachable),
+        (ten_bytes([send(b"abc"), Act::Halt, Act::Wait(MINUTE)]), ErrorKind::Timeout),
         (
             vec![
                 send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"),
@@ -189,14 +214,20 @@ async fn content_that_ends_early_is_told_from_content_that_stops() {
     ];
     for (reply, kind) in cases {
         let server = Server::script([reply]).await;
-        let content = client(&idle(&server)).content("file-a").await.unwrap();
-        let chunks: Vec<Result<Bytes>> = content.collect().await;
-        let (last, rest) = chunks.split_last().unwrap();
-        let rest: Vec<u8> =
-            rest.iter().flat_map(|chunk| chunk.as_ref().unwrap().to_vec()).collect();
-        let error = last.as_ref().unwrap_err();
+        let mut content = client(&idle(&server)).content("file-a").await.unwrap();
+        let mut read = Vec::new();
+        let error = loop {
+            match content.next().await.unwrap() {
+                Ok(chunk) => read.extend(chunk),
+                Err(error) => break error,
+            }
+            if read.len() == 3 {
+                server.go_on();
+            }
+        };
         assert_eq!((error.kind(), error.backend()), (kind, Some("openai")), "{error}");
-        assert_eq!(rest, b"abc", "{error}");
+        assert_eq!(read, b"abc", "{error}");
+        assert!(content.next().await.is_none());
     }
 }
 
@@ -204,7 +235,7 @@ async fn content_that_ends_early_is_told_from_content_that_stops() {
 async fn content_may_be_slow_and_its_reader_too() {
     let server = Server::script([
         refused(500, "once"),
-        ten_bytes((0..10).flat_map(|_| [send(b"x"), Act::Pause(MOMENT / 6)])),
+        ten_bytes((0..10).flat_map(|_| [send(b"x"), Act::Halt, Act::Pass(MINUTE / 2)])),
     ])
     .await;
     let client = client(&idle(&server).with_retries(1));
@@ -213,27 +244,28 @@ async fn content_may_be_slow_and_its_reader_too() {
     let mut read = 0;
     while let Some(chunk) = content.next().await {
         read += chunk.unwrap().len();
+        server.go_on();
     }
     assert_eq!(read, 10);
-    assert!(begun.elapsed() > MOMENT);
+    assert!(begun.elapsed() > 4 * MINUTE);
 }
 
 #[tokio::test]
 async fn a_slow_upload_is_not_idle() {
     let server = Server::script([ok(&json!({"id": "file-a"}))]).await;
     let begun = Instant::now();
-    let timeouts = OpenAITimeouts::default().with_idle(Duration::from_secs(1));
-    let client = client(&server.config().with_timeouts(timeouts).with_retries(0));
+    let client = client(&idle(&server));
     let slow = || {
         stream::iter(0..60)
             .then(|_| async {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                jump(MINUTE / 2);
+                tokio::task::yield_now().await;
                 Ok(Bytes::from_static(b"x"))
             })
             .boxed()
     };
     upload_of(&client, 60, slow).await.unwrap();
-    assert!(begun.elapsed() > Duration::from_secs(1));
+    assert!(begun.elapsed() > 20 * MINUTE);
 }
 
 #[tokio::test]
@@ -241,7 +273,11 @@ async fn an_upload_that_stops_is_idle() {
     let server = Server::answering(|_| ok(&json!({"data": []}))).await;
     let stuck = || {
         let first = stream::once(future::ready(Ok(Bytes::from_static(b"x"))));
-        first.chain(stream::pending()).boxed()
+        let rest = async {
+            jump(MINUTE);
+            future::pending().await
+        };
+        first.chain(stream::once(rest)).boxed()
     };
     let error = upload_of(&client(&idle(&server)), 2, stuck).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
