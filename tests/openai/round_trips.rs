@@ -1,6 +1,6 @@
 //! What is written comes back as it was, or the reason why it does not: never anything else.
 //!
-//! Here against the simulator, with everything on the way that f9 has; ten thousand contents more, with everything that may become of
+//! Here against the simulator, with everything on the way that f9 has; thousands of contents more, with everything that may become of
 //! chunks, are tried where reading is implemented.
 
 use std::time::Duration;
