@@ -14,10 +14,14 @@ use futures::TryStreamExt as _;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
+use crate::clock::jump;
 use crate::notes::{open, opened, tree};
 use crate::scene::plant_old;
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// How long the service may be behind: until then it is not believed that a new file is gone, but asked again.
+const BEHIND: Duration = Duration::from_secs(10);
 
 /// A handle that shares nothing with those of the address: like one of another process.
 async fn foreign(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
@@ -259,6 +263,7 @@ async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
         etags.push(notes.info(path).await.unwrap().etag.unwrap());
     }
     let [a, b, c] = etags.try_into().unwrap();
+    jump(BEHIND);
     let options = UpdateOptions::default().with_if_match(a);
     let error = notes.update_with("a", "mine".into(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
@@ -285,6 +290,7 @@ async fn what_took_the_place_of_an_etag_is_seen() {
     notes.create("a", "old").await.unwrap();
     let etag = notes.info("a").await.unwrap().etag.unwrap();
     foreign.update("a", "foreign").await.unwrap();
+    jump(BEHIND);
     let mode = WriteMode::IfMatch(etag);
     let options = CreateOptions::default().with_mode(mode);
     let error = notes.create_with("a", "mine".into(), options).await.unwrap_err();
@@ -301,6 +307,7 @@ async fn of_two_processes_that_write_one_file_the_later_wins_and_the_rest_is_rem
     let foreign = foreign(&openai).await;
     notes.create("a", "old").await.unwrap();
     foreign.update("a", "foreign").await.unwrap();
+    jump(BEHIND);
     // It knows nothing of the other version, so there are two.
     notes.update("a", "mine").await.unwrap();
     assert_eq!(foreign.read_text("a").await.unwrap(), "mine");

@@ -9,6 +9,7 @@
 
 mod ambiguous;
 mod budget;
+mod clock;
 mod coherence;
 #[path = "../torture/dice.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use f9::prelude::*;
 use f9::testing::{
-    AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,
-    IndexingFailure, OpenAISimulator, PageIds, Rules, TextShape, UnknownAfter,
+    AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape, Fault,
+    FaultKind, IndexingFailure, OpenAISimulator, PageIds, Route, Rules, TextShape, UnknownAfter,
 };
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, ErrorKind, IndexingStatus,
@@ -30,7 +30,7 @@ fn long_path() -> String {
 /// More entries than a page of a listing has.
 fn service() -> OpenAISimulator {
     let openai = OpenAISimulator::start();
-    for number in 0..150 {
+    for number in 0..110 {
         let id = openai.plant_file("old.txt", "assistants", "old");
         let path = format!("old/{number:03}.txt");
         openai.plant_attached(&id, json!({ "path": path, "size": 3, "encoding": "raw" }));
@@ -276,17 +276,16 @@ async fn what_cannot_be_indexed_is_kept_and_says_why_it_does_not_come_back() {
 /// The entry that a listing is to go on after is deleted before it does.
 async fn a_listing_loses_its_place(unknown_after: UnknownAfter) -> usize {
     let openai = service();
-    openai.set(|rules| {
-        (rules.unknown_after, rules.latency) = (unknown_after, Duration::from_millis(200));
-    });
+    openai.set(|rules| rules.unknown_after = unknown_after);
+    openai.inject(Fault::new(FaultKind::Held).on(Route::List).after(1));
     let notes = open(&openai).await;
     let deleting = async {
-        while openai.requests().len() < 2 {
+        while openai.faults_left() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // The second page has been asked for, and is not made yet.
         openai.remove_attachment(&openai.vector_store_files()[99].id);
-        openai.set(|rules| rules.latency = Duration::ZERO);
+        openai.release();
     };
     let (found, ()) = tokio::join!(notes.glob_files("old/*"), deleting);
     let found = found.unwrap();

@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use crate::clock::jump;
 use crate::notes::{HOUR, asked, open, opened, tree};
 
 /// Only what waits for ever takes longer.
@@ -241,7 +242,7 @@ async fn the_old_version_is_seen_when_the_new_one_is_withdrawn() {
     notes.create("a", "old").await.unwrap();
     openai.inject(Fault::status(400).on(Route::Attach).processed());
     // It is removed again a moment later.
-    openai.inject(Fault::new(FaultKind::RateLimited(Retry::AfterMillis(1500))).on(Route::Detach));
+    openai.inject(Fault::new(FaultKind::RateLimited(Retry::AfterMillis(5000))).on(Route::Detach));
     openai.take_requests();
     let writer = notes.clone();
     let overwrite = CreateOptions::default().with_mode(WriteMode::Overwrite);
@@ -252,6 +253,7 @@ async fn the_old_version_is_seen_when_the_new_one_is_withdrawn() {
     }
     other.create("b", "text").await.unwrap();
     assert!(notes.exists("b").await.unwrap());
+    jump(Duration::from_secs(5));
     writing.await.unwrap().unwrap_err();
     assert_eq!(notes.read("a").await.unwrap(), "old");
 }
