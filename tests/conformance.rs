@@ -74,6 +74,14 @@ impl Fixture for Local {
     async fn litter(&self) -> Vec<String> {
         litter(self.dir.path())
     }
+
+    /// A change that is synced takes some milliseconds, and is otherwise one that is not.
+    fn scale(&self) -> Scale {
+        match self.durability {
+            Durability::Synced => Scale::Small,
+            _ => Scale::Full,
+        }
+    }
 }
 
 /// The names below a directory that f9 keeps for itself, but for the file that sessions lock.

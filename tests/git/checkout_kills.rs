@@ -26,7 +26,7 @@ use crate::remote::{Change, Remote};
 use crate::share::cases;
 
 /// How often somebody is killed: in a plain run, and for the full proof.
-const KILLS: (usize, usize) = (20, 50);
+const KILLS: (usize, usize) = (10, 50);
 
 /// How many files the tree has.
 const FILES: u64 = 1500;

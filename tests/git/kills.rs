@@ -6,7 +6,7 @@
 //! its owner lives, in whichever process or on whichever machine, so as with git itself whoever runs the remote removes it. Here
 //! that is the harness, once no git works there any more.
 //!
-//! A plain run kills a third as often as the full proof, from a new seed that it prints. For all:
+//! A plain run kills a fifth as often as the full proof, from a new seed that it prints. For all:
 //! `F9_KILLS=all cargo test --all-features --test git kills`, or a number in the place of `all`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ use crate::remote::{Change, Remote};
 use crate::share::cases;
 
 /// How often clients are killed that do everything, in small trees: in a plain run, and for the full proof.
-const KILLS: (usize, usize) = (150, 450);
+const KILLS: (usize, usize) = (90, 450);
 
 /// How many kills a remote sees before the next one is taken, so that checking its history stays quick.
 const KILLS_PER_REMOTE: usize = 30;
