@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use f9::prelude::*;
-use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Retry, Route};
+use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Request, Retry, Route};
 use f9::{ByteRange, CreateOptions, OpenAIVectorStoreFileBackend, ReadOptions, WriteMode};
 use futures::FutureExt as _;
 use futures::future::join_all;
@@ -38,6 +38,28 @@ async fn reads_that_nobody_polls_keep_nobody_waiting() {
         }
     };
     tokio::time::timeout(BOUND, work).await.expect("the reads hold all turns");
+}
+
+/// Each version is removed after its content was asked for and before it is given.
+#[tokio::test]
+async fn a_file_that_is_replaced_again_and_again_is_read() {
+    let openai = OpenAISimulator::lenient();
+    let (reader, writer) = (open(&openai).await, open(&openai).await);
+    writer.create("a", "0").await.unwrap();
+    openai.take_requests();
+    openai.inject(Fault::new(FaultKind::Held).on(Route::Content).times(3));
+    let replacing = async {
+        for round in 1..=3 {
+            let is_content = |request: &&Request| request.route == Route::Content;
+            while openai.requests().iter().filter(is_content).count() < round {
+                tokio::task::yield_now().await;
+            }
+            writer.update("a", round.to_string()).await.unwrap();
+            openai.release();
+        }
+    };
+    let work = async { tokio::join!(reader.read("a"), replacing).0 };
+    assert_eq!(tokio::time::timeout(BOUND, work).await.unwrap().unwrap(), "3");
 }
 
 #[tokio::test]

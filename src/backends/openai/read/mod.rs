@@ -20,6 +20,9 @@ use crate::{
     ReadOptions, Result, offload,
 };
 
+/// How many versions of a file are tried, each of which is replaced and removed before its content is read.
+const MAX_VERSIONS: usize = 16;
+
 impl Store {
     pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
         let path = FilePath::parse_entry(path)?;
@@ -78,23 +81,23 @@ impl Store {
         path: &FilePath,
         options: &ReadOptions,
     ) -> Result<(Entry, ByteStream<'static>)> {
-        let entry = self.index.read(|entries| file_at(entries, path))?;
-        match self.read_entry(&entry, options).await {
-            Ok(content) => Ok((entry, content)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                // It may have been replaced since it was looked up.
-                self.index.fresh_within(Duration::ZERO).await?;
-                let now = self.index.read(|entries| file_at(entries, path))?;
-                if now.id == entry.id {
-                    return Err(Error::new(ErrorKind::NotFound)
-                        .with_message("it is listed, but the service has lost its content")
-                        .with_source(error));
-                }
-                let content = self.read_entry(&now, options).await?;
-                Ok((now, content))
+        let mut entry = self.index.read(|entries| file_at(entries, path))?;
+        for _ in 0..MAX_VERSIONS {
+            let error = match self.read_entry(&entry, options).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => error,
+                content => return Ok((entry, content?)),
+            };
+            // It may have been replaced since it was looked up.
+            self.index.fresh_within(Duration::ZERO).await?;
+            let now = self.index.read(|entries| file_at(entries, path))?;
+            if now.id == entry.id {
+                return Err(Error::new(ErrorKind::NotFound)
+                    .with_message("it is listed, but the service has lost its content")
+                    .with_source(error));
             }
-            Err(error) => Err(error),
+            entry = now;
         }
+        Err(Error::new(ErrorKind::Contention).with_message("it was replaced each time it was read"))
     }
 
     async fn read_entry(
