@@ -74,7 +74,6 @@ impl Drop for Over<'_> {
 #[derive(Default)]
 struct Watch {
     telling: Mutex<BTreeSet<String>>,
-    programs: Mutex<BTreeSet<String>>,
     is_over: AtomicBool,
 }
 
@@ -94,21 +93,29 @@ impl Watch {
         });
     }
 
-    fn look(&self) {
+    /// Looks once; gives the command lines.
+    fn look(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         for process in fs::read_dir("/proc").unwrap().flatten() {
             let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
             let text = line.escape_ascii().to_string();
             if tells(&line) {
                 self.telling.lock().unwrap().insert(text.clone());
             }
-            let program = text.split("\\x00").next().map(str::to_owned);
-            self.programs.lock().unwrap().extend(program);
+            lines.push(text);
         }
+        lines
     }
 
-    /// Whether the program was seen that speaks to the server.
-    fn has_seen_it(&self) -> bool {
-        self.programs.lock().unwrap().iter().any(|program| program.contains("remote-http"))
+    /// Looks once; whether the program was there that speaks to this server. Other tests have such programs too.
+    fn sees_a_client_of(&self, http: &Http) -> bool {
+        let url = http.url();
+        let place = url.strip_prefix("http://").unwrap();
+        let is_client = |line: &String| {
+            let program = line.split("\\x00").next().unwrap_or_default();
+            program.contains("remote-http") && line.contains(place)
+        };
+        self.look().iter().any(is_client)
     }
 }
 
@@ -146,10 +153,12 @@ async fn use_everything(config: GitConfig, clones: &Clones, http: &Http, watch: 
         errors.push(mine.push("Mine").await.unwrap_err());
     }
     failing(Behaviour::Stall);
-    watch.programs.lock().unwrap().clear();
+    let before = http.requests().len();
+    // The look begins when the request has come, so the program is there.
+    let is_seen = || http.requests().len() > before && watch.sees_a_client_of(http);
     tokio::select! {
         _ = mine.pull() => panic!("nobody answers"),
-        () = until("a look at the program that asks", || watch.has_seen_it()) => {}
+        () = until("a look at the program that asks", is_seen) => {}
     }
     failing(Behaviour::Serve);
     mine.push("Mine").await.unwrap();
