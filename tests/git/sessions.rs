@@ -1,5 +1,9 @@
 //! Sessions, and what is pulled and pushed without being asked for.
 
+use std::fs::File;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use f9::prelude::*;
@@ -120,6 +124,35 @@ async fn reads_at_the_same_time_share_one_pull() {
     let reads: Vec<_> = (0..16).map(|_| clone.read("a")).collect();
     for read in futures::future::join_all(reads).await {
         assert_eq!(read.unwrap(), "one");
+    }
+    assert_eq!(clone.processes_started() - started, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reads_of_many_threads_share_one_pull() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = opened(clones.config("mine").with_auto_pull(true)).await;
+    clone.read("a").await.unwrap();
+    let started = clone.processes_started();
+    // The pull waits for this lock until all of them wait for the pull.
+    let lock = File::open(clone.root().join(".git/f9/lock")).unwrap();
+    until("the lock", || lock.try_lock().is_ok()).await;
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let readers: Vec<_> = (0..16)
+        .map(|_| {
+            let (clone, waiting) = (clone.clone(), Arc::clone(&waiting));
+            tokio::spawn(async move {
+                let mut read = pin!(clone.read("a"));
+                assert!(futures::poll!(read.as_mut()).is_pending());
+                waiting.fetch_add(1, Ordering::SeqCst);
+                read.await
+            })
+        })
+        .collect();
+    until("all readers", || waiting.load(Ordering::SeqCst) == readers.len()).await;
+    drop(lock);
+    for read in futures::future::join_all(readers).await {
+        assert_eq!(read.unwrap().unwrap(), "one");
     }
     assert_eq!(clone.processes_started() - started, 1);
 }
