@@ -1,4 +1,4 @@
-//! A process that works with a git backend is killed at any moment, hundreds of times, with or without the git processes that it has
+//! A process that works with a git backend is killed at any moment, again and again, with or without the git processes that it has
 //! started, while somebody else publishes: what it was told to be saved is there, what it was told to be published is on the remote,
 //! and nobody ever finds a commit or misses a file that is nobody's doing.
 //!
@@ -6,7 +6,8 @@
 //! its owner lives, in whichever process or on whichever machine, so as with git itself whoever runs the remote removes it. Here
 //! that is the harness, once no git works there any more.
 //!
-//! A plain run kills a fifth as often as the full proof, from a new seed that it prints. For all:
+//! A plain run kills a fifth as often as the full proof, from a new seed that it prints. Both kill more often if the moments that matter
+//! have not been hit by then, as on a busy machine. For all:
 //! `F9_KILLS=all cargo test --all-features --test git kills`, or a number in the place of `all`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,10 @@ use crate::share::cases;
 
 /// How often clients are killed that do everything, in small trees: in a plain run, and for the full proof.
 const KILLS: (usize, usize) = (90, 450);
+
+/// How many more kills there may be until the moments that matter have been hit. No machine needs so many: they only stop a run whose kills
+/// never hit.
+pub(crate) const MORE_KILLS: usize = 5000;
 
 /// How many kills a remote sees before the next one is taken, so that checking its history stays quick.
 const KILLS_PER_REMOTE: usize = 30;
@@ -623,18 +628,18 @@ fn wait_for_the_verb(client: &mut Other, verb: &str) -> Vec<String> {
     lines
 }
 
-/// Waits until a moment that nobody can foresee, as often for a short time as for a long one: at most for as long as 64 processes of git
-/// take, one of which takes `git`.
+/// Waits until a moment that nobody can foresee, as often for a short time as for a long one: at most 64 times as long as `git`, which is
+/// the time of one process of git.
 pub(crate) fn wait_for_the_moment(dice: &mut Dice, git: Duration) {
     let most = (git / 8) * (1 << dice.below(10));
     thread::sleep(Duration::from_micros(dice.below(1 + u64::try_from(most.as_micros()).unwrap())));
 }
 
-/// How long one process of git takes, on this machine and at this time.
+/// How long one process of git takes, on this machine and at this time; of a process that was held up, no more than others take.
 pub(crate) fn time_of_git(directory: &Path) -> Duration {
     let started = Instant::now();
     cli::run(directory, ["--version"]);
-    started.elapsed()
+    started.elapsed().min(Duration::from_millis(100))
 }
 
 /// Fails unless every object is there and is as it should be.
@@ -701,7 +706,7 @@ fn killed_clients_lose_nothing_and_invent_nothing() {
     let (mut dice, mut seen) = (Dice::new("killed clients"), Seen::default());
     let kills = cases("F9_KILLS", KILLS.0, KILLS.1);
     while seen.kills < kills || !seen.has_hit(kills) {
-        assert!(seen.kills < 10 * kills, "hardly any kill has hit: {seen:?}");
+        assert!(seen.kills < kills + MORE_KILLS, "hardly any kill has hit: {seen:?}");
         let mut scene = Scene::new(&mut dice);
         for _ in 0..KILLS_PER_REMOTE.min(kills) {
             scene.kill_one(&mut dice, &mut seen);
