@@ -10,7 +10,8 @@ pub(crate) const HANGS: Duration = Duration::from_secs(300);
 /// Ends `limit` for a call that is under way, and gives what comes of the call.
 ///
 /// First waits for `blocked`, which says that the call waits for what never comes; what it gives is kept until the call has ended. Until
-/// then the clock stands still, so that nothing else runs out of time.
+/// `blocked` is there the clock runs as always. Then it jumps past `limit` and stands still until the call has ended, so that nothing that
+/// begins after the jump runs out of time.
 pub(crate) async fn expire<T, B>(
     limit: Duration,
     call: impl Future<Output = T>,

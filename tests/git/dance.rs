@@ -276,9 +276,9 @@ async fn perform(dance: &Dance) {
     floor.assert_all_is_well();
 }
 
-/// Performs the dances of the test with this number.
+/// Performs the dances of the test with this number, counted from 0.
 fn perform_share(test: usize) {
-    let mut dice = Dice::new("dance");
+    let mut dice = Dice::new(&format!("dance {}", test + 1));
     for _ in 0..test {
         dice = dice.fork();
     }
