@@ -21,8 +21,8 @@ const BATCH: usize = 1024;
 /// had begun can.
 const REFILLS: usize = 1024;
 
-/// How often it is tried to hold a directory before it is emptied, which makes about a second: on a busy machine, whoever publishes in it
-/// may have to wait for his turn on a processor.
+/// How often one deletion tries again to hold a directory before it is emptied. That is about a second for the whole tree: on a busy
+/// machine, whoever publishes in it may have to wait for his turn on a processor.
 const HOLDS: usize = 256;
 
 /// How many names may change their kind while they are deleted.
@@ -137,6 +137,7 @@ pub(super) fn empty_directory(dir: OwnedFd, path: &str) -> Result<()> {
         at: Vec::new(),
         refilled: 0,
         changed: 0,
+        holds: HOLDS,
     };
     emptying.run().map_err(|error| error.with_path(emptying.path_below(path)))
 }
@@ -149,6 +150,8 @@ struct Emptying {
     at: Vec<Box<[u8]>>,
     refilled: usize,
     changed: usize,
+    /// How often it may still be tried again to hold a directory. Then each is tried once.
+    holds: usize,
 }
 
 impl Emptying {
@@ -219,9 +222,9 @@ impl Emptying {
             }
             // Who is publishing in there finishes first, and who comes later waits until it is gone, and then makes it anew:
             // else the name of a temporary could vanish in the middle. It need not succeed.
-            let _ = (0..HOLDS)
-                .map(|_| hold_open(self.descent.here(), Hold::Exclusive))
-                .find(|held| *held != Ok(false));
+            while hold_open(self.descent.here(), Hold::Exclusive) == Ok(false) && self.holds > 0 {
+                self.holds -= 1;
+            }
             self.way.push(batch(&self.descent)?);
         }
         Ok(())
