@@ -32,6 +32,9 @@ const PATH_MAX: usize = 4096;
 /// How often a path that keeps changing under the look-up is tried again.
 pub(super) const ATTEMPTS: u64 = 64;
 
+/// How often in a row a path is expanded again that seems to lead through a file: mostly it does.
+const EXPANSIONS: u64 = 8;
+
 pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
@@ -172,27 +175,22 @@ impl Root {
 
     /// The path that `path` is when all links in it are followed beneath the root.
     fn expand(&self, path: &str) -> Result<std::path::PathBuf> {
-        let mut left = ATTEMPTS;
+        let (mut files, mut changes) = (0, 0);
         let expanded = loop {
             let expanded = self.dir.canonicalize(path);
             match expanded.as_ref().map_err(Errno::from_io_error) {
                 // cap-std does not try again by itself.
                 Err(Some(Errno::INTR)) => {}
-                // Where it goes name by name, this is also a link that changed places with a directory between two steps.
-                Err(Some(Errno::NOTDIR | Errno::INVAL)) if left > 0 => left -= 1,
-                // What is another thing at every look is as good as a loop.
-                Err(Some(Errno::INVAL)) => return Err(ErrorKind::LinkLoop.into()),
+                // Where it goes name by name, either may be a link that changed places with a directory between two steps.
+                Err(Some(Errno::NOTDIR)) if files < EXPANSIONS => files += 1,
+                Err(Some(Errno::INVAL)) if changes < ATTEMPTS => {
+                    changes += 1;
+                    files = 0;
+                }
                 _ => break expanded,
             }
         };
-        let expanded = expanded.map_err(|error| {
-            // cap-std reports an escape in words of its own, without a system error behind it.
-            if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
-                Error::new(ErrorKind::PathEscapesRoot).with_source(error)
-            } else {
-                Error::from(error)
-            }
-        })?;
+        let expanded = expanded.map_err(not_expanded)?;
         let mut names = expanded.iter().filter_map(|name| name.to_str());
         if names.any(|name| self.reserved.holds(name)) {
             return Err(Error::new(ErrorKind::ReservedPath)
@@ -292,6 +290,19 @@ fn not_opened(errno: Errno) -> Error {
     match errno {
         Errno::XDEV => Error::new(ErrorKind::PathEscapesRoot).with_source(io::Error::from(errno)),
         errno => errno.into(),
+    }
+}
+
+/// The error of a path whose links could not be followed.
+fn not_expanded(error: io::Error) -> Error {
+    // cap-std reports an escape in words of its own, without a system error behind it.
+    if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
+        return Error::new(ErrorKind::PathEscapesRoot).with_source(error);
+    }
+    match Errno::from_io_error(&error) {
+        // What is another thing at every look is as good as a loop.
+        Some(Errno::INVAL) => Error::new(ErrorKind::LinkLoop).with_source(error),
+        _ => error.into(),
     }
 }
 
@@ -535,4 +546,29 @@ fn link_not_directory(dir: BorrowedFd<'_>, name: &Path, errno: Errno) -> Errno {
     let was_link = |stat: Stat| stat.is_symlink() || stat.is_dir();
     let is_link = errno == Errno::NOTDIR && Stat::of_name(dir, name).is_ok_and(was_link);
     if is_link { Errno::LOOP } else { errno }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_another_thing_at_every_look_is_a_loop_with_the_systems_error() {
+        let error = not_expanded(Errno::INVAL.into());
+        assert_eq!(error.kind(), ErrorKind::LinkLoop);
+        let system = io::Error::from(Errno::INVAL).to_string();
+        assert_eq!(error.source().unwrap().to_string(), system);
+    }
+
+    #[test]
+    fn a_link_to_a_file_is_no_directory_on_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+        let root = Root::open(dir.path(), Reserved::default()).unwrap();
+        let error = root.open_at("link/x", OFlags::RDONLY).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotADirectory);
+    }
 }
