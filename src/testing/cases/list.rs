@@ -157,7 +157,7 @@ pub async fn a_large_directory_is_listed_in_full_and_in_order(store: &dyn Fixtur
 pub async fn many_directories_are_listed_in_full_and_in_order(store: &dyn Fixture) {
     let files = store.backend().await;
     let (mut paths, mut expected) = (Vec::new(), Vec::new());
-    for number in 0..store.scale().pick(300, 100) {
+    for number in 0..store.scale().pick(300, 130) {
         let (beside, directory) = (format!("d{number:03}.x"), format!("d{number:03}/"));
         let inside = format!("{directory}x");
         paths.extend([inside.clone(), beside.clone()]);
