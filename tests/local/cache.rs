@@ -64,15 +64,18 @@ async fn on_the_spot<T>(future: impl Future<Output = T>) -> Option<T> {
     None
 }
 
-/// What `act` gives while the pool is busy. The kernel may say of anything cached that it would have to wait: a mount anywhere on the
-/// machine at this moment is enough.
+/// What `act` gives while the pool is busy. Of 50 calls, 40 must be done on the spot, not all: the kernel may say of anything cached that
+/// it would have to wait, and a mount anywhere on the machine at this moment is enough.
 async fn cached<T>(act: impl AsyncFn() -> T) -> T {
+    let (mut last, mut count) = (None, 0);
     for _ in 0..50 {
         if let Some(given) = on_the_spot(act()).await {
-            return given;
+            last = Some(given);
+            count += 1;
         }
     }
-    panic!("something cached went to the pool, each of 50 times");
+    assert!(count >= 40, "something cached was given on the spot only {count} of 50 times");
+    last.unwrap()
 }
 
 /// Reads all that is cached of a store in `dir` in every way, with no pool to go to.
@@ -238,14 +241,10 @@ fn three_of_each() {
 /// How often names were looked up on the spot, pages read on the spot, and files opened otherwise, where `failure` is injected and
 /// nothing else fails.
 fn traced(failure: &str) -> (usize, usize, usize) {
-    let calls = loop {
-        let calls = trace(failure);
-        // A mount anywhere on the machine at this moment makes the kernel say that it would have to wait.
-        let is_disturbed = |call: &str| call.contains("EAGAIN") && !call.contains("(INJECTED)");
-        if !calls.lines().any(is_disturbed) {
-            break calls;
-        }
-    };
+    // A mount anywhere on the machine at this moment makes the kernel say that it would have to wait.
+    let is_disturbed = |call: &str| call.contains("EAGAIN") && !call.contains("(INJECTED)");
+    let calls = (0..50).map(|_| trace(failure)).find(|calls| !calls.lines().any(is_disturbed));
+    let calls = calls.expect("something cached would have to wait, each of 50 times");
     let of = |wanted: &dyn Fn(&str) -> bool| calls.lines().filter(|call| wanted(call)).count();
     (
         of(&|call| call.contains("RESOLVE_CACHED")),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use f9::prelude::*;
@@ -268,16 +268,21 @@ async fn readers_see_no_mix_in_thousands_of_overwrites() {
     };
     let readers = [(0, "read"), (1, "stream_read"), (2, "checksum")].map(reader);
     let is_enough = || reads.iter().all(|reads| reads.load(Ordering::Relaxed) > 100);
-    let mut round = 0;
-    while round < extent(1000, 10_000) || !is_enough() {
+    let least = extent(1000, 10_000);
+    let (mut round, mut waiting) = (0, None);
+    while round < least || !is_enough() {
         // One that ended, failed.
         assert!(!readers.iter().any(JoinHandle::is_finished), "after {round} overwrites");
+        if round >= least {
+            let since = waiting.get_or_insert_with(Instant::now);
+            assert!(since.elapsed() < SOON, "a reader is stuck: {reads:?} reads");
+        }
         overwrite(&backend, round).await.unwrap();
         round += 1;
     }
     done.store(true, Ordering::Relaxed);
     for reader in readers {
-        reader.await.unwrap();
+        timeout(SOON, reader).await.expect("a reader is stuck").unwrap();
     }
 }
 
