@@ -1,4 +1,10 @@
 //! What the local backend promises beyond the contract: about links, special files, other processes, and the disk.
+//!
+//! A plain run does some of it less often, and with fewer files. All of it is
+//!
+//! ```sh
+//! F9_TORTURE=all cargo test --all-features --test local --test torture
+//! ```
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +16,8 @@
 mod attributes;
 mod cache;
 mod durability;
+#[path = "../torture/extent.rs"]
+mod extent;
 mod links;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]

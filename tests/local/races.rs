@@ -10,6 +10,7 @@ use f9::prelude::*;
 use f9::{CreateDirOptions, CreateOptions, DeleteOptions, ErrorKind, RenameOptions, WriteOptions};
 use futures::StreamExt as _;
 
+use crate::extent::extent;
 use crate::store::{Store, contents};
 
 #[tokio::test]
@@ -77,7 +78,7 @@ async fn nobody_fails_because_another_undoes_the_directories_on_the_way() {
     let stop = Arc::new(AtomicBool::new(false));
     let other = make_and_undo(&store, &stop);
     let backend = &store.backend;
-    for round in 0..100 {
+    for round in 0..extent(100, 300) {
         backend.create("src", "x").await.unwrap();
         backend.create("a/b/x", "x").await.unwrap_or_else(|e| panic!("round {round}: {e:?}"));
         backend.delete("a/b/x").await.unwrap();
@@ -140,7 +141,7 @@ async fn deleting_a_directory_never_empties_the_one_that_took_its_place_elsewher
             }
         })
     };
-    for round in 0..150 {
+    for round in 0..extent(150, 500) {
         for dir in [&one, &two] {
             let full = store.on_disk("full");
             fs::create_dir(&full).unwrap();

@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use futures::executor::block_on;
 use futures::future::join_all;
 
+use crate::extent::extent;
 use crate::processes;
 
 /// Runs the test `name` of this binary with at most `files` open files.
@@ -41,12 +42,12 @@ fn fill(root: &Path, names: &[String]) {
 
 /// Meant for a process of its own, which may not open as many files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_thousand_checksums_at_once() {
+async fn thousands_of_checksums_at_once() {
     let (root, own) = processes::root();
     if own.is_some() {
         return;
     }
-    let names = names(5000);
+    let names = names(extent(5000, 10_000));
     fill(&root, &names);
     let backend = LocalFileBackend::new(&root).await.unwrap();
     let sums = join_all(names.iter().map(|name| backend.checksum(name, ChecksumAlgorithm::Sha256)));
@@ -76,7 +77,7 @@ async fn a_checksum_does_not_wait_for_others_that_nobody_polls() {
 
 /// Meant for a process of its own, which may open few files.
 #[tokio::test]
-async fn twenty_thousand_paths_are_hashed_with_few_files_open() {
+async fn thousands_of_paths_are_hashed_with_few_files_open() {
     let (root, own) = processes::root();
     if own.is_some() {
         return;
@@ -85,8 +86,8 @@ async fn twenty_thousand_paths_are_hashed_with_few_files_open() {
     fill(&root, &names);
     let backend = LocalFileBackend::new(&root).await.unwrap();
     // Most of them do not exist, which costs as many look-ups.
-    let paths: Vec<String> =
-        names.iter().cloned().chain((0..19_000).map(|i| format!("d0/missing{i}"))).collect();
+    let missing = (0..extent(19_000, 99_000)).map(|i| format!("d0/missing{i}"));
+    let paths: Vec<String> = names.iter().cloned().chain(missing).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let sums = backend.checksum_many(&paths, ChecksumAlgorithm::Blake3).await.unwrap();
     assert_eq!(sums.len(), 1000);
@@ -98,13 +99,13 @@ async fn twenty_thousand_paths_are_hashed_with_few_files_open() {
 #[test]
 fn checksums_at_once_keep_within_the_limit_on_open_files() {
     let dir = tempfile::tempdir().unwrap();
-    run_with_few_files("resources::five_thousand_checksums_at_once", 1024, dir.path());
+    run_with_few_files("resources::thousands_of_checksums_at_once", 1024, dir.path());
 }
 
 #[test]
 fn checksums_of_many_paths_keep_within_the_limit_on_open_files() {
     let dir = tempfile::tempdir().unwrap();
-    let name = "resources::twenty_thousand_paths_are_hashed_with_few_files_open";
+    let name = "resources::thousands_of_paths_are_hashed_with_few_files_open";
     run_with_few_files(name, 64, dir.path());
 }
 

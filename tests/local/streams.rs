@@ -7,6 +7,7 @@ use f9::prelude::*;
 use f9::{CreateOptions, ErrorKind, LocalFileBackend, ReadOptions};
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::extent::extent;
 use crate::processes;
 use crate::store::Store;
 
@@ -116,7 +117,10 @@ async fn memory_for_tiny_pieces() {
     }
     let backend = LocalFileBackend::new(root).await.unwrap();
     let before = peak_memory();
-    let pieces = (0..2_000_000).map(|i| if i % 4 == 0 { &b"x"[..] } else { &b""[..] });
+    // One of so many pieces has a byte.
+    let each = extent(4, 8);
+    let piece = move |i: u32| if i % each == 0 { &b"x"[..] } else { &b""[..] };
+    let pieces = (0..500_000 * each).map(piece);
     let source =
         futures::stream::iter(pieces.map(|p| Ok::<_, f9::Error>(bytes::Bytes::from_static(p))));
     let info = backend.stream_write("a", source).await.unwrap();

@@ -2,10 +2,11 @@
 //! loss, hostile neighbours, crowds.
 //!
 //! A plain run tries each of these conditions, but not each at every moment: about a fifth of the kills, power losses and failing
-//! calls, picked anew each time by dice whose seed is printed (`F9_SEED=1234` throws them again). All of it is
+//! calls, picked anew each time by dice whose seed is printed (`F9_SEED=1234` throws them again). All of it, and of
+//! the tests in `local`, is
 //!
 //! ```sh
-//! F9_TORTURE=all cargo test --test torture -- --nocapture
+//! F9_TORTURE=all cargo test --all-features --test local --test torture -- --nocapture
 //! ```
 
 #![allow(
