@@ -69,6 +69,10 @@ pub(super) fn cut(text: &str, chunking: Chunking) -> Vec<String> {
 
 /// Where the first `count` characters end.
 fn after(text: &str, count: usize) -> usize {
+    // Most texts are ASCII, and need not be decoded.
+    if text.get(..count).is_some_and(str::is_ascii) {
+        return count;
+    }
     text.char_indices().nth(count).map_or(text.len(), |(at, _)| at)
 }
 

@@ -71,15 +71,17 @@ enum Ends {
 impl<M: Fn(&[u8]) -> bool> Search<M> {
     fn in_any_order(&mut self, chunks: &[&str]) -> Option<Bytes> {
         let chunks = chunks.iter().map(|chunk| chunk.as_bytes());
-        let mut orders = vec![chunks.filter(|chunk| !chunk.is_empty()).collect::<Vec<_>>()];
-        orders.push(chained(&orders[0]));
+        let given: Vec<_> = chunks.filter(|chunk| !chunk.is_empty()).collect();
+        if let Some(found) = self.in_order(&given, Ends::Likely) {
+            return Some(found);
+        }
+        let others = if given.len() <= FEW { permutations(&given) } else { Vec::new() };
+        let suggested = chained(&given);
+        let mut orders = vec![given, suggested];
         orders.dedup();
-        let few = orders[0].len() <= FEW;
-        let others = if few { permutations(&orders[0]) } else { Vec::new() };
-        // The first is the order that was given.
-        let others = others.iter().skip(1);
-        let found =
-            orders.iter().chain(others).find_map(|order| self.in_order(order, Ends::Likely));
+        // The first is the order that was given, here and there.
+        let mut untried = orders.iter().skip(1).chain(others.iter().skip(1));
+        let found = untried.find_map(|order| self.in_order(order, Ends::Likely));
         found.or_else(|| orders.iter().find_map(|order| self.in_order(order, Ends::Any)))
     }
 

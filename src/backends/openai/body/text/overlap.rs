@@ -15,14 +15,13 @@ impl Seam {
     /// Finds the overlaps in time in proportion to the length of `after` (Knuth, Morris and Pratt).
     pub(super) fn between(before: &[u8], after: &[u8]) -> Self {
         let shorter = failures(after);
-        let extended = |mut length: usize, byte| {
-            while length > 0 && after.get(length) != Some(&byte) {
-                length = shorter[length - 1];
+        let mut longest: usize = 0;
+        for &byte in &before[before.len().saturating_sub(after.len())..] {
+            while longest > 0 && (longest == after.len() || after[longest] != byte) {
+                longest = shorter[longest - 1];
             }
-            if after.get(length) == Some(&byte) { length + 1 } else { length }
-        };
-        let end = &before[before.len().saturating_sub(after.len())..];
-        let longest = end.iter().fold(0, |length, &byte| extended(length, byte));
+            longest += usize::from(after[longest] == byte);
+        }
         let period = longest.checked_sub(1).map_or(0, |last| longest - shorter[last]);
         // What holds less than two periods is not periodic, but ends as it begins by accident.
         if period * 2 > longest {
