@@ -150,7 +150,7 @@ async fn process(
         sleep(latency).await;
     }
     if fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Held) {
-        // An error means that nobody is left to release it.
+        // This cannot fail: the sender is part of `service`.
         drop(released.changed().await);
     }
     let outcome = service.reply(&head, &call, fault.as_ref());
