@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use f9::prelude::*;
-use f9::testing::{OpenAISimulator, Route};
+use f9::testing::{Fault, FaultKind, OpenAISimulator, Route};
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, ListOptions,
     OpenAIVectorStoreFileBackend, RenameOptions, UpdateOptions,
@@ -239,8 +239,8 @@ async fn those_who_ask_at_the_same_time_share_a_look() {
 async fn two_looks_are_never_under_way_at_a_time() {
     let openai = OpenAISimulator::start();
     plant(&openai, 10);
-    openai.set(|rules| rules.latency = Duration::from_millis(2));
     let notes = opened(openai.config()).await;
+    openai.inject(Fault::new(FaultKind::Held).times(usize::MAX));
     let under_way = || openai.requests().iter().filter(|request| request.status.is_none()).count();
     let asking = (0..20).map(|number| {
         let notes = &notes;
@@ -256,8 +256,13 @@ async fn two_looks_are_never_under_way_at_a_time() {
     let mut most = 0;
     let watching = async {
         loop {
-            most = most.max(under_way());
-            tokio::time::sleep(Duration::from_micros(200)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if under_way() > 0 {
+                // Who would ask as well does so meanwhile.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                most = most.max(under_way());
+                openai.release();
+            }
         }
     };
     tokio::select! {

@@ -61,10 +61,11 @@ async fn latency_is_that_of_each_request_and_not_of_their_sum() {
     let talk = Talk::strict();
     talk.openai.set(|rules| rules.latency = Duration::from_millis(250));
     let started = Instant::now();
-    let requests = (0..64).map(|_| talk.get("files"));
+    let requests = (0..256).map(|_| talk.get("files"));
     for reply in futures::future::join_all(requests).await {
         reply.ok();
     }
+    // One after the other, they would take 64 seconds.
     let took = started.elapsed();
-    assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(12), "{took:?}");
+    assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(60), "{took:?}");
 }
