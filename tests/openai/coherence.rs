@@ -14,19 +14,21 @@ use futures::TryStreamExt as _;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::clock::jump;
-use crate::notes::{open, opened, tree};
+use crate::clock::{never, until_believed};
+use crate::notes::{HOUR, open, opened, tree};
 use crate::scene::plant_old;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// How long the service may be behind: until then it is not believed that a new file is gone, but asked again.
-const BEHIND: Duration = Duration::from_secs(10);
 
 /// A handle that shares nothing with those of the address: like one of another process.
 async fn foreign(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
     let url = openai.base_url().replace("127.0.0.1", "localhost");
     opened(openai.config().with_base_url(url)).await
+}
+
+/// A handle that looks at the vector store once, and that nothing takes too long for.
+async fn patient(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
+    opened(openai.config().with_cache_ttl(HOUR).with_timeouts(never())).await
 }
 
 async fn two(openai: &OpenAISimulator, ttl: Duration) -> [OpenAIVectorStoreFileBackend; 2] {
@@ -252,29 +254,27 @@ async fn a_rename_does_not_hide_what_another_process_has_written_by_then() {
 #[tokio::test]
 async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
     let openai = OpenAISimulator::lenient();
-    let notes = open(&openai).await;
+    let notes = patient(&openai).await;
     let foreign = foreign(&openai).await;
-    for path in ["a", "b", "c"] {
+    let replaced = async |path: &str| {
         notes.create(path, "old").await.unwrap();
         foreign.update(path, "foreign").await.unwrap();
-    }
-    let mut etags = Vec::new();
-    for path in ["a", "b", "c"] {
-        etags.push(notes.info(path).await.unwrap().etag.unwrap());
-    }
-    let [a, b, c] = etags.try_into().unwrap();
-    jump(BEHIND);
-    let options = UpdateOptions::default().with_if_match(a);
-    let error = notes.update_with("a", "mine".into(), options).await.unwrap_err();
+        notes.info(path).await.unwrap().etag.unwrap()
+    };
+    let options = UpdateOptions::default().with_if_match(replaced("a").await);
+    let update = notes.update_with("a", "mine".into(), options);
+    let error = until_believed(&openai, update).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
-    let mode = WriteMode::IfMatch(b);
+    let mode = WriteMode::IfMatch(replaced("b").await);
     let options = CreateOptions::default().with_mode(mode);
-    let error = notes.create_with("b", "mine".into(), options).await.unwrap_err();
+    let create = notes.create_with("b", "mine".into(), options);
+    let error = until_believed(&openai, create).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     notes.create("d", "mine").await.unwrap();
-    let mode = WriteMode::IfMatch(c);
+    let mode = WriteMode::IfMatch(replaced("c").await);
     let options = RenameOptions::default().with_mode(mode);
-    let error = notes.rename_with("d", "c", options).await.unwrap_err();
+    let rename = notes.rename_with("d", "c", options);
+    let error = until_believed(&openai, rename).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     let found = tree(&opened(openai.config()).await).await.unwrap();
     let expected = [("a", "foreign"), ("b", "foreign"), ("c", "foreign"), ("d", "mine")];
@@ -285,15 +285,15 @@ async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
 #[tokio::test]
 async fn what_took_the_place_of_an_etag_is_seen() {
     let openai = OpenAISimulator::lenient();
-    let notes = open(&openai).await;
+    let notes = patient(&openai).await;
     let foreign = foreign(&openai).await;
     notes.create("a", "old").await.unwrap();
     let etag = notes.info("a").await.unwrap().etag.unwrap();
     foreign.update("a", "foreign").await.unwrap();
-    jump(BEHIND);
     let mode = WriteMode::IfMatch(etag);
     let options = CreateOptions::default().with_mode(mode);
-    let error = notes.create_with("a", "mine".into(), options).await.unwrap_err();
+    let create = notes.create_with("a", "mine".into(), options);
+    let error = until_believed(&openai, create).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     assert_eq!(notes.info("a").await.unwrap().size, Some(7));
     let again = notes.create("a", "other").await.unwrap_err();
@@ -303,13 +303,12 @@ async fn what_took_the_place_of_an_etag_is_seen() {
 #[tokio::test]
 async fn of_two_processes_that_write_one_file_the_later_wins_and_the_rest_is_removed() {
     let openai = OpenAISimulator::lenient();
-    let notes = open(&openai).await;
+    let notes = patient(&openai).await;
     let foreign = foreign(&openai).await;
     notes.create("a", "old").await.unwrap();
     foreign.update("a", "foreign").await.unwrap();
-    jump(BEHIND);
     // It knows nothing of the other version, so there are two.
-    notes.update("a", "mine").await.unwrap();
+    until_believed(&openai, notes.update("a", "mine")).await.unwrap();
     assert_eq!(foreign.read_text("a").await.unwrap(), "mine");
     assert_eq!(openai.vector_store_files().len(), 2);
     let report = notes.repair().await.unwrap();

@@ -4,7 +4,6 @@
 use std::error::Error as _;
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use f9::testing::{Fault, FaultKind, OpenAISimulator, Retry, Route, StoredFile};
 use f9::{Error, ErrorKind, OpenAIConfig};
@@ -162,7 +161,6 @@ impl Case {
 
     fn config(&self, openai: &OpenAISimulator) -> OpenAIConfig {
         let timeouts = if self.is_silence() { soon() } else { never() };
-        let timeouts = timeouts.with_indexing(Duration::from_millis(100));
         openai.config().with_cache_ttl(HOUR).with_retries(2).with_timeouts(timeouts)
     }
 
@@ -268,6 +266,7 @@ fn lasts_too(kind: &FaultKind) -> bool {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "which cases have failed has to be seen")]
 async fn under_every_fault(verb: Verb) {
     let scene = Scene::new().await;
     let expected = Expected::of(verb, &scene).await;
@@ -276,8 +275,12 @@ async fn under_every_fault(verb: Verb) {
     let (silent, others): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.is_silence());
     let mut failed = 0;
     for (cases, at_a_time) in [(silent, 1), (others, AT_A_TIME)] {
-        let checks = cases.iter().map(|case| AssertUnwindSafe(case.check(&scene, &expected)));
-        let checks = stream::iter(checks.map(FutureExt::catch_unwind)).buffer_unordered(at_a_time);
+        let checks = cases.into_iter().map(|case| {
+            let check = AssertUnwindSafe(case.check(&scene, &expected));
+            let check = FutureExt::catch_unwind(check);
+            check.map(move |outcome| outcome.map_err(|_| println!("{case:?} has failed")))
+        });
+        let checks = stream::iter(checks).buffer_unordered(at_a_time);
         failed += checks.filter(|outcome| ready(outcome.is_err())).count().await;
     }
     assert_eq!(failed, 0, "of {} cases", cases.len());

@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Value, json};
 
-use crate::clock::without_waiting;
+use crate::clock::{never, stand_still, without_waiting};
 use crate::notes::{HOUR, open, opened};
 
 fn count(simulator: &OpenAISimulator, route: Route) -> usize {
@@ -205,15 +205,28 @@ mod indexing {
         assert!(files.search("text").await.unwrap().is_empty());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn it_is_looked_for_once_more_when_the_time_is_over() {
+        let _still = stand_still();
         let simulator = OpenAISimulator::start();
         // That the service is done is told at the second look, whose turn comes after a longer pause than there is time.
         simulator.set(|rules| rules.in_progress_polls = 1);
         let files = opened(simulator.config().with_cache_ttl(HOUR)).await;
         files.create("a.md", "text").await.unwrap();
-        let waited = files.wait_until_indexed("a.md", Duration::from_millis(1)).await;
-        assert_eq!(waited.unwrap(), IndexingStatus::Completed);
+        let looked = || {
+            let requests = simulator.requests().into_iter();
+            requests.filter(|r| r.route == Route::Status && r.status.is_some()).count()
+        };
+        let passing = async {
+            while looked() == 0 {
+                tokio::task::yield_now().await;
+            }
+            // Longer than the pause, and shorter than what the last look may take.
+            tokio::time::advance(Duration::from_millis(100)).await;
+        };
+        let waiting = files.wait_until_indexed("a.md", Duration::from_millis(1));
+        let (waited, ()) = tokio::join!(waiting, passing);
+        assert_eq!((waited.unwrap(), looked()), (IndexingStatus::Completed, 2));
     }
 
     #[tokio::test]
@@ -232,7 +245,8 @@ mod indexing {
     #[tokio::test]
     async fn a_service_that_does_not_answer_is_not_waited_for() {
         let simulator = OpenAISimulator::start();
-        let files = open(&simulator).await;
+        let config = simulator.config().with_cache_ttl(HOUR).with_timeouts(never());
+        let files = opened(config).await;
         files.create("a.md", "text").await.unwrap();
         simulator.inject(Fault::new(FaultKind::TimeoutBefore).on(Route::Status).times(usize::MAX));
         let waiting = files.wait_until_indexed("a.md", Duration::from_millis(5));

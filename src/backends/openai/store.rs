@@ -17,7 +17,8 @@ use super::index::{Entries, Hidden, Index};
 use crate::tree::{Node, path_of};
 use crate::{ErrorKind, Etag, FileInfo, FilePath, FileType, Result, offload};
 
-/// How long a write that is decided waits for what it leaves behind to be removed.
+/// How long a write that is decided waits at least for what it leaves behind to be removed. It waits longer where a call may take longer
+/// than it may by default: for a sixtieth of that time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Store {
 
     /// Removes what has become superfluous, as far as that goes within a moment: what is left is found by a repair.
     pub(super) async fn tidy(&self, path: &FilePath, id: &str) {
-        briefly(self.discard(path, id)).await;
+        self.briefly(self.discard(path, id)).await;
     }
 
     /// Removes an upload that could not be attached, as far as that goes within a moment. It may be attached all the same, where the answer
@@ -115,7 +116,13 @@ impl Store {
                 _ => self.client.delete_file(id).await,
             }
         };
-        briefly(withdrawn).await;
+        self.briefly(withdrawn).await;
+    }
+
+    /// Waits for a removal, but not for long.
+    async fn briefly<T>(&self, removal: impl Future<Output = Result<T>>) {
+        let patience = PATIENCE.max(self.config.timeouts.total / 60);
+        drop(tokio::time::timeout(patience, removal).await);
     }
 
     /// Removes older versions at and below `path`, which would be seen again once the newest is gone; with `all` also files that what is
@@ -129,11 +136,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Waits for a removal, but not for long.
-async fn briefly<T>(removal: impl Future<Output = Result<T>>) {
-    drop(tokio::time::timeout(PATIENCE, removal).await);
 }
 
 fn micros(time: SystemTime) -> u64 {

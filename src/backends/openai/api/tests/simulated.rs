@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::json;
 
+use super::super::recent::Recent;
 use super::super::{Attributes, Client};
 use super::calls::attributes;
 use super::clock::jump;
@@ -18,10 +19,17 @@ use crate::{ErrorKind, OpenAITimeouts, Result, Secret};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// After so long for real, work has hung.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// A client that nothing takes too long for, and that never believes that a new entry is missing.
 fn client(simulator: &OpenAISimulator) -> Client {
-    let timeouts = OpenAITimeouts::default().with_idle(HOUR).with_total(YEAR);
+    let timeouts = OpenAITimeouts::default().with_connect(HOUR).with_idle(HOUR).with_total(YEAR);
     let config = simulator.config().with_timeouts(timeouts);
-    Client::new(&config, Secret::new(simulator.api_key()), Arc::default()).unwrap()
+    let key = Secret::new(simulator.api_key());
+    let mut client = Client::new(&config, key, Arc::default()).unwrap();
+    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(YEAR, Arc::default());
+    client
 }
 
 async fn upload(client: &Client, name: &str, content: &'static str) -> Result<String> {
@@ -102,8 +110,9 @@ fn may_be_late(kind: &FaultKind) -> bool {
 /// Does some work while time passes twenty times as fast, and an hour of it whenever an answer never comes.
 async fn fast<T>(simulator: &OpenAISimulator, work: impl Future<Output = T>) -> T {
     let passing = async {
+        let began = Instant::now();
         let mut seen = simulator.unanswered();
-        loop {
+        while began.elapsed() < LONGEST {
             tokio::time::sleep(Duration::from_millis(1)).await;
             let unanswered = simulator.unanswered();
             jump(if unanswered > seen { HOUR } else { Duration::from_millis(20) });
@@ -112,7 +121,7 @@ async fn fast<T>(simulator: &OpenAISimulator, work: impl Future<Output = T>) -> 
     };
     tokio::select! {
         done = work => done,
-        () = passing => unreachable!("time passes for ever"),
+        () = passing => panic!("the work has not ended after {LONGEST:?}"),
     }
 }
 
