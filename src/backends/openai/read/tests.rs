@@ -226,8 +226,7 @@ impl Count {
         );
         assert_eq!(self.whole_back, self.whole);
         assert!(self.whole * 10 > contents() && self.cut * 20 > contents());
-        // Of a few texts, fewer may come back by chance.
-        let (least, of) = if self.cut < 1_000 { (3, 5) } else { (3, 4) };
-        assert!(self.cut_back * of > self.cut * least, "too few texts come back from their chunks");
+        // About 90 % of some 160 do by default, so that fewer than 75 % are no accident.
+        assert!(self.cut_back * 4 > self.cut * 3, "too few texts come back from their chunks");
     }
 }
