@@ -119,7 +119,7 @@ async fn memory_for_tiny_pieces() {
     let before = peak_memory();
     // One of so many pieces has a byte.
     let each = extent(4, 8);
-    let piece = move |i: u32| if i % each == 0 { &b"x"[..] } else { &b""[..] };
+    let piece = move |i: u32| if i.is_multiple_of(each) { &b"x"[..] } else { &b""[..] };
     let pieces = (0..500_000 * each).map(piece);
     let source =
         futures::stream::iter(pieces.map(|p| Ok::<_, f9::Error>(bytes::Bytes::from_static(p))));

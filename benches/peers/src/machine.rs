@@ -5,7 +5,7 @@ use std::{fs, thread};
 
 use crate::Result;
 
-const LOCK: &str = include_str!("../Cargo.lock");
+const LOCK: &str = include_str!("../../../Cargo.lock");
 
 /// The versions of the contestants, the machine, and how busy it was at the start.
 pub fn describe(dir: &Path) -> Result<String> {
