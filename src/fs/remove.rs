@@ -21,8 +21,8 @@ const BATCH: usize = 1024;
 /// had begun can.
 const REFILLS: usize = 1024;
 
-/// How often one deletion tries again to hold a directory before it is emptied. That is about a second for the whole tree: on a busy
-/// machine, whoever publishes in it may have to wait for his turn on a processor.
+/// How many times one deletion retries to lock directories before it empties them, counted over the whole tree: about one second.
+/// A writer that publishes in one of them may need that long on a busy machine.
 const HOLDS: usize = 256;
 
 /// How many names may change their kind while they are deleted.
@@ -150,7 +150,7 @@ struct Emptying {
     at: Vec<Box<[u8]>>,
     refilled: usize,
     changed: usize,
-    /// How often it may still be tried again to hold a directory. Then each is tried once.
+    /// How many retries are left. After that, each directory is tried once.
     holds: usize,
 }
 

@@ -285,7 +285,7 @@ struct Announced {
     published: Vec<String>,
 }
 
-/// Somebody else who publishes when he is told to.
+/// Another user of the remote, who publishes on command.
 struct Competitor {
     announced: Arc<Mutex<Announced>>,
     /// Taken for one step; whoever takes it has nobody else at the remote.

@@ -1,6 +1,6 @@
 //! What the local backend promises beyond the contract: about links, special files, other processes, and the disk.
 //!
-//! A plain run does some of it less often, and with fewer files. All of it is
+//! A plain run repeats some tests fewer times and with fewer files. This runs all of them:
 //!
 //! ```sh
 //! F9_TORTURE=all cargo test --all-features --test local --test torture

@@ -1,9 +1,8 @@
 //! What is promised of the local backend, under conditions that nobody wishes for: killed processes, failing and full disks, power
 //! loss, hostile neighbours, crowds.
 //!
-//! A plain run tries each of these conditions, but not each at every moment: about a fifth of the kills, power losses and failing
-//! calls, picked anew each time by dice whose seed is printed (`F9_SEED=1234` throws them again). All of it, and of
-//! the tests in `local`, is
+//! A plain run covers every condition with about a fifth of the kills, power losses and failing calls. A fresh seed chooses them and is
+//! printed; `F9_SEED=1234` repeats that choice. This runs all of them, and all of the tests in `local`:
 //!
 //! ```sh
 //! F9_TORTURE=all cargo test --all-features --test local --test torture -- --nocapture
