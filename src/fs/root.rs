@@ -32,7 +32,7 @@ const PATH_MAX: usize = 4096;
 /// How often a path that keeps changing under the look-up is tried again.
 pub(super) const ATTEMPTS: u64 = 64;
 
-/// How often in a row a path is expanded again that seems to lead through a file: mostly it does.
+/// How many times in a row a path that seems to lead through a file is resolved again. Usually it does lead through one.
 const EXPANSIONS: u64 = 8;
 
 pub(super) const DIRECTORY: OFlags =
@@ -300,7 +300,7 @@ fn not_expanded(error: io::Error) -> Error {
         return Error::new(ErrorKind::PathEscapesRoot).with_source(error);
     }
     match Errno::from_io_error(&error) {
-        // What is another thing at every look is as good as a loop.
+        // The path was something else at every attempt, which is reported like a loop of links.
         Some(Errno::INVAL) => Error::new(ErrorKind::LinkLoop).with_source(error),
         _ => error.into(),
     }

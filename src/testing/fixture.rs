@@ -6,12 +6,11 @@ use async_trait::async_trait;
 
 use crate::AsyncFileBackend;
 
-/// How large the cases are whose cost grows with their size.
+/// The size of the cases whose cost grows with their size.
 ///
-/// Every case runs at either scale, and checks the same promise. A small one does so with fewer entries, fewer rounds of a race and less
-/// content, but never so few that a border is not crossed behind which a store may do something else: more entries than a page of 256 in
-/// what is listed, more than a page of 100 in what else is about many, and more content than a mebibyte. A store whose own
-/// borders lie higher should stay with the full scale.
+/// Every case runs at both scales and checks the same promise. The small scale uses fewer entries, fewer rounds of a race and less
+/// content. It still crosses the usual limits: more than 256 entries in listings, more than 100 in other cases about many entries, and
+/// more than 1 MiB in cases about large content. A store with larger pages or blocks than that should use the full scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
     /// Thousands of entries and hundreds of changes: a matter of seconds where a call takes less than a millisecond.
@@ -56,7 +55,7 @@ pub trait Fixture: Send + Sync + 'static {
         true
     }
 
-    /// How large the cases are that are about many entries, many changes or much content.
+    /// The size of the cases about many entries, many changes or much content.
     fn scale(&self) -> Scale {
         Scale::Full
     }

@@ -17,8 +17,8 @@ use super::index::{Entries, Hidden, Index};
 use crate::tree::{Node, path_of};
 use crate::{ErrorKind, Etag, FileInfo, FilePath, FileType, Result, offload};
 
-/// How long a write that is decided waits at least for what it leaves behind to be removed. It waits longer where a call may take longer
-/// than it may by default: for a sixtieth of that time.
+/// The shortest time that a finished write waits for the removal of what it replaced. With a total time limit above the default, it
+/// waits for a sixtieth of that limit.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]

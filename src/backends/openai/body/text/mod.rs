@@ -79,7 +79,7 @@ impl<M: Fn(&[u8]) -> bool> Search<M> {
         let suggested = chained(&given);
         let mut orders = vec![given, suggested];
         orders.dedup();
-        // The first is the order that was given, here and there.
+        // The given order comes first in both lists and has been tried.
         let mut untried = orders.iter().skip(1).chain(others.iter().skip(1));
         let found = untried.find_map(|order| self.in_order(order, Ends::Likely));
         found.or_else(|| orders.iter().find_map(|order| self.in_order(order, Ends::Any)))
