@@ -54,12 +54,13 @@ async fn a_file_that_is_replaced_again_and_again_is_read() {
             while openai.requests().iter().filter(is_content).count() < round {
                 tokio::task::yield_now().await;
             }
-            writer.update("a", round.to_string()).await.unwrap();
+            writer.update("a", round.to_string()).await?;
             openai.release();
         }
+        Ok(())
     };
-    let work = async { tokio::join!(reader.read("a"), replacing).0 };
-    assert_eq!(tokio::time::timeout(BOUND, work).await.unwrap().unwrap(), "3");
+    let work = async { tokio::try_join!(reader.read("a"), replacing) };
+    assert_eq!(tokio::time::timeout(BOUND, work).await.unwrap().unwrap().0, "3");
 }
 
 #[tokio::test]
