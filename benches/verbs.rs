@@ -1,7 +1,7 @@
-//! What each verb costs on the local backend, async and blocking, beside the bare call. `benches/README.md` tells how to read it.
+//! The time of each verb on the local backend, async and blocking, next to the plain system call. See `benches/README.md`.
 
-#![allow(missing_docs, reason = "a benchmark is named after what it measures")]
-#![allow(clippy::unwrap_used, reason = "a benchmark that fails shall stop")]
+#![allow(missing_docs, reason = "a benchmark has the name of its verb")]
+#![allow(clippy::unwrap_used, reason = "a failing benchmark must stop")]
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -29,12 +29,12 @@ fn main() {
     Divan::default().sample_count(20).sample_size(1).config_with_args().main();
 }
 
-/// How the folder of a sample comes to be.
+/// How the directory of a sample is created.
 #[derive(Clone, Copy)]
 enum Folder {
-    /// Made and filled once, for acts that leave it as it was.
+    /// Created and filled once, for verbs that do not change it.
     Same(fn(&Path)),
-    /// Made and filled for each sample. All of them go at the end: a file system may be slow to give a freed inode to the next.
+    /// Created and filled for each sample. They are deleted at the end, because a file system may be slow to reuse a freed inode.
     New(fn(&Path)),
 }
 
@@ -68,7 +68,7 @@ fn files(folder: &Path, count: usize, size: usize) {
     }
 }
 
-/// Does `act` so many times in a task, on a thread of the runtime.
+/// Runs `act` this many times in a task, on a thread of the runtime.
 fn in_a_task<F, T>(
     bencher: Bencher<'_, '_>,
     times: usize,
@@ -119,7 +119,7 @@ fn bare<T>(
     });
 }
 
-/// Three benchmarks of one verb, or two where the standard library has no such call.
+/// Defines three benchmarks of a verb, or two if the standard library has no such call.
 macro_rules! verb {
     (
         $verb:ident: $times:expr, $folder:expr,
@@ -172,10 +172,10 @@ verb! {
 verb! {
     overwrite_4_kib: MANY, New(|dir| files(dir, MANY, SMALL)),
     f9: |files, n| async move {
-        files.create_with(&name(n), CONTENT[..].into(), CreateOptions::overwrite()).await
+        files.create_with(&name(n), &CONTENT[..], CreateOptions::overwrite()).await
     },
     blocking: |files, n| {
-        files.create_with(&name(n), CONTENT[..].into(), CreateOptions::overwrite())
+        files.create_with(&name(n), &CONTENT[..], CreateOptions::overwrite())
     },
     std: |dir, n| fs::write(dir.join(name(n)), CONTENT),
 }
@@ -183,10 +183,10 @@ verb! {
 verb! {
     append_4_kib_to_4_kib: MANY, New(|dir| files(dir, MANY, SMALL)),
     f9: |files, n| async move {
-        files.update_with(&name(n), CONTENT[..].into(), UpdateOptions::append()).await
+        files.update_with(&name(n), &CONTENT[..], UpdateOptions::append()).await
     },
     blocking: |files, n| {
-        files.update_with(&name(n), CONTENT[..].into(), UpdateOptions::append())
+        files.update_with(&name(n), &CONTENT[..], UpdateOptions::append())
     },
     std: |dir, n| File::options().append(true).open(dir.join(name(n)))?.write_all(&CONTENT),
 }

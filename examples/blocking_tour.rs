@@ -27,13 +27,13 @@ fn main() -> f9::Result<()> {
 }
 
 fn write_and_read(notes: &LocalFileBackend) -> f9::Result<()> {
-    // The directory `2026` is made on the way.
+    // The directory `2026` is created too.
     notes.create("2026/plan.md", "# Plan\n")?;
     let taken = notes.create("2026/plan.md", "# Another\n").unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
     println!("{taken}");
 
-    notes.update_with("2026/plan.md", "- ship\n".into(), UpdateOptions::append())?;
+    notes.update_with("2026/plan.md", "- ship\n", UpdateOptions::append())?;
     assert_eq!(notes.read_text("2026/plan.md")?, "# Plan\n- ship\n");
     assert_eq!(notes.read_with("2026/plan.md", ReadOptions::range(7..))?, "- ship\n");
     println!("2026/plan.md has {:?} bytes", notes.info("2026/plan.md")?.size);
@@ -44,7 +44,7 @@ fn change_only_what_was_seen(notes: &LocalFileBackend) -> f9::Result<()> {
     notes.create("counter", "1")?;
     let seen = notes.info("counter")?.etag.ok_or(ErrorKind::Unsupported)?;
     notes.update("counter", "7")?; // somebody else
-    let late = notes.update_with("counter", "2".into(), UpdateOptions::if_match(seen));
+    let late = notes.update_with("counter", "2", UpdateOptions::if_match(seen));
     let late = late.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
     assert_eq!(notes.read("counter")?, "7");
@@ -53,12 +53,12 @@ fn change_only_what_was_seen(notes: &LocalFileBackend) -> f9::Result<()> {
 }
 
 fn stream(notes: &LocalFileBackend) -> f9::Result<()> {
-    // Any `Read` is a source, and any `Write` takes a file. Neither is ever held in memory whole.
+    // Any `Read` is a source, and any `Write` is a target. The whole file is never in memory.
     let info = notes.create_from_reader("big.bin", io::repeat(b'x').take(1_000_000))?;
     assert_eq!(info.size, Some(1_000_000));
     assert_eq!(notes.read_to_writer("big.bin", io::sink())?, 1_000_000);
 
-    // What a file streams is an iterator of chunks, and a reader with lines.
+    // A stream is an iterator of chunks, and also a reader with lines.
     notes.stream_write("big copy.bin", notes.stream_read("big.bin")?)?;
     let mut bytes = 0;
     for chunk in notes.stream_read("big copy.bin")? {
@@ -85,22 +85,22 @@ fn find(notes: &LocalFileBackend) -> f9::Result<()> {
 }
 
 fn check_and_move(notes: &LocalFileBackend) -> f9::Result<()> {
-    let digits = notes.checksum("big.bin", ChecksumAlgorithm::Blake3)?;
+    let checksum = notes.checksum("big.bin", ChecksumAlgorithm::Blake3)?;
     notes.copy("big.bin", "2026/big.bin")?;
-    notes.verify("2026/big.bin", &format!("blake3:{digits}"))?;
+    notes.verify("2026/big.bin", &checksum.to_string())?;
     notes.rename("2026", "archive/2026")?;
     assert!(notes.exists("archive/2026/big.bin")?);
     assert!(!notes.exists("2026")?);
-    println!("blake3:{digits}  archive/2026/big.bin");
+    println!("{checksum}  archive/2026/big.bin");
     Ok(())
 }
 
 fn take_turns(notes: &LocalFileBackend) -> f9::Result<()> {
-    // Sessions exclude each other, also those of other processes on the same folder.
+    // Sessions are exclusive, also among processes on the same directory.
     let session = notes.sync_session()?;
     let count: u64 = notes.read_text("counter")?.parse().unwrap_or(0);
     let next = (count + 1).to_string();
-    notes.create_with("counter", next.into(), CreateOptions::overwrite())?;
+    notes.create_with("counter", next, CreateOptions::overwrite())?;
     session.finish()?;
     assert_eq!(notes.read("counter")?, "8");
     println!("counted to 8");

@@ -1,9 +1,9 @@
-//! Checksums of many files at a time, twice: `cargo run --example checksums`.
+//! Checksums of many files, in two ways: `cargo run --example checksums`.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use f9::prelude::*;
-use f9::{ChecksumAlgorithm, FilePath, LocalFileBackend};
+use f9::{Checksum, ChecksumAlgorithm, FilePath, LocalFileBackend};
 use futures::future::join_all;
 
 const FILES: usize = 2_000;
@@ -18,12 +18,12 @@ async fn main() -> f9::Result<()> {
     let paths = files.glob_files("**/*.txt").await?;
     assert_eq!(paths.len(), FILES);
 
-    // As many futures as there are files; the backend opens only so many files at once.
+    // One future for each file. The backend limits the number of open files.
     let checksums = paths.iter().map(|path| files.checksum(path, ChecksumAlgorithm::Sha256));
-    let one_by_one: Vec<f9::Result<String>> = join_all(checksums).await;
+    let one_by_one: Vec<f9::Result<Checksum>> = join_all(checksums).await;
     println!("join_all: {} checksums", one_by_one.len());
 
-    // The same in one call. Files that are missing are left out of the map.
+    // The same in one call. The map has no entries for missing files.
     let mut names: Vec<&str> = paths.iter().map(FilePath::as_str).collect();
     names.push("no such file");
     let together = files.checksum_many(&names, ChecksumAlgorithm::Sha256).await?;

@@ -1,8 +1,8 @@
-//! A backend of one's own, with a URI scheme, held to the whole contract:
+//! A custom backend with a URI scheme, tested by the whole suite:
 //! `cargo run --example custom_backend --features testing`.
 //!
-//! [`Masked`] keeps its files in another backend, every byte turned over, so that a search of the disk does not find
-//! the text. (It keeps no secret: real encryption takes more.) It implements the nine required methods and two more.
+//! [`Masked`] stores its files in another backend with every byte inverted, so that a search of the disk does not find the
+//! text. This is not encryption. It implements the nine required methods and two more.
 
 #![allow(
     clippy::print_stdout,
@@ -22,7 +22,7 @@ use f9::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-/// The files of another backend, every byte of their content turned over.
+/// The files of another backend, with every byte of their content inverted.
 #[derive(Debug)]
 struct Masked {
     inner: Arc<dyn AsyncFileBackend>,
@@ -32,7 +32,7 @@ fn mask(bytes: &Bytes) -> Bytes {
     bytes.iter().map(|byte| !byte).collect()
 }
 
-/// What goes to the store: each chunk masked, and an error at the end if the plain content is not the expected.
+/// Masks each chunk, and returns an error at the end if the plain content does not have the expected checksum.
 fn masking(data: ByteStream<'_>, expected: Option<Checksum>) -> ByteStream<'_> {
     let state = (data, expected.map(|expected| (Hasher::new(expected.algorithm()), expected)));
     let masked = stream::try_unfold(state, |(mut data, mut expected)| async move {
@@ -75,7 +75,7 @@ impl AsyncFileBackend for Masked {
         Ok(content.map_ok(|chunk| mask(&chunk)).boxed())
     }
 
-    async fn update_with(
+    async fn update_bytes(
         &self,
         path: &str,
         data: Bytes,
@@ -87,10 +87,9 @@ impl AsyncFileBackend for Masked {
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
         let plain = InfoOptions::default().with_links(options.links);
         let mut info = self.inner.info_with(path, plain).await?;
-        // What is told of the content is told of the plain content.
+        // The checksum and the encoding are those of the plain content.
         if let (true, Some(algorithm)) = (info.is_file(), options.checksum) {
-            let digits = self.checksum(path, algorithm).await?;
-            info.checksum = Some(Checksum::new(algorithm, &digits)?);
+            info.checksum = Some(self.checksum(path, algorithm).await?);
         }
         if info.is_file() && options.encoding == EncodingMode::Detect {
             let start = ReadOptions::range(..Encoding::SAMPLE_BYTES as u64);
@@ -101,7 +100,7 @@ impl AsyncFileBackend for Masked {
         Ok(info)
     }
 
-    // What follows has nothing to do with the content.
+    // The following methods do not depend on the content.
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
         self.inner.create_dir_with(path, options).await
@@ -119,8 +118,8 @@ impl AsyncFileBackend for Masked {
         self.inner.rename_with(from, to, options).await
     }
 
-    // These two are not required. The first is there because the other store may copy without sending the bytes
-    // through here; the second because a store without it has no sessions.
+    // These two are optional. The inner store may copy without transferring the content, and a store without the second
+    // method has no sessions.
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
         self.inner.copy_with(from, to, options).await
@@ -138,7 +137,7 @@ async fn open(uri: BackendUri) -> Result<Arc<dyn AsyncFileBackend>> {
     Ok(Arc::new(Masked { inner: Arc::new(inner) }))
 }
 
-/// What the suite needs: an empty store for each of its cases.
+/// Creates an empty store for each case of the suite.
 struct Fresh;
 
 #[async_trait]
@@ -164,7 +163,7 @@ async fn use_it() -> Result<()> {
 
 fn main() -> Result<()> {
     use_it()?;
-    // Each case runs on a runtime of its own, and panics if the backend breaks its promise.
+    // Each case runs on its own runtime, and panics if the backend violates the contract.
     let (mut passed, mut skipped) = (0, 0);
     for case in f9::testing::all_cases() {
         match f9::testing::run(case, Fresh) {

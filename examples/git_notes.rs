@@ -5,7 +5,7 @@
 //! cargo run --example git_notes -- notes.git
 //! ```
 //!
-//! Without an argument it makes a repository of its own. Run it again on the same one: it goes on from there.
+//! Without an argument it creates a repository. With the same repository, a second run continues from there.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -31,7 +31,7 @@ async fn main() -> f9::Result<()> {
     let anna = GitSyncFileBackend::open(GitConfig::new(&*remote, dir.path().join("anna"))).await?;
     let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let first = format!("# Plan of {run}\n");
-    anna.create_with("plan.md", first.into(), CreateOptions::overwrite()).await?;
+    anna.create_with("plan.md", first, CreateOptions::overwrite()).await?;
     anna.push("Plan").await?;
 
     let ben = GitSyncFileBackend::open(GitConfig::new(&*remote, dir.path().join("ben"))).await?;

@@ -5,14 +5,14 @@
 //! OPENAI_API_KEY=… cargo run --example openai_notes --features openai,testing -- vs_123
 //! ```
 //!
-//! Without an argument it needs no account: it starts the simulator, which keeps to the service's rules.
+//! Without an argument it needs no account: it starts the simulator of the service.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
 
 use f9::prelude::*;
-use f9::testing::OpenAISimulator;
+use f9::testing::openai::OpenAISimulator;
 use f9::{CreateOptions, OpenAIConfig, OpenAIVectorStoreFileBackend, SearchOptions};
 
 #[tokio::main]
@@ -33,12 +33,12 @@ async fn main() -> f9::Result<()> {
         ("garden/tools.md", "The spade is in the shed behind the house."),
         ("kitchen/soup.md", "Cook the tomatoes for an hour, then add the basil."),
     ] {
-        notes.create_with(path, text.into(), CreateOptions::overwrite()).await?;
+        notes.create_with(path, text, CreateOptions::overwrite()).await?;
         notes.wait_until_indexed(path, Duration::from_secs(120)).await?;
     }
-    // Not text, so it is framed: it comes back exactly also where the service gives only parsed text back.
+    // Binary content is framed, so that it is restored exactly even if the service only returns parsed text.
     let pixels: Vec<u8> = (0..=255).collect();
-    notes.create_with("garden/bed.png", pixels.clone().into(), CreateOptions::overwrite()).await?;
+    notes.create_with("garden/bed.png", pixels.clone(), CreateOptions::overwrite()).await?;
     assert_eq!(notes.read("garden/bed.png").await?, pixels);
 
     for path in notes.glob_files("**/*").await? {

@@ -1,8 +1,7 @@
 //! A Tokio service that keeps notes: `cargo run --example service`.
 //!
-//! It speaks lines: `PUT name text`, `GET name`, `LIST`, `DEL name`. Where the notes are is the business of one URI;
-//! the tasks share an `Arc<dyn AsyncFileBackend>` and await its operations. The program starts the service, plays three
-//! clients, and ends.
+//! The protocol has lines: `PUT name text`, `GET name`, `LIST`, `DEL name`. A URI says where the notes are. The tasks share
+//! an `Arc<dyn AsyncFileBackend>`. The program starts the service, runs three clients, and ends.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -27,7 +26,7 @@ async fn main() -> f9::Result<()> {
     let (stop, stopped) = watch::channel(());
     let service = tokio::spawn(serve(listener, Arc::clone(&notes), stopped));
 
-    let clients = ["anna", "ben", "cleo"].map(|name| tokio::spawn(play(address, name)));
+    let clients = ["anna", "ben", "cleo"].map(|name| tokio::spawn(run_client(address, name)));
     for client in futures::future::join_all(clients).await {
         client.map_err(std::io::Error::from)??;
     }
@@ -39,7 +38,7 @@ async fn main() -> f9::Result<()> {
     Ok(())
 }
 
-/// Accepts connections until `stopped`, and then lets those that are open come to their end.
+/// Accepts connections until `stopped`, and then waits for the open connections.
 async fn serve(
     listener: TcpListener,
     notes: Notes,
@@ -66,9 +65,9 @@ async fn answer(mut socket: TcpStream, notes: Notes) -> f9::Result<()> {
     let (input, output) = socket.split();
     let (mut requests, mut output) = (BufReader::new(input).lines(), BufWriter::new(output));
     while let Some(request) = requests.next_line().await? {
-        let reply = match obey(&request, &*notes).await {
+        let reply = match handle(&request, &*notes).await {
             Ok(reply) => reply,
-            Err(error) => refusal(&error),
+            Err(error) => error_reply(&error),
         };
         output.write_all(format!("{reply}\n").as_bytes()).await?;
         output.flush().await?;
@@ -76,12 +75,12 @@ async fn answer(mut socket: TcpStream, notes: Notes) -> f9::Result<()> {
     Ok(())
 }
 
-async fn obey(request: &str, notes: &dyn AsyncFileBackend) -> f9::Result<String> {
+async fn handle(request: &str, notes: &dyn AsyncFileBackend) -> f9::Result<String> {
     let (verb, rest) = request.split_once(' ').unwrap_or((request, ""));
     match verb {
         "PUT" => {
             let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
-            let text = text.to_owned().into();
+            let text = text.to_owned();
             notes.create_with(name, text, CreateOptions::overwrite()).await?;
             Ok("OK".to_owned())
         }
@@ -96,8 +95,8 @@ async fn obey(request: &str, notes: &dyn AsyncFileBackend) -> f9::Result<String>
     }
 }
 
-/// What a client is told: what it did wrong in words, of anything else only that it went wrong.
-fn refusal(error: &f9::Error) -> String {
+/// Returns the reply for an error: the text for an error of the client, and no details for any other.
+fn error_reply(error: &f9::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => format!("404 {error}"),
         ErrorKind::InvalidPath
@@ -113,8 +112,8 @@ fn refusal(error: &f9::Error) -> String {
     }
 }
 
-/// One client.
-async fn play(address: std::net::SocketAddr, name: &str) -> f9::Result<()> {
+/// Runs one client.
+async fn run_client(address: std::net::SocketAddr, name: &str) -> f9::Result<()> {
     let mut socket = TcpStream::connect(address).await?;
     let (input, mut output) = socket.split();
     let mut replies = BufReader::new(input).lines();

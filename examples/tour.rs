@@ -1,4 +1,4 @@
-//! A tour of the verbs over a folder: `cargo run --example tour`.
+//! A tour of the verbs on a directory: `cargo run --example tour`.
 
 #![allow(
     clippy::print_stdout,
@@ -27,13 +27,13 @@ async fn main() -> f9::Result<()> {
 }
 
 async fn write_and_read(notes: &LocalFileBackend) -> f9::Result<()> {
-    // The directory `2026` is made on the way.
+    // The directory `2026` is created too.
     notes.create("2026/plan.md", "# Plan\n").await?;
     let taken = notes.create("2026/plan.md", "# Another\n").await.unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
     println!("{taken}");
 
-    notes.update_with("2026/plan.md", "- ship\n".into(), UpdateOptions::append()).await?;
+    notes.update_with("2026/plan.md", "- ship\n", UpdateOptions::append()).await?;
     assert_eq!(notes.read_text("2026/plan.md").await?, "# Plan\n- ship\n");
     let end = notes.read_with("2026/plan.md", ReadOptions::range(7..)).await?;
     assert_eq!(end, "- ship\n");
@@ -45,7 +45,7 @@ async fn change_only_what_was_seen(notes: &LocalFileBackend) -> f9::Result<()> {
     notes.create("counter", "1").await?;
     let seen = notes.info("counter").await?.etag.ok_or(ErrorKind::Unsupported)?;
     notes.update("counter", "7").await?; // somebody else
-    let late = notes.update_with("counter", "2".into(), UpdateOptions::if_match(seen)).await;
+    let late = notes.update_with("counter", "2", UpdateOptions::if_match(seen)).await;
     let late = late.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
     assert_eq!(notes.read("counter").await?, "7");
@@ -54,14 +54,14 @@ async fn change_only_what_was_seen(notes: &LocalFileBackend) -> f9::Result<()> {
 }
 
 async fn stream(notes: &LocalFileBackend) -> f9::Result<()> {
-    // Any `AsyncRead` is a source, and any `AsyncWrite` takes a file. Neither is ever held in memory whole.
+    // Any `AsyncRead` is a source, and any `AsyncWrite` is a target. The whole file is never in memory.
     let source = tokio::io::AsyncReadExt::take(tokio::io::repeat(b'x'), 1_000_000);
     let info = notes.create_from_reader("big.bin", source).await?;
     assert_eq!(info.size, Some(1_000_000));
     let written = notes.read_to_writer("big.bin", tokio::io::sink()).await?;
     assert_eq!(written, 1_000_000);
 
-    // A stream of one backend goes straight into another, or into another file.
+    // A stream of one backend can be written to another backend, or to another file.
     notes.stream_write("big copy.bin", notes.stream_read("big.bin").await?).await?;
     let mut chunks = notes.stream_read("big copy.bin").await?;
     let (mut count, mut bytes) = (0, 0);
@@ -88,22 +88,22 @@ async fn find(notes: &LocalFileBackend) -> f9::Result<()> {
 }
 
 async fn check_and_move(notes: &LocalFileBackend) -> f9::Result<()> {
-    let digits = notes.checksum("big.bin", ChecksumAlgorithm::Blake3).await?;
+    let checksum = notes.checksum("big.bin", ChecksumAlgorithm::Blake3).await?;
     notes.copy("big.bin", "2026/big.bin").await?;
-    notes.verify("2026/big.bin", &format!("blake3:{digits}")).await?;
+    notes.verify("2026/big.bin", &checksum.to_string()).await?;
     notes.rename("2026", "archive/2026").await?;
     assert!(notes.exists("archive/2026/big.bin").await?);
     assert!(!notes.exists("2026").await?);
-    println!("blake3:{digits}  archive/2026/big.bin");
+    println!("{checksum}  archive/2026/big.bin");
     Ok(())
 }
 
 async fn take_turns(notes: &LocalFileBackend) -> f9::Result<()> {
-    // Sessions exclude each other, also those of other processes on the same folder.
+    // Sessions are exclusive, also among processes on the same directory.
     let session = notes.sync_session().await?;
     let count: u64 = notes.read_text("counter").await?.parse().unwrap_or(0);
     let next = (count + 1).to_string();
-    notes.create_with("counter", next.into(), CreateOptions::overwrite()).await?;
+    notes.create_with("counter", next, CreateOptions::overwrite()).await?;
     session.finish().await?;
     assert_eq!(notes.read("counter").await?, "8");
     println!("counted to 8");

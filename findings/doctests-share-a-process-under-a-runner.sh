@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# rustdoc 1.95.0, edition 2024: documentation tests are merged into one binary, yet each runs in a process of its own, until
-# cargo is given a runner for the target. Then all of them run in one process, on several threads, and share its statics, even where the
-# runner does nothing (`env`). A test that leaves a static behind, or ends its process, then breaks others; nothing is printed
-# that says so. rustdoc tells the binary where it lies (RUSTDOC_DOCTEST_BIN_PATH) only if it starts the binary itself.
+# rustdoc 1.95.0, edition 2024, merges documentation tests into one binary and runs each test in its own process. If cargo has a runner for the
+# target, even one that does nothing (`env`), all tests run in one process instead, on several threads, and share its statics. A test that
+# changes a static or ends the process then breaks others, without a warning. The cause: rustdoc passes the path of the binary
+# (RUSTDOC_DOCTEST_BIN_PATH) only if it starts the binary itself.
 #
-# Seen: without a runner "2 passed; 0 failed"; with CARGO_TARGET_<TRIPLE>_RUNNER=env "1 passed; 1 failed".
-# What helps: a runner that sets RUSTDOC_DOCTEST_BIN_PATH to its first argument.
+# Seen: "2 passed; 0 failed" without a runner, "1 passed; 1 failed" with CARGO_TARGET_<TRIPLE>_RUNNER=env.
+# Workaround: a runner that sets RUSTDOC_DOCTEST_BIN_PATH to its first argument.
 set -euo pipefail
 version=$(rustdoc --version | cut -d' ' -f2)
 [ "$version" = 1.95.0 ] || echo "seen with rustdoc 1.95.0, this is $version"
@@ -38,7 +38,7 @@ under_a_runner=$(export "$runner=env"; result)
 printf '#!/bin/sh\nRUSTDOC_DOCTEST_BIN_PATH=$1 exec "$@"\n' >runner
 chmod +x runner
 with_its_path=$(export "$runner=$PWD/runner"; result)
-echo "without a runner: $alone; with one: $under_a_runner; with one that tells the path: $with_its_path"
+echo "without a runner: $alone; with one: $under_a_runner; with one that sets the path: $with_its_path"
 [ "$alone" = "2 passed; 0 failed" ]
 [ "$under_a_runner" = "1 passed; 1 failed" ]
 [ "$with_its_path" = "2 passed; 0 failed" ]

@@ -1,10 +1,10 @@
-//! One async contract for files wherever they live.
+//! One async contract for files, whatever store they live in.
 //!
-//! f9 reads and writes files through one trait, [`AsyncFileBackend`], whatever keeps them: a folder, memory, a git repository that
-//! syncs with its remote, an OpenAI vector store, and in time an object store. Every write is all-or-nothing, every path is confined
-//! to its root, and every promise is a test that runs over every backend.
+//! f9 reads and writes files through one trait, [`AsyncFileBackend`]. The files live in a directory, in memory, in a git repository that
+//! syncs with its remote, or in an OpenAI vector store. Every write is all-or-nothing, every path is confined to its root, and every
+//! promise is a test that runs over every backend.
 //!
-//! # Files in a folder
+//! # Files in a directory
 //!
 //! ```
 //! use f9::prelude::*;
@@ -14,7 +14,7 @@
 //! # let path = dir.path().join("notes");
 //! let notes = f9::LocalFileBackend::new(path).await?;
 //! notes.create("2026/plan.md", "# Plan").await?;
-//! notes.update_with("2026/plan.md", "\n- ship".into(), f9::UpdateOptions::append()).await?;
+//! notes.update_with("2026/plan.md", "\n- ship", f9::UpdateOptions::append()).await?;
 //! assert_eq!(notes.read_text("2026/plan.md").await?, "# Plan\n- ship");
 //! assert_eq!(notes.glob("**/*.md").await?, ["2026/plan.md"]);
 //! notes.delete("2026/plan.md").await?;
@@ -22,12 +22,13 @@
 //! # }
 //! ```
 //!
-//! A short verb does the plain thing; its `_with` twin takes options. [`LocalFileBackend`] tells what is promised about links,
-//! crashes and power loss.
+//! A short verb has defaults; its `_with` twin takes options. [`AsyncFileBackendExt`] has the verbs that callers use,
+//! [`AsyncFileBackend`] documents their promises and their cost, and [`LocalFileBackend`] says what holds for links, crashes and power
+//! loss.
 //!
 //! # Without async
 //!
-//! [`blocking`] has the same names. It works on any thread, also within async code:
+//! [`blocking`] has the same names. It works on every thread, also inside async code:
 //!
 //! ```
 //! # #[cfg(feature = "blocking")] {
@@ -40,9 +41,9 @@
 //! # Ok::<(), f9::Error>(())
 //! ```
 //!
-//! # Changing a file that others change too
+//! # Concurrent writers
 //!
-//! An [`Etag`] names the content that was seen; [`WriteMode::IfMatch`] writes only while it is still there:
+//! An [`Etag`] names one version of a file. [`WriteMode::IfMatch`] writes only while the file still has that etag:
 //!
 //! ```
 //! use f9::prelude::*;
@@ -50,30 +51,53 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> f9::Result<()> {
 //! let backend = f9::MemoryFileBackend::new();
-//! let seen = backend.create("counter", "1").await?.etag.unwrap();
-//! backend.update("counter", "7").await?; // somebody else
-//! let late = backend.create_with("counter", "2".into(), CreateOptions::if_match(seen)).await;
+//! let etag = backend.create("counter", "1").await?.etag.unwrap();
+//! backend.update("counter", "7").await?; // by another writer
+//! let late = backend.create_with("counter", "2", CreateOptions::if_match(etag)).await;
 //! assert_eq!(late.unwrap_err().kind(), ErrorKind::PreconditionFailed);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! For a sequence of operations there are sessions, [`AsyncFileBackendExt::sync_session`].
+//! A [`SyncSession`] excludes other sessions for a sequence of operations.
 //!
 //! # Large files
 //!
-//! [`AsyncFileBackendExt::stream_read`] and [`AsyncFileBackendExt::stream_write`] need the same memory whatever the size, and
-//! go to and from `AsyncRead` and `AsyncWrite`, see [`stream`].
+//! [`AsyncFileBackendExt::stream_read`] and [`AsyncFileBackendExt::stream_write`] need the same memory whatever the size of the file.
+//! [`stream`] converts between streams and `AsyncRead`.
 //!
 //! # Choosing the store at run time
 //!
-//! [`resolve_backend`] opens a backend by URI as `Arc<dyn AsyncFileBackend>`; [`register_backend`] adds a scheme;
-//! [`VaultRegistry`] keeps named backends.
+//! [`resolve_backend`] opens a backend by URI as `Arc<dyn AsyncFileBackend>`, [`register_backend`] adds a scheme, and
+//! [`VaultRegistry`] keeps named backends:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use f9::ErrorKind;
+//! use f9::prelude::*;
+//!
+//! async fn greeting(files: Arc<dyn AsyncFileBackend>, user: &str) -> f9::Result<String> {
+//!     match files.read_text(&format!("{user}/greeting.txt")).await {
+//!         Err(error) if error.kind() == ErrorKind::NotFound => Ok("hello".to_owned()),
+//!         result => result,
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> f9::Result<()> {
+//! let files = f9::resolve_backend("memory://greetings").await?;
+//! files.create("anna/greeting.txt", "good morning").await?;
+//! assert_eq!(greeting(Arc::clone(&files), "anna").await?, "good morning");
+//! assert_eq!(greeting(files, "ben").await?, "hello");
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Errors
 //!
-//! [`Error::kind`] tells what happened in the words of [`std::io::ErrorKind`]; the text names the operation and the path. For
-//! code that speaks `std::io::Result` there is [`CompatibleFileBackend`]; [`compat`] also holds what turns a backend into an
+//! [`Error::kind`] classifies a failure with the names of [`std::io::ErrorKind`]; the text names the operation and the path.
+//! [`CompatibleFileBackend`] is for code that uses `std::io::Result`. [`compat`] also turns a backend into an
 //! `object_store::ObjectStore`.
 //!
 //! # Features
@@ -81,38 +105,54 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `blocking` (default) | `f9::blocking`, the synchronous twin |
-//! | `object-store` | `f9::compat::object_store`, any backend as an `object_store::ObjectStore` |
-//! | `testing` | `f9::testing`, the conformance suite for backends of your own; with `openai` also a simulator of the service |
-//! | `git` (default) | `f9::GitSyncFileBackend`, a working tree of git that syncs with a remote |
+//! | `git` (default) | `f9::GitSyncFileBackend`, a git working tree that syncs with a remote |
 //! | `openai` | `f9::OpenAIVectorStoreFileBackend`, files in an OpenAI vector store |
+//! | `object-store` | `f9::compat::object_store`, any backend as an `object_store::ObjectStore` |
+//! | `testing` | `f9::testing`, the conformance suite for your own backends; with `openai` also a simulator of the service |
 //! | `full` | all of these |
+//!
+//! # Layers
+//!
+//! A file imports only from its own layer and the layers before it. `tests/layers.rs` checks that, and that no files import each other in
+//! a circle.
+//!
+//! | layer | folder | holds | imports |
+//! | --- | --- | --- | --- |
+//! | 0, vocabulary | `src/core/` | errors, paths, metadata, etags, checksums, options, streams, secrets, globs, trees | nothing |
+//! | 1, system | `src/sys/` | the blocking pool, locks, the confined file system | `core` |
+//! | 1, network | `src/net/` | retries, rate limits, percent-encoding | `core`, `sys` |
+//! | 2, contract | `src/backend/` | the traits, capabilities, sessions, the table of verbs | `core`, `sys`, `net` |
+//! | 3, backends | `src/backends/<name>/` | `local`, `memory`, `git`, `openai`; the same file names in each | 0 to 2, never each other; `git` uses `local` |
+//! | 4, services | `src/services/` | `uri`, `vault`, `compat` | 0 to 2; the URI factory also the backends |
+//! | 5, faces | `src/blocking/` | the synchronous twin | 0 to 4 |
+//! | – | `src/testing/` | the conformance suite and the OpenAI simulator | all |
 
 mod backend;
 mod backends;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod checksum;
-pub mod compat;
-mod error;
-mod fs;
-mod glob;
-mod info;
-mod lock;
-mod offload;
-mod options;
-mod path;
-#[cfg(feature = "openai")]
-mod retry;
-#[cfg(any(feature = "git", feature = "openai"))]
-mod seconds;
-mod secret;
-pub mod stream;
+mod core;
+mod net;
+mod services;
+mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod tree;
-mod uri;
-mod vault;
 
+pub use self::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+pub use self::core::encoding::Encoding;
+pub use self::core::error::{Error, ErrorKind, Result};
+pub use self::core::etag::Etag;
+pub use self::core::glob::GlobPattern;
+pub use self::core::info::{FileInfo, FileType};
+pub use self::core::options::{
+    ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Depth, DirMode,
+    EncodingMode, GlobKind, GlobOptions, InfoOptions, LinkMode, ListOptions, ReadOptions,
+    RenameOptions, SessionOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
+};
+pub use self::core::path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
+pub use self::core::secret::{Secret, SecretSource};
+pub use self::core::stream;
+pub use self::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, TextStream};
 #[doc(no_inline)]
 pub use async_trait::async_trait;
 pub use backend::{
@@ -121,8 +161,8 @@ pub use backend::{
 };
 #[cfg(feature = "git")]
 pub use backends::git::{ConflictVersions, GitConfig, GitSyncFileBackend, GitTimeouts, Revision};
-pub use backends::local::{Durability, LocalFileBackend, LocalFileBackendBuilder};
-pub use backends::memory::MemoryFileBackend;
+pub use backends::local::{Durability, LocalConfig, LocalFileBackend, LocalFileBackendBuilder};
+pub use backends::memory::{MemoryConfig, MemoryFileBackend};
 #[cfg(feature = "openai")]
 pub use backends::openai::{
     IndexingStatus, OpenAIChunking, OpenAIConfig, OpenAIEncoding, OpenAIRates, OpenAIReadMode,
@@ -130,33 +170,19 @@ pub use backends::openai::{
 };
 #[doc(no_inline)]
 pub use bytes::Bytes;
-pub use checksum::{Checksum, ChecksumAlgorithm, Hasher};
-pub use compat::CompatibleFileBackend;
-pub use error::{Error, ErrorKind, Result};
-pub use glob::GlobPattern;
-pub use info::{Encoding, Etag, FileInfo, FileType};
-pub use options::{
-    ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Depth, DirMode,
-    EncodingMode, GlobKind, GlobOptions, InfoOptions, LinkMode, ListOptions, ReadOptions,
-    RenameOptions, SessionOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
-};
-pub use path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
-pub use secret::{Secret, SecretSource};
-pub use stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, TextStream};
-pub use uri::{
+pub use services::compat::CompatibleFileBackend;
+pub use services::uri::{
     BackendFactory, BackendUri, Parameters, parse_uri, register_backend, resolve_backend,
 };
-pub use vault::{
-    VaultContext, VaultRegistry, active_vault, get_vault, get_vault_options, list_vaults,
-    register_vault, unregister_vault, vault_context, vault_exists, with_vault,
-};
+pub use services::vault::{VaultContext, VaultRegistry};
+pub use services::{compat, vault};
 
 /// The traits that bring the verbs into scope.
 pub mod prelude {
     pub use crate::{AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend};
 }
 
-/// The examples of the README compile and do what they say.
+/// Compiles and runs the examples of the README.
 #[cfg(all(
     doctest,
     feature = "blocking",

@@ -1,106 +1,147 @@
-//! What a store can do beyond what every store must.
+//! The capabilities of a store beyond the required ones.
 
 use std::fmt;
+use std::ops::{BitAnd, BitOr, Sub};
+use std::vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-macro_rules! capabilities {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
-        /// One thing that not every store can do.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(rename_all = "kebab-case")]
-        #[non_exhaustive]
-        pub enum Capability {
-            $($(#[$doc])* $name),*
-        }
+use crate::core::names::names;
 
-        impl Capability {
-            /// Every capability there is.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// The name, in kebab case.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text),*
-                }
-            }
-        }
-    };
-}
-
-capabilities! {
-    /// Of racing creators exactly one wins, also across processes where the store spans them and has
-    /// [`CrossProcessWrites`](Self::CrossProcessWrites).
-    ExclusiveCreate = "exclusive-create",
-    /// Etags, and writes that succeed only while an etag is current: [`WriteMode::IfMatch`](crate::WriteMode::IfMatch).
-    ConditionalWrite = "conditional-write",
-    /// [`UpdateMode::Append`](crate::UpdateMode::Append).
-    Append = "append",
-    /// Directories that hold nothing persist. Elsewhere there are only those on the way to a file, and
+/// A capability that not every store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// Of several creators at the same time, exactly one succeeds. With [`CrossProcessWrites`](Self::CrossProcessWrites) this holds
+    /// across processes.
+    ExclusiveCreate,
+    /// Files have etags, and writes can require one: [`WriteMode::IfMatch`](crate::WriteMode::IfMatch).
+    ConditionalWrite,
+    /// Updates can append: [`UpdateMode::Append`](crate::UpdateMode::Append).
+    Append,
+    /// Empty directories exist. Without this capability, a directory exists only while it contains files, and
     /// [`create_dir`](crate::AsyncFileBackend::create_dir_with) is [`Unsupported`](crate::ErrorKind::Unsupported).
-    EmptyDirectories = "empty-directories",
-    /// A directory made on the way to a file stays when the file goes. Elsewhere only one that was made by itself stays.
-    LastingDirectories = "lasting-directories",
-    /// [`rename`](crate::AsyncFileBackend::rename_with) is atomic, also of a directory.
-    AtomicRename = "atomic-rename",
-    /// [`copy`](crate::AsyncFileBackend::copy_with) does not move the bytes through this process.
-    ServerSideCopy = "server-side-copy",
-    /// What a finished write acknowledged survives a power loss.
-    Durable = "durable",
+    EmptyDirectories,
+    /// A parent directory that was created for a file stays after the file is deleted. Without this capability, only a directory
+    /// from [`create_dir`](crate::AsyncFileBackend::create_dir_with) stays.
+    PersistentDirectories,
+    /// [`rename`](crate::AsyncFileBackend::rename_with) is atomic, including the rename of a directory.
+    AtomicRename,
+    /// [`copy`](crate::AsyncFileBackend::copy_with) does not transfer the content through this process.
+    ServerSideCopy,
+    /// A finished write survives a power loss.
+    Durable,
     /// [`sync_session`](crate::AsyncFileBackend::sync_session_with) excludes other sessions within this process.
-    Sessions = "sessions",
-    /// Sessions exclude those of other processes too.
-    CrossProcessSessions = "cross-process-sessions",
-    /// Exclusive creates, conditional writes and appends hold against writers of other processes too. Elsewhere a writer in another
-    /// process may come between the look and the write.
-    CrossProcessWrites = "cross-process-writes",
-    /// Paths may have up to [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES). Elsewhere the documentation of the store tells how many, at least
-    /// 1,024, and a longer one is an [`InvalidPath`](crate::ErrorKind::InvalidPath).
-    LongPaths = "long-paths",
+    Sessions,
+    /// Sessions also exclude sessions of other processes.
+    CrossProcessSessions,
+    /// Exclusive creates, conditional writes and appends are also exact among processes. Without this capability, a writer in another
+    /// process can come between the check and the write.
+    CrossProcessWrites,
+    /// Paths may have up to [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES). Without this capability, the limit is in the documentation of
+    /// the store and is at least 1,024. A longer path is [`InvalidPath`](crate::ErrorKind::InvalidPath).
+    LongPaths,
 }
 
-/// The set of things a store can do.
+names!(Capability, "capability" {
+    ExclusiveCreate = "exclusive-create",
+    ConditionalWrite = "conditional-write",
+    Append = "append",
+    EmptyDirectories = "empty-directories",
+    PersistentDirectories = "persistent-directories",
+    AtomicRename = "atomic-rename",
+    ServerSideCopy = "server-side-copy",
+    Durable = "durable",
+    Sessions = "sessions",
+    CrossProcessSessions = "cross-process-sessions",
+    CrossProcessWrites = "cross-process-writes",
+    LongPaths = "long-paths",
+});
+
+/// A set of capabilities.
+///
+/// `|` is the union, `&` the intersection, and `-` the difference. In JSON it is a list of names.
 ///
 /// # Examples
 ///
 /// ```
-/// use f9::{AsyncFileBackend as _, Capability, MemoryFileBackend};
+/// use f9::{AsyncFileBackend as _, Capabilities, Capability, MemoryFileBackend};
 /// let capabilities = MemoryFileBackend::new().capabilities();
 /// assert!(capabilities.has(Capability::Append));
 /// assert!(!capabilities.has(Capability::CrossProcessSessions));
+/// let needed = Capabilities::of(&[Capability::Append, Capability::Durable]);
+/// assert_eq!(needed - capabilities, Capabilities::of(&[Capability::Durable]));
 /// ```
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Capabilities(u32);
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Capabilities(u64);
 
 impl Capabilities {
-    /// The capabilities named.
+    /// Creates a set of these capabilities.
     #[must_use]
     pub fn of(capabilities: &[Capability]) -> Self {
-        capabilities.iter().fold(Self::default(), |set, &capability| set.with(capability))
+        capabilities.iter().copied().collect()
     }
 
-    /// The same and one more.
+    /// Returns the set with `capability`.
     #[must_use]
     pub const fn with(self, capability: Capability) -> Self {
-        Self(self.0 | 1 << capability as u32)
+        Self(self.0 | 1 << capability as u64)
     }
 
-    /// The same but for one.
+    /// Returns the set without `capability`.
     #[must_use]
     pub const fn without(self, capability: Capability) -> Self {
-        Self(self.0 & !(1 << capability as u32))
+        Self(self.0 & !(1 << capability as u64))
     }
 
-    /// Whether the store can do this.
+    /// Whether the set has `capability`.
     #[must_use]
     pub const fn has(self, capability: Capability) -> bool {
-        self.0 & (1 << capability as u32) != 0
+        self.0 & (1 << capability as u64) != 0
     }
 
-    /// What the store can do, one by one.
+    /// Returns the capabilities of the set, in the order of [`Capability::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.iter().copied().filter(move |&capability| self.has(capability))
+    }
+}
+
+impl BitOr for Capabilities {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Capabilities {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl Sub for Capabilities {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+impl FromIterator<Capability> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = Capability>>(capabilities: I) -> Self {
+        capabilities.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+impl IntoIterator for Capabilities {
+    type Item = Capability;
+    type IntoIter = vec::IntoIter<Capability>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter().collect::<Vec<_>>().into_iter()
     }
 }
 
@@ -110,15 +151,15 @@ impl fmt::Debug for Capabilities {
     }
 }
 
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+impl Serialize for Capabilities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
-impl Serialize for Capabilities {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
+impl<'de> Deserialize<'de> for Capabilities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<Capability>::deserialize(deserializer).map(Self::from_iter)
     }
 }
 
@@ -127,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_holds_what_was_put_in() {
+    fn a_set_has_the_capabilities_that_it_was_made_of() {
         let set = Capabilities::of(&[Capability::Append, Capability::Sessions]);
         assert!(set.has(Capability::Append) && !set.has(Capability::Durable));
         assert_eq!(set.iter().collect::<Vec<_>>(), [Capability::Append, Capability::Sessions]);
@@ -137,10 +178,36 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_serde() {
+    fn sets_are_united_intersected_and_subtracted() {
+        let [a, b, c] = [Capability::Append, Capability::Durable, Capability::LongPaths];
+        let (left, right) = (Capabilities::of(&[a, b]), Capabilities::of(&[b, c]));
+        assert_eq!(left | right, Capabilities::of(&[a, b, c]));
+        assert_eq!(left & right, Capabilities::of(&[b]));
+        assert_eq!(left - right, Capabilities::of(&[a]));
+        let all: Capabilities = Capability::ALL.iter().copied().collect();
+        assert_eq!(all.into_iter().collect::<Vec<_>>(), Capability::ALL);
+        assert_eq!(all - all, Capabilities::default());
+    }
+
+    #[test]
+    fn a_set_reads_back_from_json_and_a_wrong_name_lists_the_right_ones() {
+        for set in [Capabilities::default(), Capability::ALL.iter().copied().collect()] {
+            let json = serde_json::to_string(&set).unwrap();
+            assert_eq!(serde_json::from_str::<Capabilities>(&json).unwrap(), set);
+        }
+        let error = serde_json::from_str::<Capabilities>(r#"["apend"]"#).unwrap_err().to_string();
+        assert!(
+            error.contains("unknown capability `apend` (expected `exclusive-create`,"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_name_is_the_variant_in_kebab_case() {
         for capability in Capability::ALL {
-            let json = serde_json::to_string(capability).unwrap();
-            assert_eq!(json, format!("\"{capability}\""));
+            assert_eq!(capability.name().parse::<Capability>().unwrap(), *capability);
+            let variant = format!("{capability:?}").to_lowercase();
+            assert_eq!(capability.name().replace('-', ""), variant);
         }
     }
 }

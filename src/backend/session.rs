@@ -1,24 +1,43 @@
-//! The guard of exclusive use.
+//! The guard of a session.
 
 use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{Error, ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::sys::lock::SessionGuard;
 
-/// What a backend does when a session ends. Dropping the handle must release the session, and do nothing else.
+/// Ends a session on behalf of a backend. Dropping the handle must release the session and do nothing else.
 #[async_trait]
 pub trait SessionHandle: Send + Sync {
-    /// Ends the session, and reports what could not be done at its end.
+    /// Ends the session.
     ///
     /// # Errors
     ///
-    /// What the backend does at the end of a session and could not.
+    /// Any failure of what the backend does at the end of a session, such as a push.
     async fn finish(self: Box<Self>) -> Result<()>;
 }
 
-/// Exclusive use of a store, from [`sync_session`](crate::AsyncFileBackend::sync_session_with) until
-/// [`finish`](Self::finish) or drop.
+#[async_trait]
+impl SessionHandle for SessionGuard {
+    async fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Exclusive use of a store, from [`sync_session`](crate::AsyncFileBackendExt::sync_session) until [`finish`](Self::finish) or drop.
+///
+/// A session is for a sequence of operations that must not interleave with another such sequence; a single operation needs none. It
+/// excludes other sessions on the same store, and not single operations. With
+/// [`CrossProcessSessions`](crate::Capability::CrossProcessSessions) it excludes sessions of other processes too; the local backend
+/// locks the file `.backend.lock` with `flock`, so it also excludes any other program that locks this file.
+///
+/// Sessions are re-entrant: the same Tokio task, or outside of tasks the same thread, may open a session within its own. Futures that
+/// run concurrently in one task, as in `join!`, therefore share one session. A session ends with [`finish`](Self::finish), when its
+/// guard is dropped, or with its process.
+///
+/// Waiting for a session needs a Tokio runtime with all drivers enabled (`enable_all`, as `#[tokio::main]` does); without a timer Tokio
+/// panics.
 ///
 /// # Examples
 ///
@@ -38,22 +57,21 @@ pub trait SessionHandle: Send + Sync {
 pub struct SyncSession(Box<dyn SessionHandle>);
 
 impl SyncSession {
-    /// The guard of a session that `handle` ends.
+    /// Creates the guard of a session that `handle` ends.
     pub fn new(handle: impl SessionHandle + 'static) -> Self {
         Self(Box::new(handle))
     }
 
-    /// Ends the session and reports what could not be done at its end. Dropping the guard releases the session too, but
-    /// does nothing else.
+    /// Ends the session. Dropping the guard also releases the session, but skips the work of the backend at its end, such as a push.
     ///
     /// # Errors
     ///
-    /// What the backend does at the end of a session and could not.
+    /// Any failure of that work.
     pub async fn finish(self) -> Result<()> {
         self.0.finish().await.map_err(|error| error.with_operation("finish the session"))
     }
 
-    /// The error of a backend whose store has no sessions.
+    /// Returns the error of a backend without sessions.
     pub(crate) fn unsupported() -> Error {
         Error::new(ErrorKind::Unsupported).with_operation("open a session")
     }

@@ -1,7 +1,7 @@
-//! How a thread that may block waits for async code.
+//! Waits for async code on a thread that may block.
 //!
-//! The future is polled on the waiting thread, which sleeps in between; a runtime beside it serves the timers, the network and
-//! whatever the future spawns. No second runtime is ever entered, so waiting works inside async code too, and nested.
+//! The calling thread polls the future and sleeps between polls. A runtime in the background serves timers, the network and spawned
+//! tasks. The calling thread never runs a second runtime, so waiting also works inside async code and nested.
 
 use std::fmt;
 use std::io;
@@ -15,24 +15,25 @@ use std::time::Duration;
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime, RuntimeFlavor};
 use tokio::task::{self, coop};
 
-use crate::{Error, ErrorKind, Result, offload};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::sys::pool;
 
-/// They only serve events; the work itself is done by the threads that wait.
+/// The number of worker threads. They only serve events; the waiting threads do the work.
 const WORKERS: usize = 2;
 
-/// How often a future is polled unasked on the thread of a current-thread runtime.
+/// The interval at which a future is polled without a wake-up on the thread of a current-thread runtime.
 const TICK: Duration = Duration::from_millis(1);
 
 tokio::task_local! {
-    /// Set while a thread waits: whether it did so inside a multi-thread runtime.
-    static AMONG_WORKERS: bool;
+    /// Set while a thread waits: whether it waits inside a multi-thread runtime.
+    static IN_MULTI_THREAD: bool;
 }
 
-/// What lets a thread wait for async code: a runtime that serves timers, the network and spawned tasks.
+/// Lets a thread wait for async code, with a runtime that serves timers, the network and spawned tasks.
 ///
 /// # Examples
 ///
-/// A verb that only the async backend has is called through the facade's own bridge:
+/// Use the bridge of the facade to call a verb that only the async backend has:
 ///
 /// ```
 /// use f9::prelude::*;
@@ -55,17 +56,17 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// The bridge that the whole process shares. Its runtime starts with the first call and never ends.
+    /// Returns the bridge that the whole process shares. Its runtime starts with the first call and never ends.
     ///
-    /// A process made by `fork` has no threads of its parent's: it must not go on with a bridge from before.
+    /// A process made by `fork` lacks the threads of its parent and must not use a bridge of the parent.
     ///
     /// # Errors
     ///
-    /// What keeps the system from starting a runtime, such as [`TooManyOpenFiles`](ErrorKind::TooManyOpenFiles).
+    /// Any failure to start a runtime, such as [`TooManyOpenFiles`](ErrorKind::TooManyOpenFiles).
     pub fn shared() -> Result<Self> {
         static SHARED: Mutex<Option<Runtime>> = Mutex::new(None);
 
-        // Held while the runtime starts: a second one started meanwhile could not be dropped inside async code.
+        // Locked while the runtime starts, because a second one could not be dropped inside async code.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = match shared.take() {
             Some(running) => running,
@@ -77,57 +78,57 @@ impl Bridge {
         Ok(Self { handle })
     }
 
-    /// A bridge over the caller's own runtime, which must outlive it.
+    /// Creates a bridge to a runtime of the caller, which must outlive the bridge.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for the handle of a current-thread runtime: that stands still whenever its one
-    /// thread is elsewhere, so that a call might never return.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for the handle of a current-thread runtime. Such a runtime makes no progress while its
+    /// only thread is elsewhere, so a call might never return.
     pub fn new(handle: Handle) -> Result<Self> {
         if handle.runtime_flavor() == RuntimeFlavor::MultiThread {
             return Ok(Self { handle });
         }
         Err(Error::new(ErrorKind::InvalidInput).with_message(
-            "blocking calls need a multi-thread runtime: a current-thread runtime stands still while its thread is elsewhere",
+            "blocking calls need a multi-thread runtime; a current-thread runtime makes no progress while its thread is elsewhere",
         ))
     }
 
-    /// Runs `future` on this thread, which sleeps while there is nothing to do. Its file operations run on this thread as well.
+    /// Runs `future` on the calling thread, including its file operations. The thread sleeps while the future waits.
     ///
-    /// Works on any thread, also inside async code and inside a future that is waited for like this. Inside async code it keeps
-    /// the thread from other tasks: what the future waits for must not be the doing of a task that only this thread can run.
+    /// Works on any thread, also inside async code and inside another `wait`. Inside async code it blocks the thread for other tasks,
+    /// so the future must not wait for a task that only this thread can run.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
-        self.poll_to_end(offload::inline(future))
+        self.poll_to_end(pool::inline(future))
     }
 
-    /// Like [`wait`](Self::wait), but file operations run on the runtime's pool: for a future that has several under way.
+    /// Like [`wait`](Self::wait), but file operations run on the pool of the runtime, so that several can run at the same time.
     pub(super) fn wait_for_many<F: Future>(&self, future: F) -> F::Output {
         self.poll_to_end(future)
     }
 
     fn poll_to_end<F: Future>(&self, future: F) -> F::Output {
-        let among_workers = among_workers();
-        // Declared before the future, so that this is dropped inside too.
+        let in_multi_thread = in_multi_thread();
+        // Declared before the future, so that the future is dropped inside the runtime.
         let _entered = self.handle.enter();
-        let future = AMONG_WORKERS.scope(among_workers, future);
-        // A task that has used up its budget would find every channel and timer pending until it returns to its scheduler.
+        let future = IN_MULTI_THREAD.scope(in_multi_thread, future);
+        // Without `unconstrained`, channels and timers stay pending for a task that has used up its coop budget.
         let mut future = pin!(coop::unconstrained(future));
-        let alarm = Arc::new(Alarm::for_this_thread());
-        let waker = Waker::from(Arc::clone(&alarm));
+        let thread_waker = Arc::new(ThreadWaker::for_this_thread());
+        let waker = Waker::from(Arc::clone(&thread_waker));
         let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return output;
             }
-            if !alarm.has_rung() {
-                sleep(&alarm, among_workers);
+            if !thread_waker.take_wake_up() {
+                sleep(&thread_waker, in_multi_thread);
             }
         }
     }
 
-    /// Enters the runtime, for dropping what may count on one.
+    /// Enters the runtime, to drop a value that may need one.
     pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
-        // While a thread's locals are being dropped Tokio's may be gone already; to enter then would abort the process.
+        // While the thread-locals of a thread are dropped, Tokio's may be gone already, and entering would abort the process.
         let ending = Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed());
         (!ending).then(|| self.handle.enter())
     }
@@ -147,27 +148,27 @@ fn start() -> io::Result<Runtime> {
         .build()
 }
 
-fn among_workers() -> bool {
-    // Within a nested call the current handle is that of the outer call's bridge.
-    AMONG_WORKERS.try_with(|among| *among).unwrap_or_else(|_| {
+fn in_multi_thread() -> bool {
+    // In a nested call the current handle is that of the outer bridge.
+    IN_MULTI_THREAD.try_with(|inside| *inside).unwrap_or_else(|_| {
         let current = Handle::try_current();
         current.is_ok_and(|current| current.runtime_flavor() == RuntimeFlavor::MultiThread)
     })
 }
 
-fn sleep(alarm: &Alarm, among_workers: bool) {
+fn sleep(thread_waker: &ThreadWaker, in_multi_thread: bool) {
     if !is_scheduler() {
-        alarm.sleep();
-    } else if among_workers {
-        // The worker's other tasks go on with another thread; one of them may be what is waited for.
-        task::block_in_place(|| alarm.sleep());
+        thread_waker.sleep();
+    } else if in_multi_thread {
+        // Moves the other tasks of the worker to another thread, because the future may wait for one of them.
+        task::block_in_place(|| thread_waker.sleep());
     } else {
-        // What has yielded to this scheduler is woken when it has its thread back, which would be never.
-        alarm.nap();
+        // The scheduler wakes a task that yielded only when it gets this thread back, so poll without a wake-up.
+        thread_waker.sleep_for_tick();
     }
 }
 
-/// Whether this thread is the one that runs the tasks of a scheduler, rather than one of a blocking pool or outside of runtimes.
+/// Returns whether this thread runs the tasks of a scheduler, as opposed to a thread of a blocking pool or outside of runtimes.
 fn is_scheduler() -> bool {
     struct Woken(AtomicBool);
     impl Wake for Woken {
@@ -175,49 +176,49 @@ fn is_scheduler() -> bool {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-    // Who yields is woken at once, except by a scheduler: that keeps the waker until it has nothing else to do.
+    // `yield_now` wakes immediately, except inside a scheduler, which keeps the waker until it has nothing else to do.
     let woken = Arc::new(Woken(AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&woken));
     let yielded = pin!(task::yield_now()).poll(&mut Context::from_waker(&waker));
     yielded.is_pending() && !woken.0.load(Ordering::Relaxed)
 }
 
-/// Wakes a sleeping thread. The flag is what counts: a nested call on the same thread may use up the token of `unpark`.
-struct Alarm {
+/// Wakes a sleeping thread. Only the flag is reliable: a nested call on the same thread may consume the token of `unpark`.
+struct ThreadWaker {
     thread: Thread,
-    rung: AtomicBool,
+    woken: AtomicBool,
 }
 
-impl Alarm {
+impl ThreadWaker {
     fn for_this_thread() -> Self {
-        Self { thread: thread::current(), rung: AtomicBool::new(false) }
+        Self { thread: thread::current(), woken: AtomicBool::new(false) }
     }
 
-    fn has_rung(&self) -> bool {
-        self.rung.swap(false, Ordering::Acquire)
+    fn take_wake_up(&self) -> bool {
+        self.woken.swap(false, Ordering::Acquire)
     }
 
     fn sleep(&self) {
-        while !self.has_rung() {
+        while !self.take_wake_up() {
             thread::park();
         }
     }
 
-    fn nap(&self) {
-        if !self.has_rung() {
+    fn sleep_for_tick(&self) {
+        if !self.take_wake_up() {
             thread::park_timeout(TICK);
-            self.has_rung();
+            self.take_wake_up();
         }
     }
 }
 
-impl Wake for Alarm {
+impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.rung.swap(true, Ordering::Release) {
+        if !self.woken.swap(true, Ordering::Release) {
             self.thread.unpark();
         }
     }
@@ -230,13 +231,13 @@ mod tests {
     #[test]
     fn file_operations_run_on_the_waiting_thread_unless_there_are_many() {
         let (bridge, here) = (Bridge::shared().unwrap(), thread::current().id());
-        let operation = || offload::run(|| Ok(thread::current().id()));
+        let operation = || pool::run(|| Ok(thread::current().id()));
         assert_eq!(bridge.wait(operation()).unwrap(), here);
         assert_ne!(bridge.wait_for_many(async { operation().await }).unwrap(), here);
     }
 
     #[test]
-    fn a_scheduler_is_told_from_other_threads() {
+    fn a_scheduler_thread_is_distinguished_from_other_threads() {
         assert!(!is_scheduler());
         let runtime = Builder::new_current_thread().build().unwrap();
         assert!(runtime.block_on(async { is_scheduler() }));

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Blocking, Bridge, ByteReader};
-use crate::{GitConfig, Result, Revision};
+use crate::backends::git::{GitConfig, Revision};
+use crate::core::error::Result;
 
-/// Files in a working tree of git; the twin of [`f9::GitSyncFileBackend`](crate::GitSyncFileBackend).
+/// Files in a git working tree; the twin of [`f9::GitSyncFileBackend`](crate::GitSyncFileBackend).
 ///
 /// # Examples
 ///
@@ -23,61 +24,58 @@ use crate::{GitConfig, Result, Revision};
 /// # Ok(())
 /// # }
 /// ```
-pub type GitSyncFileBackend = Blocking<crate::GitSyncFileBackend>;
+pub type GitSyncFileBackend = Blocking<crate::backends::git::GitSyncFileBackend>;
 
 /// The versions of a file in conflict; the twin of [`f9::ConflictVersions`](crate::ConflictVersions).
 #[derive(Debug)]
 pub struct ConflictVersions {
-    /// What both started from.
+    /// The common ancestor.
     pub base: Option<ByteReader>,
-    /// What is committed here.
+    /// The committed local version.
     pub local: Option<ByteReader>,
-    /// What the remote has.
+    /// The version of the remote.
     pub remote: Option<ByteReader>,
 }
 
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "they are those of the async method, to which each line leads"
-)]
+#[expect(clippy::missing_errors_doc, reason = "they are those of the linked async method")]
 impl GitSyncFileBackend {
-    /// Opens a working tree; see [`open`](crate::GitSyncFileBackend::open).
+    /// Opens a working tree. See [`open`](crate::GitSyncFileBackend::open).
     pub fn open(config: GitConfig) -> Result<Self> {
         let bridge = Bridge::shared()?;
-        let backend = bridge.wait(async { crate::GitSyncFileBackend::open(config).await })?;
+        let backend =
+            bridge.wait(async { crate::backends::git::GitSyncFileBackend::open(config).await })?;
         Ok(Self::with_bridge(Arc::new(backend), bridge))
     }
 
-    /// Where the working tree is.
+    /// Returns the directory of the working tree.
     #[must_use]
     pub fn root(&self) -> &std::path::Path {
         self.backend().root()
     }
 
-    /// The branch.
+    /// Returns the branch.
     #[must_use]
     pub fn branch(&self) -> &str {
         self.backend().branch()
     }
 
-    /// How many processes it has started; see [`processes_started`](crate::GitSyncFileBackend::processes_started).
+    /// Returns the number of started processes. See [`processes_started`](crate::GitSyncFileBackend::processes_started).
     #[must_use]
     pub fn processes_started(&self) -> u64 {
         self.backend().processes_started()
     }
 
-    /// The commits that touched `path`; see [`log`](crate::GitSyncFileBackend::log).
+    /// Returns the commits that touched `path`. See [`log`](crate::GitSyncFileBackend::log).
     pub fn log(&self, path: &str, limit: Option<usize>) -> Result<Vec<Revision>> {
         self.bridge().wait(self.backend().log(path, limit))
     }
 
-    /// The file that was at `path` in a commit; see [`read_at`](crate::GitSyncFileBackend::read_at).
+    /// Reads the file at `path` in a commit. See [`read_at`](crate::GitSyncFileBackend::read_at).
     pub fn read_at(&self, path: &str, revision: &str) -> Result<Bytes> {
         self.bridge().wait(self.backend().read_at(path, revision))
     }
 
-    /// The versions of the file in conflict at `path`; see
-    /// [`conflict_versions`](crate::GitSyncFileBackend::conflict_versions).
+    /// Returns the versions of the file in conflict at `path`. See [`conflict_versions`](crate::GitSyncFileBackend::conflict_versions).
     pub fn conflict_versions(&self, path: &str) -> Result<ConflictVersions> {
         let versions = self.bridge().wait(self.backend().conflict_versions(path))?;
         let reader = |stream| ByteReader::new(stream, self.bridge().clone());

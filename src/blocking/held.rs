@@ -6,9 +6,9 @@ use futures::stream::{Stream, StreamExt as _};
 
 use super::Bridge;
 
-/// A value that may count on a runtime around it, also when it is dropped.
+/// A value that needs a runtime context, also when it is dropped.
 pub(super) struct Held<T> {
-    /// `None` once it has been taken or let go.
+    /// `None` after it was taken or released.
     value: Option<T>,
     bridge: Bridge,
 }
@@ -28,7 +28,7 @@ impl<T> Held<T> {
     }
 
     /// Drops the value inside the runtime.
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn release(&mut self) {
         if self.value.is_some() {
             let _entered = self.bridge.enter();
             self.value = None;
@@ -37,23 +37,23 @@ impl<T> Held<T> {
 }
 
 impl<S: Stream + Unpin> Held<S> {
-    /// Waits for the next item. Lets the stream go at its end, after which it must not be polled.
+    /// Waits for the next item. Releases the stream at its end, because it must not be polled afterwards.
     pub(super) fn next(&mut self) -> Option<S::Item> {
         let stream = self.value.as_mut()?;
         let item = self.bridge.wait(stream.next());
         if item.is_none() {
-            self.let_go();
+            self.release();
         }
         item
     }
 }
 
-impl<S: Stream<Item = crate::Result<T>> + Unpin, T> Held<S> {
+impl<S: Stream<Item = crate::core::error::Result<T>> + Unpin, T> Held<S> {
     /// Waits for the next item of a stream that ends with its first error.
     pub(super) fn next_or_last(&mut self) -> Option<S::Item> {
         let item = self.next();
         if matches!(item, Some(Err(_))) {
-            self.let_go();
+            self.release();
         }
         item
     }
@@ -61,7 +61,7 @@ impl<S: Stream<Item = crate::Result<T>> + Unpin, T> Held<S> {
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        self.let_go();
+        self.release();
     }
 }
 

@@ -4,37 +4,40 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Blocking, Bridge};
-use crate::{LocalFileBackendBuilder, Result};
+use crate::backends::local::LocalConfig;
+use crate::core::error::Result;
 
-/// Files in a folder; the twin of [`f9::LocalFileBackend`](crate::LocalFileBackend).
-pub type LocalFileBackend = Blocking<crate::LocalFileBackend>;
+/// Files in a directory; the twin of [`f9::LocalFileBackend`](crate::LocalFileBackend).
+pub type LocalFileBackend = Blocking<crate::backends::local::LocalFileBackend>;
 
 impl LocalFileBackend {
-    /// The files in the folder `root`; see [`new`](crate::LocalFileBackend::new).
+    /// Opens the directory `root`. See [`new`](crate::LocalFileBackend::new).
     ///
     /// # Errors
     ///
     /// Those of the async constructor, and of [`Bridge::shared`].
     pub fn new(root: impl Into<PathBuf>) -> Result<Self> {
         let bridge = Bridge::shared()?;
-        let backend = bridge.wait(async { crate::LocalFileBackend::new(root).await })?;
+        let backend =
+            bridge.wait(async { crate::backends::local::LocalFileBackend::new(root).await })?;
         Ok(Self::with_bridge(Arc::new(backend), bridge))
     }
 
-    /// Where the root was when it was opened.
+    /// Returns the path of the root when it was opened.
     #[must_use]
     pub fn root(&self) -> &std::path::Path {
         self.backend().root()
     }
 
-    /// The files in the folder that `builder` describes; see [`open`](LocalFileBackendBuilder::open).
+    /// Opens the directory that `config` describes, a [`LocalConfig`] or a builder. See [`open`](crate::LocalFileBackend::open).
     ///
     /// # Errors
     ///
     /// Those of the async constructor, and of [`Bridge::shared`].
-    pub fn open(builder: LocalFileBackendBuilder) -> Result<Self> {
-        let bridge = Bridge::shared()?;
-        let backend = bridge.wait(async { builder.open().await })?;
+    pub fn open(config: impl Into<LocalConfig>) -> Result<Self> {
+        let (bridge, config) = (Bridge::shared()?, config.into());
+        let backend =
+            bridge.wait(async { crate::backends::local::LocalFileBackend::open(config).await })?;
         Ok(Self::with_bridge(Arc::new(backend), bridge))
     }
 }

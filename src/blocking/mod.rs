@@ -1,17 +1,19 @@
 //! The synchronous twin of every backend.
 //!
-//! [`Blocking`] gives any async backend, also one of another crate, the verbs of the contract as plain functions, under the names
-//! they have there. [`LocalFileBackend`] and [`MemoryFileBackend`] are those of this crate; [`FileBackend`] is any, as
-//! [`resolve_backend`] gives it.
+//! [`Blocking`] offers the verbs of the contract as plain functions with the same names, for any async backend, including those of
+//! other crates. [`LocalFileBackend`] and [`MemoryFileBackend`] are aliases for the backends of this crate. [`FileBackend`] is any
+//! backend; [`resolve_backend`] returns one. `LocalFileBackend::open` takes a [`LocalConfig`](crate::LocalConfig) or a builder.
 //!
-//! A call runs on the thread that makes it: a file operation costs no change of thread, and sources of a write may borrow from the
-//! caller. What comes from a network is served by a [`Bridge`], of which there is one in the process unless told otherwise.
+//! A call runs on the calling thread, so a file operation does not switch threads, and the source of a write may borrow from the
+//! caller. A [`Bridge`] to a Tokio runtime serves timers and the network; the process shares one unless the caller passes another.
+//!
+//! A stream of content is an `Iterator`, a `Read` and a `BufRead`, so there is no `reader`.
 //!
 //! # Inside async code
 //!
-//! A call never panics because of where it is made. Inside a task it does what it says, and keeps the thread from other tasks
-//! meanwhile; so it must not wait for what only a task of the same current-thread runtime would do. Async code is better served
-//! by the async backend, which [`backend`](Blocking::backend) gives.
+//! A call works on any thread and never panics because of the thread. Inside a task it blocks the thread for other tasks, so it must
+//! not wait for something that only another task of the same current-thread runtime can do. In async code, prefer the async backend
+//! that [`backend`](Blocking::backend) returns.
 //!
 //! # Examples
 //!
@@ -33,7 +35,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{AsyncFileBackend, Result};
+use crate::backend::AsyncFileBackend;
+use crate::core::error::Result;
 
 mod bridge;
 #[cfg(feature = "git")]
@@ -59,7 +62,7 @@ pub use session::SyncSession;
 pub use streams::{ByteReader, Entries, TextChunks};
 pub use uri::resolve_backend;
 
-/// A backend with its verbs as plain functions. Clones share the backend.
+/// A backend whose verbs are plain functions. Clones share the backend.
 ///
 /// # Examples
 ///
@@ -80,11 +83,11 @@ pub struct Blocking<B: ?Sized> {
     bridge: Bridge,
 }
 
-/// Any backend.
+/// A backend of any type.
 pub type FileBackend = Blocking<dyn AsyncFileBackend>;
 
 impl<B: ?Sized> Blocking<B> {
-    /// The facade of `backend`, over the bridge that the process shares.
+    /// Wraps `backend`, with the bridge that the process shares.
     ///
     /// # Errors
     ///
@@ -93,19 +96,19 @@ impl<B: ?Sized> Blocking<B> {
         Ok(Self::with_bridge(backend, Bridge::shared()?))
     }
 
-    /// The facade of `backend`, over a bridge of the caller's.
+    /// Wraps `backend`, with a bridge of the caller.
     #[must_use]
     pub fn with_bridge(backend: Arc<B>, bridge: Bridge) -> Self {
         Self { backend, bridge }
     }
 
-    /// The async backend.
+    /// Returns the async backend.
     #[must_use]
     pub fn backend(&self) -> &Arc<B> {
         &self.backend
     }
 
-    /// The bridge that calls wait on.
+    /// Returns the bridge that calls use to wait.
     #[must_use]
     pub fn bridge(&self) -> &Bridge {
         &self.bridge
@@ -113,7 +116,7 @@ impl<B: ?Sized> Blocking<B> {
 }
 
 impl<B: AsyncFileBackend> Blocking<B> {
-    /// The same backend as one of any kind.
+    /// Converts into a backend of any type.
     #[must_use]
     pub fn erased(self) -> FileBackend {
         Blocking::with_bridge(self.backend, self.bridge)

@@ -1,12 +1,12 @@
-//! The guard of exclusive use, for the facade.
+//! The guard of a session, for the facade.
 
 use super::Bridge;
 use super::held::Held;
-use crate::Result;
+use crate::core::error::Result;
 
 /// Exclusive use of a store, until [`finish`](Self::finish) or drop; the twin of [`f9::SyncSession`](crate::SyncSession).
 ///
-/// The same thread, or inside async code the same task, may open sessions within its own.
+/// The same thread, or inside async code the same task, may open a session within its own.
 ///
 /// # Examples
 ///
@@ -22,18 +22,18 @@ use crate::Result;
 /// ```
 #[must_use = "the session ends as soon as its guard is dropped"]
 #[derive(Debug)]
-pub struct SyncSession(Held<crate::SyncSession>);
+pub struct SyncSession(Held<crate::backend::SyncSession>);
 
 impl SyncSession {
-    pub(super) fn new(session: crate::SyncSession, bridge: Bridge) -> Self {
+    pub(super) fn new(session: crate::backend::SyncSession, bridge: Bridge) -> Self {
         Self(Held::new(session, bridge))
     }
 
-    /// Ends the session and reports what could not be done at its end; see [`finish`](crate::SyncSession::finish).
+    /// Ends the session. See [`finish`](crate::SyncSession::finish).
     ///
     /// # Errors
     ///
-    /// What the backend does at the end of a session and could not.
+    /// Those of the async method.
     pub fn finish(mut self) -> Result<()> {
         match self.0.take() {
             Some(session) => self.0.bridge().wait(session.finish()),

@@ -1,4 +1,4 @@
-//! The streams of the contract as iterators and readers, and readers as iterators of chunks.
+//! Turns streams into iterators and readers, and readers into iterators of chunks.
 
 use std::io::{self, BufRead, Read};
 use std::iter::FusedIterator;
@@ -8,13 +8,14 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::Bridge;
 use super::held::Held;
-use crate::stream::{ByteStream, InfoStream, TextStream};
-use crate::{DEFAULT_CHUNK_SIZE, Error, FileInfo, Result};
+use crate::core::error::{Error, Result};
+use crate::core::info::FileInfo;
+use crate::core::stream::DEFAULT_CHUNK_SIZE;
+use crate::core::stream::{ByteStream, InfoStream, TextStream};
 
-/// The content of a file, as an iterator of chunks and as a reader, which may be mixed. Nothing follows an error.
+/// The content of a file, as an iterator of chunks and as a reader. Both may be mixed. Nothing follows an error.
 ///
-/// Where [`Read`] is in scope, `take`, `chain` and `by_ref` must say which they mean: `Iterator::take(reader, 3)`,
-/// `Read::take(reader, 3)`.
+/// If [`Read`] is in scope, `take`, `chain` and `by_ref` are ambiguous; write `Iterator::take(reader, 3)` or `Read::take(reader, 3)`.
 ///
 /// # Examples
 ///
@@ -35,7 +36,7 @@ use crate::{DEFAULT_CHUNK_SIZE, Error, FileInfo, Result};
 #[derive(Debug)]
 pub struct ByteReader {
     chunks: Held<ByteStream<'static>>,
-    /// What the reader has not been asked for yet of the chunk that came last.
+    /// The unread part of the last chunk.
     rest: Bytes,
 }
 
@@ -86,8 +87,8 @@ impl Read for ByteReader {
     }
 }
 
-/// The standard library's loops read on after [`Interrupted`](io::ErrorKind::Interrupted). Here nothing follows, so they would
-/// take what came so far for the whole file.
+/// Hides [`Interrupted`](io::ErrorKind::Interrupted), because the standard library continues to read after it. Nothing follows here, so
+/// it would take the content so far for the whole file.
 fn into_io(error: Error) -> io::Error {
     let error = io::Error::from(error);
     match error.kind() {
@@ -96,8 +97,7 @@ fn into_io(error: Error) -> io::Error {
     }
 }
 
-/// The entries of a directory in byte order of their paths. More may follow an error: one entry that cannot be represented does
-/// not hide the others.
+/// The entries of a directory, in byte order of their paths. An entry that cannot be represented is one error, and the others follow.
 #[derive(Debug)]
 pub struct Entries(Held<InfoStream<'static>>);
 
@@ -117,7 +117,7 @@ impl Iterator for Entries {
 
 impl FusedIterator for Entries {}
 
-/// The text of a file, piece by piece, never splitting a character. Nothing follows an error.
+/// The text of a file, in chunks that never end within a character. Nothing follows an error.
 #[derive(Debug)]
 pub struct TextChunks(Held<TextStream<'static>>);
 
@@ -137,9 +137,9 @@ impl Iterator for TextChunks {
 
 impl FusedIterator for TextChunks {}
 
-/// What a reader gives, in chunks that are full but for the last.
+/// The content of a reader, in chunks that are full except the last one.
 pub(super) struct Chunks<R> {
-    /// `None` once its end or an error has been seen.
+    /// `None` after its end or an error.
     reader: Option<R>,
 }
 
@@ -171,7 +171,7 @@ impl<R: Read> Iterator for Chunks<R> {
     }
 }
 
-/// Reads until `buffer` is full or the reader at its end.
+/// Reads until `buffer` is full or the reader ends.
 fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -189,9 +189,9 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 mod tests {
     use super::*;
 
-    struct Dribble(usize);
+    struct SlowReader(usize);
 
-    impl Read for Dribble {
+    impl Read for SlowReader {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let read = buffer.len().min(self.0).min(1000);
             self.0 -= read;
@@ -200,9 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn chunks_of_a_reader_are_full_but_for_the_last() {
+    fn chunks_of_a_reader_are_full_except_the_last() {
         let sizes = |size| {
-            let chunks = Chunks::of(Dribble(size));
+            let chunks = Chunks::of(SlowReader(size));
             chunks.map(|c| c.unwrap().len()).collect::<Vec<_>>()
         };
         const FULL: usize = DEFAULT_CHUNK_SIZE;
@@ -213,23 +213,23 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_lies_about_what_it_read_does_no_harm() {
-        struct Liar;
-        impl Read for Liar {
+    fn a_reader_that_returns_a_wrong_length_does_no_harm() {
+        struct WrongLength;
+        impl Read for WrongLength {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 Ok(if buffer.len() == DEFAULT_CHUNK_SIZE { 1 } else { usize::MAX })
             }
         }
-        let chunk = Chunks::of(Liar).next().unwrap().unwrap();
+        let chunk = Chunks::of(WrongLength).next().unwrap().unwrap();
         assert_eq!(chunk.len(), DEFAULT_CHUNK_SIZE);
     }
 
     #[test]
-    fn a_reader_is_left_alone_after_its_error() {
+    fn a_reader_is_not_read_after_its_error() {
         struct Failing(bool);
         impl Read for Failing {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                assert!(!self.0, "asked again");
+                assert!(!self.0, "read after an error");
                 self.0 = true;
                 Err(io::ErrorKind::ConnectionReset.into())
             }

@@ -1,4 +1,4 @@
-//! The verbs of the contract, each a wait for the async one of the same name.
+//! The verbs of the contract. Each waits for the async verb of the same name.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,130 +8,75 @@ use futures::stream::{self, StreamExt as _};
 
 use super::streams::Chunks;
 use super::{Blocking, ByteReader, Entries, SyncSession, TextChunks};
-use crate::{
-    AsyncFileBackend, AsyncFileBackendExt as _, AsyncSyncFileBackend, Capabilities,
-    ChecksumAlgorithm, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Error,
-    FileInfo, FilePath, GlobOptions, InfoOptions, ListOptions, ReadOptions, RenameOptions, Result,
-    SessionOptions, SyncConflict, UpdateOptions, WriteOptions,
+use crate::backend::verbs::{ext_verbs, file_verbs, sync_verbs};
+use crate::backend::{
+    AsyncFileBackend, AsyncFileBackendExt as _, AsyncSyncFileBackend, Capabilities, SyncConflict,
 };
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::error::{Error, Result};
+use crate::core::info::FileInfo;
+use crate::core::options::{
+    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
+    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+};
+use crate::core::path::FilePath;
 
-/// The async verb is called inside the wait as well, as it may begin its work before it is first polled.
-macro_rules! verbs {
-    ($($(#[$doc:meta])* $verb:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+/// Calls the async verb inside the wait, because it may start its work before the first poll.
+macro_rules! blocking_verbs {
+    ($trait:literal: $($kind:ident $verb:ident[$($life:lifetime)*] { $($argument:ident($($type:tt)*)),* } -> $output:ty, $doc:literal;)*) => {
         $(
-            $(#[$doc])*
-            pub fn $verb(&self, $($argument: $type),*) -> Result<$output> {
-                self.bridge.wait(async { (*self.backend).$verb($($argument),*).await })
+            blocking_verb! {
+                $kind
+                #[doc = $doc]
+                #[doc = concat!("See [`", stringify!($verb), "`](crate::", $trait, "::", stringify!($verb), ").")]
+                $verb[$($life),*] { $($argument: $($type)*),* } -> $output
             }
         )*
     };
 }
 
-/// The same for verbs whose result the caller keeps, as a `$held`.
-macro_rules! held_verbs {
-    ($($(#[$doc:meta])* $verb:ident($($argument:ident: $type:ty),*) -> $held:ident;)*) => {
-        $(
-            $(#[$doc])*
-            pub fn $verb(&self, $($argument: $type),*) -> Result<$held> {
-                let held = self.bridge.wait(async { (*self.backend).$verb($($argument),*).await })?;
-                Ok($held::new(held, self.bridge.clone()))
-            }
-        )*
+/// Wraps results that the caller keeps in a type of this module; the first word of a row selects it.
+macro_rules! blocking_verb {
+    // Written by hand below, because here it takes an iterator.
+    (source $($row:tt)*) => {};
+    // Callers use the form of the extension trait.
+    (core $($row:tt)*) => {};
+    (bytes $($row:tt)*) => { blocking_verb! { @kept ByteReader $($row)* } };
+    (text $($row:tt)*) => { blocking_verb! { @kept TextChunks $($row)* } };
+    (entries $($row:tt)*) => { blocking_verb! { @kept Entries $($row)* } };
+    (session $($row:tt)*) => { blocking_verb! { @kept SyncSession $($row)* } };
+    (value $($row:tt)*) => { blocking_verb! { @wait wait $($row)* } };
+    // On the calling thread alone the tasks would run one after the other.
+    (many $($row:tt)*) => { blocking_verb! { @wait wait_for_many $($row)* } };
+    (@kept $kept:ident $(#[$doc:meta])* $verb:ident[$($life:lifetime),*] { $($argument:ident: $type:ty),* } -> $output:ty) => {
+        $(#[$doc])*
+        pub fn $verb<$($life),*>(&self, $($argument: $type),*) -> Result<$kept> {
+            let kept = self.bridge.wait(async { (*self.backend).$verb($($argument),*).await })?;
+            Ok($kept::new(kept, self.bridge.clone()))
+        }
+    };
+    (@wait $wait:ident $(#[$doc:meta])* $verb:ident[$($life:lifetime),*] { $($argument:ident: $type:ty),* } -> $output:ty) => {
+        $(#[$doc])*
+        pub fn $verb<$($life),*>(&self, $($argument: $type),*) -> Result<$output> {
+            self.bridge.$wait(async { (*self.backend).$verb($($argument),*).await })
+        }
     };
 }
 
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "they are those of the async verb, to which each line leads"
-)]
+#[expect(clippy::missing_errors_doc, reason = "they are those of the linked async verb")]
 impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
-    /// What the store can do; see [`capabilities`](AsyncFileBackend::capabilities).
+    /// Returns what the store can do. See [`capabilities`](AsyncFileBackend::capabilities).
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.backend.capabilities()
     }
 
-    verbs! {
-        /// Creates a new file; see [`create`](crate::AsyncFileBackendExt::create).
-        create(path: &str, data: impl Into<Bytes>) -> FileInfo;
-        /// Creates a file, or as the options say; see [`create_with`](AsyncFileBackend::create_with).
-        create_with(path: &str, data: Bytes, options: CreateOptions) -> FileInfo;
-        /// Creates a new directory; see [`create_dir`](crate::AsyncFileBackendExt::create_dir).
-        create_dir(path: &str) -> ();
-        /// Creates a directory, or as the options say; see [`create_dir_with`](AsyncFileBackend::create_dir_with).
-        create_dir_with(path: &str, options: CreateDirOptions) -> ();
-        /// Reads a whole file; see [`read`](crate::AsyncFileBackendExt::read).
-        read(path: &str) -> Bytes;
-        /// Reads a file or a part of it; see [`read_with`](AsyncFileBackend::read_with).
-        read_with(path: &str, options: ReadOptions) -> Bytes;
-        /// Reads a whole file as text; see [`read_text`](crate::AsyncFileBackendExt::read_text).
-        read_text(path: &str) -> String;
-        /// Replaces the content of an existing file; see [`update`](crate::AsyncFileBackendExt::update).
-        update(path: &str, data: impl Into<Bytes>) -> FileInfo;
-        /// Replaces the content of an existing file or adds to it; see [`update_with`](AsyncFileBackend::update_with).
-        update_with(path: &str, data: Bytes, options: UpdateOptions) -> FileInfo;
-        /// Deletes a file, a link or an empty directory; see [`delete`](crate::AsyncFileBackendExt::delete).
-        delete(path: &str) -> ();
-        /// Deletes as the options say; see [`delete_with`](AsyncFileBackend::delete_with).
-        delete_with(path: &str, options: DeleteOptions) -> ();
-        /// Tells what is at `path`; see [`info`](crate::AsyncFileBackendExt::info).
-        info(path: &str) -> FileInfo;
-        /// Tells what the options ask for; see [`info_with`](AsyncFileBackend::info_with).
-        info_with(path: &str, options: InfoOptions) -> FileInfo;
-        /// Whether anything is at `path`; see [`exists`](AsyncFileBackend::exists).
-        exists(path: &str) -> bool;
-        /// Finds what matches a pattern; see [`glob`](crate::AsyncFileBackendExt::glob).
-        glob(pattern: &str) -> Vec<FilePath>;
-        /// Finds what matches a pattern and is of a kind; see [`glob_with`](AsyncFileBackend::glob_with).
-        glob_with(pattern: &str, options: GlobOptions) -> Vec<FilePath>;
-        /// Finds everything but directories; see [`glob_files`](crate::AsyncFileBackendExt::glob_files).
-        glob_files(pattern: &str) -> Vec<FilePath>;
-        /// Finds directories; see [`glob_dirs`](crate::AsyncFileBackendExt::glob_dirs).
-        glob_dirs(pattern: &str) -> Vec<FilePath>;
-        /// Copies a file to where nothing is; see [`copy`](crate::AsyncFileBackendExt::copy).
-        copy(from: &str, to: &str) -> FileInfo;
-        /// Copies a file as the options say; see [`copy_with`](AsyncFileBackend::copy_with).
-        copy_with(from: &str, to: &str, options: CopyOptions) -> FileInfo;
-        /// Moves a file or directory to where nothing is; see [`rename`](crate::AsyncFileBackendExt::rename).
-        rename(from: &str, to: &str) -> FileInfo;
-        /// Moves a file or directory as the options say; see [`rename_with`](AsyncFileBackend::rename_with).
-        rename_with(from: &str, to: &str, options: RenameOptions) -> FileInfo;
-        /// Computes the checksum of a file; see [`checksum`](AsyncFileBackend::checksum).
-        checksum(path: &str, algorithm: ChecksumAlgorithm) -> String;
-        /// Checks that a file has a checksum; see [`verify`](crate::AsyncFileBackendExt::verify).
-        verify(path: &str, expected: &str) -> ();
-    }
+    ext_verbs!(blocking_verbs);
+    file_verbs!(blocking_verbs);
 
-    held_verbs! {
-        /// Lists a directory's own entries; see [`list`](crate::AsyncFileBackendExt::list).
-        list(prefix: &str) -> Entries;
-        /// Lists a directory as the options say; see [`list_with`](AsyncFileBackend::list_with).
-        list_with(prefix: &str, options: ListOptions) -> Entries;
-        /// Streams a whole file; see [`stream_read`](crate::AsyncFileBackendExt::stream_read).
-        stream_read(path: &str) -> ByteReader;
-        /// Streams a file or a part of it; see [`stream_read_with`](AsyncFileBackend::stream_read_with).
-        stream_read_with(path: &str, options: ReadOptions) -> ByteReader;
-        /// Streams a whole file as text; see [`stream_read_text`](crate::AsyncFileBackendExt::stream_read_text).
-        stream_read_text(path: &str) -> TextChunks;
-        /// Waits up to 30 s for exclusive use; see [`sync_session`](crate::AsyncFileBackendExt::sync_session).
-        sync_session() -> SyncSession;
-        /// Waits for exclusive use; see [`sync_session_with`](AsyncFileBackend::sync_session_with).
-        sync_session_with(options: SessionOptions) -> SyncSession;
-    }
-
-    /// Computes the checksums of many files, some at a time; see [`checksum_many`](AsyncFileBackend::checksum_many).
-    pub fn checksum_many(
-        &self,
-        paths: &[&str],
-        algorithm: ChecksumAlgorithm,
-    ) -> Result<BTreeMap<FilePath, String>> {
-        // On this thread they would be computed one after the other.
-        self.bridge.wait_for_many(async { self.backend.checksum_many(paths, algorithm).await })
-    }
-
-    /// Creates a new file from chunks; see [`stream_write`](crate::AsyncFileBackendExt::stream_write).
+    /// Creates a new file from chunks. See [`stream_write`](crate::AsyncFileBackendExt::stream_write).
     ///
-    /// The iterator runs on this thread and may borrow; it must be `Send` because the backend sees it as a stream.
+    /// The iterator runs on the calling thread and may borrow. It must be `Send` because the backend receives it as a stream.
     pub fn stream_write<E: Into<Error>>(
         &self,
         path: &str,
@@ -140,7 +85,7 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         self.stream_write_with(path, chunks, WriteOptions::default())
     }
 
-    /// Writes chunks as the options say; see [`stream_write_with`](AsyncFileBackend::stream_write_with).
+    /// Writes a file from chunks, with options. See [`stream_write_with`](AsyncFileBackend::stream_write_with).
     ///
     /// The iterator is as in [`stream_write`](Self::stream_write).
     pub fn stream_write_with<E: Into<Error>>(
@@ -154,13 +99,13 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         self.bridge.wait(async { self.backend.stream_write_with(path, chunks, options).await })
     }
 
-    /// Creates a new file from all that `reader` gives; see
+    /// Creates a new file with everything that `reader` returns. See
     /// [`create_from_reader`](crate::AsyncFileBackendExt::create_from_reader).
     pub fn create_from_reader(&self, path: &str, reader: impl Read + Send) -> Result<FileInfo> {
         self.create_from_reader_with(path, reader, WriteOptions::default())
     }
 
-    /// Writes all that `reader` gives, as the options say; see
+    /// Writes everything that `reader` returns, with options. See
     /// [`create_from_reader_with`](crate::AsyncFileBackendExt::create_from_reader_with).
     pub fn create_from_reader_with(
         &self,
@@ -171,7 +116,7 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         self.stream_write_with(path, Chunks::of(reader), options)
     }
 
-    /// Writes the content of a file to `writer` and flushes it; see
+    /// Writes the content of a file to `writer`, flushes it, and returns the number of bytes. See
     /// [`read_to_writer`](crate::AsyncFileBackendExt::read_to_writer).
     pub fn read_to_writer(&self, path: &str, mut writer: impl Write) -> Result<u64> {
         let failing = |error| Error::from(error).with_operation("read").with_path(path);
@@ -186,28 +131,7 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
     }
 }
 
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "they are those of the async verb, to which each line leads"
-)]
+#[expect(clippy::missing_errors_doc, reason = "they are those of the linked async verb")]
 impl<B: AsyncSyncFileBackend + ?Sized> Blocking<B> {
-    verbs! {
-        /// Publishes all local changes; see [`push`](AsyncSyncFileBackend::push).
-        push(message: &str) -> ();
-        /// Brings in all changes of the remote; see [`pull`](AsyncSyncFileBackend::pull).
-        pull() -> ();
-        /// Pulls, then pushes; see [`sync`](AsyncSyncFileBackend::sync).
-        sync(message: &str) -> ();
-        /// The files in conflict; see [`conflict_report`](AsyncSyncFileBackend::conflict_report).
-        conflict_report() -> Vec<SyncConflict>;
-        /// Settles a conflict in favour of the local file; see
-        /// [`conflict_accept_local`](AsyncSyncFileBackend::conflict_accept_local).
-        conflict_accept_local(path: &str) -> ();
-        /// Settles a conflict in favour of the remote's file; see
-        /// [`conflict_accept_remote`](AsyncSyncFileBackend::conflict_accept_remote).
-        conflict_accept_remote(path: &str) -> ();
-        /// Settles a conflict with content of the caller's; see
-        /// [`conflict_resolve`](AsyncSyncFileBackend::conflict_resolve).
-        conflict_resolve(path: &str, data: Bytes) -> ();
-    }
+    sync_verbs!(blocking_verbs);
 }

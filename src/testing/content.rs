@@ -1,4 +1,4 @@
-//! What is written in the cases, and the sources it comes from.
+//! The contents that cases write, and the streams they write them from.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,36 +8,36 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use tokio::sync::oneshot;
 
-use crate::stream::ByteStream;
-use crate::{Error, Result};
+use crate::core::error::{Error, Result};
+use crate::core::stream::ByteStream;
 
-/// `size` bytes in which no two blocks of a power of two are alike for long.
+/// Returns `size` bytes with a period of 251, so that blocks of a power of two differ.
 pub(super) fn bytes(size: usize) -> Bytes {
     (0_u8..251).cycle().take(size).collect()
 }
 
-/// A content that tells who wrote it, and is long enough to be torn.
+/// Returns `size` bytes that repeat the number of their writer, so that a torn write shows.
 pub(super) fn signed(writer: usize, size: usize) -> Bytes {
     format!("{writer:08}|").into_bytes().into_iter().cycle().take(size).collect()
 }
 
-/// A source that gives these pieces at once.
-pub(super) fn source(pieces: impl IntoIterator<Item = Bytes>) -> ByteStream<'static> {
-    let pieces: Vec<Result<Bytes>> = pieces.into_iter().map(Ok).collect();
-    stream::iter(pieces).boxed()
+/// Returns a stream of these chunks.
+pub(super) fn source(chunks: impl IntoIterator<Item = Bytes>) -> ByteStream<'static> {
+    let chunks: Vec<Result<Bytes>> = chunks.into_iter().map(Ok).collect();
+    stream::iter(chunks).boxed()
 }
 
-/// A source that gives these pieces and then fails.
+/// Returns a stream of these chunks that then fails with `error`.
 pub(super) fn failing_source(
-    pieces: impl IntoIterator<Item = Bytes>,
+    chunks: impl IntoIterator<Item = Bytes>,
     error: Error,
 ) -> ByteStream<'static> {
-    source(pieces).chain(stream::iter([Err(error)])).boxed()
+    source(chunks).chain(stream::iter([Err(error)])).boxed()
 }
 
-/// A source that makes its reader wait once before each piece and before its end, where it sets `ended`.
-pub(super) fn halting_source(
-    pieces: impl IntoIterator<Item = Bytes>,
+/// Returns a stream that is pending once before each chunk and once before its end, and then sets `ended`.
+pub(super) fn yielding_source(
+    chunks: impl IntoIterator<Item = Bytes>,
     ended: &Arc<AtomicBool>,
 ) -> ByteStream<'static> {
     let ended = Arc::clone(ended);
@@ -45,24 +45,24 @@ pub(super) fn halting_source(
         tokio::task::yield_now().await;
         ended.store(true, Ordering::SeqCst);
     });
-    let pieces = source(pieces).then(async |piece| {
+    let chunks = source(chunks).then(async |chunk| {
         tokio::task::yield_now().await;
-        piece
+        chunk
     });
-    // The end gives no piece: it only makes the reader wait before it sees that there are no more.
-    pieces.chain(end.filter_map(async |()| None)).boxed()
+    // `end` yields no chunk. It only delays the end of the stream.
+    chunks.chain(end.filter_map(async |()| None)).boxed()
 }
 
-/// The other side of a [`gated`] source.
+/// The handle of a [`gated`] stream.
 pub(super) struct Gate {
     reached: Arc<AtomicBool>,
     open: oneshot::Sender<()>,
 }
 
 impl Gate {
-    /// Waits until the reader of the source stands before the gate.
+    /// Waits until the reader has the first chunk and asks for the next.
     pub(super) async fn reached(&self) {
-        // A wake-up from the reader's own thread might wait behind a call that keeps that thread.
+        // A notification could be delayed: its task may be queued behind a call that blocks the reader's thread.
         while !self.reached.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -73,7 +73,7 @@ impl Gate {
     }
 }
 
-/// A source that gives `before`, then nothing until the gate is opened, then `after`.
+/// Returns a stream of `before` and `after`, where `after` waits until the gate is opened.
 pub(super) fn gated(before: Bytes, after: Bytes) -> (ByteStream<'static>, Gate) {
     let reached = Arc::new(AtomicBool::new(false));
     let (open, opened) = oneshot::channel();

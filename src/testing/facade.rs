@@ -1,4 +1,4 @@
-//! The blocking facade dressed as an async backend, so that the one suite tests both.
+//! An async backend on top of the blocking facade, so that the suite tests the facade too.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -6,43 +6,81 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
-use crate::blocking::{self, Blocking, FileBackend};
-use crate::stream::{ByteStream, InfoStream};
-use crate::{
-    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, ChecksumAlgorithm, CopyOptions,
-    CreateDirOptions, CreateOptions, DeleteOptions, FileInfo, FilePath, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, Result, SessionHandle, SessionOptions, SyncSession,
-    UpdateOptions, WriteOptions,
+use crate::backend::verbs::file_verbs;
+use crate::backend::{
+    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, SessionHandle, SyncSession,
 };
+use crate::blocking::{self, Blocking, FileBackend};
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::error::Result;
+use crate::core::info::FileInfo;
+use crate::core::options::{
+    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
+    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+};
+use crate::core::path::FilePath;
+use crate::core::stream::{ByteStream, InfoStream};
 
-/// Any backend, called through its blocking facade.
+/// An async backend that calls another backend through the blocking facade.
 ///
-/// A call keeps the thread that polls it until it is done, so that no future of this backend can be dropped half-way, and what a
-/// call waits for must not depend on that thread: use it on a multi-thread runtime.
+/// A call blocks the thread that polls it until it completes. So its futures cannot be dropped half-way, and it needs a
+/// multi-thread runtime.
 #[derive(Debug)]
-pub struct ThroughFacade {
+pub struct FacadeBackend {
     inner: FileBackend,
 }
 
-impl ThroughFacade {
-    /// `backend`, called through its facade.
+impl FacadeBackend {
+    /// Wraps `backend`.
     ///
     /// # Errors
     ///
-    /// Those of [`Bridge::shared`](blocking::Bridge::shared).
+    /// Returns the errors of [`Bridge::shared`](blocking::Bridge::shared).
     pub fn new(backend: Arc<dyn AsyncFileBackend>) -> Result<Self> {
         let inner = Blocking::from_backend(backend)?;
         Ok(Self { inner })
     }
 }
 
+/// Implements each verb with the facade's verb of the same name, and turns its iterators into streams.
+macro_rules! facade_verbs {
+    ($trait:literal: $($kind:ident $verb:ident[$($life:lifetime)*] { $($argument:ident($($type:tt)*)),* } -> $output:ty, $doc:literal;)*) => {
+        $(
+            fn $verb<'s, $($life,)* 'f>(&'s self, $($argument: $($type)*),*) -> BoxFuture<'f, Result<$output>>
+            where
+                's: 'f,
+                $($life: 'f,)*
+                Self: 'f,
+            {
+                Box::pin(async move { facade_verb!($kind self.inner.$verb($($argument),*)) })
+            }
+        )*
+    };
+}
+
+macro_rules! facade_verb {
+    // The facade reads an iterator, so this blocks on each chunk of the async stream.
+    (source $self:ident.inner.$verb:ident($path:ident, $data:ident, $options:ident)) => {{
+        let mut data = $data;
+        let chunks = iter::from_fn(|| $self.inner.bridge().wait(data.next()));
+        $self.inner.$verb($path, chunks, $options)
+    }};
+    (core $self:ident.inner.create_bytes($($argument:ident),*)) => { $self.inner.create_with($($argument),*) };
+    (core $self:ident.inner.update_bytes($($argument:ident),*)) => { $self.inner.update_with($($argument),*) };
+    (bytes $($call:tt)*) => { Ok(stream::iter($($call)*?).boxed()) };
+    (entries $($call:tt)*) => { Ok(stream::iter($($call)*?).boxed()) };
+    (session $($call:tt)*) => { Ok(SyncSession::new(FacadeSession($($call)*?))) };
+    (value $($call:tt)*) => { $($call)* };
+    (many $($call:tt)*) => { $($call)* };
+}
+
 #[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl AsyncFileBackend for ThroughFacade {
+impl AsyncFileBackend for FacadeBackend {
     fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
-        // What syncs is called through the facade's own methods.
+        // The facade has its own methods for sync.
         None
     }
 
@@ -50,103 +88,13 @@ impl AsyncFileBackend for ThroughFacade {
         self.inner.capabilities()
     }
 
-    async fn stream_write_with(
-        &self,
-        path: &str,
-        mut data: ByteStream<'_>,
-        options: WriteOptions,
-    ) -> Result<FileInfo> {
-        // A source that is itself async is waited for inside the write's own wait.
-        let chunks = iter::from_fn(|| self.inner.bridge().wait(data.next()));
-        self.inner.stream_write_with(path, chunks, options)
-    }
-
-    async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
-        self.inner.create_dir_with(path, options)
-    }
-
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        let chunks = self.inner.stream_read_with(path, options)?;
-        Ok(stream::iter(chunks).boxed())
-    }
-
-    async fn update_with(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        self.inner.update_with(path, data, options)
-    }
-
-    async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
-        self.inner.delete_with(path, options)
-    }
-
-    async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
-        self.inner.info_with(path, options)
-    }
-
-    async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
-        let entries = self.inner.list_with(prefix, options)?;
-        Ok(stream::iter(entries).boxed())
-    }
-
-    async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
-        self.inner.rename_with(from, to, options)
-    }
-
-    async fn create_with(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: CreateOptions,
-    ) -> Result<FileInfo> {
-        self.inner.create_with(path, data, options)
-    }
-
-    async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
-        self.inner.read_with(path, options)
-    }
-
-    async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        self.inner.copy_with(from, to, options)
-    }
-
-    async fn exists(&self, path: &str) -> Result<bool> {
-        self.inner.exists(path)
-    }
-
-    async fn glob_with(&self, pattern: &str, options: GlobOptions) -> Result<Vec<FilePath>> {
-        self.inner.glob_with(pattern, options)
-    }
-
-    async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<String> {
-        self.inner.checksum(path, algorithm)
-    }
-
-    async fn checksum_many(
-        &self,
-        paths: &[&str],
-        algorithm: ChecksumAlgorithm,
-    ) -> Result<BTreeMap<FilePath, String>> {
-        self.inner.checksum_many(paths, algorithm)
-    }
-
-    async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
-        let session = self.inner.sync_session_with(options)?;
-        Ok(SyncSession::new(ThroughGuard(session)))
-    }
+    file_verbs!(facade_verbs);
 }
 
-struct ThroughGuard(blocking::SyncSession);
+struct FacadeSession(blocking::SyncSession);
 
 #[async_trait]
-impl SessionHandle for ThroughGuard {
+impl SessionHandle for FacadeSession {
     async fn finish(self: Box<Self>) -> Result<()> {
         self.0.finish()
     }

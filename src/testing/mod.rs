@@ -1,15 +1,14 @@
-//! The conformance suite: each promise of the contract is one case, and every backend must pass all of them.
+//! The conformance suite: one case for each promise of the contract. Every backend must pass all of them.
 //!
-//! It is public, so that a backend of yours can be held to the same promises. Write a [`Fixture`] that opens an empty store,
-//! and name it in [`every_case!`]; each case becomes a `#[test]`. A case that needs a [`Capability`](crate::Capability)
-//! which the backend does not have passes, and says so on its standard output:
-//! `skipped appends_are_added_to_the_end: needs append`.
+//! The suite is public, so your own backend can be tested with it. Write a [`Fixture`] that opens an empty store, and pass it to
+//! [`every_case!`]: each case becomes a `#[test]`. A case that needs a [`Capability`](crate::Capability) passes if the backend does
+//! not have it, and prints `skipped appends_are_added_to_the_end: needs append`.
 //!
-//! With the feature `openai` there is also `OpenAISimulator`, a server that keeps to the rules of OpenAI's vector stores and fails in
-//! whatever way a test wants.
+//! With the feature `openai`, the module `openai` holds `OpenAISimulator`: an HTTP server that follows the rules of OpenAI's vector
+//! stores and fails where a test asks it to.
 //!
-//! The names of the cases are the promises; read the functions in [`cases`] for what exactly is checked. New promises become
-//! new cases in minor releases.
+//! The name of a case is its promise. The functions in [`cases`] show what exactly is checked. Minor releases may add cases for new
+//! promises.
 //!
 //! # Examples
 //!
@@ -44,7 +43,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
-    reason = "a case fails by panicking"
+    reason = "a case fails by a panic"
 )]
 
 mod content;
@@ -52,23 +51,17 @@ mod expect;
 #[cfg(feature = "blocking")]
 mod facade;
 mod fixture;
-#[cfg(feature = "openai")]
-mod openai;
 mod run;
 mod state;
 
 pub mod cases;
+#[cfg(feature = "openai")]
+pub mod openai;
 
 #[doc(inline)]
 pub use crate::__every_case as every_case;
 pub use cases::all_cases;
 #[cfg(feature = "blocking")]
-pub use facade::ThroughFacade;
+pub use facade::FacadeBackend;
 pub use fixture::{Fixture, Scale};
-#[cfg(feature = "openai")]
-pub use openai::{
-    AttachedFile, AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,
-    Fault, FaultKind, IndexingFailure, OpenAISimulator, PageIds, Request, Retry, Route, Rules,
-    SentFile, StoredFile, TextShape, UnknownAfter,
-};
 pub use run::{Case, Outcome, run};

@@ -1,4 +1,4 @@
-//! Runs one case on one fixture, on a runtime of its own, so that the tests of a backend need no runtime of theirs.
+//! Runs a case on a fixture, in a runtime that it starts, so that the tests of a backend need none.
 
 use std::fmt;
 use std::panic;
@@ -12,66 +12,66 @@ use tokio::runtime::Builder;
 
 use super::state::is_clean;
 use super::{Fixture, Scale};
-use crate::{AsyncFileBackend, Capabilities, Capability};
+use crate::backend::{AsyncFileBackend, Capabilities, Capability};
 
-/// How long a case may take. Only what hangs takes longer, also of a slow store on a busy machine.
+/// The time limit of a case. Even a slow store on a busy machine exceeds it only if it hangs.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// How often it is looked whether a case has ended.
+/// The interval between checks whether a case has ended.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Two for what races, and two in reserve for stores whose calls keep the thread.
+/// Two threads for races, and two more for stores whose calls block their thread.
 const WORKERS: usize = 4;
 
 type Body = for<'a> fn(&'a dyn Fixture) -> BoxFuture<'a, ()>;
 
-/// One promise of the contract, and what a store must be able to do for it to apply.
+/// One promise of the contract, with the capabilities that it needs.
 #[derive(Clone, Copy)]
 pub struct Case {
     name: &'static str,
     body: Body,
     needs: &'static [Capability],
     lacks: &'static [Capability],
-    cancels: bool,
+    needs_cancellation: bool,
 }
 
 impl Case {
-    /// A case that applies to every store.
+    /// Creates a case that applies to every store.
     #[must_use]
     pub fn new(name: &'static str, body: Body) -> Self {
-        Self { name, body, needs: &[], lacks: &[], cancels: false }
+        Self { name, body, needs: &[], lacks: &[], needs_cancellation: false }
     }
 
-    /// The same for stores that can do all of this.
+    /// Limits the case to stores with all these capabilities.
     #[must_use]
     pub fn needs(mut self, capabilities: &'static [Capability]) -> Self {
         self.needs = capabilities;
         self
     }
 
-    /// The same for stores that can do none of this.
+    /// Limits the case to stores with none of these capabilities.
     #[must_use]
     pub fn lacks(mut self, capabilities: &'static [Capability]) -> Self {
         self.lacks = capabilities;
         self
     }
 
-    /// The same for stores whose calls can be dropped half-way.
+    /// Limits the case to stores whose calls can be dropped half-way.
     #[must_use]
-    pub fn cancels(mut self, _: &'static [Capability]) -> Self {
-        self.cancels = true;
+    pub fn needs_cancellation(mut self) -> Self {
+        self.needs_cancellation = true;
         self
     }
 
-    /// The promise, as the name of its function.
+    /// Returns the promise, which is the name of its function.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Why the case does not apply to a store, if it does not.
-    fn skipped(&self, capabilities: Capabilities, is_cancellable: bool) -> Option<String> {
-        if self.cancels && !is_cancellable {
+    /// Returns why the case does not apply to a store, or `None` if it does.
+    fn skip_reason(&self, capabilities: Capabilities, is_cancellable: bool) -> Option<String> {
+        if self.needs_cancellation && !is_cancellable {
             return Some("needs calls that can be dropped".to_owned());
         }
         let missing = self.needs.iter().find(|need| !capabilities.has(**need));
@@ -89,17 +89,17 @@ impl fmt::Debug for Case {
     }
 }
 
-/// How a case ended, if not with a panic.
+/// The result of a case that did not panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The store keeps the promise.
     Passed,
-    /// The promise does not apply to the store, for this reason.
+    /// The case does not apply to the store, for this reason.
     Skipped(String),
 }
 
-/// A fixture whose store has been opened, so that all who ask for it get the same.
+/// A fixture whose store is open, so that each call of `backend` returns the same handle.
 struct Opened<F> {
     fixture: F,
     backend: Arc<dyn AsyncFileBackend>,
@@ -112,12 +112,12 @@ impl<F: Fixture> Fixture for Opened<F> {
         Arc::clone(&self.backend)
     }
 
-    async fn second(&self) -> Option<Arc<dyn AsyncFileBackend>> {
-        self.fixture.second().await
+    async fn second_handle(&self) -> Option<Arc<dyn AsyncFileBackend>> {
+        self.fixture.second_handle().await
     }
 
-    async fn litter(&self) -> Vec<String> {
-        self.fixture.litter().await
+    async fn leftovers(&self) -> Vec<String> {
+        self.fixture.leftovers().await
     }
 
     fn is_cancellable(&self) -> bool {
@@ -133,42 +133,44 @@ impl<F: Fixture> Fixture for Opened<F> {
     }
 }
 
-/// Runs `case` on a store of `fixture`; [`every_case!`](super::every_case) does so for each.
+/// Runs `case` on the store of `fixture`. [`every_case!`](super::every_case) does this for each case.
 ///
 /// # Panics
 ///
-/// If the store breaks the promise, does not come to an end within five minutes, or if called inside async code.
+/// If the store breaks the promise, if the case takes more than five minutes, or if called inside a runtime.
 pub fn run(case: Case, fixture: impl Fixture) -> Outcome {
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
-    // Sessions belong to tasks, and so the case must be one.
-    let (ending, ended) = mpsc::channel::<()>();
+    // A session belongs to a task, so the case must run in one.
+    let (end_sender, end_receiver) = mpsc::channel::<()>();
     let mut running = runtime.spawn(async move {
-        let _ending = ending;
+        let _end_sender = end_sender;
         run_here(case, fixture).await
     });
     let started = Instant::now();
     while !running.is_finished() && started.elapsed() < LIMIT {
-        // A call that keeps its thread may have been the one to watch the clock. A task given from outside wakes another
-        // thread, which then watches it.
+        // The worker that drives the timers may be blocked by a call. A new task from outside wakes another worker, which then
+        // drives them.
         drop(runtime.spawn(async {}));
-        // Sooner, if it ends.
-        let _ = ended.recv_timeout(POLL);
+        // Returns early when the case ends.
+        let _ = end_receiver.recv_timeout(POLL);
     }
     let done = (&mut running).now_or_never();
-    // A call that hangs on its thread must not keep the test from ending.
+    // Does not wait for a call that blocks its thread forever.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match done {
         Some(Ok(outcome)) => outcome,
         Some(Err(error)) => panic::resume_unwind(error.into_panic()),
-        None => panic!("{} did not end within {LIMIT:?}", case.name),
+        None => {
+            panic!("{} did not end within {LIMIT:?}; a call of the store probably hangs", case.name)
+        }
     }
 }
 
-#[expect(clippy::print_stdout, reason = "tests report to people on standard output")]
+#[expect(clippy::print_stdout, reason = "tests report on standard output")]
 async fn run_here(case: Case, fixture: impl Fixture) -> Outcome {
     let backend = fixture.backend().await;
-    let skipped = case.skipped(backend.capabilities(), fixture.is_cancellable());
-    if let Some(reason) = skipped {
+    let skip_reason = case.skip_reason(backend.capabilities(), fixture.is_cancellable());
+    if let Some(reason) = skip_reason {
         println!("skipped {}: {reason}", case.name);
         return Outcome::Skipped(reason);
     }
@@ -183,17 +185,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_case_is_skipped_for_what_the_store_lacks_or_has() {
+    fn a_case_is_skipped_for_a_missing_or_an_excluded_capability() {
         let case = Case::new("any", |_| Box::pin(async {}));
         let some = Capabilities::of(&[Capability::Append]);
         let none = Capabilities::default();
-        assert_eq!(case.skipped(none, false), None);
+        assert_eq!(case.skip_reason(none, false), None);
         let needs = case.needs(&[Capability::Append]);
-        assert_eq!(needs.skipped(some, true), None);
-        assert_eq!(needs.skipped(none, true).unwrap(), "needs append");
+        assert_eq!(needs.skip_reason(some, true), None);
+        assert_eq!(needs.skip_reason(none, true).unwrap(), "needs append");
         let lacks = case.lacks(&[Capability::Append]);
-        assert_eq!(lacks.skipped(none, true), None);
-        assert!(lacks.skipped(some, true).is_some());
-        assert!(case.cancels(&[]).skipped(some, false).is_some());
+        assert_eq!(lacks.skip_reason(none, true), None);
+        assert!(lacks.skip_reason(some, true).is_some());
+        assert!(case.needs_cancellation().skip_reason(some, false).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! What a store holds, as the contract shows it.
+//! Reads the whole content of a store through the contract.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,19 +7,21 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use super::Fixture;
+use crate::core::error::ErrorKind;
+use crate::core::info::FileInfo;
+use crate::core::options::ListOptions;
 use crate::prelude::*;
-use crate::{ErrorKind, FileInfo, ListOptions};
 
-/// Every path, a directory's with a slash at its end, and the contents of the files.
+/// Every path with the content of its file. A directory has a trailing slash and no content.
 pub(super) type State = BTreeMap<String, Option<Bytes>>;
 
-/// An entry's place in the order of listings.
+/// Returns the key by which listings are sorted: the path, with a trailing slash for a directory.
 pub(super) fn key(info: &FileInfo) -> String {
     let slash = if info.is_dir() { "/" } else { "" };
     format!("{}{slash}", info.path)
 }
 
-/// The keys of a listing, as they come.
+/// Returns the keys of a listing in its order.
 pub(super) async fn listed(
     files: &dyn AsyncFileBackend,
     prefix: &str,
@@ -29,12 +31,12 @@ pub(super) async fn listed(
     entries.map_ok(|info| key(&info)).try_collect().await.unwrap()
 }
 
-/// All that the store holds.
+/// Returns the state of the whole store.
 pub(super) async fn state(files: &dyn AsyncFileBackend) -> State {
     state_below(files, "").await
 }
 
-/// All that lies below a directory. What vanishes meanwhile is left out.
+/// Returns the state below a directory. Leaves out files that are deleted in the meantime.
 pub(super) async fn state_below(files: &dyn AsyncFileBackend, prefix: &str) -> State {
     let mut state = State::new();
     let mut entries = match files.list_with(prefix, ListOptions::recursive()).await {
@@ -58,7 +60,7 @@ pub(super) async fn state_below(files: &dyn AsyncFileBackend, prefix: &str) -> S
     state
 }
 
-/// The state made of these files and the directories on their way.
+/// Returns the state with these files and their parent directories.
 pub(super) fn state_of<'a>(files: impl IntoIterator<Item = (&'a str, Bytes)>) -> State {
     let mut state = State::new();
     for (path, content) in files {
@@ -70,18 +72,18 @@ pub(super) fn state_of<'a>(files: impl IntoIterator<Item = (&'a str, Bytes)>) ->
     state
 }
 
-/// How long a store may take to finish what nobody waits for any more. Only what hangs takes longer.
-pub(super) const SETTLING: Duration = Duration::from_secs(60);
+/// The time limit for work that a store finishes after its call was dropped. Only a store that hangs exceeds it.
+pub(super) const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Waits until nothing hidden is left in the store.
+/// Waits until the store has no leftovers.
 pub(super) async fn is_clean(store: &dyn Fixture) {
     let started = Instant::now();
     loop {
-        let litter = store.litter().await;
-        if litter.is_empty() {
+        let leftovers = store.leftovers().await;
+        if leftovers.is_empty() {
             return;
         }
-        assert!(started.elapsed() < SETTLING, "left behind in {}: {litter:?}", store.name());
+        assert!(started.elapsed() < SETTLE_LIMIT, "leftovers in {}: {leftovers:?}", store.name());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Content that is not what was announced, and machines that run out of what it needs, items 57 to 73.
+//! Content that differs from the declaration, and machines that run out of resources, items 57 to 73.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::objects::{limited, root_of_its_own};
 use crate::store::Store;
 use crate::table::Expected::{Done, Refused};
 use crate::table::Given::{self, File};
-use crate::table::{Call, Row, check, is_told, over, overwriting, refused, seen, sum_of};
+use crate::table::{Call, Row, check, check_text, over, overwriting, refused, seen, sum_of};
 
 #[tokio::test]
 async fn item_57_sizes_at_the_borders_of_chunks() {
@@ -137,7 +137,7 @@ async fn content_with_another_checksum() {
     check(rows).await;
 }
 
-/// Mounts a file system that is too small, with `kept` and `f` in it.
+/// Mounts a file system that is too small, with the files `kept` and `f`.
 fn small<'a>(options: &str, root: &'a Path) -> std::io::Result<Mount<'a>> {
     let mounted = Mount::new(&["-t", "tmpfs", "-o", options, "f9"], root)?;
     two_files(root);
@@ -149,7 +149,7 @@ fn two_files(root: &Path) {
     fs::write(root.join("f"), "old").unwrap();
 }
 
-/// The writes of more than fits.
+/// Returns the writes that do not fit.
 fn large() -> Vec<Call> {
     let content = "x".repeat(1 << 20);
     let piece: &'static str = Box::leak(content.clone().into_boxed_str());
@@ -196,7 +196,7 @@ async fn item_61_no_inodes_left() {
     files.update("f", "fits").await.unwrap();
 }
 
-/// Meant for a process of its own, whose files may not be larger than 64 KiB.
+/// Runs in a process whose files may not be larger than 64 KiB.
 #[tokio::test]
 async fn files_over_the_limit() {
     let Some(root) = root_of_its_own() else { return };
@@ -208,11 +208,11 @@ async fn files_over_the_limit() {
 #[test]
 fn item_61_a_file_over_the_limit_of_the_process() {
     let dir = tempfile::tempdir().unwrap();
-    // The signal that comes with the error would end the process; the shell counts in 512 bytes.
+    // The signal of this error would end the process. The shell counts in blocks of 512 bytes.
     limited("trap '' XFSZ && ulimit -f 128 && exec", "content::files_over_the_limit", dir.path());
 }
 
-/// Meant for a process of its own, whose gathered writes fail for want of quota.
+/// Runs in a process whose `writev` calls fail with `EDQUOT`.
 #[tokio::test]
 async fn files_over_the_quota() {
     let Some(root) = root_of_its_own() else { return };
@@ -233,7 +233,7 @@ fn item_61_a_quota() {
     limited(strace, "content::files_over_the_quota", dir.path());
 }
 
-/// Meant for a process of its own, whose disk has room for content and directories but for no further name.
+/// Runs in a process whose disk has space for content and directories, but not for another name.
 #[tokio::test]
 async fn no_room_for_a_name() {
     let Some(root) = root_of_its_own() else { return };
@@ -253,9 +253,9 @@ fn item_61_a_disk_that_is_full_at_the_last_step() {
     limited(strace, "content::no_room_for_a_name", dir.path());
 }
 
-/// Meant for a process of its own, as it uses up all descriptors.
+/// Runs in a process of its own, because it uses all file descriptors.
 #[test]
-fn looking_without_descriptors() {
+fn reads_without_descriptors() {
     let Some(root) = root_of_its_own() else { return };
     let block_on = futures::executor::block_on::<std::pin::Pin<Box<dyn Future<Output = _>>>>;
     let files = futures::executor::block_on(LocalFileBackend::new(&root)).unwrap();
@@ -274,7 +274,7 @@ fn looking_without_descriptors() {
         let error = block_on(Box::pin(call.on(&files))).unwrap_err();
         assert_eq!(error.kind(), TooManyOpenFiles, "{call:?}: {error}");
         assert!(error.is_retryable());
-        is_told(&error).unwrap();
+        check_text(&error).unwrap();
     }
     drop(taken);
     for call in &calls {
@@ -287,7 +287,7 @@ fn item_64_no_descriptors_left() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("d")).unwrap();
     fs::write(dir.path().join("d/f"), "x").unwrap();
-    limited("ulimit -n 64 && exec", "content::looking_without_descriptors", dir.path());
+    limited("ulimit -n 64 && exec", "content::reads_without_descriptors", dir.path());
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn item_68_a_runtime_that_ends_during_a_write() {
     drop(runtime);
     assert_eq!(seen(dir.path()), before, "68");
     let error = files.read("f").now_or_never().unwrap();
-    assert_eq!(error.unwrap(), "old", "68: without a runtime the verbs go on");
+    assert_eq!(error.unwrap(), "old", "68: the verbs work without a runtime");
 }
 
 #[tokio::test]
@@ -326,15 +326,12 @@ async fn item_69_whoever_comes_second() {
         ("69: by create", files.create("f", "three").await.unwrap_err(), AlreadyExists),
         (
             "69: by etag",
-            files
-                .update_with("f", "three".into(), UpdateOptions::if_match(seen))
-                .await
-                .unwrap_err(),
+            files.update_with("f", "three", UpdateOptions::if_match(seen)).await.unwrap_err(),
             PreconditionFailed,
         ),
     ] {
         assert_eq!(error.kind(), kind, "{item}");
-        is_told(&error).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
+        check_text(&error).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
     }
     assert_eq!(files.read("f").await.unwrap(), "two");
 }
@@ -349,7 +346,7 @@ async fn item_72_a_clock_that_was_set_back() {
         fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
         assert_eq!(store.backend.info("f").await.unwrap().modified_at, Some(time));
         let options = CreateOptions::if_match(seen.etag.clone().unwrap());
-        let error = store.backend.create_with("f", "three".into(), options).await.unwrap_err();
+        let error = store.backend.create_with("f", "three", options).await.unwrap_err();
         assert_eq!(error.kind(), PreconditionFailed, "72: {time:?}");
     }
 }
@@ -357,7 +354,7 @@ async fn item_72_a_clock_that_was_set_back() {
 #[tokio::test]
 async fn item_73_a_directory_of_a_hundred_thousand_files() {
     const FILES: usize = 100_000;
-    // In memory where there is such a place: it is f9 that is tried here, and not the disk.
+    // In memory if possible, because this tests f9 and not the disk.
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     fs::create_dir(dir.path().join("d")).unwrap();
     for number in 0..FILES {

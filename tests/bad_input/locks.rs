@@ -17,13 +17,13 @@ use crate::store::Store;
 
 const LOCK: &str = ".backend.lock";
 
-/// Another process that holds the lock, and dies with this.
+/// Another process that holds the lock. It is killed on drop.
 struct Holder(Child);
 
 impl Holder {
     fn of(root: &Path) -> Self {
         let mut command = Command::new("flock");
-        // Without a process of its own for the command, so that killing this one ends the lock.
+        // `exec` replaces the shell, so that killing this process releases the lock.
         command.arg("--no-fork").arg(root.join(LOCK));
         command.args(["sh", "-c", "echo held; exec sleep 600"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -142,7 +142,7 @@ async fn item_87_what_is_no_lock_file() {
         let text = refused(&store.backend, Duration::from_secs(300), kind, item).await;
         assert!(text.contains(LOCK), "{item}: {text}");
         assert_eq!(store.outside_contents(), outside, "{item}");
-        // The other verbs need no lock.
+        // The other verbs do not need the lock.
         store.backend.create("f", "new").await.unwrap();
     }
 }
@@ -178,7 +178,7 @@ async fn item_87_a_lock_file_that_is_deleted_or_replaced() {
     fs::write(store.on_disk("other"), "other").unwrap();
     fs::rename(store.on_disk("other"), store.on_disk(LOCK)).unwrap();
     is_free(&store.backend, "87: replaced").await;
-    // No verb reaches it, also not while it is held.
+    // No verb reaches the lock file, not even while it is locked.
     let session = store.backend.sync_session().await.unwrap();
     for error in [
         store.backend.delete(LOCK).await.unwrap_err(),

@@ -1,4 +1,4 @@
-//! What stands in the way, leads astray or is no file, items 32 to 56.
+//! Entries of the wrong kind, links, and special files, items 32 to 56.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::table::Expected::{Done, Gives, Refused};
 use crate::table::Given::{Dir, Fifo, File, HardLinkOut, Link, LinkOut, Socket, Sparse};
 use crate::table::{
-    Call, Row, acting, check, every, is_told, outcome, overwriting, reading, refused, seen,
+    Call, Row, acting, check, check_text, every, outcome, overwriting, reading, refused, seen,
 };
 
 fn on(call: impl Fn(String) -> Call, paths: &[&str]) -> Vec<Call> {
@@ -202,16 +202,16 @@ async fn item_48_a_file_of_a_terabyte_that_takes_no_room() {
     let last = || Call::ReadRange("s", ByteRange::Suffix(3));
     let past = || Call::ReadRange("s", ByteRange::From(TERABYTE + 1));
     let sparse = || vec![Sparse("s", TERABYTE)];
-    let told = "File of 1099511627776 bytes";
+    let shown = "File of 1099511627776 bytes";
     let rows: Vec<Row> = vec![
-        ("48: seen", sparse(), on(Call::Info, &["s"]), Gives(told)),
+        ("48: seen", sparse(), on(Call::Info, &["s"]), Gives(shown)),
         ("48: its last bytes", sparse(), vec![last()], Gives("\0\0\0")),
         ("48: past them", sparse(), vec![past()], Refused(ErrorKind::InvalidRange)),
     ];
     check(rows).await;
 }
 
-/// Meant for a process of its own, which may take little memory.
+/// Runs in a process with little memory.
 #[tokio::test]
 async fn all_of_a_terabyte() {
     let Some(root) = root_of_its_own() else { return };
@@ -224,22 +224,22 @@ async fn all_of_a_terabyte() {
     ];
     for error in errors {
         assert_eq!(error.kind(), TooLarge);
-        is_told(&error).unwrap();
+        check_text(&error).unwrap();
     }
 }
 
 #[test]
-fn item_48_what_does_not_fit_into_memory_is_told() {
+fn item_48_what_does_not_fit_into_memory_check_text() {
     let dir = tempfile::tempdir().unwrap();
     limited("ulimit -v 8000000 && exec", "objects::all_of_a_terabyte", dir.path());
 }
 
-/// Where a process that [`limited`] starts shall work; `None` for the process that runs all tests.
+/// Returns the directory of a process that [`limited`] starts; `None` in the process that runs all tests.
 pub(crate) fn root_of_its_own() -> Option<PathBuf> {
     std::env::var_os("F9_TEST_ROOT").map(PathBuf::from)
 }
 
-/// Runs the test `name` of this binary in `root`, behind what the shell does `before`.
+/// Runs the test `name` of this binary in `root`, after the shell commands `before`.
 pub(crate) fn limited(before: &str, name: &str, root: &Path) {
     let script = format!("{before} \"$0\" --exact {name} --nocapture");
     let mut command = Command::new("sh");
@@ -269,7 +269,7 @@ async fn items_49_to_51_files_that_change_while_they_are_streamed() {
             read
         });
         if let Err(error) = &rest {
-            is_told(error).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
+            check_text(error).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
         }
         assert!(rest.map_err(|error| error.kind()) == expected, "{item}");
     }
@@ -289,8 +289,8 @@ fn replace(path: &Path) {
     fs::rename(path.with_extension("new"), path).unwrap();
 }
 
-/// Runs `act` as a user who is not root, as root may do anything.
-pub(crate) fn as_somebody_else(act: impl AsyncFnOnce() + Send + 'static) {
+/// Runs `act` as a user other than root, because root has all permissions.
+pub(crate) fn as_another_user(act: impl AsyncFnOnce() + Send + 'static) {
     let somebody = move || {
         if rustix::process::geteuid().is_root() {
             rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
@@ -312,21 +312,21 @@ async fn item_52_what_may_not_be_read_or_searched() {
         fs::set_permissions(store.on_disk(path), permissions).unwrap();
     }
     let root = store.root.clone();
-    as_somebody_else(async move || {
+    as_another_user(async move || {
         let files = LocalFileBackend::builder(&root).sweep(false).open().await.unwrap();
         let calls = [reading("f"), vec![Call::InfoWithSum("f".into())], reading("d/f")].concat();
         for call in calls.into_iter().chain([Call::Info("d/f".into()), Call::Exists("d/f".into())])
         {
             let error = call.on(&files).await.unwrap_err();
             assert_eq!(error.kind(), PermissionDenied, "52: {call:?}: {error}");
-            is_told(&error).unwrap();
+            check_text(&error).unwrap();
         }
     });
     let permissions = fs::Permissions::from_mode(0o755);
     fs::set_permissions(store.on_disk("d"), permissions).unwrap();
 }
 
-/// An attribute of a file, as chattr(1) sets it, for as long as this lives.
+/// An attribute of a file, as chattr(1) sets it. It is cleared on drop.
 struct Attribute<'a>(&'a Path, &'static str);
 
 impl<'a> Attribute<'a> {
@@ -390,7 +390,7 @@ async fn item_53_roots_that_are_not_there() {
     ] {
         let refused = LocalFileBackend::builder(root).create_root(false).open().await.unwrap_err();
         assert_eq!(refused.kind(), kind, "{item}");
-        is_told(&refused).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
+        check_text(&refused).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
     }
     assert!(!missing.exists());
     fs::remove_dir_all(&store.root).unwrap();
@@ -398,8 +398,8 @@ async fn item_53_roots_that_are_not_there() {
     for call in every("f").into_iter().chain(of_the_root.concat()) {
         let error = call.on(&store.backend).await.unwrap_err();
         assert_eq!(error.kind(), RootGone, "53: removed while running: {call:?}");
-        is_told(&error).unwrap_or_else(|wrong| panic!("53: {call:?}: {wrong}"));
-        assert!(!store.root.exists(), "53: {call:?} makes it anew");
+        check_text(&error).unwrap_or_else(|wrong| panic!("53: {call:?}: {wrong}"));
+        assert!(!store.root.exists(), "53: {call:?} creates it again");
     }
 }
 
@@ -416,7 +416,7 @@ async fn item_54_a_file_system_that_is_read_only() {
     let mut remount = Command::new("mount");
     let remounted = remount.args(["-o", "remount,bind,ro"]).arg(&store.root).status().unwrap();
     assert!(remounted.success());
-    // What was opened before is not the mounted one.
+    // A backend from before the mount has the old directory open.
     let files = LocalFileBackend::new(&store.root).await.unwrap();
     let moving = [pair(Call::Rename, "f", "new"), pair(Call::Copy, "f", "new")].concat();
     let making = [on(Call::Create, &["new", "d/new"]), on(Call::CreateDir, &["d"])].concat();

@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use crate::store::Store;
 use crate::table::Expected::{Gives, Refused};
 use crate::table::Given::{Dir, File};
-use crate::table::{Call, Row, acting, check, every, is_told};
+use crate::table::{Call, Row, acting, check, check_text, every};
 
 #[tokio::test]
 async fn paths_that_are_refused() {
@@ -49,7 +49,7 @@ async fn paths_that_are_refused() {
 }
 
 #[tokio::test]
-async fn the_root_is_looked_at_in_every_spelling() {
+async fn every_spelling_of_the_root_can_be_listed() {
     let rows: Vec<Row> = ["", ".", "/", "./", "//", "/./."]
         .into_iter()
         .map(|root| ("1 to 3: the root", vec![], vec![Call::List(root.into())], Gives("kept")))
@@ -57,9 +57,9 @@ async fn the_root_is_looked_at_in_every_spelling() {
     check(rows).await;
 }
 
-/// Spellings of a path that is there, and the path.
+/// Spellings of an existing path, and the path.
 #[tokio::test]
-async fn spellings_have_one_meaning() {
+async fn all_spellings_mean_the_same_path() {
     let rows: Vec<Row> = [
         ("7: a leading slash", "etc/passwd", "/etc/passwd"),
         ("8: two of them", "server/share", "//server/share"),
@@ -115,12 +115,12 @@ async fn names_that_are_only_names() {
         let files = &store.backend;
         let missing = files.read(name).await.unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound, "{item}");
-        is_told(&missing).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
+        check_text(&missing).unwrap_or_else(|wrong| panic!("{item}: {wrong}"));
         assert_eq!(files.create(name, "one").await.unwrap().path, name, "{item}");
         let again = files.create(name, "two").await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::AlreadyExists, "{item}");
-        files.create_with(name, "two".into(), CreateOptions::overwrite()).await.unwrap();
-        // Opening sweeps up what processes leave, which this is not.
+        files.create_with(name, "two", CreateOptions::overwrite()).await.unwrap();
+        // Opening removes temporary files of dead processes, and this is none.
         LocalFileBackend::new(&store.root).await.unwrap();
         assert_eq!(fs::read(store.on_disk(name)).unwrap(), b"two", "{item}");
         files.rename(name, "plain").await.unwrap();
@@ -155,7 +155,7 @@ async fn items_23_and_24_a_name_that_is_not_utf8_is_reported_and_the_listing_goe
         let [Ok(before), Err(error), Ok(after)] = &entries[..] else { panic!("{entries:?}") };
         assert_eq!((before.path.as_str(), after.path.as_str()), ("a", "c"));
         assert_eq!(error.kind(), InvalidPath);
-        is_told(error).unwrap();
+        check_text(error).unwrap();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a row consists of, and how it is checked.
+//! The rows of the catalogue, and their checks.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,23 +18,23 @@ use rustix::fs::{CWD, Mode};
 
 use crate::store::Store;
 
-/// The item in words, what there is besides `kept`, what is done with it, and what comes of each of that.
+/// The name of the item, the entries besides `kept`, the calls, and the expected result of each call.
 pub(crate) type Row = (&'static str, Vec<Given>, Vec<Call>, Expected);
 
-/// Nothing may wait longer, also on a busy machine.
+/// No call may take longer, even on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(300);
 
 const SHA: ChecksumAlgorithm = ChecksumAlgorithm::Sha256;
 
-/// Something in the root, made behind the back of f9.
+/// An entry in the root that was created without f9.
 #[derive(Clone, Debug)]
 pub(crate) enum Given {
     File(&'static str),
     Dir(&'static str),
     Link(&'static str, &'static str),
-    /// A link by absolute path to something in the outside directory.
+    /// A link with an absolute path to an entry of the outside directory.
     LinkOut(&'static str, &'static str),
-    /// Another name of the outside directory's `secret`.
+    /// A hard link to `secret` in the outside directory.
     HardLinkOut(&'static str),
     Fifo(&'static str),
     Socket(&'static str),
@@ -57,7 +57,7 @@ pub(crate) enum Call {
     Overwrite(String),
     StreamOver(String),
     CreateOf(&'static str, Bytes, CreateOptions),
-    /// Pieces, the kind of failure that follows them, and options.
+    /// The pieces, the kind of the error after them, and the options.
     StreamOf(&'static str, Vec<&'static str>, Option<ErrorKind>, WriteOptions),
     CreateDir(String),
     CreateDirOver(String),
@@ -89,7 +89,7 @@ pub(crate) fn reading(path: &str) -> Vec<Call> {
     ]
 }
 
-/// The writes that replace what is there.
+/// Returns the writes that replace a file.
 pub(crate) fn overwriting(path: &str) -> Vec<Call> {
     let path = || path.to_owned();
     vec![
@@ -101,7 +101,7 @@ pub(crate) fn overwriting(path: &str) -> Vec<Call> {
     ]
 }
 
-/// The verbs that must have something below the root.
+/// Returns the verbs that need an entry below the root.
 pub(crate) fn acting(path: &str) -> Vec<Call> {
     let path = || path.to_owned();
     let mut calls = vec![
@@ -126,7 +126,7 @@ pub(crate) fn every(path: &str) -> Vec<Call> {
     looking.chain(acting(path)).collect()
 }
 
-/// Checks every call of every row, each in a root of its own, and tells of all that is wrong.
+/// Checks every call of every row, each in its own root, and reports all failures.
 pub(crate) async fn check(rows: Vec<Row>) {
     let mut wrong = Vec::new();
     for (item, given, calls, expected) in rows {
@@ -141,12 +141,12 @@ pub(crate) async fn check(rows: Vec<Row>) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// A call in short.
+/// Returns a short form of a call.
 pub(crate) fn shown(call: &Call) -> String {
     format!("{call:?}").chars().take(100).collect()
 }
 
-/// What is wrong with the outcome of one call.
+/// Checks the outcome of one call.
 pub(crate) async fn outcome(store: &Store, call: &Call, expected: Expected) -> Result<(), String> {
     let (inside, outside) = (seen(&store.root), seen(&store.outside));
     let called = tokio::time::timeout(AT_ONCE, call.on(&store.backend)).await;
@@ -156,41 +156,43 @@ pub(crate) async fn outcome(store: &Store, call: &Call, expected: Expected) -> R
         return Err(format!("left {}", left.display()));
     }
     if seen(&store.outside) != outside {
-        return Err("what is outside has changed".to_owned());
+        return Err("the outside directory has changed".to_owned());
     }
     match (called, expected) {
         (Ok(_), Expected::Done) => Ok(()),
         (Ok(given), Expected::Gives(text)) if given == text => Ok(()),
         (Ok(given), Expected::Gives(_)) => Err(format!("gave {given:?}")),
-        (Ok(_), Expected::Refused(kind)) => Err(format!("succeeded, it should be {kind:?}")),
+        (Ok(_), Expected::Refused(kind)) => {
+            Err(format!("succeeded, but should fail with {kind:?}"))
+        }
         (Err(error), Expected::Refused(kind)) if error.kind() == kind => {
             if now != inside {
-                return Err("it failed, and something has changed".to_owned());
+                return Err("it failed, but changed something".to_owned());
             }
-            is_told(&error)
+            check_text(&error)
         }
         (Err(error), _) => Err(format!("failed: {error}")),
     }
 }
 
-/// Checks that every call fails alike, where the machine lacks something, and changes nothing.
+/// Checks that every call fails with `kind` and changes nothing.
 pub(crate) async fn refused(files: &LocalFileBackend, calls: &[Call], kind: ErrorKind) {
     let before = seen(files.root());
     for call in calls {
         let call_shown = shown(call);
         match call.on(files).await {
-            Err(error) if error.kind() == kind => is_told(&error).unwrap(),
-            other => panic!("{call_shown}: {other:?}, it should be {kind:?}"),
+            Err(error) if error.kind() == kind => check_text(&error).unwrap(),
+            other => panic!("{call_shown}: {other:?}, but should fail with {kind:?}"),
         }
         assert_eq!(seen(files.root()), before, "{call_shown}");
     }
 }
 
-/// Whether the text of an error is one line that names the operation and the path.
-pub(crate) fn is_told(error: &Error) -> Result<(), String> {
+/// Checks that the text of an error is one line with the operation and the path.
+pub(crate) fn check_text(error: &Error) -> Result<(), String> {
     let text = error.to_string();
-    let operation = error.operation().ok_or("no operation is named")?;
-    let path = error.path().ok_or("no path is named")?;
+    let operation = error.operation().ok_or("the error names no operation")?;
+    let path = error.path().or(error.subject()).ok_or("the error names no path")?;
     let quoted = if path.is_empty() { "the root" } else { "`" };
     let begins = text.starts_with(&format!("cannot {operation} {quoted}"));
     let steers =
@@ -225,14 +227,14 @@ fn lay_out(store: &Store, given: &[Given]) {
     }
 }
 
-/// Where `path` is on disk, with the directories on the way made.
+/// Returns where `path` is on disk, and creates its parents.
 fn at(store: &Store, path: &str) -> PathBuf {
     let path = store.on_disk(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     path
 }
 
-/// What there is at each path below a directory: kind, mode, size, and the content of files or the target of links.
+/// Returns the kind, mode and size of each path below a directory, and the content of files or the target of links.
 pub(crate) fn seen(dir: &Path) -> BTreeMap<PathBuf, (u32, u64, Vec<u8>)> {
     let mut seen = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -246,7 +248,7 @@ pub(crate) fn seen(dir: &Path) -> BTreeMap<PathBuf, (u32, u64, Vec<u8>)> {
         } else {
             Vec::new()
         };
-        // The size of a directory is the file system's own affair.
+        // The size of a directory depends on the file system.
         let size = if kind.is_dir() || kind.is_fifo() { 0 } else { data.len() };
         if kind.is_dir() {
             seen.extend(self::seen(&path));
@@ -267,7 +269,9 @@ impl Call {
                 let chunks = files.stream_read(path).await?;
                 Ok(chunks.try_collect::<Vec<_>>().await?.concat().into())
             }
-            Self::Checksum(path) => files.checksum(path, SHA).await.map(Bytes::from),
+            Self::Checksum(path) => {
+                files.checksum(path, SHA).await.map(|sum| sum.into_hex().into())
+            }
             Self::Info(path) => info(files, path, InfoOptions::default()).await,
             Self::InfoWithSum(path) => {
                 info(files, path, InfoOptions::default().with_checksum(SHA)).await
@@ -296,7 +300,7 @@ impl Call {
         let info = match self {
             Self::Create(path) => files.create(path, "new").await,
             Self::Overwrite(path) => {
-                files.create_with(path, "new".into(), CreateOptions::overwrite()).await
+                files.create_with(path, "new", CreateOptions::overwrite()).await
             }
             Self::StreamOver(path) => stream(files, path, &["new"], None, &over()).await,
             Self::CreateOf(path, data, options) => {
@@ -306,9 +310,7 @@ impl Call {
                 stream(files, path, pieces, *failure, options).await
             }
             Self::Update(path) => files.update(path, "new").await,
-            Self::Append(path) => {
-                files.update_with(path, "new".into(), UpdateOptions::append()).await
-            }
+            Self::Append(path) => files.update_with(path, "new", UpdateOptions::append()).await,
             Self::Copy(from, to) => files.copy(from, to).await,
             Self::CopyOver(from, to) => files.copy_with(from, to, CopyOptions::overwrite()).await,
             Self::Rename(from, to) => files.rename(from, to).await,
@@ -325,7 +327,7 @@ pub(crate) fn over() -> WriteOptions {
     WriteOptions::overwrite()
 }
 
-/// A checksum that is that of `content`.
+/// Returns the checksum of `content`.
 pub(crate) fn sum_of(content: &str) -> Checksum {
     Checksum::of(SHA, content.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Waiting itself: wake-ups, budgets, panics, and whose runtime it is.
+//! The bridge: wake-ups, task budgets, panics, and the choice of the runtime.
 
 use std::cell::RefCell;
 use std::fs;
@@ -17,11 +17,11 @@ use rustix::thread::gettid;
 use tokio::runtime::Handle;
 use tokio::task::coop;
 
-use crate::{current_thread, in_time, multi_thread};
+use crate::{current_thread, multi_thread, without_hanging};
 
 #[test]
-fn a_task_that_has_used_up_its_budget_can_still_wait() {
-    in_time(|| {
+fn a_task_without_budget_can_still_wait() {
+    without_hanging(|| {
         current_thread().block_on(async {
             let task = tokio::spawn(async {
                 while coop::has_budget_remaining() {
@@ -38,8 +38,8 @@ fn a_task_that_has_used_up_its_budget_can_still_wait() {
 }
 
 #[test]
-fn a_nested_wait_cannot_swallow_the_wake_up_of_the_outer_one() {
-    in_time(|| {
+fn a_nested_wait_does_not_lose_the_wake_up_of_the_outer_one() {
+    without_hanging(|| {
         let bridge = Bridge::shared().unwrap();
         let mut polls = 0;
         let outer = future::poll_fn(|cx| {
@@ -55,7 +55,7 @@ fn a_nested_wait_cannot_swallow_the_wake_up_of_the_outer_one() {
     });
 }
 
-/// How often a thread of this process has gone to sleep.
+/// Returns how often a thread of this process has gone to sleep.
 fn sleeps(thread: Pid) -> u64 {
     let id = thread.as_raw_nonzero();
     let status = fs::read_to_string(format!("/proc/self/task/{id}/status")).unwrap();
@@ -64,13 +64,13 @@ fn sleeps(thread: Pid) -> u64 {
 }
 
 #[test]
-fn a_wake_up_meant_for_something_else_polls_nothing() {
-    in_time(|| {
+fn an_unrelated_unpark_does_not_poll_the_future() {
+    without_hanging(|| {
         let mut polls = 0;
         let (waiting, id) = (thread::current(), gettid());
         let (send, mut receive) = tokio::sync::oneshot::channel();
         let mut other = Some(move || {
-            // Once to see that it waits, and once more to have it go back to sleep.
+            // The first time it may just have started to wait. The second time it has gone back to sleep.
             for _ in 0..2 {
                 let before = sleeps(id);
                 while sleeps(id) == before {
@@ -92,8 +92,8 @@ fn a_wake_up_meant_for_something_else_polls_nothing() {
 }
 
 #[test]
-fn a_wake_up_from_another_thread_arrives_whenever_it_comes() {
-    in_time(|| {
+fn a_wake_up_from_another_thread_is_never_lost() {
+    without_hanging(|| {
         let bridge = Bridge::shared().unwrap();
         for round in 0..2000 {
             let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -113,8 +113,8 @@ fn the_handle_of_a_current_thread_runtime_is_refused() {
 }
 
 #[test]
-fn the_runtime_may_be_the_callers_own() {
-    in_time(|| {
+fn a_bridge_uses_the_given_runtime() {
+    without_hanging(|| {
         let runtime = multi_thread(1);
         let bridge = Bridge::new(runtime.handle().clone()).unwrap();
         let files = Blocking::with_bridge(Arc::new(f9::MemoryFileBackend::new()), bridge);
@@ -123,10 +123,10 @@ fn the_runtime_may_be_the_callers_own() {
             let spawned = files.bridge().wait(async { tokio::spawn(name()).await });
             spawned.unwrap().unwrap()
         };
-        assert_eq!(spawned_on(&files), "of the test");
+        assert_eq!(spawned_on(&files), "test-runtime");
         let within = files.clone();
         let task = runtime.spawn(async move { spawned_on(&within) });
-        assert_eq!(runtime.block_on(task).unwrap(), "of the test");
+        assert_eq!(runtime.block_on(task).unwrap(), "test-runtime");
         let shared = MemoryFileBackend::new().unwrap();
         assert_eq!(spawned_on(&shared), "f9-blocking");
     });
@@ -145,7 +145,7 @@ fn the_process_has_one_shared_runtime() {
 }
 
 #[test]
-fn a_panic_reaches_the_caller_and_harms_nobody_else() {
+fn a_panic_reaches_the_caller_and_the_facade_still_works() {
     let files = MemoryFileBackend::new().unwrap();
     let panicking = AssertUnwindSafe(|| {
         files.bridge().wait(async {
@@ -155,7 +155,7 @@ fn a_panic_reaches_the_caller_and_harms_nobody_else() {
     });
     let payload = panic::catch_unwind(panicking).unwrap_err();
     assert_eq!(payload.downcast_ref(), Some(&"on purpose"));
-    assert!(Handle::try_current().is_err(), "the runtime has been left");
+    assert!(Handle::try_current().is_err(), "the thread is still in the runtime");
     files.create("a.txt", "still works").unwrap();
 }
 
@@ -180,11 +180,11 @@ fn a_future_is_dropped_inside_the_runtime() {
 }
 
 #[test]
-fn a_stream_may_outlive_the_runtimes_hold_on_its_thread() {
+fn a_stream_can_be_dropped_after_the_thread_locals_of_tokio() {
     thread_local! {
         static KEPT: RefCell<Option<ByteReader>> = const { RefCell::new(None) };
     }
-    // Locals are dropped in the opposite order of their first use, so Tokio's goes first.
+    // Thread locals are dropped in the reverse order of their first use, so Tokio's is dropped before `KEPT`.
     let thread = thread::spawn(|| {
         KEPT.with_borrow_mut(|kept| {
             let files = MemoryFileBackend::new().unwrap();

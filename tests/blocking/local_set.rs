@@ -1,4 +1,4 @@
-//! Calls from within a `LocalSet`, whose tasks cannot be handed to another thread.
+//! Calls from a `LocalSet`, whose tasks cannot move to another thread.
 
 use std::sync::mpsc;
 use std::thread;
@@ -8,7 +8,7 @@ use f9::blocking::LocalFileBackend;
 use f9::prelude::*;
 use tokio::task::LocalSet;
 
-use crate::{FOR_EVER, watched};
+use crate::{HANG_LIMIT, watched};
 
 fn use_files() {
     let dir = tempfile::tempdir().unwrap();
@@ -17,16 +17,16 @@ fn use_files() {
     assert_eq!(files.stream_read("a").unwrap().map(|chunk| chunk.unwrap().len()).sum::<usize>(), 5);
     let other = files.clone();
     let (held, is_held) = mpsc::channel();
-    let (waits, is_awaited) = mpsc::channel();
+    let (waits, is_waiting) = mpsc::channel();
     let holder = thread::spawn(move || {
         let session = other.sync_session().unwrap();
         held.send(()).unwrap();
-        is_awaited.recv().unwrap();
+        is_waiting.recv().unwrap();
         session.finish().unwrap();
     });
     is_held.recv().unwrap();
-    // This waits, and so sleeps on the thread of the set.
-    let waiting = files.backend().sync_session_with(SessionOptions::timeout(FOR_EVER));
+    // Blocks the thread of the set until the other session ends.
+    let waiting = files.backend().sync_session_with(SessionOptions::timeout(HANG_LIMIT));
     let session = files.bridge().wait(watched(waiting, waits)).unwrap();
     files.bridge().wait(session.finish()).unwrap();
     holder.join().unwrap();
@@ -34,7 +34,7 @@ fn use_files() {
 }
 
 #[test]
-fn a_local_set_on_a_current_thread_runtime() {
+fn the_facade_works_in_a_local_set_on_a_current_thread_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         use_files();
@@ -43,7 +43,7 @@ fn a_local_set_on_a_current_thread_runtime() {
 }
 
 #[test]
-fn a_local_set_on_a_multi_thread_runtime() {
+fn the_facade_works_in_a_local_set_on_a_multi_thread_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         use_files();
@@ -52,7 +52,7 @@ fn a_local_set_on_a_multi_thread_runtime() {
 }
 
 #[test]
-fn within_block_in_place() {
+fn the_facade_works_in_block_in_place() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         tokio::spawn(async { tokio::task::block_in_place(use_files) }).await.unwrap();

@@ -1,4 +1,4 @@
-//! A backend whose streams and sessions do what the test says.
+//! A backend whose streams and sessions follow a script.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
 
-/// Streams give the items put here, once; they and the sessions can only be dropped where a runtime is.
+/// A backend whose streams return these items once. The streams and sessions panic if they are dropped outside a runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
     pub(crate) chunks: Mutex<VecDeque<Result<Bytes>>>,
@@ -39,7 +39,7 @@ impl Drop for NeedsRuntime {
     }
 }
 
-/// The items, with a nap before each; panics when asked for more after the end.
+/// Returns a stream of the items, which is pending once before each item. It panics if it is polled after its end.
 fn play<T: Send + 'static>(items: &Mutex<VecDeque<T>>) -> stream::BoxStream<'static, T> {
     let state = (std::mem::take(&mut *items.lock().unwrap()), NeedsRuntime);
     stream::unfold(state, |(mut items, needs_runtime)| async {
@@ -81,7 +81,7 @@ impl AsyncFileBackend for Scripted {
     async fn stream_read_with(&self, _: &str, _: ReadOptions) -> Result<ByteStream<'static>> {
         Ok(play(&self.chunks))
     }
-    async fn update_with(&self, _: &str, _: Bytes, _: UpdateOptions) -> Result<FileInfo> {
+    async fn update_bytes(&self, _: &str, _: Bytes, _: UpdateOptions) -> Result<FileInfo> {
         unsupported()
     }
     async fn delete_with(&self, _: &str, _: DeleteOptions) -> Result<()> {
@@ -102,7 +102,7 @@ impl AsyncFileBackend for Scripted {
 }
 
 impl Scripted {
-    fn note(&self, call: impl Into<String>) -> Result<()> {
+    fn record(&self, call: impl Into<String>) -> Result<()> {
         self.synced.lock().unwrap().push(call.into());
         Ok(())
     }
@@ -111,21 +111,21 @@ impl Scripted {
 #[async_trait]
 impl AsyncSyncFileBackend for Scripted {
     async fn push(&self, message: &str) -> Result<()> {
-        self.note(format!("push {message}"))
+        self.record(format!("push {message}"))
     }
     async fn pull(&self) -> Result<()> {
-        self.note("pull")
+        self.record("pull")
     }
     async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {
-        self.note("report").map(|()| Vec::new())
+        self.record("report").map(|()| Vec::new())
     }
     async fn conflict_accept_local(&self, path: &str) -> Result<()> {
-        self.note(format!("local {path}"))
+        self.record(format!("local {path}"))
     }
     async fn conflict_accept_remote(&self, path: &str) -> Result<()> {
-        self.note(format!("remote {path}"))
+        self.record(format!("remote {path}"))
     }
     async fn conflict_resolve(&self, path: &str, data: Bytes) -> Result<()> {
-        self.note(format!("resolve {path} {}", data.len()))
+        self.record(format!("resolve {path} {}", data.len()))
     }
 }

@@ -10,16 +10,16 @@ use f9::blocking::{Blocking, MemoryFileBackend};
 use f9::{ErrorKind, SessionOptions};
 
 use crate::scripted::Scripted;
-use crate::{current_thread, in_time, multi_thread, watched};
+use crate::{current_thread, multi_thread, watched, without_hanging};
 
-fn at_once() -> SessionOptions {
+fn no_wait() -> SessionOptions {
     SessionOptions::timeout(Duration::ZERO)
 }
 
-/// Whether another thread gets a session now.
+/// Returns whether another thread can open a session now.
 fn is_free(files: &MemoryFileBackend) -> bool {
     let files = files.clone();
-    let other = thread::spawn(move || match files.sync_session_with(at_once()) {
+    let other = thread::spawn(move || match files.sync_session_with(no_wait()) {
         Ok(session) => session.finish().is_ok(),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::LockTimeout);
@@ -29,29 +29,29 @@ fn is_free(files: &MemoryFileBackend) -> bool {
     other.join().unwrap()
 }
 
-fn enter_again() {
+fn nest_sessions() {
     let files = MemoryFileBackend::new().unwrap();
     let outer = files.sync_session().unwrap();
-    let inner = files.sync_session_with(at_once()).unwrap();
+    let inner = files.sync_session_with(no_wait()).unwrap();
     outer.finish().unwrap();
-    assert!(!is_free(&files), "the inner session still has it");
+    assert!(!is_free(&files), "the inner session does not hold the lock");
     drop(inner);
     assert!(is_free(&files));
 }
 
 #[test]
-fn a_thread_or_task_may_enter_again() {
-    in_time(|| {
-        enter_again();
-        current_thread().block_on(async { enter_again() });
+fn a_thread_or_task_may_nest_sessions() {
+    without_hanging(|| {
+        nest_sessions();
+        current_thread().block_on(async { nest_sessions() });
         let runtime = multi_thread(1);
-        runtime.block_on(runtime.spawn(async { enter_again() })).unwrap();
+        runtime.block_on(runtime.spawn(async { nest_sessions() })).unwrap();
     });
 }
 
 #[test]
-fn threads_that_contend_take_turns() {
-    in_time(|| {
+fn sessions_of_threads_never_overlap() {
+    without_hanging(|| {
         let files = MemoryFileBackend::new().unwrap();
         let inside = AtomicUsize::new(0);
         files.create("count.txt", "0").unwrap();
@@ -75,8 +75,8 @@ fn threads_that_contend_take_turns() {
 }
 
 #[test]
-fn a_session_is_shared_with_the_async_side() {
-    in_time(|| {
+fn a_blocking_session_excludes_async_sessions() {
+    without_hanging(|| {
         let files = MemoryFileBackend::new().unwrap();
         let session = files.sync_session().unwrap();
         let backend = Arc::clone(files.backend());
@@ -102,8 +102,8 @@ fn end_sessions() {
 }
 
 #[test]
-fn sessions_may_be_dropped_anywhere_and_report_errors_when_finished() {
-    in_time(|| {
+fn sessions_can_be_dropped_in_every_context_and_finish_reports_errors() {
+    without_hanging(|| {
         end_sessions();
         multi_thread(1).block_on(async {
             tokio::spawn(async { end_sessions() }).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is read: iterators and readers.
+//! Reading: iterators and readers.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, Read as _};
@@ -8,7 +8,7 @@ use f9::blocking::{Blocking, MemoryFileBackend};
 use f9::{Error, ErrorKind, FileInfo, ReadOptions};
 
 use crate::scripted::Scripted;
-use crate::{current_thread, in_time, multi_thread};
+use crate::{current_thread, multi_thread, without_hanging};
 
 fn failure() -> Error {
     Error::new(ErrorKind::UnexpectedEof).with_path("a.txt")
@@ -20,7 +20,7 @@ fn entry() -> FileInfo {
 }
 
 #[test]
-fn chunks_come_as_an_iterator() {
+fn a_stream_is_an_iterator_of_chunks() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.txt", "abcdefgh").unwrap();
     let options = ReadOptions::default().with_chunk_size(3);
@@ -31,7 +31,7 @@ fn chunks_come_as_an_iterator() {
 }
 
 #[test]
-fn a_reader_gives_the_same_through_buffers_of_any_size() {
+fn a_reader_works_with_every_buffer_size() {
     let files = MemoryFileBackend::new().unwrap();
     let content: Vec<u8> = (0..=255).cycle().take(1000).collect();
     files.create("a.bin", content.clone()).unwrap();
@@ -53,14 +53,14 @@ fn a_reader_gives_the_same_through_buffers_of_any_size() {
 }
 
 #[test]
-fn an_empty_buffer_asks_for_nothing() {
+fn a_read_into_an_empty_buffer_requests_nothing() {
     let mut reader = Scripted::reading([Err(failure())]).stream_read("x").unwrap();
     assert_eq!(reader.read(&mut []).unwrap(), 0);
     reader.read(&mut [0]).unwrap_err();
 }
 
 #[test]
-fn lines_cross_chunks() {
+fn lines_may_cross_chunk_boundaries() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.txt", "one\ntwo\n\nthree").unwrap();
     let options = ReadOptions::default().with_chunk_size(2);
@@ -70,7 +70,7 @@ fn lines_cross_chunks() {
 }
 
 #[test]
-fn consuming_more_than_there_is_does_no_harm() {
+fn consuming_more_than_the_buffer_is_harmless() {
     let mut reader = Scripted::reading([Ok("ab"), Ok("c")]).stream_read("x").unwrap();
     assert_eq!(reader.fill_buf().unwrap(), b"ab");
     reader.consume(100);
@@ -78,7 +78,7 @@ fn consuming_more_than_there_is_does_no_harm() {
 }
 
 #[test]
-fn an_iterator_goes_on_where_the_reader_stopped() {
+fn an_iterator_continues_where_the_reader_stopped() {
     let mut reader = Scripted::reading([Ok("abcd"), Ok("ef")]).stream_read("x").unwrap();
     reader.read_exact(&mut [0; 3]).unwrap();
     assert_eq!(reader.next().unwrap().unwrap(), "d");
@@ -87,7 +87,7 @@ fn an_iterator_goes_on_where_the_reader_stopped() {
 }
 
 #[test]
-fn an_empty_chunk_is_not_the_end() {
+fn an_empty_chunk_does_not_end_the_reader() {
     let mut reader =
         Scripted::reading([Ok(""), Ok("a"), Ok(""), Ok("b")]).stream_read("x").unwrap();
     let mut text = String::new();
@@ -96,7 +96,7 @@ fn an_empty_chunk_is_not_the_end() {
 }
 
 #[test]
-fn nothing_follows_an_error() {
+fn a_stream_ends_after_an_error() {
     let script = || [Ok("ab"), Err(failure()), Ok("never")];
     let mut chunks = Scripted::reading(script()).stream_read("x").unwrap();
     assert_eq!(chunks.next().unwrap().unwrap(), "ab");
@@ -111,7 +111,7 @@ fn nothing_follows_an_error() {
 }
 
 #[test]
-fn an_error_arrives_in_a_reader_with_its_kind_and_itself() {
+fn an_io_error_of_a_reader_contains_the_f9_error() {
     let files = Scripted::reading([Ok("ab"), Err(failure()), Ok("never")]);
     let mut reader = files.stream_read("x").unwrap();
     let mut buffer = Vec::new();
@@ -122,7 +122,7 @@ fn an_error_arrives_in_a_reader_with_its_kind_and_itself() {
 }
 
 #[test]
-fn an_interruption_is_not_read_over() {
+fn a_reader_reports_an_interruption_of_the_backend() {
     let interrupted = io::Error::from(io::ErrorKind::Interrupted);
     let files = Scripted::reading([Ok("ab"), Err(interrupted.into())]);
     let mut reader = files.stream_read("x").unwrap();
@@ -131,7 +131,7 @@ fn an_interruption_is_not_read_over() {
 }
 
 #[test]
-fn text_never_splits_a_character() {
+fn a_text_stream_never_splits_a_character() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.txt", "a€b".repeat(100_000)).unwrap();
     let text: String = files.stream_read_text("a.txt").unwrap().map(Result::unwrap).collect();
@@ -139,7 +139,7 @@ fn text_never_splits_a_character() {
 }
 
 #[test]
-fn entries_go_on_after_an_error_and_end_once() {
+fn a_listing_continues_after_an_error_and_ends_once() {
     let scripted = Scripted {
         entries: Mutex::new(VecDeque::from([
             Ok(entry()),
@@ -155,7 +155,7 @@ fn entries_go_on_after_an_error_and_end_once() {
     assert!(entries.next().is_none() && entries.next().is_none());
 }
 
-/// Streams in every state: not begun, begun, ended.
+/// Drops streams before the first item, in the middle and after the end.
 fn drop_streams() {
     for taken in 0..4 {
         let files = Scripted::reading([Ok("a"), Ok("b")]);
@@ -169,8 +169,8 @@ fn drop_streams() {
 }
 
 #[test]
-fn streams_may_be_dropped_anywhere() {
-    in_time(|| {
+fn streams_can_be_dropped_in_every_context() {
+    without_hanging(|| {
         drop_streams();
         multi_thread(1).block_on(async {
             tokio::spawn(async { drop_streams() }).await.unwrap();
@@ -180,8 +180,8 @@ fn streams_may_be_dropped_anywhere() {
 }
 
 #[test]
-fn streams_move_between_threads() {
-    in_time(|| {
+fn a_stream_can_move_to_another_thread() {
+    without_hanging(|| {
         let mut reader = Scripted::reading([Ok("a"), Ok("b")]).stream_read("x").unwrap();
         reader.next().unwrap().unwrap();
         let rest = std::thread::spawn(move || reader.next().unwrap().unwrap());
@@ -190,7 +190,7 @@ fn streams_move_between_threads() {
 }
 
 #[test]
-fn debug_tells_whether_a_stream_has_ended() {
+fn the_debug_output_shows_whether_a_stream_has_ended() {
     let mut reader = Scripted::reading([]).stream_read("x").unwrap();
     assert_eq!(format!("{reader:?}"), "ByteReader { chunks: open, rest: b\"\" }");
     assert!(reader.next().is_none());

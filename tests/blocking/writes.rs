@@ -1,4 +1,4 @@
-//! What is written: iterators and readers as sources, writers as sinks.
+//! Writing from iterators and readers, and reading into writers.
 
 use std::io::{self, BufWriter, Cursor, Read, Write};
 use std::thread;
@@ -7,26 +7,26 @@ use bytes::Bytes;
 use f9::blocking::MemoryFileBackend;
 use f9::{DEFAULT_CHUNK_SIZE, Error, ErrorKind, WriteOptions};
 
-use crate::in_time;
+use crate::without_hanging;
 
 #[test]
-fn a_source_may_borrow_and_runs_on_the_callers_thread() {
-    in_time(|| {
+fn an_iterator_may_borrow_and_runs_on_the_calling_thread() {
+    without_hanging(|| {
         let files = MemoryFileBackend::new().unwrap();
-        let (here, mut given, text) = (thread::current().id(), 0, String::from("abc"));
+        let (caller, mut yielded, text) = (thread::current().id(), 0, String::from("abc"));
         let source = text.chars().map(|letter| {
-            assert_eq!(thread::current().id(), here);
-            given += 1;
+            assert_eq!(thread::current().id(), caller);
+            yielded += 1;
             Ok::<_, Error>(letter.to_string().into())
         });
         files.stream_write("a.txt", source).unwrap();
-        assert_eq!(given, 3);
+        assert_eq!(yielded, 3);
         assert_eq!(files.read("a.txt").unwrap(), "abc");
     });
 }
 
 #[test]
-fn a_source_that_fails_leaves_everything_as_it_was() {
+fn an_iterator_that_fails_changes_nothing() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.txt", "old").unwrap();
     let source = || [Ok(Bytes::from("new")), Err(io::Error::other("broken"))];
@@ -38,7 +38,7 @@ fn a_source_that_fails_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn what_a_stream_reads_another_writes() {
+fn a_stream_can_be_written_to_another_file() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.txt", "content").unwrap();
     let reader = files.stream_read("a.txt").unwrap();
@@ -48,26 +48,26 @@ fn what_a_stream_reads_another_writes() {
     assert_eq!(files.read("c.txt").unwrap(), "content");
 }
 
-/// Gives a few bytes at a time, interrupted before each, and panics when asked for more after its end or an error.
-struct Dribble {
+/// Returns parts of a content with an interruption before each. Panics if it is read after its end or an error.
+struct SlowReader {
     content: Cursor<Vec<u8>>,
     calls: usize,
     failing_at: Option<usize>,
-    ended: bool,
+    has_ended: bool,
 }
 
-impl Dribble {
+impl SlowReader {
     fn of(size: usize) -> Self {
-        Self { content: Cursor::new(content(size)), calls: 0, failing_at: None, ended: false }
+        Self { content: Cursor::new(content(size)), calls: 0, failing_at: None, has_ended: false }
     }
 }
 
-impl Read for Dribble {
+impl Read for SlowReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        assert!(!self.ended, "asked for more after the end");
+        assert!(!self.has_ended, "read after the end");
         self.calls += 1;
         if self.failing_at == Some(self.calls) {
-            self.ended = true;
+            self.has_ended = true;
             return Err(io::Error::from(io::ErrorKind::TimedOut));
         }
         if self.calls % 2 == 1 {
@@ -75,7 +75,7 @@ impl Read for Dribble {
         }
         let part = buffer.len().min(70_000);
         let read = self.content.read(&mut buffer[..part])?;
-        self.ended = read == 0;
+        self.has_ended = read == 0;
         Ok(read)
     }
 }
@@ -85,20 +85,20 @@ fn content(size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_reader_of_any_size_is_written_whole() {
+fn a_reader_of_any_size_is_written_completely() {
     let files = MemoryFileBackend::new().unwrap();
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 700_001] {
         let options = WriteOptions::overwrite().with_size(size as u64);
-        files.create_from_reader_with("a.bin", Dribble::of(size), options).unwrap();
+        files.create_from_reader_with("a.bin", SlowReader::of(size), options).unwrap();
         assert_eq!(files.read("a.bin").unwrap(), content(size), "{size} bytes");
     }
 }
 
 #[test]
-fn a_reader_that_fails_leaves_nothing() {
+fn a_reader_that_fails_creates_nothing() {
     let files = MemoryFileBackend::new().unwrap();
-    let reader = Dribble { failing_at: Some(4), ..Dribble::of(700_000) };
+    let reader = SlowReader { failing_at: Some(4), ..SlowReader::of(700_000) };
     let error = files.create_from_reader("a.bin", reader).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(!files.exists("a.bin").unwrap());
@@ -115,7 +115,7 @@ fn a_reader_may_borrow() {
 }
 
 #[test]
-fn a_writer_gets_everything_and_is_flushed() {
+fn a_writer_receives_everything_and_is_flushed() {
     let files = MemoryFileBackend::new().unwrap();
     files.create("a.bin", content(700_000)).unwrap();
     let mut sink = Vec::new();
@@ -127,7 +127,7 @@ fn a_writer_gets_everything_and_is_flushed() {
 }
 
 #[test]
-fn a_writer_that_fails_is_an_error_of_the_file() {
+fn the_error_of_a_writer_names_the_file() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

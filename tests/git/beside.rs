@@ -1,4 +1,4 @@
-//! What people and other callers do to the tree and the branch while the backend has them open.
+//! Other programs change the working tree and the branch while the backend has them open.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
 use crate::traces::until;
 
-/// A clone that git made.
+/// Clones with git and returns the configuration of the clone.
 fn cloned_by_git(clones: &Clones, name: &str) -> f9::GitConfig {
     let config = clones.config(name);
     cli::run(config.path.parent().unwrap(), ["clone", "-q", &config.remote_url, name]);
@@ -24,7 +24,7 @@ fn cloned_by_git(clones: &Clones, name: &str) -> f9::GitConfig {
 }
 
 #[tokio::test]
-async fn edits_that_git_was_told_to_pass_over_survive_the_adoption() {
+async fn edits_of_files_assumed_unchanged_survive_the_adoption() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("b", "two")]));
     let config = cloned_by_git(&clones, "mine");
     let root = &config.path;
@@ -38,7 +38,7 @@ async fn edits_that_git_was_told_to_pass_over_survive_the_adoption() {
 }
 
 #[tokio::test]
-async fn an_adoption_that_was_killed_is_done_again() {
+async fn a_killed_adoption_is_repeated() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let config = cloned_by_git(&clones, "mine");
     let own = config.path.join(".git/f9");
@@ -50,7 +50,7 @@ async fn an_adoption_that_was_killed_is_done_again() {
 }
 
 #[tokio::test]
-async fn a_branch_that_was_reset_by_hand_takes_part_in_the_next_merge() {
+async fn a_branch_that_was_reset_with_git_gets_the_remote_commits_again() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let mine = clones.open("mine").await;
     clones.remote.commit(&[Change::write("b", "two")]);
@@ -64,15 +64,15 @@ async fn a_branch_that_was_reset_by_hand_takes_part_in_the_next_merge() {
     assert_eq!(clones.remote.main().tree(), ["100644 a", "100644 b", "100644 c"]);
 }
 
-/// Has the journal tell that the tree is being moved to a commit of the remote's.
-fn being_moved(root: &Path, to: &str) {
+/// Fetches, and writes the journal of a checkout of `to`.
+fn write_journal(root: &Path, to: &str) {
     let from = cli::run(root, ["rev-parse", "HEAD"]);
     cli::run(root, ["fetch", "-q"]);
     fs::write(root.join(".git/f9/journal"), format!(r#"{{"from":"{from}","to":"{to}"}}"#)).unwrap();
 }
 
 #[tokio::test]
-async fn a_file_that_was_becoming_a_directory_is_a_file_again() {
+async fn a_half_checked_out_directory_is_rolled_back_to_a_file() {
     for half in ["gone", "empty", "deep", "written"] {
         let clones =
             Clones::of(Remote::with(&[Change::write("d", "file"), Change::write("x", "")]));
@@ -80,7 +80,7 @@ async fn a_file_that_was_becoming_a_directory_is_a_file_again() {
         let root = mine.root().to_owned();
         let to =
             clones.remote.commit(&[Change::delete("d"), Change::write("d/e/f", "in directory")]);
-        being_moved(&root, &to);
+        write_journal(&root, &to);
         fs::remove_file(root.join("d")).unwrap();
         match half {
             "gone" => {}
@@ -99,14 +99,14 @@ async fn a_file_that_was_becoming_a_directory_is_a_file_again() {
 }
 
 #[tokio::test]
-async fn a_directory_that_was_becoming_a_link_is_a_directory_again() {
+async fn a_half_checked_out_link_is_rolled_back_to_a_directory() {
     let files = [Change::write("d/a", "a"), Change::write("d/b", "b"), Change::write("e/a", "a")];
     let clones = Clones::of(Remote::with(&files));
     let mine = clones.open("mine").await;
     let root = mine.root().to_owned();
     let gone = [Change::delete("d/a"), Change::delete("d/b"), Change::symlink("d", "e")];
     let to = clones.remote.commit(&gone);
-    being_moved(&root, &to);
+    write_journal(&root, &to);
     fs::remove_dir_all(root.join("d")).unwrap();
     std::os::unix::fs::symlink("e", root.join("d")).unwrap();
     assert_eq!(mine.read("d/b").await.unwrap(), "b");
@@ -116,12 +116,12 @@ async fn a_directory_that_was_becoming_a_link_is_a_directory_again() {
 }
 
 #[tokio::test]
-async fn a_file_that_somebody_put_where_a_directory_was_to_be_stays() {
+async fn a_user_file_in_place_of_a_new_directory_survives_the_rollback() {
     let clones = Clones::of(Remote::with(&[Change::write("d", "file")]));
     let mine = clones.open("mine").await;
     let root = mine.root().to_owned();
     let to = clones.remote.commit(&[Change::delete("d"), Change::write("d/e", "theirs")]);
-    being_moved(&root, &to);
+    write_journal(&root, &to);
     fs::remove_file(root.join("d")).unwrap();
     fs::create_dir_all(root.join("d/empty")).unwrap();
     fs::write(root.join("d/work"), "of somebody").unwrap();
@@ -129,7 +129,7 @@ async fn a_file_that_somebody_put_where_a_directory_was_to_be_stays() {
 }
 
 #[tokio::test]
-async fn an_ignored_file_is_published_whose_content_came_while_others_published() {
+async fn an_ignored_file_streamed_during_a_push_is_published() {
     let clones = Clones::of(Remote::with(&[Change::write(".gitignore", "*.log\n")]));
     let mine = clones.open("mine").await;
     let (mut sender, source) = mpsc::channel::<f9::Result<Bytes>>(0);
@@ -148,7 +148,7 @@ async fn an_ignored_file_is_published_whose_content_came_while_others_published(
 }
 
 #[tokio::test]
-async fn what_is_ignored_stays_private_when_a_write_to_it_is_refused() {
+async fn an_ignored_file_stays_local_if_a_write_to_it_fails() {
     let clones = Clones::of(Remote::with(&[Change::write(".gitignore", ".env\nbuild\n")]));
     let mine = clones.open("mine").await;
     fs::write(mine.root().join(".env"), "PASSWORD=x").unwrap();
@@ -157,14 +157,14 @@ async fn what_is_ignored_stays_private_when_a_write_to_it_is_refused() {
     assert_eq!(mine.create(".env", "x").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(mine.create_dir("build").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     mine.push("Nothing private").await.unwrap();
-    // Another process finds nothing noted either.
+    // The next process does not publish it either.
     drop(mine);
     clones.open("mine").await.push("Nothing private").await.unwrap();
     assert_eq!(clones.remote.main().tree(), ["100644 .gitignore"]);
 }
 
 #[tokio::test]
-async fn a_push_brings_back_a_branch_that_was_seen_to_be_gone_before_a_restart() {
+async fn a_push_after_a_restart_restores_a_branch_deleted_at_the_remote() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let mine = clones.open("mine").await;
     clones.remote.main().delete();
@@ -175,7 +175,7 @@ async fn a_push_brings_back_a_branch_that_was_seen_to_be_gone_before_a_restart()
 }
 
 #[tokio::test]
-async fn a_directory_that_is_moved_takes_what_its_gitignore_names_along() {
+async fn a_moved_directory_keeps_the_files_that_its_gitignore_names() {
     let clones = Clones::of(Remote::with(&[Change::write("x", "")]));
     let mine = clones.open("mine").await;
     mine.create("a/sub/.gitignore", "*.log\n").await.unwrap();
@@ -194,7 +194,7 @@ async fn a_directory_that_is_moved_takes_what_its_gitignore_names_along() {
 }
 
 #[tokio::test]
-async fn a_submodule_that_is_gone_makes_room() {
+async fn the_directory_of_a_deleted_submodule_is_writable() {
     let remote = Remote::with(&[Change::write("x", "")]);
     let commit = remote.main().head().unwrap();
     remote.commit(&[Change::submodule("sub", &commit)]);
@@ -209,7 +209,7 @@ async fn a_submodule_that_is_gone_makes_room() {
     assert_eq!(clones.remote.main().file("sub/y").unwrap(), b"published");
 }
 
-/// Has git wait, the next time that it is to write `path` into the tree. Gives the directory that is there from then on.
+/// Makes git block when it next writes `path` into the working tree. Returns a directory that exists from then on.
 fn block_at(root: &Path, path: &str) -> PathBuf {
     let blocked = root.join(".git").join(format!("blocked at {path}"));
     let smudge = format!("mkdir '{}' 2>/dev/null && exec sleep 1000; exec cat", blocked.display());
@@ -219,7 +219,7 @@ fn block_at(root: &Path, path: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_move_that_takes_too_long_is_taken_back() {
+async fn a_checkout_that_times_out_is_rolled_back() {
     const FILES: usize = 300;
     let path = |number: usize| format!("f{number:03}");
     let all = |which: &str| {
@@ -227,12 +227,12 @@ async fn a_move_that_takes_too_long_is_taken_back() {
         (0..FILES).map(change).collect::<Vec<_>>()
     };
     let clones = Clones::of(Remote::with(&all("old")));
-    // Less than any other limit.
+    // Shorter than all other limits.
     let allowed = Duration::from_secs(120);
     let limits = GitTimeouts::default().with_local(allowed);
     let mine = opened(clones.config("mine").with_timeouts(limits)).await;
     let to = clones.remote.commit(&all("new"));
-    let moved = || {
+    let checked_out = || {
         let is_new = |number: &usize| {
             let content = fs::read_to_string(mine.root().join(path(*number)));
             content.is_ok_and(|content| content == format!("new {number}"))
@@ -242,23 +242,23 @@ async fn a_move_that_takes_too_long_is_taken_back() {
     for at in [0, FILES / 2, FILES - 1] {
         let blocked = block_at(mine.root(), &path(at));
         let half_way = async {
-            until("the move", || blocked.exists()).await;
-            assert_eq!(moved(), at);
+            until("the checkout", || blocked.exists()).await;
+            assert_eq!(checked_out(), at);
         };
         let pulled = clock::expire(allowed, mine.pull(), half_way).await;
         let error = pulled.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-        assert_eq!(moved(), 0);
+        assert_eq!(checked_out(), 0);
         assert_eq!(cli::run(mine.root(), ["status", "--porcelain"]), "");
     }
     mine.sync("Nothing of ours").await.unwrap();
-    assert_eq!(moved(), FILES);
+    assert_eq!(checked_out(), FILES);
     assert_eq!(clones.remote.main().head().unwrap(), to);
     assert_eq!(cli::run(mine.root(), ["status", "--porcelain"]), "");
 }
 
 #[tokio::test]
-async fn the_path_of_a_working_tree_may_hold_anything() {
+async fn the_path_of_a_working_tree_may_contain_any_bytes() {
     use std::os::unix::ffi::OsStrExt as _;
     let clones = Clones::of(Remote::with(&[Change::write("x", "")]));
     let dir = tempfile::tempdir().unwrap();
@@ -276,7 +276,7 @@ async fn the_path_of_a_working_tree_may_hold_anything() {
 }
 
 #[tokio::test]
-async fn a_repository_with_longer_names_is_adopted_and_not_cloned() {
+async fn a_sha256_repository_is_adopted_but_not_cloned() {
     let dir = tempfile::tempdir().unwrap();
     let remote = dir.path().join("remote.git");
     let remote = remote.to_str().unwrap();
@@ -292,7 +292,7 @@ async fn a_repository_with_longer_names_is_adopted_and_not_cloned() {
     mine.update("a", "three").await.unwrap();
     assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
     mine.conflict_accept_remote("a").await.unwrap();
-    mine.sync("Settle").await.unwrap();
+    mine.sync("Resolve").await.unwrap();
     assert_eq!(mine.read("a").await.unwrap(), "two");
     let config = f9::GitConfig::new(remote, dir.path().join("cloned"));
     let error = f9::GitSyncFileBackend::open(config).await.unwrap_err();

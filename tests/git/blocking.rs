@@ -1,4 +1,4 @@
-//! The twin for synchronous code.
+//! The git backend of the blocking facade.
 
 use std::io::Read as _;
 
@@ -9,7 +9,7 @@ use crate::clones::Clones;
 use crate::remote::{Change, Remote};
 
 #[test]
-fn everything_works_without_async_code() {
+fn every_verb_works_in_synchronous_code() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "base")]));
     let clone = GitSyncFileBackend::open(clones.config("mine")).unwrap();
     assert!(clone.root().ends_with("mine"));
@@ -40,7 +40,7 @@ fn everything_works_without_async_code() {
 }
 
 #[tokio::test]
-async fn it_works_within_async_code_too() {
+async fn the_facade_works_inside_a_runtime() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "base")]));
     let clone = GitSyncFileBackend::open(clones.config("mine")).unwrap();
     clone.create("b", "x").unwrap();

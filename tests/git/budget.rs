@@ -10,7 +10,7 @@ use futures::TryStreamExt as _;
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
 
-/// The number of processes that a call starts.
+/// Counts the processes that a call starts.
 macro_rules! cost {
     ($clone:expr, $call:expr) => {{
         let before = $clone.processes_started();
@@ -25,7 +25,7 @@ async fn clones() -> (Clones, GitSyncFileBackend) {
     (clones, clone)
 }
 
-/// A clone in use: it has written and published before.
+/// A clone that has written and pushed before.
 async fn used() -> (Clones, GitSyncFileBackend) {
     let (clones, clone) = clones().await;
     clone.create("first", "x").await.unwrap();
@@ -34,7 +34,7 @@ async fn used() -> (Clones, GitSyncFileBackend) {
 }
 
 #[tokio::test]
-async fn opening_a_clone_again_starts_nothing() {
+async fn opening_a_clone_again_starts_no_process() {
     let (clones, clone) = clones().await;
     assert_eq!(clone.processes_started(), 3, "init, fetch, reset");
     drop(clone);
@@ -42,7 +42,7 @@ async fn opening_a_clone_again_starts_nothing() {
 }
 
 #[tokio::test]
-async fn verbs_on_files_start_nothing() {
+async fn file_verbs_start_no_process() {
     let (_clones, clone) = used().await;
     let (cost, ()) = cost!(clone, async {
         clone.create("c", "x").await.unwrap();
@@ -58,7 +58,7 @@ async fn verbs_on_files_start_nothing() {
 }
 
 #[tokio::test]
-async fn a_pull_with_nothing_new_is_a_fetch() {
+async fn a_pull_without_changes_is_one_fetch() {
     let (_clones, clone) = used().await;
     let (cost, result) = cost!(clone, clone.pull());
     result.unwrap();
@@ -66,7 +66,7 @@ async fn a_pull_with_nothing_new_is_a_fetch() {
 }
 
 #[tokio::test]
-async fn a_pull_of_something_new_is_a_fetch_a_comparison_and_a_move() {
+async fn a_pull_of_changes_is_a_fetch_a_diff_and_a_checkout() {
     let (clones, clone) = used().await;
     clones.remote.commit(&[Change::write("a", "news")]);
     let (cost, result) = cost!(clone, clone.pull());
@@ -75,7 +75,7 @@ async fn a_pull_of_something_new_is_a_fetch_a_comparison_and_a_move() {
 }
 
 #[tokio::test]
-async fn a_merge_takes_three_more() {
+async fn a_merge_takes_three_more_processes() {
     let (clones, clone) = used().await;
     clones.remote.hook("pre-receive", "#!/bin/sh\nexit 1\n");
     clone.update("b", "mine").await.unwrap();
@@ -87,7 +87,7 @@ async fn a_merge_takes_three_more() {
 }
 
 #[tokio::test]
-async fn a_push_of_a_change_takes_five() {
+async fn a_push_of_a_change_takes_five_processes() {
     let (_clones, clone) = used().await;
     clone.update("a", "mine").await.unwrap();
     let (cost, result) = cost!(clone, clone.push("Mine"));
@@ -96,10 +96,10 @@ async fn a_push_of_a_change_takes_five() {
 }
 
 #[tokio::test]
-async fn a_push_of_nothing_takes_one_and_no_network() {
+async fn a_push_without_changes_takes_one_local_process() {
     let (clones, clone) = used().await;
     std::fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();
-    // At what was written within the same second as the index git looks again and again.
+    // Git reads a file again if it was written in the same second as the index.
     let long_ago = SystemTime::now() - Duration::from_secs(3600);
     for path in ["a", "b", "first"] {
         let file = File::options().write(true).open(clone.root().join(path)).unwrap();
@@ -114,7 +114,7 @@ async fn a_push_of_nothing_takes_one_and_no_network() {
 }
 
 #[tokio::test]
-async fn conflicts_are_reported_and_settled_without_a_process() {
+async fn conflicts_are_reported_and_resolved_without_a_process() {
     let (clones, clone) = used().await;
     clones.remote.commit(&[Change::write("a", "theirs"), Change::write("b", "theirs")]);
     clone.update("a", "mine").await.unwrap();

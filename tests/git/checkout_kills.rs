@@ -1,7 +1,7 @@
-//! A process is killed while git replaces, deletes and adds most files of a large tree, or writes all of them for the first time. Who
-//! comes next, be it by opening the tree or because he has it open, finds the tree of one commit and whatever was saved.
+//! Processes are killed while git replaces, deletes and adds most files of a large tree, or writes all of them for the first time. The
+//! next process that opens the tree, and a process that has it open, find the tree of one commit and everything that was saved.
 //!
-//! A plain run kills a fifth as often as the full proof, and both more often if need be, as `kills.rs` tells.
+//! A plain run kills a fifth as often as the full proof, and both kill more often if needed, as described in `kills.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,41 +17,41 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::child::{self, Other};
+use crate::child::{self, ChildTest};
 use crate::cli;
 use crate::clock::HANGS;
-use crate::dice::Dice;
 use crate::kills::{
     MORE_KILLS, Victims, config, files_below, kill, runtime, time_of_git, wait_for_gits,
     wait_for_the_moment,
 };
 use crate::remote::{Change, Remote};
+use crate::rng::Rng;
 use crate::share::cases;
 
-/// How often somebody is killed: in a plain run, and for the full proof.
+/// How many processes are killed in a plain run, and for the full proof.
 const KILLS: (usize, usize) = (10, 50);
 
-/// How many files the tree has.
+/// The number of files in the tree.
 const FILES: u64 = 1500;
 
-/// What the other process does: saves a file, and pulls; or only clones.
+/// The other process. It clones, or saves a file and pulls.
 #[test]
-fn one_who_pulls_until_he_is_killed() {
+fn a_process_that_pulls_until_it_is_killed() {
     let Some((root, task)) = child::task() else { return };
     let [remote, number] = task.split('\t').collect::<Vec<_>>()[..] else { panic!("{task}") };
     runtime().block_on(async {
         if !root.exists() {
-            child::say("begins");
+            child::report("begins");
         }
         let tree = GitSyncFileBackend::open(config(Path::new(remote), &root, "client")).await;
         let tree = tree.unwrap();
         tree.create(&format!("mine/{number}"), mine(number)).await.unwrap();
-        child::say("saved");
-        child::say("begins");
+        child::report("saved");
+        child::report("begins");
         tree.pull().await.unwrap();
     });
-    child::say("ends");
-    child::wait_to_go_on();
+    child::report("ends");
+    child::wait_for_resume();
 }
 
 fn mine(number: &str) -> String {
@@ -62,24 +62,24 @@ fn mine(number: &str) -> String {
 struct Seen {
     in_clones: usize,
     with_journal: usize,
-    half_moved: usize,
+    half_checked_out: usize,
     done: usize,
 }
 
-/// A large tree, and those who work on it.
+/// A large tree, its remote, and the process that works on it.
 struct Scene {
     remote: Remote,
     dir: TempDir,
     root: PathBuf,
     runtime: Runtime,
-    /// What the remote has, and what it had when the client last saw it.
+    /// The files of the remote, and those at the last pull of the client.
     theirs: BTreeMap<String, String>,
     before: BTreeMap<String, String>,
     saved: BTreeMap<String, String>,
 }
 
 impl Scene {
-    fn new(dice: &mut Dice) -> Self {
+    fn new(rng: &mut Rng) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (remote, root) = (Remote::empty(), dir.path().join("client"));
         let mut scene = Self {
@@ -92,15 +92,15 @@ impl Scene {
             saved: BTreeMap::new(),
         };
         let all = (0..FILES).map(|i| format!("f/{}/{i}", i % 30)).collect::<Vec<_>>();
-        scene.write(dice, 0, all);
+        scene.write(rng, 0, all);
         scene
     }
 
-    /// Has somebody else publish new contents of some files.
-    fn write(&mut self, dice: &mut Dice, round: usize, paths: Vec<String>) {
+    /// Commits new contents of some files at the remote.
+    fn write(&mut self, rng: &mut Rng, round: usize, paths: Vec<String>) {
         let mut changes = Vec::new();
         for path in paths {
-            let lines = usize::try_from(1 + dice.below(60)).unwrap();
+            let lines = usize::try_from(1 + rng.below(60)).unwrap();
             let content = format!("{path} in round {round}\n").repeat(lines);
             changes.push(Change::write(&path, &content));
             self.theirs.insert(path, content);
@@ -108,52 +108,52 @@ impl Scene {
         self.remote.commit(&changes);
     }
 
-    /// Has somebody else rewrite, delete and add files.
-    fn change(&mut self, dice: &mut Dice, round: usize) {
+    /// Changes, deletes and adds files at the remote.
+    fn change(&mut self, rng: &mut Rng, round: usize) {
         self.before = self.theirs.clone();
         let mut paths: Vec<String> = self.theirs.keys().cloned().collect();
-        paths.retain(|_| dice.below(2) == 0);
+        paths.retain(|_| rng.below(2) == 0);
         let gone: Vec<String> = paths.split_off(paths.len() * 4 / 5);
         let deletions: Vec<Change> = gone.iter().map(Change::delete).collect();
         self.theirs.retain(|path, _| !gone.contains(path));
         self.remote.commit(&deletions);
         let new = (0..gone.len()).map(|i| format!("f/{}/{round}-{i}", i % 40));
         paths.extend(new);
-        self.write(dice, round, paths);
+        self.write(rng, round, paths);
     }
 
-    fn kill_one(&mut self, dice: &mut Dice, round: usize, seen: &mut Seen) {
+    fn kill_one(&mut self, rng: &mut Rng, round: usize, seen: &mut Seen) {
         let is_clone = round.is_multiple_of(5);
         let watcher = if is_clone {
             self.before = self.theirs.clone();
             self.root = self.dir.path().join(format!("client {round}"));
             None
         } else {
-            self.change(dice, round);
-            (dice.below(2) == 0).then(|| self.open())
+            self.change(rng, round);
+            (rng.below(2) == 0).then(|| self.open())
         };
         let task = format!("{}\t{round}", self.remote.path().display());
         let git = time_of_git(self.dir.path());
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.process_group(0);
-        let name = "checkout_kills::one_who_pulls_until_he_is_killed";
-        let mut client = Other::start_by(command, name, &self.root, &task);
-        client.hear("begins");
+        let name = "checkout_kills::a_process_that_pulls_until_it_is_killed";
+        let mut client = ChildTest::start_by(command, name, &self.root, &task);
+        client.wait_for("begins");
         self.wait_for_git_to_write(is_clone);
-        wait_for_the_moment(dice, git);
-        let victims = if dice.below(2) == 0 { Victims::Client } else { Victims::Everybody };
-        let signal = if dice.below(2) == 0 { Signal::KILL } else { Signal::TERM };
+        wait_for_the_moment(rng, git);
+        let victims = if rng.below(2) == 0 { Victims::Client } else { Victims::Everybody };
+        let signal = if rng.below(2) == 0 { Signal::KILL } else { Signal::TERM };
         kill(&mut client, &self.root, victims, signal);
         let lines: Vec<String> = std::iter::from_fn(|| client.next_line()).collect();
         seen.in_clones += usize::from(is_clone);
         seen.done += usize::from(lines.iter().any(|line| line == "ends"));
         if victims == Victims::Everybody && self.root.join(".git/f9/journal").exists() {
             seen.with_journal += 1;
-            // One that was told to end may still be unlinking a file.
+            // A git that got a signal may still be unlinking a file.
             wait_for_gits(&self.root);
-            seen.half_moved += usize::from(self.is_half_moved());
+            seen.half_checked_out += usize::from(self.is_half_checked_out());
         }
-        // One who is killed before he can say so may have saved it.
+        // A process may have saved it and be killed before it could report that.
         let path = format!("mine/{round}");
         let is_saved = !is_clone || lines.iter().any(|line| line == "saved");
         if is_saved || self.root.join(&path).exists() {
@@ -168,7 +168,7 @@ impl Scene {
         self.runtime.block_on(GitSyncFileBackend::open(config)).unwrap()
     }
 
-    /// Waits until the tree is about to be moved, or has been.
+    /// Waits until a checkout begins, or is complete.
     fn wait_for_git_to_write(&self, is_clone: bool) {
         let deadline = Instant::now() + HANGS;
         let git_dir = self.root.join(".git");
@@ -197,12 +197,12 @@ impl Scene {
     }
 
     /// Whether some files are old and some new.
-    fn is_half_moved(&self) -> bool {
+    fn is_half_checked_out(&self) -> bool {
         let found = files_below(&self.root, "f");
         found != self.before && found != self.theirs
     }
 
-    /// Whether the tree is that of one commit, with what was saved, and nothing but that goes to the remote.
+    /// Checks that the tree is that of one commit with the saved files, and that a push publishes nothing else.
     fn assert_whole(&mut self, tree: &GitSyncFileBackend, round: usize) {
         let some = self.theirs.keys().next().unwrap();
         self.runtime.block_on(tree.exists(some)).unwrap();
@@ -233,18 +233,18 @@ impl Scene {
 }
 
 #[test]
-fn a_tree_that_was_half_moved_is_whole_for_whoever_comes_next() {
-    let (mut dice, mut seen) = (Dice::new("kills in checkouts"), Seen::default());
-    let mut scene = Scene::new(&mut dice);
+fn a_half_finished_checkout_is_repaired_by_the_next_process() {
+    let (mut rng, mut seen) = (Rng::new("kills in checkouts"), Seen::default());
+    let mut scene = Scene::new(&mut rng);
     let kills = cases("F9_KILLS", KILLS.0, KILLS.1);
-    // On a busy machine fewer of them hit the moment that matters, so there are more.
+    // On a busy machine fewer kills hit a checkout, so there are more of them.
     for round in 0..kills + MORE_KILLS {
-        let has_hit = seen.with_journal > kills / 20 && seen.half_moved > kills / 40;
+        let has_hit = seen.with_journal > kills / 20 && seen.half_checked_out > kills / 40;
         if round >= kills && has_hit {
             println!("{round} kills: {seen:?}");
             return;
         }
-        scene.kill_one(&mut dice, round, &mut seen);
+        scene.kill_one(&mut rng, round, &mut seen);
     }
-    panic!("hardly any kill has hit: {seen:?}");
+    panic!("too few kills hit a checkout: {seen:?}");
 }

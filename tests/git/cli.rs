@@ -1,4 +1,4 @@
-//! git(1) with nothing of the machine's configuration, and nobody to ask.
+//! git(1) without the configuration of the machine and without prompts.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -7,13 +7,13 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::thread;
 
-/// Who commits.
+/// The second committer.
 pub(crate) const NAME: &str = "Somebody Else";
 pub(crate) const EMAIL: &str = "somebody@else.example";
 
-/// What git sees of its surroundings, besides `PATH`.
-pub(crate) const SURROUNDINGS: [(&str, &str); 9] = [
-    // Where nothing can be, and nothing be made.
+/// The environment of git, besides `PATH`.
+pub(crate) const ENVIRONMENT: [(&str, &str); 9] = [
+    // Neither a directory nor one that can be created.
     ("HOME", "/dev/null"),
     ("GIT_CONFIG_NOSYSTEM", "1"),
     ("GIT_CONFIG_GLOBAL", "/dev/null"),
@@ -25,53 +25,53 @@ pub(crate) const SURROUNDINGS: [(&str, &str); 9] = [
     ("LC_ALL", "C"),
 ];
 
-/// git in `dir`, for its arguments.
+/// Returns a git command in `dir`, without arguments.
 pub(crate) fn git(dir: &Path) -> Command {
     let mut command = Command::new(&*GIT);
-    command.env_clear().env("PATH", path()).envs(SURROUNDINGS).current_dir(dir);
+    command.env_clear().env("PATH", path()).envs(ENVIRONMENT).current_dir(dir);
     command
 }
 
-/// The program, with its directory: what is looked for in a `PATH` of the child's own is started by a copy of this whole process.
+/// The full path of the program. With a name alone and a `PATH` for the child, `Command` forks instead of the faster `posix_spawn`.
 static GIT: LazyLock<PathBuf> = LazyLock::new(|| {
     let path = path();
     let mut places = std::env::split_paths(&path).map(|place| place.join("git"));
     places.find(|git| git.is_file()).expect("git")
 });
 
-/// Where programs are found.
+/// Returns the `PATH` of this process.
 pub(crate) fn path() -> String {
     std::env::var("PATH").unwrap()
 }
 
-/// Feeds `input` to a command and waits for its end.
+/// Runs a command with `input` to its end.
 pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     thread::scope(|scope| {
-        // It may stop reading whenever it likes. Beside the output, because neither pipe holds everything.
+        // The command may stop reading. In another thread, because neither pipe holds everything.
         scope.spawn(move || drop(stdin.write_all(input)));
         child.wait_with_output().unwrap()
     })
 }
 
-/// The standard output of a command that has to succeed.
+/// Runs a command and returns its standard output. Panics if it fails.
 pub(crate) fn succeed(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let done = feed(command, input);
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{command:?}: {}: {said}", done.status);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{command:?}: {}: {stderr}", done.status);
     done.stdout
 }
 
-/// What git says in failing, which it has to.
+/// Runs a command and returns its standard error. Panics if it succeeds.
 pub(crate) fn fail(command: &mut Command) -> String {
     let done = feed(command, b"");
     assert!(!done.status.success(), "{command:?} succeeds");
     String::from_utf8(done.stderr).unwrap()
 }
 
-/// Runs git in `dir`, which has to succeed, and gives what it prints, without the last line end.
+/// Runs git in `dir` and returns its output without the last line end. Panics if git fails.
 pub(crate) fn run<A: AsRef<OsStr>>(dir: &Path, arguments: impl IntoIterator<Item = A>) -> String {
     let printed = succeed(git(dir).args(arguments), b"");
     String::from_utf8(printed).unwrap().trim_end_matches('\n').to_owned()

@@ -1,17 +1,16 @@
-//! Time limits that end when a test says so, however fast the machine is.
+//! Time limits that expire when a test decides, independent of the speed of the machine.
 
 use std::pin::pin;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What takes longer than this hangs. Nothing that works comes near it, on a busy machine either.
+/// A call that takes longer than this hangs. No call that works comes near it, even on a busy machine.
 pub(crate) const HANGS: Duration = Duration::from_secs(300);
 
-/// Ends `limit` for a call that is under way, and gives what comes of the call.
+/// Lets `limit` expire for a running call, and returns the result of the call.
 ///
-/// First waits for `blocked`, which says that the call waits for what never comes; what it gives is kept until the call has ended. Until
-/// `blocked` is there the clock runs as always. Then it jumps past `limit` and stands still until the call has ended, so that nothing that
-/// begins after the jump runs out of time.
+/// `blocked` completes when the call waits for an event that never comes; its value is kept until the call ends. Until then the clock
+/// runs normally. Then it jumps past `limit` and stops until the call ends, so no limit that begins after the jump expires.
 pub(crate) async fn expire<T, B>(
     limit: Duration,
     call: impl Future<Output = T>,
@@ -20,7 +19,7 @@ pub(crate) async fn expire<T, B>(
     let mut call = pin!(call);
     let kept = tokio::select! {
         biased;
-        // First, so that it can note how things are before the call.
+        // Polled first, so that it can read the state before the call.
         blocked = blocked => blocked,
         _ = &mut call => panic!("the call did not wait"),
     };
@@ -31,7 +30,7 @@ pub(crate) async fn expire<T, B>(
         tokio::select! {
             biased;
             result = &mut call => break result,
-            // The clock of a runtime that waits for nothing but time would go on by itself.
+            // A paused clock advances by itself if the runtime has nothing else to do.
             () = tokio::task::yield_now() => thread::sleep(Duration::from_millis(1)),
         }
         assert!(since.elapsed() < HANGS, "the call goes on without its time");

@@ -16,7 +16,7 @@ impl Clones {
         Self { remote, dir: tempfile::tempdir().unwrap() }
     }
 
-    /// The configuration of the working tree of this name.
+    /// Returns the configuration of the working tree `name`.
     pub(crate) fn config(&self, name: &str) -> GitConfig {
         let config =
             GitConfig::new(self.remote.path().to_str().unwrap(), self.dir.path().join(name));

@@ -1,8 +1,8 @@
-//! Two working trees of one remote, whose users do anything in any order: in the end both hold the same, and nothing that was published
-//! is missing from the history.
+//! Two users change two working trees of one remote in any order. In the end both trees are equal, and the history has everything that was
+//! published.
 //!
-//! A failure shows the shortest dance that fails. A plain run tries a third of the dances, from a new seed that it prints. To try all, or
-//! more: `F9_DANCES=all cargo test --all-features --test git dance`, or a number in the place of `all`.
+//! A failure shows the shortest sequence that fails. A plain run tries a third of the sequences, with a new seed that it prints. To try
+//! all: `F9_DANCES=all cargo test --all-features --test git dance`, or a number in place of `all`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,32 +17,32 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::cli;
 use crate::clones::Clones;
-use crate::dice::Dice;
 use crate::history::{head, reachable_contents};
 use crate::remote::{Change, Remote};
+use crate::rng::Rng;
 use crate::share::cases;
 
-/// Few paths, so that the two meet: `d` and `l` are a file for one and a directory for the other.
+/// Few paths, so that changes collide: `d` and `l` may be a file for one user and a directory for the other.
 const PATHS: [&str; 9] = ["a", "b", "d", "d/a", "d/b", "d/e/f", "l", "l/ü x", ".gitignore"];
 
-/// How many dances a plain run tries, and how many are all of them.
+/// How many sequences a plain run tries, and how many are all.
 const DANCES: (usize, usize) = (20, 60);
 
-/// How many tests share the dances, so that they run at the same time.
+/// The number of tests that share the sequences, so that they run in parallel.
 const TESTS: usize = 4;
 
-/// How often both take turns in the end before they have to agree.
+/// How often both users sync at the end before the trees must be equal.
 const TURNS: usize = 6;
 
-/// How a conflict is settled.
+/// How a conflict is resolved.
 #[derive(Clone, Copy, Debug)]
-enum Settlement {
+enum Resolution {
     Local,
     Remote,
     Content,
 }
 
-/// What a user does.
+/// One action of a user.
 #[derive(Clone, Debug)]
 enum Step {
     Write(&'static str),
@@ -53,16 +53,16 @@ enum Step {
     Pull,
     Push,
     Sync,
-    /// Settles the conflict that comes at this place in the report, if there are any.
-    Settle(usize, Settlement),
-    SettleAll(Settlement),
+    /// Resolves the conflict at this position of the report, if there are any.
+    Resolve(usize, Resolution),
+    ResolveAll(Resolution),
     Reopen,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     use Step as S;
     let path = || select(&PATHS[..]);
-    let settlement = || select(vec![Settlement::Local, Settlement::Remote, Settlement::Content]);
+    let resolution = || select(vec![Resolution::Local, Resolution::Remote, Resolution::Content]);
     prop_oneof![
         6 => path().prop_map(S::Write),
         2 => path().prop_map(S::Append),
@@ -72,8 +72,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(S::Pull),
         3 => Just(S::Push),
         3 => Just(S::Sync),
-        1 => (0..4_usize, settlement()).prop_map(|(at, how)| S::Settle(at, how)),
-        2 => settlement().prop_map(S::SettleAll),
+        1 => (0..4_usize, resolution()).prop_map(|(at, how)| S::Resolve(at, how)),
+        2 => resolution().prop_map(S::ResolveAll),
         1 => Just(S::Reopen),
     ]
 }
@@ -84,7 +84,7 @@ fn dances() -> impl Strategy<Value = Dance> {
     prop::collection::vec((0..2_usize, step()), 1..30)
 }
 
-/// The two users and what has been seen of them.
+/// The two users and what they have published.
 struct Floor {
     clones: Clones,
     trees: Vec<GitSyncFileBackend>,
@@ -103,7 +103,7 @@ impl Floor {
         Self { clones, trees, contents: 0, published: BTreeSet::new() }
     }
 
-    /// Like no other before it. With so many lines in common that git takes a moved file for a renamed one.
+    /// Returns new content. It has so many lines in common with the old one that git detects renames.
     fn content(&mut self, path: &str) -> String {
         self.contents += 1;
         if path.ends_with(".gitignore") {
@@ -121,10 +121,10 @@ impl Floor {
         let tree = &self.trees[who];
         match step {
             Step::Write(path) => {
-                tree.create_with(path, content.into(), CreateOptions::overwrite()).await.map(drop)
+                tree.create_with(path, content, CreateOptions::overwrite()).await.map(drop)
             }
             Step::Append(path) => {
-                tree.update_with(path, content.into(), UpdateOptions::append()).await.map(drop)
+                tree.update_with(path, content, UpdateOptions::append()).await.map(drop)
             }
             Step::Delete(path) => tree.delete_with(path, DeleteOptions::recursive()).await,
             Step::Rename(from, to) => tree.rename(from, to).await.map(drop),
@@ -140,14 +140,14 @@ impl Floor {
             Step::Pull => tree.pull().await,
             Step::Push => self.publish(who, false).await,
             Step::Sync => self.publish(who, true).await,
-            Step::Settle(at, how) => {
+            Step::Resolve(at, how) => {
                 let report = tree.conflict_report().await?;
                 match report.get(at % report.len().max(1)) {
-                    Some(conflict) => settle(tree, &conflict.path, *how, content).await,
+                    Some(conflict) => resolve(tree, &conflict.path, *how, content).await,
                     None => Ok(()),
                 }
             }
-            Step::SettleAll(how) => self.settle_all(who, *how).await,
+            Step::ResolveAll(how) => self.resolve_all(who, *how).await,
             Step::Reopen => {
                 self.trees[who] = self.clones.open(NAMES[who]).await;
                 Ok(())
@@ -163,27 +163,27 @@ impl Floor {
         } else {
             tree.push("Push").await?;
         }
-        // What was there before is in the commit, whatever a merge has made of it since.
+        // The content before is in the commit, even if a merge has changed it since.
         self.published.extend(before.into_values().map(|(content, _)| content));
         Ok(())
     }
 
-    async fn settle_all(&mut self, who: usize, how: Settlement) -> Result<()> {
+    async fn resolve_all(&mut self, who: usize, how: Resolution) -> Result<()> {
         for conflict in self.trees[who].conflict_report().await? {
             let content = self.content("");
-            settle(&self.trees[who], &conflict.path, how, content).await?;
+            resolve(&self.trees[who], &conflict.path, how, content).await?;
         }
         Ok(())
     }
 
-    /// Has both sync until nothing moves any more.
-    async fn come_to_rest(&mut self) {
+    /// Syncs both trees until nothing changes.
+    async fn sync_until_stable(&mut self) {
         for turn in 0..TURNS {
             for who in 0..2 {
                 while let Err(error) = self.publish(who, true).await {
                     assert_eq!(error.kind(), ErrorKind::Conflict, "{who}: {error}");
-                    let how = if turn % 2 == 0 { Settlement::Content } else { Settlement::Local };
-                    self.settle_all(who, how).await.unwrap();
+                    let how = if turn % 2 == 0 { Resolution::Content } else { Resolution::Local };
+                    self.resolve_all(who, how).await.unwrap();
                 }
             }
             let heads = self.trees.iter().map(|tree| head(tree.root()));
@@ -194,7 +194,7 @@ impl Floor {
         panic!("they never agree");
     }
 
-    fn assert_all_is_well(&self) {
+    fn assert_consistent(&self) {
         let published = self.clones.remote.main().head().unwrap();
         for tree in &self.trees {
             let root = tree.root();
@@ -212,20 +212,20 @@ impl Floor {
     }
 }
 
-async fn settle(
+async fn resolve(
     tree: &GitSyncFileBackend,
     path: &str,
-    how: Settlement,
+    how: Resolution,
     content: String,
 ) -> Result<()> {
     match how {
-        Settlement::Local => tree.conflict_accept_local(path).await,
-        Settlement::Remote => tree.conflict_accept_remote(path).await,
-        Settlement::Content => tree.conflict_resolve(path, content.into()).await,
+        Resolution::Local => tree.conflict_accept_local(path).await,
+        Resolution::Remote => tree.conflict_accept_remote(path).await,
+        Resolution::Content => tree.conflict_resolve(path, content.into()).await,
     }
 }
 
-/// The files of a working tree: content, and whether it is executable.
+/// Returns the files of a working tree: the content, and whether it is executable.
 fn files(root: &Path) -> BTreeMap<String, (Vec<u8>, bool)> {
     fn add(dir: &Path, prefix: &str, files: &mut BTreeMap<String, (Vec<u8>, bool)>) {
         for entry in fs::read_dir(dir).unwrap() {
@@ -247,7 +247,7 @@ fn files(root: &Path) -> BTreeMap<String, (Vec<u8>, bool)> {
     found
 }
 
-/// Whether a step may fail like this: of files, because they are there or not; of merges, because of conflicts.
+/// Whether a step may fail with this kind: a file exists or is missing, or a merge has conflicts.
 fn is_allowed(step: &Step, kind: ErrorKind) -> bool {
     use ErrorKind as K;
     match step {
@@ -272,18 +272,18 @@ async fn perform(dance: &Dance) {
             assert!(is_allowed(step, error.kind()), "{who} {step:?}: {error}");
         }
     }
-    floor.come_to_rest().await;
-    floor.assert_all_is_well();
+    floor.sync_until_stable().await;
+    floor.assert_consistent();
 }
 
-/// Performs the dances of the test with this number, counted from 0.
+/// Runs the sequences of the test with this number, counted from 0.
 fn perform_share(test: usize) {
-    let mut dice = Dice::new(&format!("dance {}", test + 1));
+    let mut rng = Rng::new(&format!("dance {}", test + 1));
     for _ in 0..test {
-        dice = dice.fork();
+        rng = rng.fork();
     }
     let mut seed = [0; 32];
-    seed.chunks_mut(8).for_each(|eight| eight.copy_from_slice(&dice.below(u64::MAX).to_le_bytes()));
+    seed.chunks_mut(8).for_each(|eight| eight.copy_from_slice(&rng.below(u64::MAX).to_le_bytes()));
     let cases = cases("F9_DANCES", DANCES.0, DANCES.1).div_ceil(TESTS);
     let config = Config {
         cases: cases.try_into().unwrap(),
@@ -302,21 +302,21 @@ fn perform_share(test: usize) {
 }
 
 #[test]
-fn two_who_do_anything_end_with_the_same_and_lose_nothing_1() {
+fn any_operations_of_two_users_converge_without_loss_1() {
     perform_share(0);
 }
 
 #[test]
-fn two_who_do_anything_end_with_the_same_and_lose_nothing_2() {
+fn any_operations_of_two_users_converge_without_loss_2() {
     perform_share(1);
 }
 
 #[test]
-fn two_who_do_anything_end_with_the_same_and_lose_nothing_3() {
+fn any_operations_of_two_users_converge_without_loss_3() {
     perform_share(2);
 }
 
 #[test]
-fn two_who_do_anything_end_with_the_same_and_lose_nothing_4() {
+fn any_operations_of_two_users_converge_without_loss_4() {
     perform_share(3);
 }

@@ -1,4 +1,4 @@
-//! Whatever surrounds a program, and whatever a clone's own configuration says: the same is done, and nothing else.
+//! Neither the environment of a program nor the configuration of an existing clone changes what the backend does.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -16,10 +16,10 @@ use crate::remote::{Change, Remote};
 use crate::servers::{Behaviour, Http};
 use crate::traces::everything_in;
 
-/// Where the story is told in a process of its own.
-const PLACE: &str = "F9_TEST_PLACE";
+/// The variable with the directory for the scenario, in the process that runs it.
+const DIR: &str = "F9_TEST_PLACE";
 
-/// Bytes that git changes on their way if it is told to.
+/// Bytes that git converts if it is configured to.
 const CRLF: &str = "one\r\ntwo\r\n";
 const LF: &str = "one\ntwo $Id$\n";
 const ATTRIBUTES: &str = "*.lf text eol=crlf ident filter=evil working-tree-encoding=UTF-16LE\n\
@@ -34,17 +34,17 @@ fn remote() -> Remote {
     ])
 }
 
-async fn clone(place: &Path, name: &str) -> GitSyncFileBackend {
-    let remote = fs::read_to_string(place.join("remote")).unwrap();
-    opened(GitConfig::new(remote, place.join(name))).await
+async fn clone(dir: &Path, name: &str) -> GitSyncFileBackend {
+    let remote = fs::read_to_string(dir.join("remote")).unwrap();
+    opened(GitConfig::new(remote, dir.join(name))).await
 }
 
-/// What two clones do and see.
-async fn story(place: &Path) -> String {
-    let mut told = String::new();
-    let (mine, yours) = (clone(place, "mine").await, clone(place, "yours").await);
+/// Uses two clones, and returns what they read.
+async fn scenario(dir: &Path) -> String {
+    let mut seen = String::new();
+    let (mine, yours) = (clone(dir, "mine").await, clone(dir, "yours").await);
     for name in ["a.lf", "a.crlf"] {
-        told += &format!("{name}: {:?}\n", mine.read(name).await.unwrap());
+        seen += &format!("{name}: {:?}\n", mine.read(name).await.unwrap());
     }
     mine.push("Nothing").await.unwrap();
     mine.create("new.lf", LF).await.unwrap();
@@ -56,7 +56,7 @@ async fn story(place: &Path) -> String {
     yours.update("both", "yours").await.unwrap();
     let error = yours.pull().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
-    told += &format!("{:?}\n", yours.conflict_report().await.unwrap());
+    seen += &format!("{:?}\n", yours.conflict_report().await.unwrap());
     yours.conflict_resolve("both", "ours\r\n".into()).await.unwrap();
     yours.push("Yours").await.unwrap();
     mine.rename("a.lf", "b.lf").await.unwrap();
@@ -64,43 +64,43 @@ async fn story(place: &Path) -> String {
     yours.pull().await.unwrap();
     for clone in [&mine, &yours] {
         for path in clone.glob("**/*").await.unwrap() {
-            told += &format!("{path}: {:?}\n", clone.read(&path).await.unwrap());
+            seen += &format!("{path}: {:?}\n", clone.read(&path).await.unwrap());
         }
     }
-    let missing = GitConfig::new("/not/there", place.join("missing"));
+    let missing = GitConfig::new("/not/there", dir.join("missing"));
     let error = GitSyncFileBackend::open(missing).await.unwrap_err();
-    told + &format!("{error:?}\n")
+    seen + &format!("{error:?}\n")
 }
 
-/// The story, where it is told in another process.
+/// Runs the scenario in a process that another test has started.
 #[tokio::test]
-async fn the_story() {
-    let Some(place) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
-    let told = story(&place).await;
-    fs::write(place.join("told"), told).unwrap();
+async fn scenario_process() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let seen = scenario(&dir).await;
+    fs::write(dir.join("seen"), seen).unwrap();
 }
 
-/// Tells the story in surroundings; gives it with what has become of the remote.
-fn told(remote: &Remote, surround: impl FnOnce(&mut Command)) -> (String, Vec<String>, String) {
-    let place = tempfile::tempdir().unwrap();
-    fs::write(place.path().join("remote"), remote.path().to_str().unwrap()).unwrap();
+/// Runs the scenario in a process with another environment. Returns what it read, and the log and the tree of the remote.
+fn run_scenario(remote: &Remote, prepare: impl FnOnce(&mut Command)) -> (String, Vec<String>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("remote"), remote.path().to_str().unwrap()).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "environment::the_story", "--nocapture"]).env(PLACE, place.path());
-    surround(&mut child);
+    child.args(["--exact", "environment::scenario_process", "--nocapture"]).env(DIR, dir.path());
+    prepare(&mut child);
     let done = cli::feed(&mut child, b"");
     let [out, err] =
         [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(done.status.success(), "{out}\n{err}");
-    let story = fs::read_to_string(place.path().join("told")).unwrap();
+    let seen = fs::read_to_string(dir.path().join("seen")).unwrap();
     remote.assert_sound();
-    let story = story.replace(place.path().to_str().unwrap(), "PLACE");
+    let seen = seen.replace(dir.path().to_str().unwrap(), "DIR");
     let mut log = remote.main().log("%an <%ae>, %cn <%ce>, %G?, %e, %B");
-    // What happens within one second has no order.
+    // Commits of the same second have no order.
     log.sort();
-    (story, log, remote.git(["ls-tree", "-r", "refs/heads/main"]))
+    (seen, log, remote.git(["ls-tree", "-r", "refs/heads/main"]))
 }
 
-/// Programs and files that make themselves known when they are used.
+/// Programs and files that leave a mark when git uses them.
 struct Trap {
     dir: TempDir,
 }
@@ -108,8 +108,8 @@ struct Trap {
 impl Trap {
     fn new() -> Self {
         let trap = Self { dir: tempfile::tempdir().unwrap() };
-        fs::create_dir(trap.path("sprung")).unwrap();
-        let program = format!("#!/bin/sh\n: >'{}'/\"$$\"\nexit 1\n", trap.path("sprung").display());
+        fs::create_dir(trap.path("triggered")).unwrap();
+        let program = format!("#!/bin/sh\n: >'{}'/\"$$\"\nexit 1\n", trap.path("triggered").display());
         trap.program("trap", &program);
         for hooks in ["hooks", "template/hooks"] {
             for hook in [
@@ -147,7 +147,7 @@ impl Trap {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// A configuration of git in which every program is the trap and every remote is `victim`.
+    /// Returns a configuration of git in which every program is the trap and every remote is `victim`.
     fn config(&self, victim: &Path) -> String {
         let [trap, hooks, template, everything, attributes] =
             ["trap", "hooks", "template", "everything", "attributes"].map(|name| self.path(name));
@@ -176,13 +176,13 @@ impl Trap {
         )
     }
 
-    fn assert_not_sprung(&self) {
-        assert_eq!(fs::read_dir(self.path("sprung")).unwrap().count(), 0);
+    fn assert_not_triggered(&self) {
+        assert_eq!(fs::read_dir(self.path("triggered")).unwrap().count(), 0);
     }
 }
 
-/// What git heeds, or programs like it.
-const MISLEADING: [(&str, &str); 17] = [
+/// Variables that git and related programs read.
+const VARIABLES: [(&str, &str); 17] = [
     ("GIT_AUTHOR_NAME", "Evil"),
     ("GIT_AUTHOR_EMAIL", "evil@example.com"),
     ("GIT_AUTHOR_DATE", "@1 +0000"),
@@ -202,8 +202,8 @@ const MISLEADING: [(&str, &str); 17] = [
     ("TZ", "Asia/Kathmandu"),
 ];
 
-/// Puts a program into everything that could mislead the git processes it starts.
-fn mislead(child: &mut Command, trap: &Trap, victim: &Path) {
+/// Gives a program an environment that would change what its git processes do.
+fn pollute(child: &mut Command, trap: &Trap, victim: &Path) {
     let config = trap.config(&victim.join("bare.git"));
     for name in ["home/.gitconfig", "home/.config/git/config", "system"] {
         trap.write(name, &config);
@@ -246,10 +246,10 @@ fn mislead(child: &mut Command, trap: &Trap, victim: &Path) {
     {
         child.env(name, inside("trace"));
     }
-    child.envs(MISLEADING);
+    child.envs(VARIABLES);
 }
 
-/// Repositories that nobody has business in.
+/// Creates repositories that must not change.
 fn victim() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for arguments in [
@@ -263,47 +263,47 @@ fn victim() -> TempDir {
 }
 
 #[test]
-fn hostile_surroundings_change_nothing() {
+fn a_hostile_environment_changes_nothing() {
     let (clean, hostile) = (remote(), remote());
     let (trap, victim) = (Trap::new(), victim());
     let before = everything_in(victim.path());
-    let expected = told(&clean, |_| {});
-    let found = told(&hostile, |child| mislead(child, &trap, victim.path()));
+    let expected = run_scenario(&clean, |_| {});
+    let found = run_scenario(&hostile, |child| pollute(child, &trap, victim.path()));
     let same = |text: &str| {
         text.replace(hostile.folder().to_str().unwrap(), clean.folder().to_str().unwrap())
     };
     assert_eq!(same(&found.0), expected.0);
     assert_eq!((found.1, found.2), (expected.1, expected.2));
-    assert!(hostile.main().log("%ct").iter().all(|time| time.len() > 5), "no date is theirs");
+    assert!(hostile.main().log("%ct").iter().all(|time| time.len() > 5), "a date comes from the environment");
     assert_eq!(everything_in(victim.path()), before);
-    trap.assert_not_sprung();
+    trap.assert_not_triggered();
 }
 
 #[test]
 fn the_trap_works() {
     let (trap, victim) = (Trap::new(), victim());
     let mut git = Command::new("git");
-    mislead(&mut git, &trap, victim.path());
+    pollute(&mut git, &trap, victim.path());
     git.env_remove("GIT_EXEC_PATH").env_remove("GIT_INDEX_FILE").env_remove("GIT_COMMON_DIR");
     cli::feed(git.args(["commit", "--allow-empty", "-m", "x"]), b"");
-    assert!(fs::read_dir(trap.path("sprung")).unwrap().count() > 0);
+    assert!(fs::read_dir(trap.path("triggered")).unwrap().count() > 0);
     assert!(victim.path().join("trace").exists());
 }
 
 #[test]
 fn without_git_nothing_is_touched() {
     let remote = remote();
-    let place = tempfile::tempdir().unwrap();
-    fs::write(place.path().join("remote"), remote.path().to_str().unwrap()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("remote"), remote.path().to_str().unwrap()).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "environment::the_story", "--nocapture"]).env(PLACE, place.path());
+    child.args(["--exact", "environment::scenario_process", "--nocapture"]).env(DIR, dir.path());
     let done = cli::feed(child.env("PATH", "/nowhere"), b"");
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(!done.status.success() && said.contains("kind: Unsupported"), "{said}");
-    assert!(!place.path().join("mine").exists());
+    let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && stderr.contains("kind: Unsupported"), "{stderr}");
+    assert!(!dir.path().join("mine").exists());
 }
 
-/// Makes a clone that is set up to mislead whoever uses git in it.
+/// Makes a clone whose configuration changes what git does in it.
 fn hostile_clone(remote: &Remote, trap: &Trap, victim: &Path, at: &Path) {
     let url = format!("file://{}", remote.path().display());
     cli::run(at.parent().unwrap(), ["clone", "-q", "-b", "main", &url, at.to_str().unwrap()]);
@@ -314,15 +314,15 @@ fn hostile_clone(remote: &Remote, trap: &Trap, victim: &Path, at: &Path) {
     for hook in ["pre-commit", "reference-transaction", "post-index-change", "pre-push"] {
         symlink(trap.path("trap"), at.join(".git/hooks").join(hook)).unwrap();
     }
-    // An index as old as the files would have git compare their contents.
+    // Newer than the files: otherwise git would compare their contents.
     let index = fs::File::options().write(true).open(at.join(".git/index")).unwrap();
     index.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
-    // So that git has to look at it.
+    // Changed, so that git has to read it.
     fs::write(at.join("a.crlf"), "x\r\n").unwrap();
 }
 
 #[tokio::test]
-async fn a_hostile_clone_is_taken_over_as_it_is() {
+async fn a_hostile_clone_is_opened_and_works() {
     let remote = remote();
     let (trap, victim) = (Trap::new(), victim());
     let before = everything_in(victim.path());
@@ -356,7 +356,7 @@ async fn a_hostile_clone_is_taken_over_as_it_is() {
     assert_eq!(remote.main().file("both").unwrap(), b"theirs again");
     assert!(remote.main().log("%an").iter().all(|name| name != "Evil"));
     assert_eq!(everything_in(victim.path()), before);
-    trap.assert_not_sprung();
+    trap.assert_not_triggered();
     remote.assert_sound();
 }
 

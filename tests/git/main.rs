@@ -1,4 +1,4 @@
-//! The git backend beside real git repositories, behind real git servers.
+//! The git backend with real git repositories and real git servers.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,8 +20,7 @@ mod clock;
 mod clones;
 mod conflicts;
 mod dance;
-#[path = "../torture/dice.rs"]
-mod dice;
+mod diagnosis;
 mod history;
 mod kills;
 #[path = "../machine/mod.rs"]
@@ -32,10 +31,13 @@ mod opening;
 mod plain_git;
 mod recovery;
 mod remote;
+#[path = "../torture/rng.rs"]
+mod rng;
 mod secrets;
 mod servers;
 mod sessions;
 mod share;
+mod swaps;
 mod sync;
 mod times;
 mod traces;

@@ -1,4 +1,4 @@
-//! Names that no commit may hold, whoever asks for them.
+//! Names that no commit may hold.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,18 +12,18 @@ use crate::clones::Clones;
 use crate::remote::{Change, Remote};
 use crate::traces::everything_in;
 
-/// What git, and not f9, keeps of a repository.
-fn of_git(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Returns the files of git in a repository, without those of f9.
+fn git_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = everything_in(&root.join(".git"));
     found.retain(|path, content| !path.starts_with(root.join(".git/f9")) && !content.is_empty());
     found
 }
 
 #[tokio::test]
-async fn what_git_protects_is_refused_by_every_verb() {
+async fn every_verb_refuses_the_names_that_git_protects() {
     let clones = Clones::of(Remote::with(&[Change::write("a.txt", "a")]));
     let mine = clones.open("mine").await;
-    let before = of_git(mine.root());
+    let before = git_files(mine.root());
     for name in [
         ".git",
         ".git/config",
@@ -57,7 +57,7 @@ async fn what_git_protects_is_refused_by_every_verb() {
             assert_eq!(error.kind(), ErrorKind::ReservedPath, "{name}: {error:?}");
         }
     }
-    assert!(of_git(mine.root()) == before, "git's own files are untouched");
+    assert!(git_files(mine.root()) == before, "the files of git have changed");
     assert_eq!(mine.read("a.txt").await.unwrap(), "a");
     for near in [".gitignore", ".github/x", "git", "a.git", ".git_", "d/.gitkeep"] {
         mine.create(near, "x").await.unwrap();
@@ -67,7 +67,7 @@ async fn what_git_protects_is_refused_by_every_verb() {
 }
 
 #[tokio::test]
-async fn no_link_leads_into_the_repository_itself() {
+async fn no_link_leads_into_the_git_directory() {
     let clones = Clones::of(Remote::with(&[
         Change::symlink("to_git", ".git"),
         Change::symlink("to_config", ".git/config"),
@@ -96,9 +96,9 @@ async fn no_link_leads_into_the_repository_itself() {
     assert_eq!(clones.remote.main().log("%s").len(), 1);
 }
 
-/// Earlier programs committed such files; they are theirs.
+/// Other programs may have committed such files, which the backend keeps.
 #[tokio::test]
-async fn own_files_are_never_committed_nor_taken_out_of_a_history() {
+async fn reserved_files_are_neither_committed_nor_removed_from_a_history() {
     let own = [".backend.lock", "d/.backend.lock", ".f9tmp-x", "d/.f9tmp-y", ".f9/z"];
     let mut theirs: Vec<_> = own.iter().map(|name| Change::write(name, "theirs")).collect();
     theirs.push(Change::write("a.txt", "a"));
@@ -117,7 +117,7 @@ async fn own_files_are_never_committed_nor_taken_out_of_a_history() {
     for name in own {
         assert_eq!(clones.remote.main().file(name).unwrap(), b"theirs", "{name}");
     }
-    // Those that did not change go on changing them.
+    // Other clones still change them.
     clones.remote.commit(&[Change::write("b.txt", "b"), Change::write("d/.backend.lock", "again")]);
     mine.pull().await.unwrap();
     assert_eq!(mine.read("b.txt").await.unwrap(), "b");
@@ -132,7 +132,7 @@ async fn own_files_are_never_committed_nor_taken_out_of_a_history() {
 }
 
 #[tokio::test]
-async fn own_files_of_the_tree_stay_out_of_commits() {
+async fn reserved_files_in_the_tree_are_not_committed() {
     let clones = Clones::of(Remote::empty());
     let mine = clones.open("mine").await;
     mine.create("d/a.txt", "a").await.unwrap();

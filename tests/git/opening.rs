@@ -1,4 +1,4 @@
-//! From whatever is there to a backend that works, or to one clear error.
+//! Opening returns a working backend or one clear error, whatever is in the directory.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn entries(dir: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_empty_remote_is_begun_by_the_first_push() {
+async fn the_first_push_initializes_an_empty_remote() {
     let clones = Clones::of(Remote::empty());
     let clone = clones.open("mine").await;
     clone.push("Nothing").await.unwrap();
@@ -41,7 +41,7 @@ async fn an_empty_remote_is_begun_by_the_first_push() {
 }
 
 #[tokio::test]
-async fn two_who_begin_an_empty_remote_are_brought_together() {
+async fn two_first_pushes_to_an_empty_remote_are_merged() {
     let clones = Clones::of(Remote::empty());
     let (mine, yours) = (clones.open("mine").await, clones.open("yours").await);
     mine.create("mine", "x").await.unwrap();
@@ -54,7 +54,7 @@ async fn two_who_begin_an_empty_remote_are_brought_together() {
 }
 
 #[tokio::test]
-async fn a_branch_that_is_missing_begins_at_the_default_branch_and_is_made_by_the_first_push() {
+async fn a_missing_branch_starts_at_the_default_branch_and_is_created_by_the_first_push() {
     let clones = notes();
     let clone = opened(clones.config("mine").with_branch("drafts/new")).await;
     assert_eq!(clone.read("a").await.unwrap(), "one");
@@ -68,7 +68,7 @@ async fn a_branch_that_is_missing_begins_at_the_default_branch_and_is_made_by_th
 }
 
 #[tokio::test]
-async fn a_default_branch_of_another_name_makes_no_difference() {
+async fn the_name_of_the_default_branch_does_not_matter() {
     let clones = notes();
     clones.remote.branch("trunk").set(&clones.remote.main().head().unwrap());
     clones.remote.git(["symbolic-ref", "HEAD", "refs/heads/trunk"]);
@@ -80,7 +80,7 @@ async fn a_default_branch_of_another_name_makes_no_difference() {
 }
 
 #[tokio::test]
-async fn what_is_no_repository_stays_untouched() {
+async fn a_directory_that_is_no_repository_is_not_changed() {
     let clones = notes();
     let config = clones.config("mine");
     fs::create_dir(&config.path).unwrap();
@@ -105,7 +105,7 @@ async fn what_is_no_repository_stays_untouched() {
 }
 
 #[tokio::test]
-async fn a_clone_that_git_made_is_taken_over() {
+async fn a_clone_made_with_git_is_adopted() {
     let clones = notes();
     let config = clones.config("mine");
     let dir = config.path.parent().unwrap();
@@ -124,7 +124,7 @@ async fn a_clone_that_git_made_is_taken_over() {
 }
 
 #[tokio::test]
-async fn a_clone_of_another_repository_is_refused_until_it_is_told_that_it_moved() {
+async fn a_clone_of_another_repository_is_refused_until_its_remote_url_is_set() {
     let (clones, others) = (notes(), notes());
     let config = clones.config("mine");
     drop(opened(config.clone()).await);
@@ -143,7 +143,7 @@ async fn a_clone_of_another_repository_is_refused_until_it_is_told_that_it_moved
 }
 
 #[tokio::test]
-async fn what_is_checked_out_must_be_the_branch() {
+async fn another_branch_or_none_checked_out_is_refused() {
     let clones = notes();
     let config = clones.config("mine");
     drop(opened(config.clone()).await);
@@ -164,7 +164,7 @@ async fn what_is_checked_out_must_be_the_branch() {
 }
 
 #[tokio::test]
-async fn a_remote_that_was_rewritten_changes_nothing_here() {
+async fn a_rewritten_remote_changes_nothing_locally() {
     let clones = notes();
     let clone = clones.open("mine").await;
     clones.remote.commit(&[Change::write("c", "published")]);
@@ -195,14 +195,14 @@ async fn another_repository_at_the_remote_is_not_merged() {
 }
 
 #[tokio::test]
-async fn a_branch_that_is_gone_from_the_remote_is_published_again() {
+async fn a_branch_deleted_at_the_remote_is_published_again() {
     let clones = notes();
     let clone = clones.open("mine").await;
     let head = clones.remote.main().head();
     clones.remote.main().delete();
     let error = clone.pull().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.to_string().contains("a push publishes it again"), "{error}");
+    assert!(error.to_string().contains("push to create it again"), "{error}");
     clone.push("Nothing new").await.unwrap();
     assert_eq!(clones.remote.main().head(), head);
     clone.pull().await.unwrap();
@@ -224,7 +224,7 @@ async fn a_uri_opens_a_clone() {
 }
 
 #[tokio::test]
-async fn ignored_files_stay_here_unless_they_were_written_through_the_backend() {
+async fn ignored_files_stay_local_unless_written_through_the_backend() {
     let clones = Clones::of(Remote::with(&[Change::write(".gitignore", "*.log\nbuild/\n")]));
     let config = clones.config("mine");
     let clone = opened(config.clone()).await;
@@ -232,14 +232,14 @@ async fn ignored_files_stay_here_unless_they_were_written_through_the_backend() 
     clone.create("kept.log", "mine").await.unwrap();
     clone.create("build/out", "mine too").await.unwrap();
     drop(clone);
-    // Also if somebody else publishes.
+    // Also when another process publishes.
     let clone = opened(config.clone()).await;
     clone.push("Logs").await.unwrap();
     assert_eq!(
         clones.remote.main().tree(),
         ["100644 .gitignore", "100644 build/out", "100644 kept.log"]
     );
-    // The remote's file of the same name does not replace the one that nobody published.
+    // A file of the same name from the remote does not replace the unpublished one.
     clones.remote.commit(&[Change::write("noise.log", "theirs")]);
     let error = clone.pull().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -294,7 +294,7 @@ async fn a_submodule_is_neither_moved_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_repository_within_the_tree_is_told_and_not_published_as_an_empty_place() {
+async fn a_nested_repository_is_refused_and_not_published_as_an_empty_directory() {
     let clones = notes();
     let clone = clones.open("mine").await;
     let remote = clones.remote.path();
@@ -303,7 +303,7 @@ async fn a_repository_within_the_tree_is_told_and_not_published_as_an_empty_plac
     for _ in 0..2 {
         let error = clone.push("Add").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidOperation);
-        assert!(error.to_string().contains("another repository stands at `inner`"), "{error}");
+        assert!(error.to_string().contains("`inner` is another git repository"), "{error}");
     }
     clone.create(".gitignore", "inner\n").await.unwrap();
     clone.push("Add").await.unwrap();
@@ -318,14 +318,14 @@ async fn a_repository_within_the_tree_is_told_and_not_published_as_an_empty_plac
 }
 
 #[tokio::test]
-async fn a_branch_is_named_without_the_place_of_branches() {
+async fn a_branch_name_with_refs_heads_is_refused() {
     let clones = notes();
     let error = refusal(clones.config("mine").with_branch("refs/heads/main")).await;
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
-async fn clones_of_which_files_stand_elsewhere_are_refused() {
+async fn clones_with_git_lfs_or_a_sparse_checkout_are_refused() {
     for (name, file) in [("lfs", ".git/lfs/objects"), ("sparse", ".git/info/sparse-checkout")] {
         let clones = notes();
         let config = clones.config(name);

@@ -1,4 +1,4 @@
-//! What git itself, as the client, makes of the servers: they serve, they misbehave as told, and they end.
+//! Tests the test servers with git as the client: they serve, they inject faults, and they end.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -15,7 +15,7 @@ use crate::clock::HANGS;
 use crate::remote::{Change, Remote};
 use crate::servers::{Behaviour, Daemon, Http, Request, Ssh};
 
-/// A folder to clone into, and what git needs to know of ssh(1).
+/// A folder to clone into, and the ssh command for git.
 struct Client {
     folder: TempDir,
     ssh: String,
@@ -62,7 +62,7 @@ impl Client {
         run(&clone, ["commit", "-q", "-m", name]);
     }
 
-    /// Clones, and pushes a file that is too large for one piece of HTTP.
+    /// Clones, and pushes a file that is too large for one HTTP chunk.
     fn clone_and_push(&self, url: &str, remote: &Remote) {
         succeed(&mut self.clone(url), b"");
         assert_eq!(fs::read(self.file("a.txt")).unwrap(), b"theirs");
@@ -96,9 +96,9 @@ fn http_serves() {
 }
 
 #[test]
-fn http_takes_what_is_compressed() {
+fn http_accepts_compressed_requests() {
     let remote = remote();
-    // More than a client asks for in plain.
+    // So many refs that git compresses the request.
     for branch in 0..40 {
         remote.branch(&format!("b{branch}")).start_over(&[Change::write("b", branch.to_string())]);
     }
@@ -109,7 +109,7 @@ fn http_takes_what_is_compressed() {
 }
 
 #[test]
-fn http_lets_nobody_in_without_the_password() {
+fn http_refuses_requests_without_the_password() {
     let remote = remote();
     let http = Http::guarding(&remote, "ann", "p@ss:word/é");
     Client::new().clone_and_push(&http.url_as("ann", "p@ss:word/é"), &remote);
@@ -122,7 +122,7 @@ fn http_lets_nobody_in_without_the_password() {
 }
 
 #[test]
-fn http_redirects_and_tells_who_came_with_what() {
+fn http_redirects_and_records_the_credentials() {
     let remote = remote();
     let (here, there) = (Http::guarding(&remote, "ann", "secret"), Http::serving(&remote));
     here.behave(Behaviour::RedirectTo(there.origin()));
@@ -138,18 +138,18 @@ fn http_redirects_and_tells_who_came_with_what() {
 }
 
 #[test]
-fn http_sees_the_password_that_comes() {
+fn http_records_the_password() {
     let remote = remote();
     let http = Http::guarding(&remote, "ann", "secret");
     succeed(&mut Client::new().git(&["ls-remote", &http.url_as("ann", "secret")]), b"");
     let requests = http.requests();
     let seen = requests.iter().filter_map(|request| request.authorization());
-    // "ann:secret", by another's reckoning.
+    // "ann:secret" in base64.
     assert!(seen.clone().count() > 0 && seen.clone().all(|one| one == "Basic YW5uOnNlY3JldA=="));
 }
 
 #[test]
-fn a_repository_that_is_not_there_is_not_found() {
+fn a_missing_repository_is_not_found() {
     let remote = remote();
     let (http, daemon) = (Http::serving(&remote), Daemon::serving(&remote));
     fs::remove_dir_all(remote.path()).unwrap();
@@ -160,7 +160,7 @@ fn a_repository_that_is_not_there_is_not_found() {
 }
 
 #[test]
-fn http_misbehaves_as_told() {
+fn http_faults_are_injected() {
     let remote = remote();
     let http = Http::serving(&remote);
     let clone = || fail(&mut Client::new().clone(&http.url()));
@@ -192,7 +192,7 @@ fn a_page_of_one_line_is_an_empty_repository_to_git() {
 }
 
 #[test]
-fn http_cuts_the_answer_to_a_push_that_is_done() {
+fn http_cuts_the_response_to_a_completed_push() {
     let remote = remote();
     let http = Http::serving(&remote);
     let client = Client::new();
@@ -234,8 +234,10 @@ fn sshd_serves() {
 }
 
 #[test]
-fn sshd_lets_in_who_has_the_key_and_knows_the_server() {
-    let Some(ssh) = Ssh::start("sshd_lets_in_who_has_the_key_and_knows_the_server") else { return };
+fn sshd_accepts_a_client_with_the_key_and_the_host_key() {
+    let Some(ssh) = Ssh::start("sshd_accepts_a_client_with_the_key_and_the_host_key") else {
+        return;
+    };
     let remote = remote();
     let denied = "Permission denied (publickey)";
     let cases = [
@@ -252,7 +254,7 @@ fn sshd_lets_in_who_has_the_key_and_knows_the_server() {
     }
 }
 
-/// Drops a server in the middle of a push that it would never end.
+/// Drops a server during a push that never ends by itself.
 fn assert_ends_in_a_push(server: impl Send, url: &str, remote: &Remote, client: &Client) {
     succeed(&mut client.clone(url), b"");
     client.commit("b.txt", b"ours");
@@ -263,11 +265,11 @@ fn assert_ends_in_a_push(server: impl Send, url: &str, remote: &Remote, client: 
     let end = fifo.clone();
     let pushing = thread::spawn(move || {
         let status = feed(&mut push, b"").status;
-        // Nobody need wait for the hook any more.
+        // The test no longer waits for the hook.
         drop(File::options().read(true).write(true).open(end));
         status
     });
-    // Which comes when the hook is there.
+    // The hook exists before the push reaches it.
     let hook = fs::read_to_string(fifo).unwrap();
     assert!(is_alive(hook.trim()));
     drop(server);
@@ -276,7 +278,7 @@ fn assert_ends_in_a_push(server: impl Send, url: &str, remote: &Remote, client: 
     assert_eq!(remote.main().file("b.txt"), None);
 }
 
-/// Whether a process is more than a name that its parent has not asked for yet.
+/// Whether a process is alive and not a zombie.
 fn is_alive(process: &str) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("\nState:\tZ")

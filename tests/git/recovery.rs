@@ -1,5 +1,5 @@
-//! What is found after somebody died, or did what nobody should: it is repaired with every byte kept, or refused with a reason and
-//! untouched.
+//! A repository is found in a state that a crash or a mistake left. It is repaired without losing a byte, or refused with a reason and
+//! not changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ fn letters() -> Clones {
     Clones::of(Remote::with(&files.map(|path| Change::write(path, format!("first {path}\n")))))
 }
 
-/// Every file of a working tree.
+/// Returns every file of a working tree.
 fn files(root: &Path) -> BTreeMap<String, String> {
     let (mut files, mut waiting) = (BTreeMap::new(), vec![String::new()]);
     while let Some(prefix) = waiting.pop() {
@@ -49,12 +49,12 @@ async fn refusal(config: GitConfig) -> f9::Error {
     GitSyncFileBackend::open(config).await.unwrap_err()
 }
 
-fn impatient(config: GitConfig) -> GitConfig {
+fn with_short_lock_timeout(config: GitConfig) -> GitConfig {
     config.with_timeouts(GitTimeouts::default().with_lock(Duration::from_millis(50)))
 }
 
-/// Has `root` be what a clone is whose process died while git wrote the files for the first time.
-fn cut_short_in_checkout(root: &Path) {
+/// Turns a clone into one whose process died during the first checkout.
+fn leave_unfinished_checkout(root: &Path) {
     let git_dir = root.join(".git");
     for name in ["index", "refs/heads/main", "f9/ready"] {
         drop(fs::remove_file(git_dir.join(name)));
@@ -65,7 +65,7 @@ fn cut_short_in_checkout(root: &Path) {
 }
 
 #[tokio::test]
-async fn a_clone_that_died_in_the_transfer_is_finished() {
+async fn a_clone_killed_during_the_transfer_is_finished() {
     let clones = letters();
     let config = clones.config("mine");
     let git_dir = config.path.join(".git");
@@ -88,13 +88,13 @@ async fn a_clone_that_died_in_the_transfer_is_finished() {
 }
 
 #[tokio::test]
-async fn a_clone_that_died_in_the_checkout_is_finished_as_what_the_remote_has_now() {
+async fn a_clone_killed_during_the_checkout_is_finished_with_the_current_remote() {
     let clones = letters();
     let config = clones.config("mine");
     drop(opened(config.clone()).await);
-    cut_short_in_checkout(&config.path);
+    leave_unfinished_checkout(&config.path);
     fs::write(config.path.join(".git/f9/cloning"), "null").unwrap();
-    // Nobody may take for his own, and publish, what the first attempt had written.
+    // The files that the first attempt wrote must not be published as local ones.
     let head = clones.remote.commit(&[Change::delete("a"), Change::write("b", "second b\n")]);
     let mine = opened(config.clone()).await;
     let expected = of(&[
@@ -109,7 +109,7 @@ async fn a_clone_that_died_in_the_checkout_is_finished_as_what_the_remote_has_no
 }
 
 #[tokio::test]
-async fn a_clone_by_git_that_died_in_the_checkout_is_refused_and_untouched() {
+async fn a_git_clone_killed_during_the_checkout_is_refused_and_unchanged() {
     let clones = letters();
     let config = clones.config("mine");
     cli::run(config.path.parent().unwrap(), ["clone", "-q", &config.remote_url, "mine"]);
@@ -123,14 +123,14 @@ async fn a_clone_by_git_that_died_in_the_checkout_is_refused_and_untouched() {
         assert!(error.to_string().contains("the clone was never finished"), "{error}");
         assert_eq!(files(&config.path), before);
     }
-    // What the error tells to do helps.
+    // The command that the error suggests helps.
     cli::run(&config.path, ["reset", "-q", "--hard"]);
     drop(opened(config.clone()).await);
     assert_eq!(files(&config.path).len(), 5);
 }
 
 #[tokio::test]
-async fn a_clone_by_git_that_died_in_the_transfer_is_brought_together_with_the_remote() {
+async fn a_git_clone_killed_during_the_transfer_is_merged_with_the_remote() {
     let clones = letters();
     let config = clones.config("mine");
     cli::run(config.path.parent().unwrap(), ["init", "-q", "-b", "main", "mine"]);
@@ -144,7 +144,7 @@ async fn a_clone_by_git_that_died_in_the_transfer_is_brought_together_with_the_r
 }
 
 #[tokio::test]
-async fn lock_files_of_a_git_that_died_are_removed() {
+async fn lock_files_of_a_dead_git_are_removed() {
     let clones = letters();
     let mine = clones.open("mine").await;
     let git_dir = mine.root().join(".git");
@@ -175,7 +175,7 @@ async fn lock_files_of_a_git_that_died_are_removed() {
     assert_eq!(clones.remote.main().tree().len(), 5 + 8);
 }
 
-/// A git that lives in a directory, until this is dropped.
+/// A git process in a directory. Dropping this ends it.
 struct Foreign(Child);
 
 impl Foreign {
@@ -185,7 +185,7 @@ impl Foreign {
         let child = git.spawn().unwrap();
         let deadline = Instant::now() + HANGS;
         while gits_in(dir).is_empty() {
-            assert!(Instant::now() < deadline, "it never works there");
+            assert!(Instant::now() < deadline, "git does not start");
             std::thread::yield_now();
         }
         Self(child)
@@ -200,11 +200,11 @@ impl Drop for Foreign {
 }
 
 #[tokio::test]
-async fn the_lock_of_a_git_that_lives_is_waited_for_and_left_alone() {
+async fn the_lock_of_a_running_git_is_waited_for_and_kept() {
     let clones = letters();
     let mine = clones.open("mine").await;
     mine.create("new", "new").await.unwrap();
-    let config = impatient(clones.config("mine"));
+    let config = with_short_lock_timeout(clones.config("mine"));
     let hurried = opened(config.clone()).await;
     let lock = mine.root().join(".git/index.lock");
     fs::write(&lock, "DIRC").unwrap();
@@ -225,7 +225,7 @@ async fn the_lock_of_a_git_that_lives_is_waited_for_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_lock_that_a_killed_push_left_in_the_remote_is_told_and_nothing_is_lost() {
+async fn a_lock_left_at_the_remote_by_a_killed_push_is_reported_and_nothing_is_lost() {
     let clones = letters();
     let mine = clones.open("mine").await;
     let lock = clones.remote.path().join("refs/heads/main.lock");
@@ -239,8 +239,8 @@ async fn a_lock_that_a_killed_push_left_in_the_remote_is_told_and_nothing_is_los
     assert_eq!(clones.remote.main().file("new").unwrap(), b"new");
 }
 
-/// A tree that somebody died in while it was moved to what the remote has: some files are new, some old, some both.
-async fn half_moved(clones: &Clones, name: &str) -> PathBuf {
+/// Creates a tree whose process died during a checkout: some files are new, some old, some half-written.
+async fn half_checked_out(clones: &Clones, name: &str) -> PathBuf {
     let mine = clones.open(name).await;
     let root = mine.root().to_owned();
     drop(mine);
@@ -257,7 +257,7 @@ async fn half_moved(clones: &Clones, name: &str) -> PathBuf {
     fs::write(root.join(".git/f9/journal"), format!(r#"{{"from":"{from}","to":"{to}"}}"#)).unwrap();
     fs::write(root.join(".git/index.lock"), "DIRC").unwrap();
     fs::write(root.join("a"), "second a\n").unwrap();
-    // Half-written, deleted, edited by somebody, new, and new and half-written.
+    // In this order: half-written, deleted, edited by a user, new, and new but half-written.
     fs::write(root.join("b"), "second b, a").unwrap();
     fs::remove_file(root.join("c")).unwrap();
     fs::write(root.join("d/e"), "by somebody\n").unwrap();
@@ -267,7 +267,7 @@ async fn half_moved(clones: &Clones, name: &str) -> PathBuf {
     root
 }
 
-async fn assert_moved_back(clones: &Clones, mine: GitSyncFileBackend, status: &str) {
+async fn assert_rolled_back(clones: &Clones, mine: GitSyncFileBackend, status: &str) {
     let root = mine.root();
     let expected = of(&[
         ("a", "first a\n"),
@@ -282,7 +282,7 @@ async fn assert_moved_back(clones: &Clones, mine: GitSyncFileBackend, status: &s
     let error = mine.pull().await.unwrap_err();
     assert_eq!((error.kind(), error.conflicts().len()), (ErrorKind::Conflict, 1));
     mine.conflict_accept_local("d/e").await.unwrap();
-    mine.sync("Settled").await.unwrap();
+    mine.sync("Resolved").await.unwrap();
     let expected = of(&[
         ("a", "second a\n"),
         ("b", "second b, and long\n"),
@@ -296,31 +296,31 @@ async fn assert_moved_back(clones: &Clones, mine: GitSyncFileBackend, status: &s
 }
 
 #[tokio::test]
-async fn a_tree_that_is_half_moved_is_moved_back_by_whoever_opens_it() {
+async fn a_half_finished_checkout_is_rolled_back_on_open() {
     let clones = letters();
-    half_moved(&clones, "mine").await;
-    assert_moved_back(&clones, clones.open("mine").await, " M d/e").await;
+    half_checked_out(&clones, "mine").await;
+    assert_rolled_back(&clones, clones.open("mine").await, " M d/e").await;
 }
 
 #[tokio::test]
-async fn a_tree_that_is_half_moved_is_moved_back_by_whoever_has_it_open() {
+async fn a_half_finished_checkout_is_rolled_back_by_an_open_backend() {
     for does in ["read", "write", "list", "pull"] {
         let clones = letters();
         let mine = clones.open("mine").await;
-        half_moved(&clones, "mine").await;
+        half_checked_out(&clones, "mine").await;
         match does {
             "read" => assert_eq!(mine.read("b").await.unwrap(), "first b\n"),
             "write" => drop(mine.update("d/e", "by somebody\n").await.unwrap()),
             "list" => assert_eq!(mine.glob("new/*").await.unwrap(), [""; 0]),
             _ => assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict),
         }
-        // Who pulls commits what was edited.
-        assert_moved_back(&clones, mine, if does == "pull" { "" } else { " M d/e" }).await;
+        // A pull commits the edited file.
+        assert_rolled_back(&clones, mine, if does == "pull" { "" } else { " M d/e" }).await;
     }
 }
 
 #[tokio::test]
-async fn a_journal_of_a_move_that_was_complete_changes_nothing() {
+async fn the_journal_of_a_complete_checkout_changes_nothing() {
     let clones = letters();
     let mine = clones.open("mine").await;
     let from = cli::run(mine.root(), ["rev-parse", "HEAD"]);
@@ -337,7 +337,7 @@ async fn a_journal_of_a_move_that_was_complete_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_move_before_the_first_commit_is_taken_back() {
+async fn a_checkout_before_the_first_commit_is_rolled_back() {
     let clones = Clones::of(Remote::empty());
     let mine = clones.open("mine").await;
     let root = mine.root().to_owned();
@@ -358,7 +358,7 @@ async fn a_move_before_the_first_commit_is_taken_back() {
 }
 
 #[tokio::test]
-async fn what_somebody_has_begun_by_hand_is_left_to_him() {
+async fn a_merge_or_rebase_in_progress_is_refused_and_kept() {
     let clones = letters();
     let mine = clones.open("mine").await;
     mine.update("a", "mine").await.unwrap();
@@ -384,7 +384,10 @@ async fn what_somebody_has_begun_by_hand_is_left_to_him() {
             refusal(clones.config("mine")).await,
         ] {
             assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{name}");
-            assert!(error.to_string().contains(&format!("a {what} begun by hand")), "{error}");
+            assert!(
+                error.to_string().contains(&format!("a `git {what}` is in progress")),
+                "{error}"
+            );
         }
         assert_eq!(mine.read("a").await.unwrap(), "mine");
         assert!(begun.exists());
@@ -395,7 +398,7 @@ async fn what_somebody_has_begun_by_hand_is_left_to_him() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_gone_is_made_anew_from_the_last_commit() {
+async fn a_missing_index_is_restored_from_the_last_commit() {
     let clones = letters();
     let mine = clones.open("mine").await;
     mine.create("build/kept", "kept").await.unwrap();
@@ -417,10 +420,10 @@ async fn an_index_that_is_gone_is_made_anew_from_the_last_commit() {
     }
 }
 
-/// Damages a file of the repository at `root`, and gives what stands there then.
+/// Damages a file of the repository at `root` and returns its path.
 type Damage = fn(&Path) -> PathBuf;
 
-/// What is damaged, what an error has to name, and how.
+/// What is damaged, the text that the error must contain, and the function that damages it.
 const DAMAGES: [(&str, &str, Damage); 8] = [
     ("object", "loose object", |root| {
         let tree = cli::run(root, ["rev-parse", "HEAD^{tree}"]);
@@ -449,7 +452,7 @@ fn garbage(file: PathBuf) -> PathBuf {
 }
 
 #[tokio::test]
-async fn what_is_damaged_is_named_and_untouched() {
+async fn a_damaged_file_is_named_and_not_changed() {
     for (what, name, damage) in DAMAGES {
         let clones = letters();
         let mine = clones.open("mine").await;
@@ -463,7 +466,7 @@ async fn what_is_damaged_is_named_and_untouched() {
         }
         let root = mine.root().to_owned();
         drop(mine);
-        // What is not looked at while it opens is found by the next call.
+        // Opening does not read every file; the next call may find the damage.
         if let Err(error) = GitSyncFileBackend::open(clones.config("mine")).await {
             assert_eq!(error.kind(), ErrorKind::Corrupted, "{what}: {error}");
         }
@@ -472,15 +475,15 @@ async fn what_is_damaged_is_named_and_untouched() {
     }
 }
 
-/// Fills what is left of a small disk.
+/// Fills the free space of a small disk.
 fn fill(file: &Path) {
     let mut filler = fs::File::create(file).unwrap();
     while filler.write(&[0; 4096]).is_ok() {}
 }
 
 #[tokio::test]
-async fn a_full_disk_keeps_a_commit_from_being_made_and_loses_nothing() {
-    let test = "a_full_disk_keeps_a_commit_from_being_made_and_loses_nothing";
+async fn a_commit_on_a_full_disk_fails_and_loses_nothing() {
+    let test = "a_commit_on_a_full_disk_fails_and_loses_nothing";
     let clones = letters();
     let config = clones.config("mine");
     fs::create_dir(&config.path).unwrap();
@@ -511,7 +514,7 @@ async fn a_full_disk_keeps_a_commit_from_being_made_and_loses_nothing() {
     assert!(kept.contains(&noise));
     assert_eq!(cli::run(&config.path, ["status", "--porcelain"]), "");
     cli::run(&config.path, ["fsck", "--strict", "--no-dangling"]);
-    // Now for the files that git writes itself.
+    // Now the disk is full when git writes files of the tree.
     clones.remote.commit(&other[5..20]);
     fs::write(config.path.join("small"), "small").unwrap();
     let room = config.path.join(".git/filler");
@@ -529,7 +532,7 @@ async fn a_full_disk_keeps_a_commit_from_being_made_and_loses_nothing() {
     wait_for_gits(&config.path);
 }
 
-/// The paths of a tree.
+/// Returns the paths and sizes of the files in a tree.
 fn files_named(root: &Path) -> String {
     let mut find = Command::new("find");
     find.arg(root).args(["-path", "*/.git", "-prune", "-o", "-type", "f", "-printf", "%P %s\n"]);
@@ -540,9 +543,9 @@ fn files_named(root: &Path) -> String {
     lines.join("\n")
 }
 
-/// What a fetch leaves that was killed while it unpacked: git has the remote's commit and not the one before, and cannot compare.
+/// A fetch that was killed while it unpacked leaves the remote's commit without its parent, so git cannot compare it.
 #[tokio::test]
-async fn a_commit_without_its_parent_keeps_nobody_from_publishing() {
+async fn a_remote_commit_without_its_parent_does_not_block_a_push() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = clones.open("mine").await;
     clones.remote.commit(&[Change::write("a", "two")]);

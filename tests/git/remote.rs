@@ -1,4 +1,4 @@
-//! A bare repository that others work on, too.
+//! A bare repository with a second committer.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,14 +11,14 @@ use tempfile::TempDir;
 
 use crate::cli::{self, EMAIL, NAME};
 
-/// The name of the repository in its folder.
+/// The name of the repository in its directory.
 pub(crate) const REPOSITORY: &str = "notes.git";
 
-/// A bare repository in a folder of its own.
+/// A bare repository in a directory of its own.
 #[derive(Debug)]
 pub(crate) struct Remote(TempDir);
 
-/// A branch of a remote, which need not exist.
+/// A branch of a remote. It may not exist yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Branch<'a> {
     remote: &'a Remote,
@@ -54,25 +54,25 @@ impl Change {
         Self::Submodule { path: path.as_ref().to_vec(), commit: commit.to_owned() }
     }
 
-    /// Of a file or of a directory.
+    /// Renames or deletes a file or a directory.
     pub(crate) fn rename(from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Self {
         Self::Rename { from: from.as_ref().to_vec(), to: to.as_ref().to_vec() }
     }
 
-    /// Of a file or of a directory.
+    /// Renames or deletes a file or a directory.
     pub(crate) fn delete(path: impl AsRef<[u8]>) -> Self {
         Self::Delete { path: path.as_ref().to_vec() }
     }
 }
 
 impl Remote {
-    /// A repository without a commit.
+    /// Creates a repository without a commit.
     pub(crate) fn empty() -> Self {
         let remote = Self(tempfile::tempdir().unwrap());
         for directory in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
             fs::create_dir_all(remote.path().join(directory)).unwrap();
         }
-        // What `git init` makes, without a process. A push must not leave a process behind that tidies up.
+        // The result of `git init`, without a process. A push must not start a process that tidies up later.
         let config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n\
                       [receive]\n\tautoGC = false\n[maintenance]\n\tauto = false\n";
         fs::write(remote.path().join("config"), config).unwrap();
@@ -80,24 +80,24 @@ impl Remote {
         remote
     }
 
-    /// A repository whose first commit makes `changes`.
+    /// Creates a repository whose first commit makes `changes`.
     pub(crate) fn with(changes: &[Change]) -> Self {
         let remote = Self::empty();
         remote.commit(changes);
         remote
     }
 
-    /// The folder that holds nothing but the repository.
+    /// Returns the directory that holds only the repository.
     pub(crate) fn folder(&self) -> &Path {
         self.0.path()
     }
 
-    /// Where the repository is.
+    /// Returns the path of the repository.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder().join(REPOSITORY)
     }
 
-    /// Runs git in the repository, which has to succeed, and gives what it prints.
+    /// Runs git in the repository and returns its output. Panics if git fails.
     pub(crate) fn git<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
         cli::run(&self.path(), arguments)
     }
@@ -110,19 +110,19 @@ impl Remote {
         self.branch("main")
     }
 
-    /// Commits to the branch `main` and gives the commit, see [`Branch::commit`].
+    /// Commits to the branch `main` and returns the commit. See [`Branch::commit`].
     pub(crate) fn commit(&self, changes: &[Change]) -> String {
         self.main().commit(changes)
     }
 
-    /// Every reference by its full name, with what it points to.
+    /// Returns every ref by its full name, with its object id.
     pub(crate) fn refs(&self) -> Vec<(String, String)> {
         let lines = self.git(["for-each-ref", "--format=%(refname) %(objectname)"]);
         let parts = lines.lines().map(|line| line.split_once(' ').unwrap());
         parts.map(|(name, id)| (name.to_owned(), id.to_owned())).collect()
     }
 
-    /// Fails unless every object is there and is as it should be.
+    /// Panics if an object is missing or damaged.
     pub(crate) fn assert_sound(&self) {
         self.git(["fsck", "--strict", "--full", "--no-dangling"]);
     }
@@ -137,13 +137,12 @@ impl Remote {
         fs::rename(written, hooks.join(name)).unwrap();
     }
 
-    /// Stores a content and gives its id.
+    /// Stores a blob and returns its id.
     pub(crate) fn blob(&self, content: impl AsRef<[u8]>) -> String {
         self.object("blob", content.as_ref())
     }
 
-    /// Stores a directory of `(mode, name, id)` exactly as it is given, which git itself would refuse for names such as `.git` and
-    /// `..`, and gives its id.
+    /// Stores a tree of `(mode, name, id)` and returns its id. It may hold names that git refuses, such as `.git` and `..`.
     pub(crate) fn tree(&self, entries: &[(&str, &[u8], &str)]) -> String {
         let entry = |&(mode, name, id): &(&str, &[u8], &str)| {
             [mode.as_bytes(), b" ", name, b"\0", &hex::decode(id).unwrap()].concat()
@@ -159,19 +158,19 @@ impl Remote {
 }
 
 impl Branch<'_> {
-    /// Commits changes as somebody else who works on the branch, and gives the commit. The branch begins with it if need be.
+    /// Commits changes as the second committer and returns the commit. It creates the branch if missing.
     pub(crate) fn commit(&self, changes: &[Change]) -> String {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         self.commit_at(now.as_secs(), changes)
     }
 
-    /// Commits changes at a time, in seconds since the epoch.
+    /// Commits changes with a date in seconds since the epoch.
     pub(crate) fn commit_at(&self, seconds: u64, changes: &[Change]) -> String {
         let parent = self.head().map(|_| format!("from {}^0\n", self.full_name()));
         self.import(&[], seconds, &parent.unwrap_or_default(), changes)
     }
 
-    /// Puts a history of one commit in the place of the branch's own, with which it has nothing in common.
+    /// Replaces the history of the branch by one unrelated commit.
     pub(crate) fn start_over(&self, changes: &[Change]) -> String {
         self.import(&["--force"], 0, "", changes)
     }
@@ -185,7 +184,7 @@ impl Branch<'_> {
         commit
     }
 
-    /// Makes the branch end with `commit`, whether it exists or not and whatever is lost by it.
+    /// Sets the branch to `commit`. It may not exist, and may lose commits.
     pub(crate) fn set(&self, commit: &str) {
         fs::create_dir_all(self.file_of_ref().parent().unwrap()).unwrap();
         fs::write(self.file_of_ref(), format!("{commit}\n")).unwrap();
@@ -195,13 +194,13 @@ impl Branch<'_> {
         fs::remove_file(self.file_of_ref()).unwrap();
     }
 
-    /// The last commit, if the branch exists.
+    /// Returns the last commit, if the branch exists.
     pub(crate) fn head(&self) -> Option<String> {
         let head = fs::read_to_string(self.file_of_ref()).ok()?;
         Some(head.trim_end().to_owned())
     }
 
-    /// What the branch holds, as lines of mode and path: `100644 a/b.txt`. Of a path that is not text, what is not ASCII is escaped.
+    /// Returns the files of the branch as lines of mode and path: `100644 a/b.txt`. A path that is not UTF-8 is escaped.
     pub(crate) fn tree(&self) -> Vec<String> {
         let mut git = cli::git(&self.remote.path());
         let listed = cli::succeed(git.args(["ls-tree", "-r", "-z", &self.full_name()]), b"");
@@ -217,20 +216,20 @@ impl Branch<'_> {
             .collect()
     }
 
-    /// The content of the file or link at `path`, if there is one.
+    /// Returns the content of the file or link at `path`, if there is one.
     pub(crate) fn file(&self, path: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         let mut git = cli::git(&self.remote.path());
         let done = cli::feed(git.args(["cat-file", "blob"]).arg(self.at(path.as_ref())), b"");
         done.status.success().then_some(done.stdout)
     }
 
-    /// One line for each commit, the last commit first, in a format of git-log(1).
+    /// Returns one line for each commit, the last commit first, in a format of git-log(1).
     pub(crate) fn log(&self, format: &str) -> Vec<String> {
         let log = self.remote.git(["log", &format!("--format={format}"), &self.full_name()]);
         log.lines().map(str::to_owned).collect()
     }
 
-    /// The file that names the last commit: nothing ever packs the references of a remote.
+    /// Returns the file of the ref. The refs of a remote are never packed.
     fn file_of_ref(&self) -> PathBuf {
         assert!(!self.remote.path().join("packed-refs").exists());
         self.remote.path().join(self.full_name())
@@ -244,7 +243,7 @@ impl Branch<'_> {
         OsStr::from_bytes(&[self.full_name().as_bytes(), b":", path].concat()).into()
     }
 
-    /// Makes a commit without a work tree, by git-fast-import(1).
+    /// Makes a commit without a working tree, by git-fast-import(1).
     fn import(&self, options: &[&str], seconds: u64, parent: &str, changes: &[Change]) -> String {
         let message = format!("{} changes", changes.len());
         let mut stream = format!(
@@ -261,7 +260,7 @@ impl Branch<'_> {
         self.head().unwrap()
     }
 
-    /// A change in the language of git-fast-import(1).
+    /// Formats a change for git-fast-import(1).
     fn line(&self, change: &Change) -> Vec<u8> {
         let inline = |mode: &str, path: &[u8], content: &[u8]| {
             let data = format!("data {}\n", content.len()).into_bytes();
@@ -288,7 +287,7 @@ impl Branch<'_> {
     }
 }
 
-/// A path in quotes, with what would end it escaped.
+/// Returns a path in quotes.
 fn quoted(path: &[u8]) -> Vec<u8> {
     let byte = |byte: &u8| match byte {
         b'"' | b'\\' | b'\n' => format!("\\{byte:03o}").into_bytes(),
@@ -299,7 +298,7 @@ fn quoted(path: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_commit_of_somebody_else_makes_every_change() {
+fn a_commit_makes_every_change() {
     let remote = Remote::with(&[
         Change::write("a.txt", "a"),
         Change::write("dir/b.txt", "b"),
@@ -337,7 +336,7 @@ fn a_commit_of_somebody_else_makes_every_change() {
 }
 
 #[test]
-fn a_branch_begins_is_rewound_starts_over_and_ends() {
+fn a_branch_is_created_rewound_replaced_and_deleted() {
     let remote = Remote::empty();
     assert_eq!((remote.refs(), remote.main().head()), (vec![], None));
     let first = remote.commit(&[Change::write("a", "1")]);
@@ -357,7 +356,7 @@ fn a_branch_begins_is_rewound_starts_over_and_ends() {
 
 #[test]
 #[should_panic(expected = "hasDotgit")]
-fn a_tree_that_git_refuses_is_stored_as_it_is() {
+fn a_tree_that_git_refuses_is_stored() {
     let remote = Remote::empty();
     let inner = remote.tree(&[("100644", b"config", &remote.blob("[core]\n"))]);
     remote.main().commit_tree(&remote.tree(&[("40000", b".git", &inner)]));

@@ -1,4 +1,4 @@
-//! A password is seen by git and by the server, and nowhere else.
+//! A password reaches git and the server, and nothing else.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -19,66 +19,66 @@ use crate::traces::{everything_in, until};
 
 const USER: &str = "ann lee";
 
-/// Nothing else contains it, or the part of it that no encoding changes.
+/// A unique text, and the part of it that no encoding changes.
 const PASSWORD: &str = "f9m4rk3r :@/%41?#&'\"\\é end";
 const CORE: &str = "f9m4rk3r";
 
-/// What would tell the password.
-fn telling() -> Vec<String> {
+/// Returns the texts that reveal the password.
+fn revealing_texts() -> Vec<String> {
     let header = basic(USER, PASSWORD);
     let encoded = header.strip_prefix("Basic ").unwrap().trim_end_matches('=');
     let percent = utf8_percent_encode(PASSWORD, NON_ALPHANUMERIC).to_string();
     vec![PASSWORD.to_owned(), CORE.to_owned(), percent, encoded.to_owned()]
 }
 
-fn tells(bytes: &[u8]) -> bool {
+fn reveals(bytes: &[u8]) -> bool {
     let holds = |text: &String| bytes.windows(text.len()).any(|part| part == text.as_bytes());
-    telling().iter().any(holds)
+    revealing_texts().iter().any(holds)
 }
 
-/// All that an error says.
-fn words(error: &Error) -> String {
-    let mut words = format!("{error}\n{error:?}\n{error:#?}\n");
+/// Returns all texts of an error and of its sources.
+fn all_texts(error: &Error) -> String {
+    let mut texts = format!("{error}\n{error:?}\n{error:#?}\n");
     let mut source = error.source();
     while let Some(error) = source {
-        words += &format!("{error}\n{error:?}\n");
+        texts += &format!("{error}\n{error:?}\n");
         source = error.source();
     }
-    words
+    texts
 }
 
 #[track_caller]
-fn assert_silent(text: &str) {
-    assert!(!tells(text.as_bytes()), "{text}");
+fn assert_no_secret(text: &str) {
+    assert!(!reveals(text.as_bytes()), "{text}");
 }
 
-/// Fails if a file, its name or where a link leads to tells it.
+/// Panics if a file, its name or the target of a link reveals the password.
 #[track_caller]
-fn assert_no_file_tells(dir: &Path) {
+fn assert_no_file_reveals(dir: &Path) {
     for (path, content) in everything_in(dir) {
-        assert!(!tells(path.as_os_str().as_encoded_bytes()), "{path:?}");
-        assert!(!tells(&content), "{path:?}: {}", content.escape_ascii());
+        assert!(!reveals(path.as_os_str().as_encoded_bytes()), "{path:?}");
+        assert!(!reveals(&content), "{path:?}: {}", content.escape_ascii());
     }
 }
 
-/// Sets it when it is dropped.
-struct Over<'a>(&'a AtomicBool);
+/// Sets the flag when it is dropped.
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Over<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// What has been seen of the arguments of all processes.
+/// Watches the arguments of all processes.
 #[derive(Default)]
 struct Watch {
-    telling: Mutex<BTreeSet<String>>,
+    revealing: Mutex<BTreeSet<String>>,
     is_over: AtomicBool,
 }
 
 impl Watch {
-    /// Looks again and again while `during` goes on.
+    /// Reads the arguments again and again until `during` ends.
     fn while_doing(&self, during: impl Future<Output = ()>) {
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -86,28 +86,28 @@ impl Watch {
                     self.look();
                 }
             });
-            // Also when it fails.
-            let _over = Over(&self.is_over);
+            // Also if it panics.
+            let _over = SetOnDrop(&self.is_over);
             let runtime = tokio::runtime::Handle::current();
             tokio::task::block_in_place(|| runtime.block_on(during));
         });
     }
 
-    /// Looks once; gives the command lines.
+    /// Reads the arguments once and returns all command lines.
     fn look(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for process in fs::read_dir("/proc").unwrap().flatten() {
             let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
             let text = line.escape_ascii().to_string();
-            if tells(&line) {
-                self.telling.lock().unwrap().insert(text.clone());
+            if reveals(&line) {
+                self.revealing.lock().unwrap().insert(text.clone());
             }
             lines.push(text);
         }
         lines
     }
 
-    /// Looks once; whether the program was there that speaks to this server. Other tests have such programs too.
+    /// Reports whether git's HTTP client of this server is running. Other tests have such clients too.
     fn sees_a_client_of(&self, http: &Http) -> bool {
         let url = http.url();
         let place = url.strip_prefix("http://").unwrap();
@@ -119,7 +119,7 @@ impl Watch {
     }
 }
 
-/// The ways to name the password.
+/// Returns a configuration for each way to set the password.
 fn configs(clones: &Clones, http: &Http) -> [GitConfig; 2] {
     let mut in_field = clones.config("field").with_username(USER);
     in_field.remote_url = http.url();
@@ -129,16 +129,16 @@ fn configs(clones: &Clones, http: &Http) -> [GitConfig; 2] {
     [in_field, in_url]
 }
 
-/// Opens, pulls and pushes, with and without success.
+/// Opens, pulls and pushes, successfully and not.
 async fn use_everything(config: GitConfig, clones: &Clones, http: &Http, watch: &Watch) {
-    assert_silent(&format!("{config:?}\n{config:#?}"));
-    let failing = |behaviour: Behaviour| http.behave(behaviour);
+    assert_no_secret(&format!("{config:?}\n{config:#?}"));
+    let behave = |behaviour: Behaviour| http.behave(behaviour);
     let mut errors = Vec::new();
-    failing(Behaviour::Unavailable { times: 1000 });
+    behave(Behaviour::Unavailable { times: 1000 });
     errors.push(GitSyncFileBackend::open(config.clone()).await.unwrap_err());
-    failing(Behaviour::Serve);
+    behave(Behaviour::Serve);
     let mine = opened(config.clone()).await;
-    assert_silent(&format!("{mine:?}\n{mine:#?}"));
+    assert_no_secret(&format!("{mine:?}\n{mine:#?}"));
     let name = config.path.file_name().unwrap().to_str().unwrap();
     mine.create(name, "ours").await.unwrap();
     clones.remote.commit(&[Change::write("a.txt", name)]);
@@ -148,31 +148,31 @@ async fn use_everything(config: GitConfig, clones: &Clones, http: &Http, watch: 
         Behaviour::Page("<html>Welcome!</html>"),
         Behaviour::Cut,
     ] {
-        failing(behaviour);
+        behave(behaviour);
         errors.push(mine.pull().await.unwrap_err());
         errors.push(mine.push("Mine").await.unwrap_err());
     }
-    failing(Behaviour::Stall);
+    behave(Behaviour::Stall);
     let before = http.requests().len();
-    // The look begins when the request has come, so the program is there.
+    // After the request has come, the client is certainly running.
     let is_seen = || http.requests().len() > before && watch.sees_a_client_of(http);
     tokio::select! {
-        _ = mine.pull() => panic!("nobody answers"),
-        () = until("a look at the program that asks", is_seen) => {}
+        _ = mine.pull() => panic!("the server does not answer"),
+        () = until("the client of the server", is_seen) => {}
     }
-    failing(Behaviour::Serve);
+    behave(Behaviour::Serve);
     mine.push("Mine").await.unwrap();
     mine.pull().await.unwrap();
     clones.remote.hook("pre-receive", "echo \"no\" >&2; exit 1");
     mine.update(name, "more").await.unwrap();
     errors.push(mine.push("Mine").await.unwrap_err());
     fs::remove_file(clones.remote.path().join("hooks/pre-receive")).unwrap();
-    // The password is the right one for somebody else.
+    // The right password, with another user name.
     let other = config.with_username("bob");
     errors.extend(GitSyncFileBackend::open(other).await.err());
     errors.extend(mine.pull().await.err());
     for error in &errors {
-        assert_silent(&words(error));
+        assert_no_secret(&all_texts(error));
     }
     assert!(errors.len() >= 10);
 }
@@ -185,14 +185,14 @@ async fn a_password_is_in_no_file_argument_or_message() {
         let path = config.path.clone();
         let watch = Watch::default();
         watch.while_doing(use_everything(config, &clones, &http, &watch));
-        assert_eq!(*watch.telling.lock().unwrap(), BTreeSet::new());
-        assert_no_file_tells(&path);
+        assert_eq!(*watch.revealing.lock().unwrap(), BTreeSet::new());
+        assert_no_file_reveals(&path);
     }
-    // The server has seen it, so there was something to be told.
+    // The server got the password, so it could have been revealed.
     let header = basic(USER, PASSWORD);
     let requests = http.requests();
     assert!(requests.iter().any(|request| request.authorization() == Some(&header)));
-    assert_no_file_tells(&clones.remote.path());
+    assert_no_file_reveals(&clones.remote.path());
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn a_password_that_cannot_be_sent_is_not_repeated() {
         let config = config.with_password(SecretSource::from_text(&password));
         let error = GitSyncFileBackend::open(config).await.unwrap_err();
         assert_eq!(error.kind(), f9::ErrorKind::InvalidInput, "{error:?}");
-        assert_silent(&words(&error));
+        assert_no_secret(&all_texts(&error));
     }
     for url in [
         format!("http://ann:{CORE}@127.0.0.1:notaport/x"),
@@ -214,9 +214,9 @@ async fn a_password_that_cannot_be_sent_is_not_repeated() {
     ] {
         let mut config = clones.config("x");
         config.remote_url = url;
-        assert_silent(&format!("{config:?}"));
+        assert_no_secret(&format!("{config:?}"));
         let error = GitSyncFileBackend::open(config).await.unwrap_err();
         assert_eq!(error.kind(), f9::ErrorKind::InvalidInput, "{error:?}");
-        assert_silent(&words(&error));
+        assert_no_secret(&all_texts(&error));
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions, and what is pulled and pushed without being asked for.
+//! Sessions, and automatic pulls and pushes.
 
 use std::fs::File;
 use std::pin::pin;
@@ -29,7 +29,7 @@ async fn reads_pull_and_writes_push() {
 }
 
 #[tokio::test]
-async fn pulling_and_pushing_are_wanted_one_by_one() {
+async fn automatic_pull_and_push_are_independent() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let pulls = opened(clones.config("pulls").with_auto_pull(true)).await;
     let pushes = opened(clones.config("pushes").with_auto_push(true)).await;
@@ -66,12 +66,12 @@ async fn a_session_pulls_once_and_pushes_once() {
     for (path, content) in [("a", "three"), ("b", "1"), ("c", "2"), ("d", "3")] {
         assert_eq!(clones.remote.main().file(path).unwrap(), content.as_bytes());
     }
-    // The other's commit, that of the session, and the merge of both.
+    // The commit of the other clone, that of the session, and their merge.
     assert_eq!(clones.remote.main().log("%H").len(), before + 3);
 }
 
 #[tokio::test]
-async fn a_session_that_is_dropped_publishes_nothing() {
+async fn a_dropped_session_publishes_nothing() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_push(true)).await;
     let session = clone.sync_session().await.unwrap();
@@ -83,7 +83,7 @@ async fn a_session_that_is_dropped_publishes_nothing() {
 }
 
 #[tokio::test]
-async fn a_push_that_fails_at_the_end_of_a_session_loses_nothing() {
+async fn a_failed_push_at_the_end_of_a_session_loses_nothing() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_push(true)).await;
     clones.remote.hook("pre-receive", "#!/bin/sh\necho not today >&2\nexit 1\n");
@@ -93,7 +93,7 @@ async fn a_push_that_fails_at_the_end_of_a_session_loses_nothing() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(error.to_string().contains("pre-receive hook declined"), "{error}");
     assert_eq!(clone.read("b").await.unwrap(), "kept");
-    // The session is over, for others too.
+    // The session has ended, also for other processes.
     let now = SessionOptions::default().with_timeout(Duration::ZERO);
     let other = clones.config("mine");
     let session = tokio::spawn(async move { opened(other).await.sync_session_with(now).await });
@@ -104,19 +104,19 @@ async fn a_push_that_fails_at_the_end_of_a_session_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_write_that_could_not_be_published_is_done_all_the_same_and_says_so() {
+async fn a_write_whose_push_fails_is_saved_and_reported() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_push(true)).await;
     clones.remote.hook("pre-receive", "#!/bin/sh\nexit 1\n");
     let error = clone.create("b", "kept").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert!(error.to_string().contains("done here, and goes with the next push"), "{error}");
+    assert!(error.to_string().contains("saved locally; will be pushed next time"), "{error}");
     assert_eq!(clone.read("b").await.unwrap(), "kept");
 }
 
-// On one thread: all have begun before the pull can end.
+// On one thread, so that all reads begin before the pull can end.
 #[tokio::test]
-async fn reads_at_the_same_time_share_one_pull() {
+async fn concurrent_reads_share_one_pull() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_pull(true)).await;
     clone.read("a").await.unwrap();
@@ -134,7 +134,7 @@ async fn reads_of_many_threads_share_one_pull() {
     let clone = opened(clones.config("mine").with_auto_pull(true)).await;
     clone.read("a").await.unwrap();
     let started = clone.processes_started();
-    // The pull waits for this lock until all of them wait for the pull.
+    // The pull waits for this lock until all reads wait for the pull.
     let lock = File::open(clone.root().join(".git/f9/lock")).unwrap();
     until("the lock", || lock.try_lock().is_ok()).await;
     let waiting = Arc::new(AtomicUsize::new(0));
@@ -158,7 +158,7 @@ async fn reads_of_many_threads_share_one_pull() {
 }
 
 #[tokio::test]
-async fn a_pull_that_is_young_enough_is_not_repeated() {
+async fn a_recent_pull_is_not_repeated() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let config = clones.config("mine").with_auto_pull(true);
     let clone = opened(config.with_max_staleness(Duration::from_secs(3600))).await;
@@ -172,7 +172,7 @@ async fn a_pull_that_is_young_enough_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn conflicts_keep_nobody_from_reading() {
+async fn conflicts_do_not_block_reads() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
     let session = clone.sync_session().await.unwrap();
@@ -190,7 +190,7 @@ async fn conflicts_keep_nobody_from_reading() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_tasks_push_at_once() {
+async fn many_tasks_push_concurrently() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = clones.open("mine").await;
     let writers = (0..8).map(|number| {
@@ -209,7 +209,7 @@ async fn many_tasks_push_at_once() {
 }
 
 #[tokio::test]
-async fn a_session_excludes_those_of_other_processes() {
+async fn a_session_excludes_sessions_of_other_processes() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = clones.open("mine").await;
     let lock = clone.root().join(".git/f9/session.lock");
@@ -232,7 +232,7 @@ async fn a_session_excludes_those_of_other_processes() {
 }
 
 #[tokio::test]
-async fn a_remote_that_is_gone_does_not_read_as_a_missing_file() {
+async fn a_missing_remote_is_not_reported_as_a_missing_file() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
     std::fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();
@@ -243,7 +243,7 @@ async fn a_remote_that_is_gone_does_not_read_as_a_missing_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_write_while_a_session_is_published_is_published_too() {
+async fn writes_of_others_during_the_push_of_a_session_are_published() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_push(true)).await;
     let (started, go_on) = (clones.remote.path().join("started"), clones.remote.path().join("go"));

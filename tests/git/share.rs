@@ -1,9 +1,9 @@
-//! How much a run tries of what is proved by many random cases.
+//! The number of random cases that a run tries.
 //!
-//! A plain run, CI's too, tries a part of the cases, from a new seed that it prints. A variable of the environment asks for more: a number
-//! of cases, or `all`. With `F9_SEED` set to what a run has printed, the same cases come again.
+//! A plain run, also in CI, tries a part of the cases, with a new seed that it prints. An environment variable sets another number, or
+//! `all`. With `F9_SEED` set to a printed seed, a run repeats the same cases.
 
-/// How many cases this run tries: `part`, if the variable does not say otherwise; `all` is how many are a full proof.
+/// Returns the number of cases that this run tries: `part` unless the variable is set. `all` is the number for a full proof.
 pub(crate) fn cases(variable: &str, part: usize, all: usize) -> usize {
     match std::env::var(variable) {
         Err(_) => part,

@@ -1,4 +1,4 @@
-//! Times from history, and what was there before.
+//! Times from the history, and earlier versions of files.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ fn times(info: &FileInfo) -> (u64, u64) {
     (seconds(info.created_at.unwrap()), seconds(info.modified_at.unwrap()))
 }
 
-/// A file that was changed on the second day and renamed on the third, and one that was never changed.
+/// A file that was changed on the second day and renamed on the third, and a file that was never changed.
 async fn aged() -> (Clones, GitSyncFileBackend) {
     let remote = Remote::empty();
     let content = "a line\n".repeat(20);
@@ -42,7 +42,7 @@ async fn times_are_those_of_the_first_and_last_commit() {
 }
 
 #[tokio::test]
-async fn what_is_not_committed_has_the_times_of_its_file() {
+async fn an_uncommitted_file_has_its_own_times() {
     let (_clones, clone) = aged().await;
     let before = SystemTime::now() - Duration::from_secs(60);
     clone.update("still", "changed").await.unwrap();
@@ -59,7 +59,7 @@ async fn what_is_not_committed_has_the_times_of_its_file() {
 }
 
 #[tokio::test]
-async fn the_files_own_times_can_be_asked_for() {
+async fn history_times_can_be_turned_off() {
     let (clones, _) = aged().await;
     let clone = opened(clones.config("plain").with_history_times(false)).await;
     let started = clone.processes_started();
@@ -68,7 +68,7 @@ async fn the_files_own_times_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_log_leads_to_what_a_file_was() {
+async fn the_log_gives_access_to_earlier_versions() {
     let (_clones, clone) = aged().await;
     let log = clone.log("d/new", None).await.unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What operations leave behind, or do not.
+//! Checks for processes and files that an operation leaves behind.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::HANGS;
 
-/// Waits until something is so.
+/// Waits until a condition is true.
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + HANGS;
     while !is_so() {
@@ -17,12 +17,12 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until nothing works at or below `dir` any more: what is told to end needs a moment.
+/// Waits until no process works in or below `dir`. A process that got a signal needs a moment to end.
 pub(crate) async fn until_no_process_in(dir: &Path) {
     until("the end of all processes", || processes_in(dir).is_empty()).await;
 }
 
-/// The processes that work at or below `dir`, by their names.
+/// Returns the names of the processes that work in or below `dir`.
 fn processes_in(dir: &Path) -> Vec<String> {
     let works_there = |process: &PathBuf| {
         fs::read_link(process.join("cwd")).is_ok_and(|place| place.starts_with(dir))
@@ -32,7 +32,7 @@ fn processes_in(dir: &Path) -> Vec<String> {
     processes.filter(works_there).map(name).collect()
 }
 
-/// Every directory, file and link at and below `dir`, with its content.
+/// Returns every directory, file and link in and below `dir`, with its content.
 pub(crate) fn everything_in(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut left = vec![dir.to_owned()];

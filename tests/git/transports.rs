@@ -1,4 +1,4 @@
-//! Every way to a remote: that it works, and what becomes of a call where it does not.
+//! Every transport to a remote: it works, and calls fail properly if the server does not.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -21,14 +21,14 @@ fn clones() -> Clones {
     Clones::of(Remote::with(&[Change::write("a.txt", "theirs")]))
 }
 
-/// The configuration of the working tree `name` of what is at `url`.
+/// Returns the configuration of the working tree `name` for the remote `url`.
 fn at(clones: &Clones, name: &str, url: impl Into<String>) -> GitConfig {
     let mut config = clones.config(name);
     config.remote_url = url.into();
     config
 }
 
-/// Opens two clones, in which both change something and the slower publishes all the same.
+/// Opens two clones that both push a change. The second one merges first.
 async fn assert_works(remote: &Remote, config: impl Fn(&str) -> GitConfig) {
     let (mine, yours) = (opened(config("mine")).await, opened(config("yours")).await);
     assert_eq!(mine.read("a.txt").await.unwrap(), "theirs");
@@ -45,12 +45,12 @@ async fn assert_works(remote: &Remote, config: impl Fn(&str) -> GitConfig) {
     remote.assert_sound();
 }
 
-/// Fails to open a missing and an empty directory, and leaves them as they were.
+/// Checks that a missing and an empty directory cannot be opened and stay as they were. Returns the error.
 async fn refused(config: &GitConfig) -> Error {
     refused_by(config, GitSyncFileBackend::open).await
 }
 
-/// The same where `open` opens.
+/// Like [`refused`], with another function to open.
 async fn refused_by(
     config: &GitConfig,
     open: impl AsyncFn(GitConfig) -> Result<GitSyncFileBackend>,
@@ -79,14 +79,14 @@ async fn assert_refused(config: &GitConfig, kind: ErrorKind) {
     assert_eq!(error.kind(), kind, "{error:?}");
 }
 
-/// A port that nobody listens at.
+/// Returns a port without a listener.
 fn closed_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
 #[tokio::test]
-async fn files_are_reached_by_a_url_and_by_paths() {
+async fn a_local_remote_is_reached_by_url_and_by_path() {
     let here = std::env::current_dir().unwrap();
     let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
     for how in ["url", "path", "relative"] {
@@ -102,7 +102,7 @@ async fn files_are_reached_by_a_url_and_by_paths() {
 }
 
 #[tokio::test]
-async fn http_needs_no_password_where_none_is_asked_for() {
+async fn http_sends_no_password_that_the_server_does_not_request() {
     let clones = clones();
     let http = Http::serving(&clones.remote);
     assert_works(&clones.remote, |name| at(&clones, name, http.url())).await;
@@ -110,7 +110,7 @@ async fn http_needs_no_password_where_none_is_asked_for() {
 }
 
 #[tokio::test]
-async fn http_takes_the_password_from_the_configuration_or_the_url() {
+async fn http_uses_the_password_of_the_configuration_or_of_the_url() {
     let (user, password) = ("ann", "p@ss: \"word'/%41é");
     for in_url in [false, true] {
         let clones = clones();
@@ -127,7 +127,7 @@ async fn http_takes_the_password_from_the_configuration_or_the_url() {
 }
 
 #[tokio::test]
-async fn http_lets_nobody_in_without_the_right_password() {
+async fn http_without_the_right_password_is_unauthenticated() {
     let clones = clones();
     let http = Http::guarding(&clones.remote, "ann", "right");
     let named = at(&clones, "x", http.url()).with_username("ann");
@@ -138,7 +138,7 @@ async fn http_lets_nobody_in_without_the_right_password() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_withdrawn_fails_the_next_pull_and_push() {
+async fn pull_and_push_fail_after_the_password_has_changed() {
     let clones = clones();
     let http = Http::guarding(&clones.remote, "ann", "right");
     let mine = opened(at(&clones, "mine", http.url_as("ann", "right"))).await;
@@ -167,7 +167,7 @@ async fn a_redirect_is_not_followed() {
     for called in [mine.pull().await, mine.push("Mine").await] {
         assert_eq!(called.unwrap_err().kind(), ErrorKind::NotFound);
     }
-    // Only what is sent may go elsewhere.
+    // A redirect of the second request only.
     here.behave_at("/git-receive-pack", Behaviour::RedirectTo(there.origin()));
     assert!(mine.push("Mine").await.is_err());
     assert!(there.requests().is_empty(), "{:?}", there.requests());
@@ -176,7 +176,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_unavailable_is_worth_another_try() {
+async fn an_unavailable_server_is_a_retryable_error() {
     let clones = clones();
     let http = Http::serving(&clones.remote);
     let config = at(&clones, "mine", http.url());
@@ -194,7 +194,7 @@ async fn a_server_that_is_unavailable_is_worth_another_try() {
 }
 
 #[tokio::test]
-async fn an_answer_that_ends_early_changes_nothing() {
+async fn a_truncated_response_changes_nothing() {
     let clones = clones();
     let http = Http::serving(&clones.remote);
     let config = at(&clones, "mine", http.url());
@@ -212,7 +212,7 @@ async fn an_answer_that_ends_early_changes_nothing() {
     mine.pull().await.unwrap();
     assert_eq!(mine.read("a.txt").await.unwrap(), "theirs again");
     mine.create("b.txt", "ours").await.unwrap();
-    // The server has taken it, and nobody hears of that.
+    // The server has accepted the push, but the response is lost.
     http.behave_at("/git-receive-pack", Behaviour::Cut);
     assert_eq!(mine.push("Mine").await.unwrap_err().kind(), ErrorKind::Unreachable);
     http.behave(Behaviour::Serve);
@@ -222,7 +222,7 @@ async fn an_answer_that_ends_early_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_page_is_no_empty_repository() {
+async fn a_web_page_is_not_an_empty_repository() {
     for page in ["<html>Welcome!</html>", "<!DOCTYPE html>\n<html>Welcome!</html>\n", ""] {
         let clones = clones();
         let http = Http::serving(&clones.remote);
@@ -246,7 +246,7 @@ async fn a_page_is_no_empty_repository() {
 }
 
 #[tokio::test]
-async fn an_empty_repository_and_a_missing_branch_are_begun_over_http() {
+async fn an_empty_repository_and_a_missing_branch_are_created_over_http() {
     let clones = Clones::of(Remote::empty());
     let http = Http::serving(&clones.remote);
     let mine = opened(at(&clones, "mine", http.url())).await;
@@ -260,23 +260,23 @@ async fn an_empty_repository_and_a_missing_branch_are_begun_over_http() {
     clones.remote.branch("drafts").delete();
     let error = drafts.pull().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
-    assert!(error.to_string().contains("gone from the remote"), "{error}");
+    assert!(error.to_string().contains("was deleted at the remote"), "{error}");
     drafts.push("Again").await.unwrap();
     assert_eq!(clones.remote.branch("drafts").tree(), ["100644 a.txt", "100644 b.txt"]);
 }
 
 #[tokio::test]
-async fn the_daemon_serves() {
+async fn the_git_protocol_works() {
     let clones = clones();
     let daemon = Daemon::serving(&clones.remote);
     assert_works(&clones.remote, |name| at(&clones, name, daemon.url())).await;
 }
 
 #[tokio::test]
-async fn a_repository_that_is_not_there_is_not_found() {
+async fn a_missing_repository_is_not_found() {
     let clones = clones();
     let (http, daemon) = (Http::serving(&clones.remote), Daemon::serving(&clones.remote));
-    let ssh = Ssh::start("a_repository_that_is_not_there_is_not_found");
+    let ssh = Ssh::start("a_missing_repository_is_not_found");
     fs::remove_dir_all(clones.remote.path()).unwrap();
     let mut configs =
         vec![clones.config("x"), at(&clones, "x", http.url()), at(&clones, "x", daemon.url())];
@@ -289,7 +289,7 @@ async fn a_repository_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unreachable() {
+async fn a_missing_server_is_unreachable() {
     let clones = clones();
     let port = closed_port();
     let known_hosts = clones.remote.folder().join("known_hosts");
@@ -298,7 +298,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
         format!("http://127.0.0.1:{port}/notes.git"),
         format!("git://127.0.0.1:{port}/notes.git"),
         format!("ssh://me@127.0.0.1:{port}/notes.git"),
-        // Without a port there is no server of ours to be reached.
+        // The scp form has no port, so the host must be one that does not exist.
         "me@nowhere.invalid:notes.git".to_owned(),
     ] {
         let error = refused(&at(&clones, "x", url).with_known_hosts(&known_hosts)).await;
@@ -308,19 +308,19 @@ async fn a_server_that_is_not_there_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_waited_for_no_longer_than_allowed() {
+async fn a_silent_server_is_a_timeout() {
     let clones = clones();
-    // Less than any other limit.
-    let allowed = Duration::from_secs(120);
+    // Shorter than all other limits.
+    let limit = Duration::from_secs(120);
     let at = |name, url| {
-        at(&clones, name, url).with_timeouts(GitTimeouts::default().with_network(allowed))
+        at(&clones, name, url).with_timeouts(GitTimeouts::default().with_network(limit))
     };
     let silent = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let place = silent.local_addr().unwrap();
+    let address = silent.local_addr().unwrap();
     for scheme in ["http", "git", "ssh"] {
-        let config = at("x", format!("{scheme}://{place}/notes.git"));
+        let config = at("x", format!("{scheme}://{address}/notes.git"));
         let error = refused_by(&config, async |config| {
-            clock::expire(allowed, GitSyncFileBackend::open(config), silent.accept()).await
+            clock::expire(limit, GitSyncFileBackend::open(config), silent.accept()).await
         });
         let error = error.await;
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Timeout, true), "{error:?}");
@@ -329,10 +329,10 @@ async fn a_server_that_says_nothing_is_waited_for_no_longer_than_allowed() {
     let mine = opened(at("mine", http.url())).await;
     mine.create("b.txt", "ours").await.unwrap();
     http.behave_at("/git-receive-pack", Behaviour::Stall);
-    let pushed = clock::expire(allowed, mine.push("Mine"), asked(&http, "/git-receive-pack"));
+    let pushed = clock::expire(limit, mine.push("Mine"), requested(&http, "/git-receive-pack"));
     assert_eq!(pushed.await.unwrap_err().kind(), ErrorKind::Timeout);
     http.behave(Behaviour::Stall);
-    let pulled = clock::expire(allowed, mine.pull(), asked(&http, ""));
+    let pulled = clock::expire(limit, mine.pull(), requested(&http, ""));
     assert_eq!(pulled.await.unwrap_err().kind(), ErrorKind::Timeout);
     until_no_process_in(mine.root()).await;
     http.behave(Behaviour::Serve);
@@ -340,20 +340,20 @@ async fn a_server_that_says_nothing_is_waited_for_no_longer_than_allowed() {
     assert_eq!(clones.remote.main().file("b.txt").unwrap(), b"ours");
 }
 
-/// Waits until a server is asked once more for a path with this end.
-async fn asked(http: &Http, end: &str) {
+/// Waits until a server gets another request for a path with this end.
+async fn requested(http: &Http, end: &str) {
     let count = || http.requests().iter().filter(|request| request.path.ends_with(end)).count();
     let before = count();
     until("a request", || count() > before).await;
 }
 
-/// Drops a call when it has asked a server that does not answer, and waits for its processes to end.
+/// Drops a call after its request to a server that does not answer, and waits for its processes to end.
 async fn drop_while_waiting<T>(http: &Http, dir: &Path, call: impl Future<Output = T>) {
     tokio::select! {
         biased;
-        // First, so that it counts the requests before the call.
-        () = asked(http, "") => {}
-        _ = call => panic!("nobody answers"),
+        // First, so that the count starts before the call.
+        () = requested(http, "") => {}
+        _ = call => panic!("the server does not answer"),
     }
     until_no_process_in(dir).await;
 }
@@ -379,7 +379,7 @@ async fn a_dropped_call_leaves_no_process_and_the_next_one_works() {
 }
 
 #[tokio::test]
-async fn a_dropped_read_that_pulls_first_keeps_nobody_waiting() {
+async fn a_dropped_read_that_pulls_first_blocks_no_later_call() {
     let clones = clones();
     let http = Http::serving(&clones.remote);
     let config = at(&clones, "mine", http.url());
@@ -396,22 +396,22 @@ fn over_ssh(clones: &Clones, name: &str, ssh: &Ssh) -> GitConfig {
     config.with_ssh_key_path(ssh.key()).with_known_hosts(ssh.known_hosts())
 }
 
-/// A copy of `file` where no shell, and nothing that reads `ssh_config(5)`, would look for it.
-fn oddly_placed(dir: &TempDir, file: &Path) -> PathBuf {
+/// Copies `file` to a path with characters that are special to a shell and in `ssh_config(5)`.
+fn copy_to_odd_path(dir: &TempDir, file: &Path) -> PathBuf {
     let odd = "a  b 'c' \"d\" %h %% ${HOME} $(id);~\\\n#";
-    let place = dir.path().join(odd).join(file.file_name().unwrap());
-    fs::create_dir_all(place.parent().unwrap()).unwrap();
-    fs::copy(file, &place).unwrap();
-    fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).unwrap();
-    place
+    let copy = dir.path().join(odd).join(file.file_name().unwrap());
+    fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    fs::copy(file, &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+    copy
 }
 
 #[tokio::test]
-async fn ssh_takes_the_key_and_the_known_hosts_from_wherever_they_are() {
-    let test = "ssh_takes_the_key_and_the_known_hosts_from_wherever_they_are";
+async fn ssh_reads_the_key_and_the_known_hosts_from_any_path() {
+    let test = "ssh_reads_the_key_and_the_known_hosts_from_any_path";
     let Some(ssh) = Ssh::start(test) else { return };
     let (clones, dir) = (clones(), tempfile::tempdir().unwrap());
-    let [key, known] = [ssh.key(), ssh.known_hosts()].map(|file| oddly_placed(&dir, &file));
+    let [key, known] = [ssh.key(), ssh.known_hosts()].map(|file| copy_to_odd_path(&dir, &file));
     let config = |name: &str| {
         at(&clones, name, ssh.url(&clones.remote)).with_ssh_key_path(&key).with_known_hosts(&known)
     };
@@ -419,8 +419,8 @@ async fn ssh_takes_the_key_and_the_known_hosts_from_wherever_they_are() {
 }
 
 #[tokio::test]
-async fn ssh_lets_in_who_has_the_key_and_knows_the_server() {
-    let Some(ssh) = Ssh::start("ssh_lets_in_who_has_the_key_and_knows_the_server") else { return };
+async fn ssh_needs_the_right_key_and_a_known_host() {
+    let Some(ssh) = Ssh::start("ssh_needs_the_right_key_and_a_known_host") else { return };
     let clones = clones();
     for (key, known_hosts, kind) in [
         (ssh.key(), ssh.wrong_known_hosts(), ErrorKind::UntrustedServer),
@@ -443,7 +443,7 @@ async fn ssh_lets_in_who_has_the_key_and_knows_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_open_one_directory_at_once() {
+async fn many_tasks_open_one_directory_at_once() {
     for fails_first in [false, true] {
         let clones = clones();
         let http = Http::serving(&clones.remote);
@@ -455,9 +455,9 @@ async fn many_open_one_directory_at_once() {
         let all = join_all((0..8).map(open)).await;
         let all: Vec<_> = all.into_iter().map(|ended| ended.unwrap()).collect();
         let failed = all.iter().filter_map(|one| one.as_ref().err());
-        let failed: Vec<_> = failed.map(Error::kind).collect();
+        let kinds: Vec<_> = failed.map(Error::kind).collect();
         let expected = [ErrorKind::Unreachable];
-        assert_eq!(failed, expected[..usize::from(fails_first)]);
+        assert_eq!(kinds, expected[..usize::from(fails_first)]);
         for one in all.into_iter().flatten() {
             assert_eq!(one.read("a.txt").await.unwrap(), "theirs");
         }
@@ -465,7 +465,7 @@ async fn many_open_one_directory_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_that_fail_to_open_one_directory_leave_nothing() {
+async fn many_failed_opens_of_one_directory_leave_nothing() {
     let clones = clones();
     let http = Http::serving(&clones.remote);
     http.behave(Behaviour::Unavailable { times: 1000 });

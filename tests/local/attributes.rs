@@ -27,9 +27,9 @@ async fn replacing_keeps_mode_owner_and_attributes() {
         let attributed =
             rustix::fs::setxattr(&path, "user.note", b"kept", XattrFlags::empty()).is_ok();
         let overwrite = CreateOptions::overwrite();
-        backend.create_with("a", "two".into(), overwrite).await.unwrap();
+        backend.create_with("a", "two", overwrite).await.unwrap();
         backend.update("a", "three").await.unwrap();
-        backend.update_with("a", "!".into(), UpdateOptions::append()).await.unwrap();
+        backend.update_with("a", "!", UpdateOptions::append()).await.unwrap();
         backend
             .stream_write_with(
                 "a",
@@ -51,13 +51,13 @@ async fn replacing_keeps_mode_owner_and_attributes() {
             assert_eq!(&value[..length], b"kept");
         }
         let root = rustix::process::geteuid().is_root();
-        assert!(owned || !root, "root may give files away");
-        assert!(attributed || !root, "the disk of the tests has extended attributes");
+        assert!(owned || !root, "root may change the owner");
+        assert!(attributed || !root, "the disk of the tests supports extended attributes");
     }
 }
 
 #[tokio::test]
-async fn new_files_have_the_permissions_asked_for_or_what_the_umask_leaves() {
+async fn new_files_have_the_given_permissions_or_those_of_the_umask() {
     let store = Store::new().await;
     store.backend.create("default", "x").await.unwrap();
     fs::write(store.on_disk("by-std"), "x").unwrap();
@@ -71,11 +71,11 @@ async fn new_files_have_the_permissions_asked_for_or_what_the_umask_leaves() {
     }
     fs::set_permissions(store.on_disk("default"), fs::Permissions::from_mode(0o4751)).unwrap();
     store.backend.copy("default", "copy").await.unwrap();
-    assert_eq!(mode(&store, "copy"), 0o751, "a copy has the mode, not the set-id bits");
+    assert_eq!(mode(&store, "copy"), 0o751, "a copy has the mode without the set-id bits");
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_given_away_loses_its_set_id_bits() {
+async fn a_replaced_file_without_its_owner_loses_the_set_id_bits() {
     let store = Store::new().await;
     store.backend.create("a", "one").await.unwrap();
     let path = store.on_disk("a");
@@ -100,7 +100,7 @@ async fn a_file_that_cannot_be_given_away_loses_its_set_id_bits() {
 }
 
 #[tokio::test]
-async fn a_temporary_shows_nobody_what_the_file_hides() {
+async fn a_temporary_file_is_as_private_as_the_file_it_replaces() {
     let store = Store::new().await;
     let builder = LocalFileBackend::builder(&store.root).durability(Durability::Synced);
     let backend = builder.open().await.unwrap();
@@ -154,7 +154,7 @@ async fn renaming_onto_another_name_of_the_same_file_leaves_one_name() {
 }
 
 #[tokio::test]
-async fn the_etag_changes_also_when_the_modification_time_was_set_back() {
+async fn the_etag_changes_even_if_the_modification_time_is_set_back() {
     let store = Store::new().await;
     store.backend.create("a", "0000").await.unwrap();
     let path = store.on_disk("a");
@@ -169,7 +169,7 @@ async fn the_etag_changes_also_when_the_modification_time_was_set_back() {
 }
 
 #[tokio::test]
-async fn info_has_what_the_system_knows() {
+async fn info_has_the_metadata_of_the_system() {
     let store = Store::new().await;
     let before = SystemTime::now() - std::time::Duration::from_secs(2);
     store.backend.create("a", "12345").await.unwrap();

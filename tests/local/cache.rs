@@ -1,4 +1,4 @@
-//! What the kernel has cached is read where it is asked for; all else takes one trip to the pool.
+//! Cached content and metadata are read on the calling thread; everything else takes one trip to the pool.
 
 use std::fs;
 use std::path::Path;
@@ -17,44 +17,44 @@ use tokio::runtime::{Builder, Runtime};
 use crate::machine::{self, Mount, not_run};
 use crate::processes;
 
-/// Names of ext4, XFS, Btrfs, F2FS and tmpfs in `statfs(2)`.
-const ASKED: [u32; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+/// The types of ext4, XFS, Btrfs, F2FS and tmpfs in `statfs(2)`.
+const CACHED: [u32; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
 
 fn kind_of(dir: &Path) -> u32 {
-    // A number of another type on each architecture.
+    // The type of this number depends on the architecture.
     u32::try_from(rustix::fs::statfs(dir).unwrap().f_type).unwrap()
 }
 
-/// Whether files in `dir` are read on the spot, which depends on the machine.
-fn is_asked(test: &str, dir: &Path) -> bool {
-    let is_asked = ASKED.contains(&kind_of(dir));
-    if !is_asked {
+/// Whether files in `dir` are read inline, which depends on the machine.
+fn reads_inline(test: &str, dir: &Path) -> bool {
+    let reads_inline = CACHED.contains(&kind_of(dir));
+    if !reads_inline {
         not_run(test, "the temporary directory is on a file system that may wait");
     }
-    is_asked
+    reads_inline
 }
 
-/// One thread for tasks, and one for what may wait.
+/// A runtime with one thread for tasks and one in the pool.
 fn narrow_runtime() -> Runtime {
     Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap()
 }
 
-/// Keeps the pool's only thread until it is dropped.
-struct BusyPool(#[expect(dead_code, reason = "dropping it lets the thread go")] mpsc::Sender<()>);
+/// Occupies the only thread of the pool until it is dropped.
+struct BusyPool(#[expect(dead_code, reason = "dropping it ends the thread")] mpsc::Sender<()>);
 
 impl BusyPool {
     fn new() -> Self {
         let (held, wait) = mpsc::channel::<()>();
-        #[expect(clippy::disallowed_methods, reason = "the pool itself is what is tested")]
+        #[expect(clippy::disallowed_methods, reason = "the test is about the pool itself")]
         drop(tokio::task::spawn_blocking(move || wait.recv()));
         Self(held)
     }
 }
 
-/// What `future` gives while the pool is busy; `None` if it waits for the pool.
-async fn on_the_spot<T>(future: impl Future<Output = T>) -> Option<T> {
+/// Returns the output of `future` while the pool is busy; `None` if it waits for the pool.
+async fn inline<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
-    // What is done on the spot needs a turn for about 128 KiB.
+    // An inline operation yields once per 128 KiB.
     for _ in 0..1000 {
         if let Some(given) = future.as_mut().now_or_never() {
             return Some(given);
@@ -64,21 +64,21 @@ async fn on_the_spot<T>(future: impl Future<Output = T>) -> Option<T> {
     None
 }
 
-/// What `act` gives while the pool is busy. Of 50 calls, 40 must be done on the spot, not all: the kernel may say of anything cached that
-/// it would have to wait, and a mount anywhere on the machine at this moment is enough.
+/// Returns the output of `act` while the pool is busy. Of 50 calls, only 40 must run inline: the kernel may return `EAGAIN` for
+/// cached content, for example during a mount anywhere on the machine.
 async fn cached<T>(act: impl AsyncFn() -> T) -> T {
     let (mut last, mut count) = (None, 0);
     for _ in 0..50 {
-        if let Some(given) = on_the_spot(act()).await {
+        if let Some(given) = inline(act()).await {
             last = Some(given);
             count += 1;
         }
     }
-    assert!(count >= 40, "something cached was given on the spot only {count} of 50 times");
+    assert!(count >= 40, "only {count} of 50 cached calls ran inline");
     last.unwrap()
 }
 
-/// Reads all that is cached of a store in `dir` in every way, with no pool to go to.
+/// Reads cached content in `dir` with every verb, while the pool is busy.
 async fn read_with_a_busy_pool(dir: &Path) {
     let backend = LocalFileBackend::new(dir).await.unwrap();
     let content: Vec<u8> = (0..900_000_u32).map(|i| (i % 251) as u8).collect();
@@ -111,22 +111,25 @@ async fn read_with_a_busy_pool(dir: &Path) {
 }
 
 #[test]
-fn what_is_cached_is_read_without_the_pool() {
+fn cached_content_is_read_without_the_pool() {
     let dir = tempfile::tempdir().unwrap();
-    if is_asked("what_is_cached_is_read_without_the_pool", dir.path()) {
+    if reads_inline("cached_content_is_read_without_the_pool", dir.path()) {
         narrow_runtime().block_on(read_with_a_busy_pool(dir.path()));
     }
 }
 
 #[test]
-fn what_is_known_to_be_missing_is_told_without_the_pool() {
+fn a_file_that_is_cached_as_missing_is_reported_without_the_pool() {
     let dir = tempfile::tempdir().unwrap();
-    if !is_asked("what_is_known_to_be_missing_is_told_without_the_pool", dir.path()) {
+    if !reads_inline("a_file_that_is_cached_as_missing_is_reported_without_the_pool", dir.path()) {
         return;
     }
-    // Tmpfs has no memory of names that do not exist.
-    if kind_of(dir.path()) == ASKED[4] {
-        return not_run("what_is_known_to_be_missing_is_told_without_the_pool", "it needs a disk");
+    // tmpfs does not cache missing names.
+    if kind_of(dir.path()) == CACHED[4] {
+        return not_run(
+            "a_file_that_is_cached_as_missing_is_reported_without_the_pool",
+            "it needs a disk",
+        );
     }
     narrow_runtime().block_on(async {
         let backend = LocalFileBackend::new(dir.path()).await.unwrap();
@@ -139,32 +142,32 @@ fn what_is_known_to_be_missing_is_told_without_the_pool() {
 }
 
 #[test]
-fn what_is_in_memory_is_read_without_the_pool() {
+fn files_on_tmpfs_are_read_without_the_pool() {
     let dir = tempfile::tempdir().unwrap();
     match Mount::new(&["-t", "tmpfs", "f9"], dir.path()) {
         Ok(_mounted) => narrow_runtime().block_on(read_with_a_busy_pool(dir.path())),
-        Err(reason) => not_run("what_is_in_memory_is_read_without_the_pool", &reason.to_string()),
+        Err(reason) => not_run("files_on_tmpfs_are_read_without_the_pool", &reason.to_string()),
     }
 }
 
-/// Expects `future` to be ready only once the pool is free.
+/// Awaits `future`, which must not be ready before the pool is free.
 async fn after_the_pool<T>(future: impl Future<Output = T>) -> T {
     let busy = BusyPool::new();
     let mut future = pin!(future);
-    assert!(on_the_spot(future.as_mut()).await.is_none(), "it did not wait");
+    assert!(inline(future.as_mut()).await.is_none(), "the call did not wait for the pool");
     drop(busy);
     future.await
 }
 
 #[test]
-fn what_is_mounted_below_the_root_may_wait_and_goes_to_the_pool() {
+fn files_on_a_mount_below_the_root_are_read_in_the_pool() {
     let dir = tempfile::tempdir().unwrap();
     let below = dir.path().join("below");
     fs::create_dir(&below).unwrap();
     let _mounted = match Mount::new(&["-t", "tmpfs", "f9"], &below) {
         Ok(mounted) => mounted,
         Err(reason) => {
-            let test = "what_is_mounted_below_the_root_may_wait_and_goes_to_the_pool";
+            let test = "files_on_a_mount_below_the_root_are_read_in_the_pool";
             return not_run(test, &reason.to_string());
         }
     };
@@ -178,7 +181,7 @@ fn what_is_mounted_below_the_root_may_wait_and_goes_to_the_pool() {
 }
 
 #[test]
-fn more_than_a_moment_takes_to_copy_goes_to_the_pool() {
+fn large_reads_run_in_the_pool() {
     let dir = tempfile::tempdir().unwrap();
     narrow_runtime().block_on(async {
         let backend = LocalFileBackend::new(dir.path()).await.unwrap();
@@ -189,7 +192,7 @@ fn more_than_a_moment_takes_to_copy_goes_to_the_pool() {
 }
 
 #[test]
-fn other_tasks_have_their_turn_among_reads_that_never_wait() {
+fn other_tasks_run_between_reads_that_never_wait() {
     narrow_runtime().block_on(async {
         let dir = tempfile::tempdir().unwrap();
         let backend = LocalFileBackend::new(dir.path()).await.unwrap();
@@ -215,14 +218,14 @@ fn other_tasks_have_their_turn_among_reads_that_never_wait() {
     });
 }
 
-/// Three reads, look-ups and streams, by one thread and a pool of one: the part that is traced.
+/// The traced part: three reads, three lookups and three streams, with one thread and a pool of one.
 #[test]
 fn three_of_each() {
     let (root, _own) = processes::root();
     fs::write(root.join("a"), "some text").unwrap();
     narrow_runtime().block_on(async {
-        // A failure that is injected into the first call of each thread shall not meet the pool's work.
-        #[expect(clippy::disallowed_methods, reason = "the pool itself is what is tested")]
+        // The failure is injected into the first call of each thread. This call takes it in the pool.
+        #[expect(clippy::disallowed_methods, reason = "the test is about the pool itself")]
         let first = tokio::task::spawn_blocking(|| {
             let (flags, mode) = (OFlags::PATH, Mode::empty());
             drop(rustix::fs::openat2(CWD, "/", flags, mode, ResolveFlags::empty()));
@@ -238,13 +241,12 @@ fn three_of_each() {
     });
 }
 
-/// How often names were looked up on the spot, pages read on the spot, and files opened otherwise, where `failure` is injected and
-/// nothing else fails.
+/// Returns the number of inline lookups, inline reads, and other opens, with an injected `failure`.
 fn traced(failure: &str) -> (usize, usize, usize) {
-    // A mount anywhere on the machine at this moment makes the kernel say that it would have to wait.
+    // A mount anywhere on the machine makes the kernel return `EAGAIN`.
     let is_disturbed = |call: &str| call.contains("EAGAIN") && !call.contains("(INJECTED)");
     let calls = (0..50).map(|_| trace(failure)).find(|calls| !calls.lines().any(is_disturbed));
-    let calls = calls.expect("something cached would have to wait, each of 50 times");
+    let calls = calls.expect("the kernel returned `EAGAIN` for cached content in each of 50 runs");
     let of = |wanted: &dyn Fn(&str) -> bool| calls.lines().filter(|call| wanted(call)).count();
     (
         of(&|call| call.contains("RESOLVE_CACHED")),
@@ -253,7 +255,7 @@ fn traced(failure: &str) -> (usize, usize, usize) {
     )
 }
 
-/// The calls of three of each, where `failure` is injected.
+/// Returns the calls of `three_of_each` with an injected `failure`.
 fn trace(failure: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("strace");
@@ -272,25 +274,25 @@ fn trace(failure: &str) -> String {
 }
 
 #[test]
-fn a_system_that_would_wait_or_cannot_tell_is_asked_once_and_then_waited_for() {
-    let test = "a_system_that_would_wait_or_cannot_tell_is_asked_once_and_then_waited_for";
+fn after_a_failed_inline_attempt_the_pool_is_used() {
+    let test = "after_a_failed_inline_attempt_the_pool_is_used";
     if let Some(reason) = machine::lacks_strace() {
         return not_run(test, reason);
     }
-    if !is_asked(test, &std::env::temp_dir()) {
+    if !reads_inline(test, &std::env::temp_dir()) {
         return;
     }
     for (failure, expected) in [
-        // Nothing fails: three reads, look-ups and streams, all on the spot.
+        // Nothing fails: all run inline.
         ("inject=preadv2:error=EIO:when=99", (9, 6, 0)),
-        // Not cached: asked each time, and one trip each.
+        // Not cached: one inline attempt and one trip each.
         ("inject=preadv2:error=EAGAIN", (9, 6, 6)),
         ("inject=openat2:error=EAGAIN:when=1", (9, 5, 1)),
-        // A name that the cache cannot decide on, as with a link on the way.
+        // A name that the cache cannot resolve, such as a link.
         ("inject=openat2:error=ELOOP:when=1", (9, 5, 1)),
-        // Half of it cached.
+        // Only a part is cached.
         ("inject=preadv2:retval=4", (9, 6, 6)),
-        // A file system or a kernel that does not know how to: never asked again.
+        // The file system or the kernel does not support it: no further inline attempts.
         ("inject=preadv2:error=EOPNOTSUPP", (9, 1, 6)),
         ("inject=preadv2:error=ENOSYS", (9, 1, 6)),
         ("inject=openat2:error=EINVAL:when=1", (1, 0, 9)),
@@ -300,7 +302,7 @@ fn a_system_that_would_wait_or_cannot_tell_is_asked_once_and_then_waited_for() {
     }
 }
 
-/// Whether this process has a deleted file open that was at `path`.
+/// Whether this process has the deleted file of `path` open.
 fn is_open(path: &Path) -> bool {
     let deleted = format!("{} (deleted)", path.display());
     let mut handles = fs::read_dir("/proc/self/fd").unwrap().flatten();
@@ -319,7 +321,7 @@ fn the_last_handle_of_a_deleted_file_is_closed_in_the_pool() {
         drop(stream);
         assert!(is_open(&dir.path().join("a")));
         drop(busy);
-        // The pool has one thread, which does one thing after the other.
+        // The pool has one thread, so this runs after the close.
         backend.create("b", "").await.unwrap();
         assert!(!is_open(&dir.path().join("a")));
     });

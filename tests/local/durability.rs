@@ -1,4 +1,4 @@
-//! The order of system calls that makes a write survive a power loss: file, name, directory.
+//! The order of system calls with which a write survives a power loss: file, name, directory.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use f9::{CreateOptions, DeleteOptions, Durability, LocalFileBackend, UpdateOptio
 
 use crate::{machine, processes};
 
-/// What the traced process does, in its own directory.
+/// The calls of the traced process, in its own directory.
 #[tokio::test]
 async fn durable_changes_of_every_kind() {
     let (root, _own) = processes::root();
@@ -19,9 +19,9 @@ async fn durable_changes_of_every_kind() {
     mark("create");
     backend.create("new/deep/a", "one").await.unwrap();
     mark("replace");
-    backend.create_with("new/deep/a", "two".into(), CreateOptions::overwrite()).await.unwrap();
+    backend.create_with("new/deep/a", "two", CreateOptions::overwrite()).await.unwrap();
     mark("append");
-    backend.update_with("new/deep/a", "+".into(), UpdateOptions::append()).await.unwrap();
+    backend.update_with("new/deep/a", "+", UpdateOptions::append()).await.unwrap();
     mark("copy");
     backend.copy("new/deep/a", "new/b").await.unwrap();
     mark("rename");
@@ -74,9 +74,9 @@ fn traced(root: &Path) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn what_is_acknowledged_is_on_stable_storage() {
+fn finished_changes_are_on_stable_storage() {
     if let Some(reason) = machine::lacks_strace() {
-        return machine::not_run("what_is_acknowledged_is_on_stable_storage", reason);
+        return machine::not_run("finished_changes_are_on_stable_storage", reason);
     }
     let dir = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(dir.path()).unwrap().join("root");
@@ -112,7 +112,7 @@ fn what_is_acknowledged_is_on_stable_storage() {
         assert_eq!(name, expected_name);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if name == "delete-tree" {
-            // How the tree is taken apart is free; that its disappearance is synced last is not.
+            // Only the first call and the final sync are fixed.
             assert_eq!((words.first(), words.last()), (expected.first(), expected.last()));
         } else {
             assert_eq!(words, expected, "{name}");

@@ -1,4 +1,4 @@
-//! Symbolic links: followed beneath the root, never out of it, never deleted through.
+//! Symbolic links: followed beneath the root and never out of it, and a deletion does not follow them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ use crate::machine;
 use crate::store::{Store, every_verb};
 
 #[tokio::test]
-async fn no_verb_reaches_through_a_link_that_leads_out() {
+async fn a_link_that_leads_out_is_refused_by_every_verb() {
     let store = Store::new().await;
     fs::create_dir(store.on_disk("sub")).unwrap();
     let outside = &store.outside;
@@ -43,7 +43,7 @@ async fn no_verb_reaches_through_a_link_that_leads_out() {
         for (verb, kind) in every_verb(&store.backend, path).await {
             let own = matches!(verb, "rename to" | "delete") && is_link;
             if own {
-                // These act on the link itself, so they come last and may succeed.
+                // These verbs work on the link itself and may succeed.
                 assert!(
                     matches!(kind, None | Some(ErrorKind::NotFound)),
                     "{verb} {path}: {kind:?}"
@@ -57,7 +57,7 @@ async fn no_verb_reaches_through_a_link_that_leads_out() {
 }
 
 #[tokio::test]
-async fn links_inside_are_followed_for_content_and_kept_when_written_to() {
+async fn links_within_the_root_are_followed_by_reads_and_writes() {
     let store = Store::new().await;
     let backend = &store.backend;
     backend.create("dir/real", "one").await.unwrap();
@@ -68,8 +68,8 @@ async fn links_inside_are_followed_for_content_and_kept_when_written_to() {
         assert_eq!(backend.read(path).await.unwrap(), "one", "{path}");
     }
     let etag = backend.info("dir/real").await.unwrap().etag.unwrap();
-    backend.create_with("link", "two".into(), CreateOptions::if_match(etag)).await.unwrap();
-    backend.update_with("linkdir/up", "+".into(), f9::UpdateOptions::append()).await.unwrap();
+    backend.create_with("link", "two", CreateOptions::if_match(etag)).await.unwrap();
+    backend.update_with("linkdir/up", "+", f9::UpdateOptions::append()).await.unwrap();
     assert_eq!(backend.read("dir/real").await.unwrap(), "two+");
     backend.create("linkdir/new/x", "x").await.unwrap();
     assert_eq!(fs::read(store.on_disk("dir/new/x")).unwrap(), b"x");
@@ -82,7 +82,7 @@ async fn links_inside_are_followed_for_content_and_kept_when_written_to() {
 }
 
 #[tokio::test]
-async fn info_tells_of_the_link_or_of_what_it_leads_to() {
+async fn info_is_of_the_link_or_of_its_target() {
     let store = Store::new().await;
     let backend = &store.backend;
     backend.create("real", "12345").await.unwrap();
@@ -94,7 +94,7 @@ async fn info_tells_of_the_link_or_of_what_it_leads_to() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_nowhere_can_be_seen_moved_and_deleted() {
+async fn a_dangling_link_can_be_listed_renamed_and_deleted() {
     let store = Store::new().await;
     let backend = &store.backend;
     symlink("nowhere", store.on_disk("link")).unwrap();
@@ -102,7 +102,7 @@ async fn a_link_that_leads_nowhere_can_be_seen_moved_and_deleted() {
     assert_eq!(backend.info("link").await.unwrap().file_type, FileType::Symlink);
     assert_eq!(backend.read("link").await.unwrap_err().kind(), ErrorKind::NotFound);
     let overwrite = CreateOptions::overwrite();
-    let refused = backend.create_with("link", "x".into(), overwrite).await.unwrap_err();
+    let refused = backend.create_with("link", "x", overwrite).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
     assert_eq!(backend.create("link", "x").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(backend.create("link/x", "x").await.unwrap_err().kind(), ErrorKind::NotADirectory);
@@ -114,7 +114,7 @@ async fn a_link_that_leads_nowhere_can_be_seen_moved_and_deleted() {
 }
 
 #[tokio::test]
-async fn deleting_removes_links_and_never_what_they_lead_to() {
+async fn a_deletion_removes_links_and_not_their_targets() {
     let store = Store::new().await;
     let backend = &store.backend;
     backend.create("keep/file", "kept").await.unwrap();
@@ -133,7 +133,7 @@ async fn deleting_removes_links_and_never_what_they_lead_to() {
 }
 
 #[tokio::test]
-async fn a_listing_shows_links_and_does_not_descend_into_them() {
+async fn a_listing_shows_links_and_does_not_follow_them() {
     let store = Store::new().await;
     let backend = &store.backend;
     backend.create("dir/file", "x").await.unwrap();
@@ -156,7 +156,7 @@ async fn a_listing_shows_links_and_does_not_descend_into_them() {
 }
 
 #[tokio::test]
-async fn a_loop_of_links_is_an_error_of_its_own() {
+async fn a_loop_of_links_is_a_link_loop_error() {
     let store = Store::new().await;
     symlink("b", store.on_disk("a")).unwrap();
     symlink("a", store.on_disk("b")).unwrap();
@@ -179,7 +179,7 @@ async fn no_link_leads_to_what_f9_keeps_for_itself() {
     symlink(".f9/state", store.on_disk("file")).unwrap();
     for path in ["link/state", "link/new", "file"] {
         for (verb, kind) in every_verb(&store.backend, path).await {
-            // A link itself may be replaced and deleted; what is missing behind one is missing first.
+            // The link itself can be replaced and deleted.
             let own = matches!(verb, "rename to" | "delete") && path == "file";
             let missing = path == "link/new" && kind == Some(ErrorKind::NotFound);
             assert!(
@@ -193,7 +193,7 @@ async fn no_link_leads_to_what_f9_keeps_for_itself() {
 }
 
 #[tokio::test]
-async fn copies_and_renames_treat_links_as_promised() {
+async fn copies_follow_links_and_renames_do_not() {
     let store = Store::new().await;
     let backend = &store.backend;
     backend.create("real", "one").await.unwrap();
@@ -210,21 +210,21 @@ async fn copies_and_renames_treat_links_as_promised() {
     assert_eq!(backend.read("real").await.unwrap(), "two");
 }
 
-/// Before Linux 5.6, and in some sandboxes, the kernel does not resolve whole paths beneath a directory.
+/// Before Linux 5.6, and in some sandboxes, there is no `openat2`.
 #[test]
-fn all_this_holds_where_the_kernel_cannot_confine_a_path() {
+fn links_are_handled_the_same_without_openat2() {
     if let Some(reason) = machine::lacks_strace() {
-        return machine::not_run("all_this_holds_where_the_kernel_cannot_confine_a_path", reason);
+        return machine::not_run("links_are_handled_the_same_without_openat2", reason);
     }
     for refusal in ["ENOSYS", "EPERM"] {
         let traced = Command::new("strace")
             .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat2"])
             .args(["-e", &format!("inject=openat2:error={refusal}")])
             .arg(std::env::current_exe().unwrap())
-            .args(["links::", "--skip", "where_the_kernel_cannot"])
+            .args(["links::", "--skip", "without_openat2"])
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&traced.stdout);
-        assert!(traced.status.success() && told.contains("9 passed"), "{refusal}: {told}");
+        let output = String::from_utf8_lossy(&traced.stdout);
+        assert!(traced.status.success() && output.contains("9 passed"), "{refusal}: {output}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the local backend promises beyond the contract: about links, special files, other processes, and the disk.
+//! The promises of the local backend beyond the contract: links, special files, other processes, and the disk.
 //!
 //! A plain run repeats some tests fewer times and with fewer files. This runs all of them:
 //!
@@ -16,8 +16,6 @@
 mod attributes;
 mod cache;
 mod durability;
-#[path = "../torture/extent.rs"]
-mod extent;
 mod links;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
@@ -27,6 +25,8 @@ mod processes;
 mod races;
 mod resources;
 mod root;
+#[path = "../torture/run_size.rs"]
+mod run_size;
 mod sessions;
 mod special_files;
 mod store;

@@ -1,4 +1,4 @@
-//! Names that others made, and names at the limit.
+//! Names that other programs created, and names at the limits.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -53,8 +53,8 @@ async fn a_name_of_255_bytes_can_be_created_and_replaced() {
         let backend = builder.open().await.unwrap();
         let name = "n".repeat(255);
         backend.create(&name, "one").await.unwrap();
-        backend.create_with(&name, "two".into(), CreateOptions::overwrite()).await.unwrap();
-        backend.update_with(&name, "+".into(), f9::UpdateOptions::append()).await.unwrap();
+        backend.create_with(&name, "two", CreateOptions::overwrite()).await.unwrap();
+        backend.update_with(&name, "+", f9::UpdateOptions::append()).await.unwrap();
         assert_eq!(backend.read(&name).await.unwrap(), "two+");
         assert_eq!(contents(&store.root).len(), 1);
     }

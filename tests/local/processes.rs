@@ -37,7 +37,7 @@ async fn increment(backend: &LocalFileBackend) {
             Err(error) => panic!("{error}"),
         };
         let next = (counted + 1).to_string();
-        match backend.create_with("counter", next.into(), CreateOptions::if_match(etag)).await {
+        match backend.create_with("counter", next, CreateOptions::if_match(etag)).await {
             Ok(_) => return,
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
             Err(error) => panic!("{error}"),
@@ -100,7 +100,7 @@ async fn tasks_that_append_interleave_nothing() {
                 for round in 0..10 {
                     let record = format!("<{me}-{worker}-{round}>\n");
                     let append = f9::UpdateOptions::append();
-                    backend.update_with("log", record.into(), append).await.unwrap();
+                    backend.update_with("log", record, append).await.unwrap();
                 }
             })
         })

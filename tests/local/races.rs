@@ -1,4 +1,4 @@
-//! What others do between two steps of an operation.
+//! Changes by others between two steps of an operation.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -10,11 +10,11 @@ use f9::prelude::*;
 use f9::{CreateDirOptions, CreateOptions, DeleteOptions, ErrorKind, RenameOptions, WriteOptions};
 use futures::StreamExt as _;
 
-use crate::extent::extent;
+use crate::run_size::plain_or_all;
 use crate::store::{Store, contents};
 
 #[tokio::test]
-async fn a_file_renamed_onto_itself_by_another_path_is_still_there() {
+async fn a_rename_onto_the_same_file_by_another_path_keeps_the_file() {
     let store = Store::new().await;
     let backend = &store.backend;
     backend.create("dir/a", "kept").await.unwrap();
@@ -27,7 +27,7 @@ async fn a_file_renamed_onto_itself_by_another_path_is_still_there() {
 }
 
 #[tokio::test]
-async fn a_file_deleted_while_it_is_overwritten_comes_back_as_a_new_one() {
+async fn a_file_deleted_during_an_overwrite_is_created_again() {
     let store = Store::new().await;
     let backend = store.backend.clone();
     backend.create("a", "old").await.unwrap();
@@ -44,7 +44,7 @@ async fn a_file_deleted_while_it_is_overwritten_comes_back_as_a_new_one() {
 }
 
 #[tokio::test]
-async fn directories_deleted_while_a_file_is_written_are_made_again() {
+async fn directories_deleted_during_a_write_are_created_again() {
     let store = Store::new().await;
     let backend = store.backend.clone();
     backend.create_dir("dir/below").await.unwrap();
@@ -57,8 +57,8 @@ async fn directories_deleted_while_a_file_is_written_are_made_again() {
     assert_eq!(backend.read("dir/below/new/a").await.unwrap(), "new");
 }
 
-/// Makes and removes the directories on the way, as a failing write does, until `stop`.
-fn make_and_undo(store: &Store, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
+/// Creates and removes the parent directories until `stop`, like a failing write.
+fn create_and_undo(store: &Store, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
     let (upper, lower, stop) = (store.on_disk("a"), store.on_disk("a/b"), Arc::clone(stop));
     thread::spawn(move || {
         while !stop.load(Ordering::Relaxed) {
@@ -73,12 +73,12 @@ fn make_and_undo(store: &Store, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_fails_because_another_undoes_the_directories_on_the_way() {
+async fn a_write_succeeds_while_another_removes_its_parents() {
     let store = Store::new().await;
     let stop = Arc::new(AtomicBool::new(false));
-    let other = make_and_undo(&store, &stop);
+    let other = create_and_undo(&store, &stop);
     let backend = &store.backend;
-    for round in 0..extent(100, 300) {
+    for round in 0..plain_or_all(100, 300) {
         backend.create("src", "x").await.unwrap();
         backend.create("a/b/x", "x").await.unwrap_or_else(|e| panic!("round {round}: {e:?}"));
         backend.delete("a/b/x").await.unwrap();
@@ -96,7 +96,7 @@ async fn nobody_fails_because_another_undoes_the_directories_on_the_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tree_is_deleted_also_while_others_write_into_it() {
+async fn a_tree_is_deleted_while_others_write_into_it() {
     let store = Store::new().await;
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..2)
@@ -105,7 +105,7 @@ async fn a_tree_is_deleted_also_while_others_write_into_it() {
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let path = format!("tree/{writer}/file");
-                    backend.create_with(&path, "x".into(), CreateOptions::overwrite()).await?;
+                    backend.create_with(&path, "x", CreateOptions::overwrite()).await?;
                 }
                 Ok::<_, f9::Error>(())
             })
@@ -126,9 +126,9 @@ async fn a_tree_is_deleted_also_while_others_write_into_it() {
     assert_eq!(litter, Vec::<std::path::PathBuf>::new());
 }
 
-/// Two directories change places while one of them is deleted: the other one stays whole.
+/// Two directories are swapped while one of them is deleted. The other one must stay complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleting_a_directory_never_empties_the_one_that_took_its_place_elsewhere() {
+async fn a_deletion_never_empties_a_directory_that_was_swapped_in() {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     let store = Store::new().await;
     let (one, two) = (store.on_disk("one"), store.on_disk("two"));
@@ -141,7 +141,7 @@ async fn deleting_a_directory_never_empties_the_one_that_took_its_place_elsewher
             }
         })
     };
-    for round in 0..extent(150, 500) {
+    for round in 0..plain_or_all(150, 500) {
         for dir in [&one, &two] {
             let full = store.on_disk("full");
             fs::create_dir(&full).unwrap();
@@ -158,7 +158,7 @@ async fn deleting_a_directory_never_empties_the_one_that_took_its_place_elsewher
 }
 
 #[tokio::test]
-async fn a_directory_that_may_be_searched_but_not_read_is_told() {
+async fn a_directory_that_can_be_searched_but_not_read_is_permission_denied() {
     let store = Store::new().await;
     let backend = store.backend.clone();
     backend.create("a", "x").await.unwrap();
@@ -183,7 +183,7 @@ async fn a_directory_that_may_be_searched_but_not_read_is_told() {
 }
 
 #[tokio::test]
-async fn a_replaced_file_keeps_its_group_where_only_the_owner_cannot_be_kept() {
+async fn a_replaced_file_keeps_its_group_if_only_the_owner_cannot_be_kept() {
     let store = Store::new().await;
     let path = store.on_disk("a");
     fs::write(&path, "old").unwrap();
@@ -206,7 +206,7 @@ async fn a_replaced_file_keeps_its_group_where_only_the_owner_cannot_be_kept() {
 }
 
 #[tokio::test]
-async fn an_etag_never_comes_back_with_other_content() {
+async fn an_etag_is_never_used_again_for_other_content() {
     let store = Store::new().await;
     let mut seen = std::collections::HashSet::new();
     for round in 0..300 {
@@ -217,7 +217,7 @@ async fn an_etag_never_comes_back_with_other_content() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_deleted_deep_inside_is_named_and_stays_where_it_was() {
+async fn a_failed_deletion_names_the_file_and_moves_the_tree_back() {
     let store = Store::new().await;
     let backend = store.backend.clone();
     backend.create("tree/a/b/locked/file", "kept").await.unwrap();

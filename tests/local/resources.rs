@@ -10,8 +10,8 @@ use futures::StreamExt as _;
 use futures::executor::block_on;
 use futures::future::join_all;
 
-use crate::extent::extent;
 use crate::processes;
+use crate::run_size::plain_or_all;
 
 /// Runs the test `name` of this binary with at most `files` open files.
 fn run_with_few_files(name: &str, files: u32, root: &Path) {
@@ -40,25 +40,25 @@ fn fill(root: &Path, names: &[String]) {
     }
 }
 
-/// Meant for a process of its own, which may not open as many files.
+/// Runs in a process with a limit on open files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_checksums_at_once() {
     let (root, own) = processes::root();
     if own.is_some() {
         return;
     }
-    let names = names(extent(5000, 10_000));
+    let names = names(plain_or_all(5000, 10_000));
     fill(&root, &names);
     let backend = LocalFileBackend::new(&root).await.unwrap();
     let sums = join_all(names.iter().map(|name| backend.checksum(name, ChecksumAlgorithm::Sha256)));
     for (name, sum) in names.iter().zip(sums.await) {
-        assert_eq!(sum.unwrap(), Checksum::of(ChecksumAlgorithm::Sha256, name.as_bytes()).hex());
+        assert_eq!(sum.unwrap(), Checksum::of(ChecksumAlgorithm::Sha256, name.as_bytes()));
     }
 }
 
-/// Futures that were begun and are not polled must not keep those waiting that are.
+/// Futures that are started but not polled must not block others.
 #[tokio::test]
-async fn a_checksum_does_not_wait_for_others_that_nobody_polls() {
+async fn a_checksum_does_not_wait_for_futures_that_are_not_polled() {
     let (root, _own) = processes::root();
     let names = names(200);
     fill(&root, &names);
@@ -67,15 +67,15 @@ async fn a_checksum_does_not_wait_for_others_that_nobody_polls() {
     let mut sums = futures::stream::iter(&names).map(|name| checksum(name)).buffer_unordered(100);
     let all = async {
         while let Some(sum) = sums.next().await {
-            assert_eq!(sum.unwrap().len(), 64);
+            assert_eq!(sum.unwrap().hex().len(), 64);
             checksum(&names[0]).await.unwrap();
         }
     };
     let done = tokio::time::timeout(std::time::Duration::from_secs(300), all).await;
-    done.expect("waits for what is not polled");
+    done.expect("a checksum waits for a future that is not polled");
 }
 
-/// Meant for a process of its own, which may open few files.
+/// Runs in a process with a low limit on open files.
 #[tokio::test]
 async fn thousands_of_paths_are_hashed_with_few_files_open() {
     let (root, own) = processes::root();
@@ -85,14 +85,14 @@ async fn thousands_of_paths_are_hashed_with_few_files_open() {
     let names = names(1000);
     fill(&root, &names);
     let backend = LocalFileBackend::new(&root).await.unwrap();
-    // Most of them do not exist, which costs as many look-ups.
-    let missing = (0..extent(19_000, 99_000)).map(|i| format!("d0/missing{i}"));
+    // Most of them do not exist, so that many paths need few files.
+    let missing = (0..plain_or_all(19_000, 99_000)).map(|i| format!("d0/missing{i}"));
     let paths: Vec<String> = names.iter().cloned().chain(missing).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let sums = backend.checksum_many(&paths, ChecksumAlgorithm::Blake3).await.unwrap();
     assert_eq!(sums.len(), 1000);
     for (path, sum) in &sums {
-        assert_eq!(*sum, Checksum::of(ChecksumAlgorithm::Blake3, path.as_bytes()).hex());
+        assert_eq!(*sum, Checksum::of(ChecksumAlgorithm::Blake3, path.as_bytes()));
     }
 }
 
@@ -125,9 +125,9 @@ async fn a_path_of_4096_bytes_works_and_a_longer_one_is_refused() {
     assert_eq!(error.kind(), f9::ErrorKind::InvalidPath);
 }
 
-/// Meant for a process of its own, as it uses up all descriptors.
+/// Runs in a process of its own, because it uses all file descriptors.
 #[test]
-fn writes_for_want_of_descriptors_leave_nothing() {
+fn writes_without_descriptors() {
     let (root, own) = processes::root();
     if own.is_some() {
         return;
@@ -152,7 +152,7 @@ fn writes_for_want_of_descriptors_leave_nothing() {
         if done {
             break;
         }
-        // To look, one needs some.
+        // A lookup needs descriptors.
         let free = taken.split_off(taken.len().saturating_sub(8)).len();
         let made = root.join("new/dir/a").exists();
         assert!(made || crate::store::contents(&root) == before, "{failed}");
@@ -165,12 +165,12 @@ fn writes_for_want_of_descriptors_leave_nothing() {
 #[test]
 fn a_write_without_descriptors_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    run_with_few_files("resources::writes_for_want_of_descriptors_leave_nothing", 64, dir.path());
+    run_with_few_files("resources::writes_without_descriptors", 64, dir.path());
 }
 
-/// Meant for a process of its own, as it changes the umask and uses up all descriptors.
+/// Runs in a process of its own, because it changes the umask and uses all file descriptors.
 #[test]
-fn a_file_that_vanishes_is_made_anew_without_descriptors() {
+fn a_deleted_file_is_created_again_without_descriptors() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let (root, own) = processes::root();
@@ -195,10 +195,10 @@ fn a_file_that_vanishes_is_made_anew_without_descriptors() {
 }
 
 #[test]
-fn a_umask_that_cannot_be_read_opens_a_file_to_nobody() {
+fn without_a_readable_umask_a_file_is_private() {
     let dir = tempfile::tempdir().unwrap();
     run_with_few_files(
-        "resources::a_file_that_vanishes_is_made_anew_without_descriptors",
+        "resources::a_deleted_file_is_created_again_without_descriptors",
         64,
         dir.path(),
     );

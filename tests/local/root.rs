@@ -1,4 +1,4 @@
-//! Opening a root, and roots that are not as they should be.
+//! Opening a root, and roots with problems.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ async fn refused(builder: LocalFileBackendBuilder, path: &Path) -> ErrorKind {
 }
 
 #[tokio::test]
-async fn a_missing_root_is_made_unless_forbidden() {
+async fn a_missing_root_is_created_unless_forbidden() {
     let store = Store::new().await;
     let path = store.root.join("a/b/c");
     let builder = LocalFileBackend::builder(&path);
@@ -56,10 +56,10 @@ async fn settings_out_of_range_are_refused() {
 }
 
 #[tokio::test]
-async fn a_root_that_vanishes_is_told_by_every_verb() {
+async fn every_verb_reports_a_removed_root() {
     let store = Store::new().await;
     let backend = &store.backend;
-    backend.create_with("every-verb", "x".into(), CreateOptions::overwrite()).await.unwrap();
+    backend.create_with("every-verb", "x", CreateOptions::overwrite()).await.unwrap();
     fs::remove_dir_all(&store.root).unwrap();
     for (verb, kind) in [
         ("read", backend.read("a").await.unwrap_err().kind()),
@@ -82,7 +82,7 @@ async fn a_root_that_vanishes_is_told_by_every_verb() {
     ] {
         assert_eq!(kind, ErrorKind::RootGone, "{verb}");
     }
-    assert!(!store.root.exists(), "nothing is made anew");
+    assert!(!store.root.exists(), "the root was created again");
 }
 
 #[tokio::test]
@@ -95,12 +95,12 @@ async fn a_root_that_is_renamed_stays_the_same_root() {
 }
 
 #[tokio::test]
-async fn a_directory_that_may_not_be_written_to_keeps_what_it_has() {
+async fn a_directory_without_write_permission_stays_unchanged() {
     let store = Store::new().await;
     fs::write(store.on_disk("a"), "kept").unwrap();
     fs::set_permissions(&store.root, std::os::unix::fs::PermissionsExt::from_mode(0o555)).unwrap();
     let root = store.root.clone();
-    // Root may do anything, so the test becomes somebody else on a thread of its own.
+    // Root has all permissions, so the test runs as another user on its own thread.
     let kinds = std::thread::spawn(move || {
         if rustix::process::geteuid().is_root() {
             rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
@@ -111,7 +111,7 @@ async fn a_directory_that_may_not_be_written_to_keeps_what_it_has() {
             let overwrite = CreateOptions::overwrite();
             vec![
                 ("create", backend.create("b", "x").await.unwrap_err()),
-                ("overwrite", backend.create_with("a", "x".into(), overwrite).await.unwrap_err()),
+                ("overwrite", backend.create_with("a", "x", overwrite).await.unwrap_err()),
                 ("update", backend.update("a", "x").await.unwrap_err()),
                 ("delete", backend.delete("a").await.unwrap_err()),
                 ("rename", backend.rename("a", "b").await.unwrap_err()),
@@ -131,7 +131,7 @@ async fn a_directory_that_may_not_be_written_to_keeps_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_directory_that_may_not_be_read_hides_no_other() {
+async fn an_unreadable_directory_does_not_hide_others() {
     let store = Store::new().await;
     for path in ["closed/b.rs", "open/a.rs"] {
         store.backend.create(path, "x").await.unwrap();
@@ -157,7 +157,7 @@ async fn a_directory_that_may_not_be_read_hides_no_other() {
                 .collect();
             let denied = Err((ErrorKind::PermissionDenied, "closed"));
             assert_eq!(shown, [Ok("closed"), denied, Ok("open"), Ok("open/a.rs")]);
-            // What a pattern cannot reach is not even tried.
+            // A directory that the pattern cannot reach is not read.
             assert_eq!(backend.glob("open/*.rs").await.unwrap(), ["open/a.rs"]);
             let error = backend.glob("**/*.rs").await.unwrap_err();
             assert_eq!((error.kind(), error.path()), (ErrorKind::PermissionDenied, Some("closed")));
@@ -171,13 +171,13 @@ async fn a_directory_that_may_not_be_read_hides_no_other() {
 }
 
 #[tokio::test]
-async fn a_file_system_that_is_read_only_is_told() {
+async fn a_read_only_file_system_is_reported() {
     let store = Store::new().await;
     fs::write(store.on_disk("a"), "kept").unwrap();
     let mounted = match Mount::new(&["--bind", store.root.to_str().unwrap()], &store.root) {
         Ok(mounted) => mounted,
         Err(reason) => {
-            return not_run("a_file_system_that_is_read_only_is_told", &reason.to_string());
+            return not_run("a_read_only_file_system_is_reported", &reason.to_string());
         }
     };
     let read_only = ["-o", "remount,bind,ro"];
@@ -203,7 +203,7 @@ async fn a_file_system_that_is_read_only_is_told() {
 }
 
 #[tokio::test]
-async fn paths_below_a_file_are_told_apart_from_missing_ones() {
+async fn a_path_below_a_file_is_not_a_directory() {
     let store = Store::new().await;
     store.backend.create("file", "x").await.unwrap();
     for (verb, kind) in every_verb(&store.backend, "file/below").await {

@@ -1,7 +1,7 @@
 //! Sessions among processes.
 //!
-//! Most of these tests stop the clock of their runtime, which then goes on by itself whenever there is nothing to do but wait: what has to
-//! time out does so at once, and what took how long does not depend on the machine.
+//! Most of these tests pause the clock of their runtime, which then advances whenever all tasks wait. So timeouts end at once, and
+//! measured times do not depend on the machine.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -18,20 +18,20 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::processes;
 use crate::store::Store;
 
-/// Over only if something hangs: by a clock that was stopped too, as a minute goes by until as many tries have been made.
+/// The timeout of calls that must succeed. The paused clock advances by at most the pause between two tries.
 const WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// So much later one who waits has made all tries that come at once, and sleeps.
-const ASLEEP: Duration = Duration::from_millis(60);
+/// After this time, the pauses between the tries of a waiter have grown.
+const BACKED_OFF: Duration = Duration::from_millis(60);
 
 fn within(milliseconds: u64) -> SessionOptions {
     SessionOptions::timeout(Duration::from_millis(milliseconds))
 }
 
-/// Another process that holds the lock until it is killed, as `flock(1)` and a user of Python's `fcntl.flock` would.
+/// Starts a process that holds the lock until it is killed, with `flock(1)`.
 fn holder(root: &Path) -> Child {
     let mut child = Command::new("flock")
-        // Without a process of its own for the command, so that killing this one ends the lock.
+        // With a forked command, killing this process would not release the lock.
         .arg("--no-fork")
         .arg(root.join(".backend.lock"))
         .args(["sh", "-c", "echo held; exec sleep 600"])
@@ -44,14 +44,14 @@ fn holder(root: &Path) -> Child {
     child
 }
 
-/// Kills the holder, which then holds nothing any more.
+/// Kills the holder, which releases the lock.
 fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_process_is_waited_for_and_named() {
+async fn a_session_waits_for_another_process_and_names_it() {
     let store = Store::new().await;
     let child = holder(&store.root);
     let started = Instant::now();
@@ -69,7 +69,7 @@ async fn another_process_is_waited_for_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_that_is_killed_is_followed_within_100_ms() {
+async fn a_waiter_gets_the_lock_within_100_ms_after_the_holder_is_killed() {
     let store = Store::new().await;
     let child = holder(&store.root);
     let backend = store.backend.clone();
@@ -77,17 +77,17 @@ async fn a_holder_that_is_killed_is_followed_within_100_ms() {
         let session = backend.sync_session_with(SessionOptions::timeout(WAIT)).await.unwrap();
         (Instant::now(), session.finish().await.unwrap()).0
     });
-    sleep(ASLEEP).await;
+    sleep(BACKED_OFF).await;
     assert!(!waiter.is_finished());
     kill(child);
     let killed = Instant::now();
-    let followed = waiter.await.unwrap().duration_since(killed);
-    assert!(followed < Duration::from_millis(100), "{followed:?}");
+    let waited = waiter.await.unwrap().duration_since(killed);
+    assert!(waited < Duration::from_millis(100), "{waited:?}");
 }
 
-/// Adds to a number in a file by reading, waiting and writing, which only a session makes safe.
+/// Increments a number in a file by reading, waiting and writing, which is only safe in a session.
 #[tokio::test]
-async fn sessions_make_unsafe_steps_safe() {
+async fn a_session_protects_a_sequence_of_steps() {
     let (root, own) = processes::root();
     let number = root.join("number");
     let read = || fs::read_to_string(&number).unwrap_or_default().parse::<u32>().unwrap_or(0);
@@ -95,7 +95,7 @@ async fn sessions_make_unsafe_steps_safe() {
     for _ in 0..20 {
         let session = backend.sync_session_with(within(300_000)).await.unwrap();
         let seen = read();
-        // So long the others have to spoil it.
+        // During this pause, a process without the session would write too.
         sleep(Duration::from_millis(1)).await;
         fs::write(&number, (seen + 1).to_string()).unwrap();
         session.finish().await.unwrap();
@@ -105,9 +105,9 @@ async fn sessions_make_unsafe_steps_safe() {
 }
 
 #[tokio::test]
-async fn processes_contend_for_sessions_and_each_gets_its_turn() {
+async fn every_process_gets_its_sessions() {
     let dir = tempfile::tempdir().unwrap();
-    let name = "sessions::sessions_make_unsafe_steps_safe";
+    let name = "sessions::a_session_protects_a_sequence_of_steps";
     let children: Vec<_> = (0..3).map(|_| processes::start(name, dir.path())).collect();
     for child in children {
         let done = child.wait_with_output().unwrap();
@@ -117,7 +117,7 @@ async fn processes_contend_for_sessions_and_each_gets_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_costs_next_to_no_processor_time() {
+async fn a_waiting_session_wakes_up_rarely() {
     let store = Store::new().await;
     let child = holder(&store.root);
     let backend = store.backend.clone();
@@ -126,8 +126,8 @@ async fn waiting_costs_next_to_no_processor_time() {
     backend.sync_session_with(within(2000)).await.unwrap_err();
     let woken = woken() - before;
     kill(child);
-    // A try each millisecond would be more than two thousand times.
-    assert!((10..200).contains(&woken), "woken {woken} times in 2 s");
+    // A try wakes the runtime several times. With a try each millisecond, this would be more than ten thousand times.
+    assert!((10..2000).contains(&woken), "woken {woken} times in 2 s");
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +151,7 @@ async fn backends_on_one_root_share_its_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lock_file_that_is_replaced_guards_nothing() {
+async fn a_replaced_lock_file_protects_nothing() {
     let store = Store::new().await;
     let path = store.on_disk(".backend.lock");
     let old = File::create(&path).unwrap();
@@ -165,18 +165,18 @@ async fn a_lock_file_that_is_replaced_guards_nothing() {
         may_end.await.unwrap();
         session.finish().await.unwrap();
     });
-    sleep(ASLEEP).await;
+    sleep(BACKED_OFF).await;
     fs::remove_file(&path).unwrap();
     drop(old);
     has_begun.await.unwrap();
-    let now = File::options().write(true).open(&path).expect("made anew");
+    let now = File::options().write(true).open(&path).expect("the lock file is created again");
     assert!(now.try_lock().is_err(), "the session holds the file that others see");
     end.send(()).unwrap();
     waiter.await.unwrap();
 }
 
 #[tokio::test]
-async fn something_else_in_place_of_the_lock_file_is_refused() {
+async fn a_lock_file_that_is_not_a_file_is_refused() {
     let store = Store::new().await;
     let path = store.on_disk(".backend.lock");
     fs::create_dir(&path).unwrap();
@@ -191,7 +191,7 @@ async fn something_else_in_place_of_the_lock_file_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_waiters_leave_the_lock_and_the_pool_free() {
+async fn cancelled_waiters_release_the_lock_and_the_pool() {
     let store = Store::new().await;
     let child = holder(&store.root);
     for milliseconds in 0..50 {

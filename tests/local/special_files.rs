@@ -1,4 +1,4 @@
-//! FIFOs, sockets and devices: seen, deleted, and never waited for.
+//! FIFOs, sockets and devices: listed and deleted, but never opened for content.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -17,7 +17,7 @@ async fn special_files_are_refused_without_waiting() {
     rustix::fs::mkfifoat(CWD, store.on_disk("fifo"), Mode::from_raw_mode(0o666)).unwrap();
     let socket = UnixListener::bind(store.on_disk("socket")).unwrap();
     let mut names = vec!["fifo", "socket"];
-    // A device needs privileges to be made.
+    // Creating a device needs privileges.
     let zero = rustix::fs::makedev(1, 5);
     let mode = Mode::from_raw_mode(0o666);
     let kind = rustix::fs::FileType::CharacterDevice;
@@ -30,10 +30,12 @@ async fn special_files_are_refused_without_waiting() {
     assert_eq!(listed.len(), names.len());
     for name in names {
         let verbs = every_verb(&store.backend, name);
-        let verbs = tokio::time::timeout(Duration::from_secs(300), verbs).await.expect("it waits");
+        let verbs = tokio::time::timeout(Duration::from_secs(300), verbs)
+            .await
+            .expect("a verb waits for the other end");
         for (verb, kind) in verbs {
             let expected = match verb {
-                // Renaming over it and deleting concern the name, and looking needs no opening.
+                // These verbs work on the name, and a lookup does not open the file.
                 "info" | "rename to" | "delete" => None,
                 "list" | "create_dir" => Some(ErrorKind::NotADirectory),
                 _ => Some(ErrorKind::NotAFile),

@@ -1,4 +1,4 @@
-//! A backend on a directory of its own, beside a directory that nothing may reach.
+//! A backend on its own directory, next to a directory that it must not reach.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,18 +26,18 @@ impl Store {
         Self { backend, root, outside, _dir: dir }
     }
 
-    /// Where `path` is on disk.
+    /// Returns the path of `path` on disk.
     pub(crate) fn on_disk(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// Everything below the outside directory.
+    /// Returns all entries below the outside directory.
     pub(crate) fn outside_contents(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         contents(&self.outside)
     }
 }
 
-/// Every path below `dir`, with the content of files, links not followed.
+/// Returns every path below `dir`, with the content of files. Does not follow links.
 pub(crate) fn contents(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![dir.to_owned()];
@@ -54,7 +54,7 @@ pub(crate) fn contents(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     found
 }
 
-/// The kind of failure of every verb at `path`, by name; writes would overwrite.
+/// Returns the error kind of every verb at `path`, with the name of the verb. Writes overwrite.
 pub(crate) async fn every_verb(
     backend: &LocalFileBackend,
     path: &str,
@@ -69,7 +69,7 @@ pub(crate) async fn every_verb(
             error.kind()
         })
     }
-    backend.create_with("every-verb", "x".into(), CreateOptions::overwrite()).await.unwrap();
+    backend.create_with("every-verb", "x", CreateOptions::overwrite()).await.unwrap();
     let data = || futures::stream::iter([Result::Ok("x".into())]);
     let follow = InfoOptions::default().with_links(LinkMode::Follow);
     vec![
@@ -79,9 +79,9 @@ pub(crate) async fn every_verb(
         ("list", kind(backend.list(path).await)),
         ("checksum", kind(backend.checksum(path, ChecksumAlgorithm::Sha256).await)),
         ("copy from", kind(backend.copy(path, "copied").await)),
-        ("create", kind(backend.create_with(path, "x".into(), CreateOptions::overwrite()).await)),
+        ("create", kind(backend.create_with(path, "x", CreateOptions::overwrite()).await)),
         ("update", kind(backend.update(path, "x").await)),
-        ("append", kind(backend.update_with(path, "x".into(), UpdateOptions::append()).await)),
+        ("append", kind(backend.update_with(path, "x", UpdateOptions::append()).await)),
         (
             "stream_write",
             kind(

@@ -1,4 +1,4 @@
-//! Files that change while they are streamed, and sources that take their time.
+//! Files that change during a stream, and slow sources.
 
 use std::fs;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use f9::prelude::*;
 use f9::{CreateOptions, ErrorKind, LocalFileBackend, ReadOptions};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::extent::extent;
 use crate::processes;
+use crate::run_size::plain_or_all;
 use crate::store::Store;
 
 fn content(length: usize) -> Vec<u8> {
@@ -16,7 +16,7 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_file_truncated_under_way_fails_and_ends() {
+async fn a_stream_of_a_truncated_file_fails_and_ends() {
     let store = Store::new().await;
     store.backend.create("a", content(3_000_000)).await.unwrap();
     let mut chunks = store.backend.stream_read("a").await.unwrap();
@@ -24,7 +24,7 @@ async fn a_file_truncated_under_way_fails_and_ends() {
     let file = fs::File::options().write(true).open(store.on_disk("a")).unwrap();
     file.set_len(300_000).unwrap();
     let rest = tokio::time::timeout(Duration::from_secs(300), chunks.collect::<Vec<_>>());
-    let rest = rest.await.expect("the stream spins");
+    let rest = rest.await.expect("the stream does not end");
     let error = rest.last().unwrap().as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     assert_eq!((error.path(), error.operation()), (Some("a"), Some("read")));
@@ -32,16 +32,16 @@ async fn a_file_truncated_under_way_fails_and_ends() {
 }
 
 #[tokio::test]
-async fn a_file_replaced_or_deleted_under_way_is_read_to_its_old_end() {
+async fn a_stream_of_a_replaced_or_deleted_file_has_the_old_content() {
     let store = Store::new().await;
     let old = content(2_000_000);
     for replace in [true, false] {
         let overwrite = CreateOptions::overwrite();
-        store.backend.create_with("a", old.clone().into(), overwrite.clone()).await.unwrap();
+        store.backend.create_with("a", old.clone(), overwrite.clone()).await.unwrap();
         let mut chunks = store.backend.stream_read("a").await.unwrap();
         let mut read = chunks.next().await.unwrap().unwrap().to_vec();
         if replace {
-            store.backend.create_with("a", "new".into(), overwrite).await.unwrap();
+            store.backend.create_with("a", "new", overwrite).await.unwrap();
         } else {
             store.backend.delete("a").await.unwrap();
         }
@@ -53,7 +53,7 @@ async fn a_file_replaced_or_deleted_under_way_is_read_to_its_old_end() {
 }
 
 #[tokio::test]
-async fn the_backends_chunk_size_is_used_unless_another_is_asked_for() {
+async fn the_chunk_size_of_the_backend_is_the_default() {
     let store = Store::new().await;
     let builder = LocalFileBackend::builder(&store.root).chunk_size(1000);
     let backend = builder.open().await.unwrap();
@@ -68,7 +68,7 @@ async fn the_backends_chunk_size_is_used_unless_another_is_asked_for() {
 }
 
 #[tokio::test]
-async fn nothing_has_a_name_while_a_stream_is_written() {
+async fn a_streamed_file_has_no_name_before_it_is_complete() {
     let store = Store::new().await;
     let (send, receive) = tokio::sync::mpsc::channel::<f9::Result<bytes::Bytes>>(1);
     let source = futures::stream::unfold(receive, |mut receive| async {
@@ -84,10 +84,10 @@ async fn nothing_has_a_name_while_a_stream_is_written() {
     assert_eq!(writing.await.unwrap().unwrap().size, Some(5_000_000));
 }
 
-/// Whoever writes is at times ahead of the source, and at times behind it: the clock is stopped, so the source hesitates until all it has
-/// given is written.
+/// The writer is sometimes ahead of the source and sometimes behind it. The clock is paused, so the source waits until everything is
+/// written.
 #[tokio::test(start_paused = true)]
-async fn a_source_that_hesitates_is_written_whole() {
+async fn a_slow_source_is_written_completely() {
     let store = Store::new().await;
     let whole = content(6_000_000);
     let pieces = futures::stream::iter(whole.chunks(300_000).map(<[u8]>::to_vec).enumerate());
@@ -101,14 +101,14 @@ async fn a_source_that_hesitates_is_written_whole() {
     assert_eq!(store.backend.read("a").await.unwrap(), whole);
 }
 
-/// The most memory this process has used, in bytes.
+/// Returns the peak memory of this process, in bytes.
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// Meant for a process of its own, as others use memory too.
+/// Runs in a process of its own, because other tests use memory too.
 #[tokio::test]
 async fn memory_for_tiny_pieces() {
     let (root, own) = processes::root();
@@ -117,8 +117,8 @@ async fn memory_for_tiny_pieces() {
     }
     let backend = LocalFileBackend::new(root).await.unwrap();
     let before = peak_memory();
-    // One of so many pieces has a byte.
-    let each = extent(4, 8);
+    // One of this many pieces has a byte.
+    let each = plain_or_all(4, 8);
     let piece = move |i: u32| if i.is_multiple_of(each) { &b"x"[..] } else { &b""[..] };
     let pieces = (0..500_000 * each).map(piece);
     let source =

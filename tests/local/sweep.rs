@@ -1,4 +1,4 @@
-//! What dead processes leave is gone after the next opening; what is alive stays.
+//! Opening removes the temporary files of dead processes and no others.
 
 use std::fs;
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn a_write_under_way_survives_the_opening_of_another_backend() {
 }
 
 #[tokio::test]
-async fn opening_removes_dead_temporaries_and_nothing_else() {
+async fn opening_removes_only_dead_temporary_files() {
     let store = Store::new().await;
     fs::create_dir_all(store.on_disk("a/b/.f9tmp-dir/deep/er")).unwrap();
     fs::write(store.on_disk("a/b/.f9tmp-dir/deep/er/x"), "x").unwrap();
@@ -57,7 +57,7 @@ async fn opening_removes_dead_temporaries_and_nothing_else() {
     assert_eq!(left, [".f9tmp", "a", "a/.f9tmp-alive", "a/b", "a/b/x.tmp", "a/keep", "link"]);
     assert!(store.outside.join(".f9tmp-outside").exists());
 
-    // A process that another test is just starting has it open too for a moment.
+    // A process that another test starts may have inherited the handle for a moment.
     alive.unlock().unwrap();
     LocalFileBackend::new(&store.root).await.unwrap();
     assert!(!store.on_disk("a/.f9tmp-alive").exists());

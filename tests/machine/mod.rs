@@ -1,4 +1,4 @@
-//! What the tests need of the machine they run on, and what becomes of those that cannot run.
+//! What tests need from the machine, and how a test that cannot run reports it.
 
 use std::io;
 use std::path::Path;
@@ -6,35 +6,35 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-/// Tests that may be left out where CI runs, one in a line: `name: reason`.
+/// The tests that CI may skip, one per line: `name: reason`.
 const EXCUSED: &str = include_str!("not-run-in-ci.txt");
 
-/// Says that `test` does not run on this machine and why, and fails where CI has to run it.
-#[expect(clippy::print_stdout, reason = "what did not run has to be seen")]
+/// Prints that `test` does not run on this machine and why. Panics in CI unless the test is excused.
+#[expect(clippy::print_stdout, reason = "a skipped test must be visible")]
 pub(crate) fn not_run(test: &str, reason: &str) {
     println!("not run: {test}: {reason}");
     let is_excused = || EXCUSED.lines().any(|line| line.split(':').next() == Some(test));
     let ci = std::env::var_os("CI").is_some();
-    assert!(!ci || is_excused(), "CI has to run {test}, which cannot: {reason}");
+    assert!(!ci || is_excused(), "CI must run {test}, but it cannot run here: {reason}");
 }
 
-/// Why `test` cannot run: what it takes to look into other processes with strace(1) is missing.
+/// Returns why strace(1) cannot trace processes here, or `None` if it can.
 pub(crate) fn lacks_strace() -> Option<&'static str> {
     let attached = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
     (!attached.is_ok_and(|status| status.success()))
-        .then_some("it needs strace, and to be allowed to trace")
+        .then_some("it needs strace and the permission to trace")
 }
 
-/// A file system of its own, for as long as this lives.
+/// A mounted file system. Dropping it unmounts the file system.
 #[derive(Debug)]
 pub(crate) struct Mount<'a>(&'a Path);
 
 impl<'a> Mount<'a> {
-    /// Mounts with the arguments of mount(8) that stand before the directory.
+    /// Mounts a file system on `at`. `arguments` are the other arguments of mount(8).
     ///
     /// # Errors
     ///
-    /// The reason, if this machine or this user cannot.
+    /// Returns the message of mount(8) if this machine or this user cannot mount it.
     pub(crate) fn new(arguments: &[&str], at: &'a Path) -> io::Result<Self> {
         let done = Command::new("mount").args(arguments).arg(at).output()?;
         if done.status.success() {
@@ -52,7 +52,7 @@ impl Drop for Mount<'_> {
             if unmount(&[]).is_ok_and(|done| done.status.success()) {
                 return;
             }
-            // A process that another test is just starting has all files of this one open for a moment.
+            // A process that another test is starting holds all open files of this process for a moment.
             thread::sleep(Duration::from_millis(5));
         }
         drop(unmount(&["--lazy"]));

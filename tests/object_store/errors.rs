@@ -1,4 +1,4 @@
-//! What failures of a backend become.
+//! The `object_store` errors of backend failures.
 
 use std::error::Error as _;
 
@@ -25,16 +25,16 @@ pub(crate) fn variant(error: &Error) -> &'static str {
         Error::NotModified { .. } => "NotModified",
         Error::NotImplemented { .. } => "NotImplemented",
         Error::PermissionDenied { .. } => "PermissionDenied",
-        _ => "another",
+        _ => "other",
     }
 }
 
-/// The f9 error inside.
+/// Returns the f9 error inside.
 pub(crate) fn inside(error: &Error) -> &f9::Error {
     error.source().and_then(|source| source.downcast_ref()).unwrap()
 }
 
-/// Every kind, and what it becomes of a failed read and of a failed write.
+/// Every kind with the variants for a failed read and for a failed write.
 const TABLE: &[(ErrorKind, &str, &str)] = &[
     (ErrorKind::NotFound, "NotFound", "NotFound"),
     (ErrorKind::AlreadyExists, "AlreadyExists", "AlreadyExists"),
@@ -73,7 +73,7 @@ const TABLE: &[(ErrorKind, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn every_kind_becomes_its_variant_with_the_error_inside() {
+async fn every_kind_maps_to_a_variant_with_the_f9_error_inside() {
     let (from, to) = (&Path::from("a"), &Path::from("b"));
     for &(kind, read, write) in TABLE {
         let (store, _) = Scripted { fails: Some(kind), ..Scripted::default() }.store();
@@ -95,7 +95,7 @@ async fn every_kind_becomes_its_variant_with_the_error_inside() {
         }
         let missing = matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
         let listed = store.list(Some(from)).next().await;
-        assert_eq!(listed.is_none(), missing, "what is no directory holds nothing: {kind:?}");
+        assert_eq!(listed.is_none(), missing, "a missing directory lists nothing: {kind:?}");
         if let Some(error) = listed {
             assert_eq!(inside(&error.unwrap_err()).kind(), kind);
             let error = store.list_with_delimiter(Some(from)).await.unwrap_err();
@@ -105,7 +105,7 @@ async fn every_kind_becomes_its_variant_with_the_error_inside() {
 }
 
 #[tokio::test]
-async fn a_failure_in_the_middle_of_an_object_is_the_last_item() {
+async fn a_failure_during_a_read_is_the_last_item_of_the_stream() {
     let kind = Some(ErrorKind::PermissionDenied);
     let (store, script) = Scripted { fails_half_way: kind, ..Scripted::default() }.store();
     let location = Path::from("a");
@@ -116,14 +116,14 @@ async fn a_failure_in_the_middle_of_an_object_is_the_last_item() {
 }
 
 #[tokio::test]
-async fn what_a_backend_lacks_is_not_implemented_and_nothing_is_written() {
+async fn a_missing_capability_is_not_implemented_and_writes_nothing() {
     let without =
         |capability| Scripted { without: Some(capability), ..Scripted::default() }.store();
     let location = Path::from("a");
 
     let (store, script) = without(Capability::ConditionalWrite);
-    let seen = UpdateVersion { e_tag: Some("1".to_owned()), version: None };
-    let updated = store.put_opts(&location, "x".into(), PutMode::Update(seen).into()).await;
+    let version = UpdateVersion { e_tag: Some("1".to_owned()), version: None };
+    let updated = store.put_opts(&location, "x".into(), PutMode::Update(version).into()).await;
     assert_eq!(variant(&updated.unwrap_err()), "NotImplemented");
     assert!(script.calls().is_empty());
 
@@ -143,7 +143,7 @@ async fn what_a_backend_lacks_is_not_implemented_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_read_back_is_not_implemented_and_nothing_is_written() {
+async fn attributes_and_tags_are_not_implemented_and_write_nothing() {
     let (store, script) = Scripted::default().store();
     let location = Path::from("a");
     let attributes = Attributes::from_iter([(Attribute::ContentType, "text/plain")]);
@@ -181,7 +181,7 @@ async fn an_update_needs_an_etag_and_no_version() {
 }
 
 #[tokio::test]
-async fn a_root_that_is_gone_is_not_an_empty_store() {
+async fn a_deleted_root_is_an_error_and_not_an_empty_store() {
     let local = Local::new().await;
     local.store.put(&Path::from("a/b"), "x".into()).await.unwrap();
     std::fs::remove_dir_all(local.on_disk("")).unwrap();
@@ -197,7 +197,7 @@ async fn a_root_that_is_gone_is_not_an_empty_store() {
 }
 
 #[tokio::test]
-async fn the_store_is_called_by_the_name_of_its_backend() {
+async fn the_name_of_a_store_includes_its_backend() {
     let local = Local::new().await;
     let name = local.store.to_string();
     let root = local.on_disk("").to_string_lossy().trim_end_matches('/').to_owned();

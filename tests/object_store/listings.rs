@@ -1,4 +1,4 @@
-//! Listings: objects in byte order, whatever else a folder holds.
+//! Listings: objects in byte order, with any other entries in the directory.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::errors::{inside, variant};
 use crate::scripted::Scripted;
 use crate::stores::{Local, content, locations, memory};
 
-/// The objects and common prefixes of a level.
+/// Returns the objects and common prefixes of a level.
 async fn level(store: &dyn ObjectStore, prefix: &str) -> (Vec<String>, Vec<String>) {
     let level = store.list_with_delimiter(Some(&Path::parse(prefix).unwrap())).await.unwrap();
     let objects = level.objects.iter().map(|meta| meta.location.to_string());
@@ -28,7 +28,7 @@ fn owned(names: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_directory_shows_only_while_an_object_is_below_it() {
+async fn a_directory_is_a_prefix_only_while_it_has_an_object() {
     let (store, files) = memory();
     for path in ["empty", "nested/empty/deep", "full/deep"] {
         files.create_dir(path).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_directory_shows_only_while_an_object_is_below_it() {
 }
 
 #[tokio::test]
-async fn an_empty_directory_stays_and_is_deleted_like_an_object() {
+async fn an_empty_directory_is_kept_and_can_be_deleted() {
     let local = Local::new().await;
     store_and_delete(&local, "a/b").await;
     assert!(local.on_disk("a").is_dir());
@@ -55,7 +55,7 @@ async fn an_empty_directory_stays_and_is_deleted_like_an_object() {
 
     store_and_delete(&local, "a/b/c").await;
     let error = local.store.delete(&Path::from("a")).await.unwrap_err();
-    assert_eq!(variant(&error), "NotFound", "there is something in it");
+    assert_eq!(variant(&error), "NotFound", "the directory is not empty");
     assert!(local.on_disk("a/b").is_dir());
 }
 
@@ -66,7 +66,7 @@ async fn store_and_delete(local: &Local, location: &str) {
 }
 
 #[tokio::test]
-async fn a_directory_is_read_up_to_its_first_object() {
+async fn a_directory_is_listed_only_up_to_its_first_object() {
     let (store, script) = Scripted::default().store();
     for directory in 0..20 {
         for file in 0..50 {
@@ -76,11 +76,15 @@ async fn a_directory_is_read_up_to_its_first_object() {
     }
     assert_eq!(level(&store, "").await.1.len(), 20);
     assert_eq!(script.calls(), ["list"; 21]);
-    assert_eq!(script.entries.load(Ordering::Relaxed), 40, "each directory and one file in it");
+    assert_eq!(
+        script.entries.load(Ordering::Relaxed),
+        40,
+        "one directory and one file in it, twenty times"
+    );
 }
 
 #[tokio::test]
-async fn where_no_directory_can_be_empty_none_is_read() {
+async fn directories_are_not_listed_if_none_can_be_empty() {
     let without = Some(Capability::EmptyDirectories);
     let (store, script) = Scripted { without, ..Scripted::default() }.store();
     for path in ["a/1", "b/c/1", "d"] {
@@ -91,7 +95,7 @@ async fn where_no_directory_can_be_empty_none_is_read() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_read_shows_and_does_not_hide_the_others() {
+async fn an_unreadable_directory_is_shown_and_hides_no_other() {
     let (store, script) = Scripted { unreadable: Some("b"), ..Scripted::default() }.store();
     for path in ["a/1", "b/1", "c"] {
         script.files.create(path, "x").await.unwrap();
@@ -104,7 +108,7 @@ async fn a_directory_that_cannot_be_read_shows_and_does_not_hide_the_others() {
 }
 
 #[tokio::test]
-async fn listings_are_in_byte_order_and_begin_after_their_offset() {
+async fn listings_are_in_byte_order_and_start_after_their_offset() {
     let local = Local::new().await;
     let mut names = ["a", "a b/c", "a-b", "a.b/c", "b/a/z", "b/a-z", "b/a.z", "b0", "ba", "é"];
     for name in names {
@@ -122,7 +126,7 @@ async fn listings_are_in_byte_order_and_begin_after_their_offset() {
 }
 
 #[tokio::test]
-async fn odd_names_stand_for_themselves() {
+async fn unusual_names_are_stored_unchanged() {
     let local = Local::new().await;
     let names = [
         "L%3ABC.parquet",
@@ -157,7 +161,7 @@ async fn odd_names_stand_for_themselves() {
         "\u{85}",
     ];
     for (index, name) in names.iter().enumerate() {
-        // Some come from elsewhere, some through the store.
+        // Half are written by another program, half through the store.
         if index % 2 == 0 {
             fs::write(local.on_disk(name), name).unwrap();
         } else {
@@ -180,7 +184,7 @@ async fn odd_names_stand_for_themselves() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_a_location_is_one_error_and_hides_no_other() {
+async fn an_invalid_name_is_one_error_and_hides_no_other() {
     let local = Local::new().await;
     fs::create_dir(local.on_disk("dir")).unwrap();
     for name in [&b"dir/a"[..], b"dir/new\nline", b"dir/not utf-8 \xff", b"dir/z"] {
@@ -205,7 +209,7 @@ async fn a_name_that_cannot_be_a_location_is_one_error_and_hides_no_other() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_a_location_is_an_error_while_it_holds_an_object() {
+async fn a_directory_with_an_invalid_name_is_an_error_while_it_has_an_object() {
     let local = Local::new().await;
     fs::create_dir(local.on_disk("new\nline")).unwrap();
     assert_eq!(level(&local.store, "").await, (vec![], vec![]));
@@ -215,7 +219,7 @@ async fn a_directory_that_cannot_be_a_location_is_an_error_while_it_holds_an_obj
 }
 
 #[tokio::test]
-async fn a_link_is_an_object_where_it_leads_to_one() {
+async fn a_link_to_an_object_is_an_object() {
     let local = Local::new().await;
     let outside = tempfile::NamedTempFile::new().unwrap();
     local.store.put(&Path::from("a/file"), "test".into()).await.unwrap();
@@ -240,16 +244,20 @@ async fn a_link_is_an_object_where_it_leads_to_one() {
     assert_eq!(through[0].location, Path::from("to dir/file"));
     let listed: Vec<_> = local.store.list(None).try_collect().await.unwrap();
     assert_eq!(listed[1], local.store.head(&Path::from("link")).await.unwrap());
-    assert_eq!(listed[1].e_tag, listed[0].e_tag, "they are one file");
+    assert_eq!(listed[1].e_tag, listed[0].e_tag, "the link and its target have different etags");
 
     local.store.delete(&Path::from("link")).await.unwrap();
     assert_eq!(content(&local.store, "a/file").await, b"test");
     fs::remove_file(local.on_disk("a/file")).unwrap();
-    assert_eq!(level(&local.store, "").await, (vec![], vec![]), "links alone hold no object");
+    assert_eq!(
+        level(&local.store, "").await,
+        (vec![], vec![]),
+        "a directory of broken links is not empty"
+    );
 }
 
 #[tokio::test]
-async fn a_thousand_objects_are_listed_with_one_call_and_no_look_ups() {
+async fn a_thousand_objects_are_listed_with_one_call() {
     let (store, script) = Scripted::default().store();
     let overwrite = CreateDirOptions::overwrite;
     for directory in 0..10 {

@@ -1,12 +1,7 @@
-//! Backends as object stores: the suite of the crate `object_store`, and what that does not ask.
+//! Backends as object stores: the suite of the crate `object_store`, and more tests.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    reason = "tests fail by panicking"
-)]
-#![allow(clippy::single_range_in_vec_init, reason = "one range is what is meant")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests fail by a panic")]
+#![allow(clippy::single_range_in_vec_init, reason = "a list of one range is intended")]
 
 mod errors;
 mod listings;

@@ -1,4 +1,4 @@
-//! Gets: what is told of an object and what is read of it are of one content.
+//! Gets: the metadata and the content of an object always belong to the same version.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,7 +22,7 @@ fn a() -> Path {
 }
 
 #[tokio::test]
-async fn a_get_is_one_look_and_one_read() {
+async fn a_get_is_one_info_and_one_read() {
     let (store, script) = Scripted::default().store();
     store.put(&a(), "hello".into()).await.unwrap();
     script.calls();
@@ -39,7 +39,7 @@ async fn a_get_is_one_look_and_one_read() {
 }
 
 #[tokio::test]
-async fn an_object_replaced_between_the_look_and_the_read_is_looked_at_again() {
+async fn a_get_retries_if_the_object_changes_between_info_and_read() {
     let (store, script) = Scripted { replaces: AtomicUsize::new(3), ..Scripted::default() }.store();
     script.files.create("a", "hello").await.unwrap();
     let got = store.get(&a()).await.unwrap();
@@ -49,16 +49,16 @@ async fn an_object_replaced_between_the_look_and_the_read_is_looked_at_again() {
 }
 
 #[tokio::test]
-async fn conditions_hold_for_what_is_sent_not_for_what_was_there_before() {
+async fn a_condition_is_checked_against_the_returned_content() {
     let (store, script) = Scripted { replaces: AtomicUsize::new(1), ..Scripted::default() }.store();
     script.files.create("a", "hello").await.unwrap();
-    let seen = store.head(&a()).await.unwrap().e_tag;
-    let error = store.get_opts(&a(), GetOptions::new().with_if_match(seen)).await.unwrap_err();
+    let etag = store.head(&a()).await.unwrap().e_tag;
+    let error = store.get_opts(&a(), GetOptions::new().with_if_match(etag)).await.unwrap_err();
     assert_eq!(variant(&error), "Precondition");
 }
 
 #[tokio::test]
-async fn an_object_that_never_stands_still_is_given_up() {
+async fn a_get_gives_up_if_the_object_changes_every_time() {
     let replaces = AtomicUsize::new(usize::MAX);
     let (store, script) = Scripted { replaces, ..Scripted::default() }.store();
     script.files.create("a", "hello").await.unwrap();
@@ -68,11 +68,11 @@ async fn an_object_that_never_stands_still_is_given_up() {
 }
 
 #[tokio::test]
-async fn without_etags_a_changed_length_is_an_error() {
+async fn without_etags_a_shorter_object_is_an_error() {
     let (replaces, hides_etags) = (AtomicUsize::new(1), true);
     let (store, script) = Scripted { replaces, hides_etags, ..Scripted::default() }.store();
     script.files.create("a", "hello").await.unwrap();
-    // What is longer than it was is read as far as was told.
+    // A longer object is read up to the reported size.
     assert_eq!(store.get(&a()).await.unwrap().bytes().await.unwrap(), "hello");
     assert_eq!(store.get(&a()).await.unwrap().meta.e_tag, None);
 
@@ -85,7 +85,7 @@ async fn without_etags_a_changed_length_is_an_error() {
     );
 }
 
-/// Reads an object that is shorter than it was said to be.
+/// Reads an object that is shorter than its reported size.
 async fn shrunk() -> object_store::Result<Bytes> {
     let (store, script) = Scripted { overstates: true, ..Scripted::default() }.store();
     script.files.create("a", "hello").await.unwrap();
@@ -93,7 +93,7 @@ async fn shrunk() -> object_store::Result<Bytes> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_get_while_the_object_is_replaced_gives_the_old_or_the_new_one() {
+async fn a_get_during_a_replacement_returns_the_old_or_the_new_object() {
     let local = Local::new().await;
     let signed = |round: u8| vec![round; 3000 * (usize::from(round) % 7 + 1)];
     local.store.put(&a(), signed(0).into()).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_get_while_the_object_is_replaced_gives_the_old_or_the_new_one() {
             let got = local.store.get(&a()).await.unwrap();
             let meta = got.meta.clone();
             let bytes = got.bytes().await.unwrap();
-            assert_eq!(bytes, signed(bytes[0]), "torn");
+            assert_eq!(bytes, signed(bytes[0]), "torn content");
             assert_eq!(meta.size, bytes.len() as u64);
             seen.push((meta.e_tag.unwrap(), bytes[0]));
             let ranges = local.store.get_ranges(&a(), &[0..1, 2999..3000]).await.unwrap();
@@ -123,14 +123,18 @@ async fn a_get_while_the_object_is_replaced_gives_the_old_or_the_new_one() {
         seen
     };
     let (etags, seen) = tokio::join!(writer, reader);
-    assert!(seen.iter().any(|(_, round)| *round != 0), "something was seen while it changed");
+    assert!(seen.iter().any(|(_, round)| *round != 0), "no read happened during the writes");
     for (etag, round) in seen {
-        assert_eq!(etags.get(&etag).copied().unwrap_or(0), round, "the etag of other content");
+        assert_eq!(
+            etags.get(&etag).copied().unwrap_or(0),
+            round,
+            "the etag belongs to another content"
+        );
     }
 }
 
 #[tokio::test]
-async fn ranges_are_those_of_http() {
+async fn ranges_work_as_in_http() {
     for empty in [false, true] {
         let (store, _) = memory();
         store.put(&a(), if empty { "" } else { "arbitrary data" }.into()).await.unwrap();
@@ -171,7 +175,7 @@ async fn ranges_are_those_of_http() {
 }
 
 #[tokio::test]
-async fn many_ranges_are_cut_right_whatever_is_read_for_them() {
+async fn get_ranges_returns_each_range_exactly() {
     let local = Local::new().await;
     let data: Bytes = (0..300_000_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
     local.store.put(&a(), data.clone().into()).await.unwrap();
@@ -205,7 +209,7 @@ async fn many_ranges_are_cut_right_whatever_is_read_for_them() {
 }
 
 #[tokio::test]
-async fn far_ranges_of_an_object_that_is_replaced_are_of_one_content() {
+async fn distant_ranges_of_a_changing_object_are_of_one_content() {
     let (store, script) = Scripted { replaces: AtomicUsize::new(1), ..Scripted::default() }.store();
     script.files.create("a", "x".repeat(1_000_000)).await.unwrap();
     let far = [0..1, 500_000..500_001, 999_999..1_000_001];
@@ -214,7 +218,7 @@ async fn far_ranges_of_an_object_that_is_replaced_are_of_one_content() {
 }
 
 #[tokio::test]
-async fn a_small_object_is_one_chunk_and_a_large_one_streams() {
+async fn a_small_object_is_one_chunk_and_a_large_one_is_streamed() {
     let local = Local::new().await;
     for (size, chunks) in [(0, 0), (1, 1), (8 << 20, 1), ((8 << 20) + 1, 33)] {
         local.store.put(&a(), vec![7; size].into()).await.unwrap();
@@ -227,7 +231,7 @@ async fn a_small_object_is_one_chunk_and_a_large_one_streams() {
 }
 
 #[tokio::test]
-async fn a_head_sends_nothing_and_a_version_is_refused() {
+async fn a_head_has_no_content_and_a_version_is_refused() {
     let (store, _) = memory();
     store.put(&a(), "hello".into()).await.unwrap();
     let got = store.get_opts(&a(), GetOptions::new().with_head(true)).await.unwrap();
@@ -239,7 +243,7 @@ async fn a_head_sends_nothing_and_a_version_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_not_found() {
+async fn anything_but_a_file_is_not_found() {
     let local = Local::new().await;
     local.store.put(&Path::from("dir/file"), "x".into()).await.unwrap();
     let mode = rustix::fs::Mode::from_raw_mode(0o666);
@@ -255,7 +259,9 @@ async fn what_is_no_file_is_not_found() {
                 store_error(local.store.get_range(&location, 0..1).await),
             ]
         };
-        let errors = tokio::time::timeout(Duration::from_secs(300), read).await.expect("it waits");
+        let errors = tokio::time::timeout(Duration::from_secs(300), read)
+            .await
+            .expect("a read of the fifo blocks");
         for error in errors {
             assert_eq!(variant(&error), "NotFound", "{name}: {error}");
         }
@@ -265,11 +271,11 @@ async fn what_is_no_file_is_not_found() {
 }
 
 fn store_error<T>(result: object_store::Result<T>) -> object_store::Error {
-    result.err().expect("nothing is there")
+    result.err().expect("the call should fail")
 }
 
 #[tokio::test]
-async fn links_are_read_where_they_lead_within_the_root() {
+async fn links_are_followed_only_inside_the_root() {
     let local = Local::new().await;
     let outside = tempfile::NamedTempFile::new().unwrap();
     local.store.put(&Path::from("dir/file"), "inside".into()).await.unwrap();

@@ -1,4 +1,4 @@
-//! A store in memory that tells what it was asked, and does as it is told.
+//! A memory backend that records its calls and fails as a test requires.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,56 +15,56 @@ pub(crate) struct Scripted {
     pub(crate) files: MemoryFileBackend,
     pub(crate) without: Option<Capability>,
     pub(crate) hides_etags: bool,
-    /// Whether files are said to be a byte larger than they are.
+    /// Reports files one byte larger than they are.
     pub(crate) overstates: bool,
-    /// What every call fails with.
+    /// The error of every call.
     pub(crate) fails: Option<ErrorKind>,
-    /// What reads and writes fail with in the middle.
+    /// The error of reads and writes after their first chunk.
     pub(crate) fails_half_way: Option<ErrorKind>,
-    /// Whether streamed writes panic in the middle.
+    /// Streamed writes panic after their first chunk.
     pub(crate) panics: bool,
-    /// A directory that may not be listed.
+    /// A directory whose listing fails.
     pub(crate) unreadable: Option<&'static str>,
-    /// How often a file is replaced just before it is read.
+    /// How many reads are preceded by a change of the file.
     pub(crate) replaces: AtomicUsize,
-    /// How many chunks a write may take.
+    /// A permit for each chunk that a write may read.
     pub(crate) takes: Option<Semaphore>,
     pub(crate) calls: Mutex<Vec<&'static str>>,
-    /// An upload to be dropped in the middle of a write.
+    /// An upload that is dropped during a write.
     pub(crate) drops: Mutex<Option<Box<dyn MultipartUpload>>>,
-    /// What streamed writes have taken.
+    /// The chunks that streamed writes have read.
     pub(crate) written: Mutex<Vec<Bytes>>,
-    /// How many entries of listings were taken.
+    /// How many entries of listings were read.
     pub(crate) entries: Arc<AtomicUsize>,
 }
 
 impl Scripted {
-    /// The store, and the script to look into.
+    /// Returns the store, and the script to inspect.
     pub(crate) fn store(self) -> (FileBackendStore, Arc<Self>) {
         let script = Arc::new(self);
         (FileBackendStore::new(Arc::clone(&script)), script)
     }
 
-    /// What was asked since the last time.
+    /// Returns the calls since the last call of this function.
     pub(crate) fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 
-    fn called(&self, call: &'static str, path: &str) -> Result<()> {
+    fn record(&self, call: &'static str, path: &str) -> Result<()> {
         self.calls.lock().unwrap().push(call);
         self.fails.map_or(Ok(()), |kind| Err(failure(kind, path)))
     }
 
-    /// Replaces the file by one that is a byte longer.
+    /// Appends one byte to the file if a change is left.
     async fn replace(&self, path: &str) {
         let one_less = |left: usize| left.checked_sub(1);
         let order = Ordering::Relaxed;
         if self.replaces.fetch_update(order, order, one_less).is_ok() {
-            self.files.update_with(path, "+".into(), UpdateOptions::append()).await.unwrap();
+            self.files.update_with(path, "+", UpdateOptions::append()).await.unwrap();
         }
     }
 
-    fn shown(&self, mut info: FileInfo) -> FileInfo {
+    fn adjusted(&self, mut info: FileInfo) -> FileInfo {
         info.etag.take_if(|_| self.hides_etags);
         info.size = info.size.map(|size| size + u64::from(self.overstates));
         info
@@ -72,7 +72,7 @@ impl Scripted {
 }
 
 fn failure(kind: ErrorKind, path: &str) -> Error {
-    Error::new(kind).with_operation("play").with_path(path).with_message("as told")
+    Error::new(kind).with_operation("play").with_path(path).with_message("scripted")
 }
 
 #[async_trait]
@@ -88,7 +88,7 @@ impl AsyncFileBackend for Scripted {
         mut data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        self.called("stream_write", path)?;
+        self.record("stream_write", path)?;
         let mut chunks = Vec::new();
         loop {
             if let Some(takes) = &self.takes {
@@ -98,27 +98,27 @@ impl AsyncFileBackend for Scripted {
             chunks.push(chunk.clone());
             self.written.lock().unwrap().push(chunk);
             drop(self.drops.lock().unwrap().take());
-            assert!(!self.panics, "as told");
+            assert!(!self.panics, "scripted");
             if let Some(kind) = self.fails_half_way {
                 return Err(failure(kind, path));
             }
         }
         let data = futures::stream::iter(chunks).map(Ok).boxed();
-        self.files.stream_write_with(path, data, options).await.map(|info| self.shown(info))
+        self.files.stream_write_with(path, data, options).await.map(|info| self.adjusted(info))
     }
 
-    async fn create_with(
+    async fn create_bytes(
         &self,
         path: &str,
         data: Bytes,
         options: CreateOptions,
     ) -> Result<FileInfo> {
-        self.called("create", path)?;
-        self.files.create_with(path, data, options).await.map(|info| self.shown(info))
+        self.record("create", path)?;
+        self.files.create_with(path, data, options).await.map(|info| self.adjusted(info))
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
-        self.called("create_dir", path)?;
+        self.record("create_dir", path)?;
         self.files.create_dir_with(path, options).await
     }
 
@@ -127,7 +127,7 @@ impl AsyncFileBackend for Scripted {
         path: &str,
         options: ReadOptions,
     ) -> Result<ByteStream<'static>> {
-        self.called("stream_read", path)?;
+        self.record("stream_read", path)?;
         self.replace(path).await;
         let content = self.files.stream_read_with(path, options).await?;
         match self.fails_half_way {
@@ -140,33 +140,33 @@ impl AsyncFileBackend for Scripted {
     }
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
-        self.called("read", path)?;
+        self.record("read", path)?;
         self.replace(path).await;
         self.files.read_with(path, options).await
     }
 
-    async fn update_with(
+    async fn update_bytes(
         &self,
         path: &str,
         data: Bytes,
         options: UpdateOptions,
     ) -> Result<FileInfo> {
-        self.called("update", path)?;
+        self.record("update", path)?;
         self.files.update_with(path, data, options).await
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
-        self.called("delete", path)?;
+        self.record("delete", path)?;
         self.files.delete_with(path, options).await
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
-        self.called("info", path)?;
-        self.files.info_with(path, options).await.map(|info| self.shown(info))
+        self.record("info", path)?;
+        self.files.info_with(path, options).await.map(|info| self.adjusted(info))
     }
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
-        self.called("list", prefix)?;
+        self.record("list", prefix)?;
         if self.unreadable == Some(prefix) {
             return Err(failure(ErrorKind::PermissionDenied, prefix));
         }
@@ -179,12 +179,12 @@ impl AsyncFileBackend for Scripted {
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        self.called("copy", from)?;
+        self.record("copy", from)?;
         self.files.copy_with(from, to, options).await
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
-        self.called("rename", from)?;
+        self.record("rename", from)?;
         self.files.rename_with(from, to, options).await
     }
 }

@@ -1,4 +1,4 @@
-//! The stores that are tested, each empty and of its own.
+//! The tested stores. Each is new and empty.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tempfile::TempDir;
 
-/// A folder as an object store.
+/// A local directory as an object store.
 pub(crate) struct Local {
     pub(crate) store: FileBackendStore,
     dir: TempDir,
@@ -28,12 +28,12 @@ impl Local {
         Self { store: FileBackendStore::new(builder.open().await.unwrap()), dir }
     }
 
-    /// Where a location is on disk.
+    /// Returns the path of a location on disk.
     pub(crate) fn on_disk(&self, location: &str) -> PathBuf {
         self.dir.path().join(location)
     }
 
-    /// Every name in the folder, in order, hidden ones too.
+    /// Returns all names in the directory in order, including hidden ones.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.dir.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
@@ -43,7 +43,7 @@ impl Local {
     }
 }
 
-/// Memory as an object store, and the backend itself.
+/// Returns a memory backend as an object store, and the backend itself.
 pub(crate) fn memory() -> (FileBackendStore, MemoryFileBackend) {
     let files = MemoryFileBackend::new();
     let shared: Arc<dyn AsyncFileBackend> = Arc::new(files.clone());
@@ -55,7 +55,7 @@ pub(crate) async fn content(store: &dyn ObjectStore, location: &str) -> Vec<u8> 
     got.bytes().await.unwrap().to_vec()
 }
 
-/// The locations of all objects.
+/// Returns the locations of all objects.
 pub(crate) async fn locations(store: &dyn ObjectStore) -> Vec<String> {
     let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
     objects.into_iter().map(|meta| meta.location.to_string()).collect()

@@ -1,8 +1,8 @@
-//! The suite by which the crate `object_store` tests its own stores.
+//! The suite that the crate `object_store` runs on its own stores.
 
 use object_store::integration;
 
-/// Makes a test of each function of the suite, over a folder and over memory.
+/// Defines a test for each function of the suite, on a local directory and on memory.
 macro_rules! suite {
     ($($function:ident($store:ident) $call:expr;)*) => {
         mod local {
@@ -54,7 +54,7 @@ suite! {
     list_with_offset_exclusivity(store) integration::list_with_offset_exclusivity(store).await;
 }
 
-/// No runtime is needed, as with `object_store`'s own `LocalFileSystem`.
+/// Like `LocalFileSystem` of `object_store`, the store needs no runtime.
 #[test]
 fn the_suite_passes_outside_of_tokio() {
     futures::executor::block_on(async {

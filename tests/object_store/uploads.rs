@@ -1,4 +1,4 @@
-//! Uploads in parts: in order, bounded, and nothing before the end.
+//! Multipart uploads: parts are in order, memory is bounded, and nothing is visible before the end.
 
 use std::sync::Arc;
 
@@ -22,45 +22,50 @@ fn a() -> Path {
     Path::from("a")
 }
 
-/// A part of 3 MiB, so that a folder writes it at once.
+/// Returns a part of 3 MiB, which the local backend writes at once.
 fn part(byte: u8) -> Bytes {
     vec![byte; 3 << 20].into()
 }
 
-/// Runs to the end of everything that the store has begun.
-fn to_the_end<F: Future>(test: F) -> F::Output {
+/// Runs a test and waits for all work of the store.
+fn run_to_completion<F: Future>(test: F) -> F::Output {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     // Dropping the runtime waits for its blocking pool.
     runtime.block_on(test)
 }
 
-async fn give_up(mut upload: Box<dyn MultipartUpload>, by_dropping_it: bool) {
-    if !by_dropping_it {
+/// Aborts or drops an upload.
+async fn cancel(mut upload: Box<dyn MultipartUpload>, by_drop: bool) {
+    if !by_drop {
         upload.abort().await.unwrap();
     }
 }
 
-/// A folder whose temporaries have names, with an object in it.
-async fn folder() -> Local {
+/// Returns a store with one object. It is synced, so its temporary files have names.
+async fn synced_store() -> Local {
     let local = Local::with(Durability::Synced).await;
     local.store.put(&a(), "old".into()).await.unwrap();
     local
 }
 
 #[test]
-fn an_upload_that_is_aborted_or_dropped_leaves_nothing() {
+fn an_aborted_or_dropped_upload_leaves_nothing() {
     for dropped in [false, true] {
         for parts in 0..4 {
-            let local = to_the_end(async {
-                let local = folder().await;
+            let local = run_to_completion(async {
+                let local = synced_store().await;
                 let mut upload = local.store.put_multipart(&a()).await.unwrap();
                 for byte in 0..parts {
                     upload.put_part(part(byte).into()).await.unwrap();
                 }
-                assert_eq!(local.names().len(), if parts == 0 { 1 } else { 2 }, "it is under way");
-                assert_eq!(locations(&local.store).await, ["a"], "and does not show");
+                assert_eq!(
+                    local.names().len(),
+                    if parts == 0 { 1 } else { 2 },
+                    "the number of temporary files"
+                );
+                assert_eq!(locations(&local.store).await, ["a"], "the upload is visible");
                 assert_eq!(content(&local.store, "a").await, b"old");
-                give_up(upload, dropped).await;
+                cancel(upload, dropped).await;
                 local
             });
             assert_eq!(local.names(), ["a"], "dropped: {dropped}, parts: {parts}");
@@ -72,12 +77,12 @@ fn an_upload_that_is_aborted_or_dropped_leaves_nothing() {
 #[test]
 fn parts_that_outlive_their_upload_fail_and_leave_nothing() {
     for dropped in [false, true] {
-        let local = to_the_end(async {
-            let local = folder().await;
+        let local = run_to_completion(async {
+            let local = synced_store().await;
             let mut upload = local.store.put_multipart(&a()).await.unwrap();
             upload.put_part(part(1).into()).await.unwrap();
             let parts = [upload.put_part(part(2).into()), upload.put_part(part(3).into())];
-            give_up(upload, dropped).await;
+            cancel(upload, dropped).await;
             for outcome in join_all(parts).await {
                 assert_eq!(inside(&outcome.unwrap_err()).kind(), ErrorKind::Cancelled);
             }
@@ -89,9 +94,9 @@ fn parts_that_outlive_their_upload_fail_and_leave_nothing() {
 }
 
 #[test]
-fn a_part_that_is_kept_keeps_no_temporary() {
-    let (local, _kept) = to_the_end(async {
-        let local = folder().await;
+fn a_part_without_its_upload_keeps_no_temporary_file() {
+    let (local, _kept) = run_to_completion(async {
+        let local = synced_store().await;
         let mut upload = local.store.put_multipart(&a()).await.unwrap();
         upload.put_part(part(1).into()).await.unwrap();
         let kept = upload.put_part(part(2).into());
@@ -102,7 +107,7 @@ fn a_part_that_is_kept_keeps_no_temporary() {
 }
 
 #[tokio::test]
-async fn an_upload_dropped_while_a_part_is_being_written_does_not_end_with_it() {
+async fn an_upload_dropped_during_a_write_creates_nothing() {
     let (store, script) = Scripted::default().store();
     let mut upload = store.put_multipart(&a()).await.unwrap();
     let part = upload.put_part("one".into());
@@ -112,7 +117,7 @@ async fn an_upload_dropped_while_a_part_is_being_written_does_not_end_with_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parts_stand_in_the_order_in_which_they_were_given() {
+async fn parts_keep_the_order_of_their_calls() {
     let local = Local::new().await;
     let mut upload = local.store.put_multipart(&a()).await.unwrap();
     let mut tasks = JoinSet::new();
@@ -135,13 +140,13 @@ async fn parts_stand_in_the_order_in_which_they_were_given() {
     }
     let put = upload.complete().await.unwrap();
     assert_eq!(put.e_tag, local.store.head(&a()).await.unwrap().e_tag);
-    let whole = content(&local.store, "a").await;
-    assert!(whole.is_sorted(), "the parts are in order");
-    assert_eq!(whole.len(), 15 * 2 * (1 + 10_000 + 200_000));
+    let all = content(&local.store, "a").await;
+    assert!(all.is_sorted(), "the parts are out of order");
+    assert_eq!(all.len(), 15 * 2 * (1 + 10_000 + 200_000));
 }
 
 #[tokio::test]
-async fn an_upload_may_be_empty_and_end_before_its_parts_are_awaited() {
+async fn an_upload_may_be_empty_and_may_complete_before_its_parts_are_awaited() {
     let (store, _) = memory();
     let mut upload = store.put_multipart(&a()).await.unwrap();
     upload.complete().await.unwrap();
@@ -157,7 +162,7 @@ async fn an_upload_may_be_empty_and_end_before_its_parts_are_awaited() {
 }
 
 #[tokio::test]
-async fn a_failed_write_is_told_to_every_part_and_at_the_end() {
+async fn a_failed_write_is_reported_by_every_part_and_by_complete() {
     let fails_half_way = Some(ErrorKind::StorageFull);
     let (store, script) = Scripted { fails_half_way, ..Scripted::default() }.store();
     store.put(&a(), "old".into()).await.unwrap();
@@ -169,20 +174,20 @@ async fn a_failed_write_is_told_to_every_part_and_at_the_end() {
     errors.push(upload.complete().await.unwrap_err());
     for error in &errors {
         assert_eq!(variant(error), "Generic");
-        assert_eq!(inside(error).to_string(), "cannot play `a`: no space left: as told");
+        assert_eq!(inside(error).to_string(), "cannot play `a`: no space left: scripted");
     }
     upload.abort().await.unwrap();
     assert_eq!(script.files.read("a").await.unwrap(), "old");
 }
 
-/// Polls a part until nothing moves any more.
+/// Polls a part twice, and returns whether it is done.
 fn is_done(part: &mut UploadPart) -> bool {
-    // What a poll brings about may be told by the next.
+    // The second poll may be the first that sees the result.
     (0..2).any(|_| part.now_or_never().is_some_and(|outcome| outcome.is_ok()))
 }
 
 #[tokio::test]
-async fn a_backend_that_panics_fails_the_upload_and_not_the_process() {
+async fn a_panic_in_the_backend_fails_the_upload() {
     let (store, _) = Scripted { panics: true, ..Scripted::default() }.store();
     let mut upload = store.put_multipart(&a()).await.unwrap();
     let parts = [upload.put_part("one".into()), upload.put_part("two".into())];
@@ -193,20 +198,20 @@ async fn a_backend_that_panics_fails_the_upload_and_not_the_process() {
 }
 
 #[tokio::test]
-async fn a_part_is_done_when_the_write_has_taken_it() {
+async fn a_part_is_done_when_the_write_has_read_it() {
     let takes = Some(Semaphore::new(0));
     let (store, script) = Scripted { takes, ..Scripted::default() }.store();
     let takes = script.takes.as_ref().unwrap();
     let mut upload = store.put_multipart(&a()).await.unwrap();
     let mut first = upload.put_part("one".into());
     let mut second = upload.put_part(["t", "w", "o"].map(Bytes::from).into_iter().collect());
-    assert!(!is_done(&mut first), "nothing has been taken");
+    assert!(!is_done(&mut first), "nothing has been read");
     takes.add_permits(1);
     assert!(!is_done(&mut second));
     assert_eq!(script.written.lock().unwrap().len(), 1);
-    assert!(!is_done(&mut first), "the write is busy with it");
+    assert!(!is_done(&mut first), "the write still has the part");
     takes.add_permits(1);
-    assert!(!is_done(&mut second), "whoever waits drives the write for all");
+    assert!(!is_done(&mut second), "the second part needs more permits");
     assert!(is_done(&mut first));
     takes.add_permits(3);
     assert!(is_done(&mut second));
@@ -215,7 +220,7 @@ async fn a_part_is_done_when_the_write_has_taken_it() {
 }
 
 #[tokio::test]
-async fn an_end_that_was_not_awaited_can_be_awaited_again() {
+async fn complete_can_be_called_again_after_it_was_dropped() {
     let takes = Some(Semaphore::new(0));
     let (store, script) = Scripted { takes, ..Scripted::default() }.store();
     let mut upload = store.put_multipart(&a()).await.unwrap();
@@ -228,7 +233,7 @@ async fn an_end_that_was_not_awaited_can_be_awaited_again() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_added_to_an_upload_that_is_over() {
+async fn an_ended_upload_accepts_no_parts() {
     let (store, _) = memory();
     let mut completed = store.put_multipart(&a()).await.unwrap();
     completed.put_part("one".into()).await.unwrap();
@@ -237,7 +242,7 @@ async fn nothing_can_be_added_to_an_upload_that_is_over() {
     assert_eq!(inside(&error).kind(), ErrorKind::InvalidInput);
     completed.abort().await.unwrap();
     drop(completed);
-    assert_eq!(content(&store, "a").await, b"one", "what is complete is not taken back");
+    assert_eq!(content(&store, "a").await, b"one", "the completed object is gone");
 
     let mut aborted = store.put_multipart(&Path::from("b")).await.unwrap();
     aborted.put_part("one".into()).await.unwrap();

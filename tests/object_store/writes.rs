@@ -1,4 +1,4 @@
-//! Puts, copies, renames and deletions beyond what the suite asks.
+//! Puts, copies, renames and deletions that the suite does not cover.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -30,14 +30,15 @@ async fn a_put_is_one_call_and_its_chunks_are_not_copied() {
     let chunks: PutPayload = (0..5).map(|byte| Bytes::from(vec![byte; 10_000])).collect();
     script.written.lock().unwrap().clear();
     store.put(&location, chunks.clone()).await.unwrap();
-    let taken = script.written.lock().unwrap().clone();
-    let places = |chunks: &[Bytes]| chunks.iter().map(|chunk| chunk.as_ptr()).collect::<Vec<_>>();
-    assert_eq!(places(&taken), places(chunks.as_ref()));
+    let chunks_read = script.written.lock().unwrap().clone();
+    let addresses =
+        |chunks: &[Bytes]| chunks.iter().map(|chunk| chunk.as_ptr()).collect::<Vec<_>>();
+    assert_eq!(addresses(&chunks_read), addresses(chunks.as_ref()));
     assert_eq!(content(&store, "a").await, Bytes::from(chunks));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_racing_creators_exactly_one_wins() {
+async fn exactly_one_of_racing_creates_wins() {
     let local = Local::new().await;
     let location = Path::from("dir/a");
     for round in 0..20 {
@@ -63,7 +64,7 @@ async fn of_racing_creators_exactly_one_wins() {
 }
 
 #[tokio::test]
-async fn a_directory_in_the_way_is_told_from_an_object() {
+async fn a_directory_at_the_target_is_distinguished_from_an_object() {
     let local = Local::new().await;
     local.store.put(&Path::from("dir/file"), "x".into()).await.unwrap();
     local.store.put(&Path::from("file"), "y".into()).await.unwrap();
@@ -100,7 +101,7 @@ async fn a_directory_in_the_way_is_told_from_an_object() {
 }
 
 #[tokio::test]
-async fn a_directory_is_neither_copied_nor_renamed_nor_deleted_with_its_objects() {
+async fn a_directory_with_objects_is_not_copied_renamed_or_deleted() {
     let local = Local::new().await;
     local.store.put(&Path::from("dir/file"), "x".into()).await.unwrap();
     let (dir, to) = (Path::from("dir"), Path::from("to"));
@@ -119,7 +120,7 @@ async fn a_directory_is_neither_copied_nor_renamed_nor_deleted_with_its_objects(
 }
 
 #[tokio::test]
-async fn a_copy_or_rename_that_may_not_replace_leaves_both_objects() {
+async fn a_refused_copy_or_rename_keeps_both_objects() {
     let (store, _) = memory();
     let (from, to) = (Path::from("from"), Path::from("dir/to"));
     store.put(&from, "new".into()).await.unwrap();
@@ -141,7 +142,7 @@ async fn a_copy_or_rename_that_may_not_replace_leaves_both_objects() {
 }
 
 #[tokio::test]
-async fn a_copy_is_a_file_of_its_own() {
+async fn a_copy_is_an_independent_file() {
     let local = Local::new().await;
     local.store.put(&Path::from("from"), "same".into()).await.unwrap();
     local.store.copy(&Path::from("from"), &Path::from("to")).await.unwrap();
@@ -151,7 +152,7 @@ async fn a_copy_is_a_file_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_link_is_copied_as_the_object_it_is_and_not_renamed() {
+async fn a_link_is_copied_as_a_file_and_not_renamed() {
     let local = Local::new().await;
     local.store.put(&Path::from("dir/file"), "x".into()).await.unwrap();
     symlink("dir/file", local.on_disk("link")).unwrap();
@@ -164,16 +165,18 @@ async fn a_link_is_copied_as_the_object_it_is_and_not_renamed() {
 }
 
 #[tokio::test]
-async fn deletions_answer_in_order_and_one_failure_stops_no_other() {
+async fn deletions_return_in_order_and_continue_after_a_failure() {
     let local = Local::new().await;
     let names: Vec<String> = (0..30).map(|index| format!("dir/{index}")).collect();
     for name in names.iter().filter(|name| !name.ends_with('7')) {
         local.store.put(&Path::from(name.as_str()), "x".into()).await.unwrap();
     }
     let given = object_store::Error::NotSupported { source: "given".into() };
-    let wanted = names.iter().map(|name| Ok(Path::from(name.as_str()))).chain([Err(given)]);
-    let wanted: Vec<_> = wanted.collect();
-    let deleted: Vec<_> = local.store.delete_stream(stream::iter(wanted).boxed()).collect().await;
+    let locations_to_delete =
+        names.iter().map(|name| Ok(Path::from(name.as_str()))).chain([Err(given)]);
+    let locations_to_delete: Vec<_> = locations_to_delete.collect();
+    let deleted: Vec<_> =
+        local.store.delete_stream(stream::iter(locations_to_delete).boxed()).collect().await;
     assert_eq!(deleted.len(), 31);
     for (name, deleted) in names.iter().zip(&deleted) {
         match deleted {
@@ -189,7 +192,7 @@ async fn deletions_answer_in_order_and_one_failure_stops_no_other() {
 }
 
 #[tokio::test]
-async fn any_backend_can_be_given_in_any_way() {
+async fn a_store_accepts_a_backend_by_value_shared_or_erased() {
     use std::sync::Arc;
 
     use f9::compat::object_store::FileBackendStore;

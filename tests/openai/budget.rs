@@ -1,10 +1,10 @@
-//! How many requests each operation sends, and which.
+//! Which requests each operation sends, and how many.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use f9::prelude::*;
-use f9::testing::{Fault, FaultKind, OpenAISimulator, Route};
+use f9::testing::openai::{Fault, FaultKind, OpenAISimulator, Route};
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, ListOptions,
     OpenAIVectorStoreFileBackend, RenameOptions, UpdateOptions,
@@ -20,7 +20,7 @@ const ATTACH: Route = Route::Attach;
 const DETACH: Route = Route::Detach;
 const DELETE: Route = Route::DeleteFile;
 
-/// A backend that knows what is in its vector store, and the requests it sends.
+/// A backend with a fresh listing of its store, and the requests that it sends.
 struct Counted {
     openai: OpenAISimulator,
     notes: OpenAIVectorStoreFileBackend,
@@ -45,14 +45,14 @@ impl Counted {
         Self::new(OpenAISimulator::lenient()).await
     }
 
-    /// Checks that `call` sends these requests, in this order.
+    /// Checks that `call` sends exactly these requests.
     async fn costs<T>(&self, call: impl Future<Output = f9::Result<T>>, routes: &[Route]) -> T {
         let (result, sent) = self.counting(call).await;
         assert_eq!(sent, routes);
         result
     }
 
-    /// The requests that `call` sends, which the backend must have counted as well.
+    /// Returns the requests that `call` sends, and checks the backend's own count.
     async fn counting<T>(&self, call: impl Future<Output = f9::Result<T>>) -> (T, Vec<Route>) {
         drop(asked(&self.openai));
         let before = self.notes.requests_sent();
@@ -71,18 +71,18 @@ fn count(routes: &[Route]) -> BTreeMap<&'static str, usize> {
     counts
 }
 
-/// Files that were there before, without a request.
+/// Adds files without a request.
 fn plant(openai: &OpenAISimulator, files: usize) {
-    let id = |number: usize| openai.plant_file(&format!("{number}.txt"), "assistants", "text");
+    let id = |number: usize| openai.add_file(&format!("{number}.txt"), "assistants", "text");
     for number in 0..files {
         let path = format!("{:02}/{number:05}.txt", number % 20);
         let attributes = json!({ "path": path, "size": 4, "encoding": "raw" });
-        openai.plant_attached(&id(number), attributes);
+        openai.attach_file(&id(number), attributes);
     }
 }
 
 #[tokio::test]
-async fn writing_uploads_and_attaches_and_removes_what_was_there_before() {
+async fn writing_uploads_attaches_and_removes_the_old_version() {
     let c = Counted::lenient().await;
     let notes = &c.notes;
     let overwrite = CreateOptions::overwrite();
@@ -96,14 +96,14 @@ async fn writing_uploads_and_attaches_and_removes_what_was_there_before() {
     c.costs(notes.stream_write("streamed.txt", source), &[UPLOAD, ATTACH]).await;
     let four = [UPLOAD, ATTACH, DETACH, DELETE];
     c.costs(notes.update("a.txt", "other"), &four).await;
-    c.costs(notes.create_with("a.txt", "another".into(), overwrite), &four).await;
-    let append = notes.update_with("a.txt", " one".into(), UpdateOptions::append());
+    c.costs(notes.create_with("a.txt", "another", overwrite), &four).await;
+    let append = notes.update_with("a.txt", " one", UpdateOptions::append());
     c.costs(append, &[Route::Content, UPLOAD, ATTACH, DETACH, DELETE]).await;
     assert_eq!(notes.read_text("a.txt").await.unwrap(), "another one");
 }
 
 #[tokio::test]
-async fn reading_where_downloads_are_allowed_is_one_request() {
+async fn reading_with_downloads_sends_one_request() {
     let c = Counted::lenient().await;
     let notes = &c.notes;
     assert_eq!(c.costs(notes.read("a.txt"), &[Route::Content]).await, "one");
@@ -113,7 +113,7 @@ async fn reading_where_downloads_are_allowed_is_one_request() {
 }
 
 #[tokio::test]
-async fn reading_where_downloads_are_forbidden_is_one_request_once_that_is_known() {
+async fn reading_with_forbidden_downloads_sends_one_request_after_the_first() {
     let c = Counted::strict().await;
     let notes = &c.notes;
     let (text, content) = (Route::Text, Route::Content);
@@ -122,13 +122,13 @@ async fn reading_where_downloads_are_forbidden_is_one_request_once_that_is_known
     assert_eq!(c.costs(notes.read("a.txt"), &[text]).await, "one");
     let streamed = async { notes.stream_read("a.txt").await?.try_collect::<Vec<_>>().await };
     assert_eq!(c.costs(streamed, &[text]).await, ["one"]);
-    // An empty file needs no request at all.
+    // Reading an empty file needs no request.
     notes.create("empty", "").await.unwrap();
     assert_eq!(c.costs(notes.read("empty"), &[]).await, "");
 }
 
 #[tokio::test]
-async fn what_stands_in_the_attributes_needs_no_request() {
+async fn metadata_in_the_attributes_needs_no_request() {
     let c = Counted::strict().await;
     let notes = &c.notes;
     c.costs(notes.info("a.txt"), &[]).await;
@@ -144,7 +144,7 @@ async fn what_stands_in_the_attributes_needs_no_request() {
 }
 
 #[tokio::test]
-async fn moving_changes_attributes() {
+async fn renaming_sends_one_request_per_entry() {
     let c = Counted::lenient().await;
     let notes = &c.notes;
     let (attributes, overwrite) = (Route::Attributes, RenameOptions::overwrite());
@@ -158,7 +158,7 @@ async fn moving_changes_attributes() {
 }
 
 #[tokio::test]
-async fn deleting_is_two_requests_for_each_entry() {
+async fn deleting_sends_two_requests_per_entry() {
     let c = Counted::strict().await;
     let notes = &c.notes;
     c.costs(notes.delete("a.txt"), &[DETACH, DELETE]).await;
@@ -170,17 +170,17 @@ async fn deleting_is_two_requests_for_each_entry() {
 }
 
 #[tokio::test]
-async fn creating_many_attaches_a_hundred_with_each_request() {
+async fn create_many_attaches_a_hundred_files_per_request() {
     let c = Counted::strict().await;
     let files = (0..250).map(|number| (format!("many/{number}"), number.to_string()));
     let (created, sent) = c.counting(c.notes.create_many(files)).await;
     assert!(created.len() == 250 && created.iter().all(Result::is_ok));
-    // The listing finds out whether each is attached: 254 entries in three pages.
+    // The listing confirms that each is attached: 254 entries in three pages.
     assert_eq!(count(&sent), [("batch", 3), ("list", 3), ("upload", 250)].into());
 }
 
 #[tokio::test]
-async fn search_and_the_status_of_indexing_are_one_request() {
+async fn search_and_indexing_status_send_one_request() {
     let c = Counted::strict().await;
     let hits = c.costs(c.notes.search("one"), &[Route::Search]).await;
     assert_eq!(hits[0].path, "a.txt");
@@ -189,7 +189,7 @@ async fn search_and_the_status_of_indexing_are_one_request() {
 }
 
 #[tokio::test]
-async fn a_listing_costs_a_request_for_each_hundred_entries_and_none_when_it_is_known() {
+async fn a_listing_sends_one_request_per_hundred_entries_and_none_while_cached() {
     let openai = OpenAISimulator::start();
     plant(&openai, 10_000);
     let c = Counted { notes: open(&openai).await, openai };
@@ -203,30 +203,30 @@ async fn a_listing_costs_a_request_for_each_hundred_entries_and_none_when_it_is_
 }
 
 #[tokio::test]
-async fn without_a_cache_each_operation_looks_at_the_store_once() {
+async fn without_a_cache_each_operation_lists_the_store_once() {
     let openai = OpenAISimulator::lenient();
     plant(&openai, 250);
     let c = Counted { notes: opened(openai.config()).await, openai };
     let notes = &c.notes;
     let path = "00/00000.txt";
-    let after_a_look = |routes: &[Route]| [&[Route::List; 3], routes].concat();
-    c.costs(notes.info(path), &after_a_look(&[])).await;
-    c.costs(notes.exists(path), &after_a_look(&[])).await;
-    c.costs(notes.glob("**"), &after_a_look(&[])).await;
-    drop(c.costs(notes.list("00"), &after_a_look(&[])).await);
-    c.costs(notes.read(path), &after_a_look(&[Route::Content])).await;
-    c.costs(notes.create("new.txt", "x"), &after_a_look(&[UPLOAD, ATTACH])).await;
-    c.costs(notes.update(path, "x"), &after_a_look(&[UPLOAD, ATTACH, DETACH, DELETE])).await;
-    c.costs(notes.rename("new.txt", "newer.txt"), &after_a_look(&[Route::Attributes])).await;
-    c.costs(notes.copy(path, "copy.txt"), &after_a_look(&[Route::Content, UPLOAD, ATTACH])).await;
-    c.costs(notes.create_dir("new"), &after_a_look(&[UPLOAD, ATTACH])).await;
-    c.costs(notes.delete(path), &after_a_look(&[DETACH, DELETE])).await;
-    c.costs(notes.search("text"), &after_a_look(&[Route::Search])).await;
-    c.costs(notes.indexing_status("newer.txt"), &after_a_look(&[Route::Status])).await;
+    let after_listing = |routes: &[Route]| [&[Route::List; 3], routes].concat();
+    c.costs(notes.info(path), &after_listing(&[])).await;
+    c.costs(notes.exists(path), &after_listing(&[])).await;
+    c.costs(notes.glob("**"), &after_listing(&[])).await;
+    drop(c.costs(notes.list("00"), &after_listing(&[])).await);
+    c.costs(notes.read(path), &after_listing(&[Route::Content])).await;
+    c.costs(notes.create("new.txt", "x"), &after_listing(&[UPLOAD, ATTACH])).await;
+    c.costs(notes.update(path, "x"), &after_listing(&[UPLOAD, ATTACH, DETACH, DELETE])).await;
+    c.costs(notes.rename("new.txt", "newer.txt"), &after_listing(&[Route::Attributes])).await;
+    c.costs(notes.copy(path, "copy.txt"), &after_listing(&[Route::Content, UPLOAD, ATTACH])).await;
+    c.costs(notes.create_dir("new"), &after_listing(&[UPLOAD, ATTACH])).await;
+    c.costs(notes.delete(path), &after_listing(&[DETACH, DELETE])).await;
+    c.costs(notes.search("text"), &after_listing(&[Route::Search])).await;
+    c.costs(notes.indexing_status("newer.txt"), &after_listing(&[Route::Status])).await;
 }
 
 #[tokio::test]
-async fn those_who_ask_at_the_same_time_share_a_look() {
+async fn concurrent_operations_share_a_listing() {
     let openai = OpenAISimulator::start();
     plant(&openai, 250);
     let c = Counted { notes: opened(openai.config()).await, openai };
@@ -236,12 +236,12 @@ async fn those_who_ask_at_the_same_time_share_a_look() {
 }
 
 #[tokio::test]
-async fn two_looks_are_never_under_way_at_a_time() {
+async fn two_listings_never_run_at_the_same_time() {
     let openai = OpenAISimulator::start();
     plant(&openai, 10);
     let notes = opened(openai.config()).await;
     openai.inject(Fault::new(FaultKind::Held).times(usize::MAX));
-    let under_way = || openai.requests().iter().filter(|request| request.status.is_none()).count();
+    let in_flight = || openai.requests().iter().filter(|request| request.status.is_none()).count();
     let asking = (0..20).map(|number| {
         let notes = &notes;
         async move {
@@ -253,14 +253,14 @@ async fn two_looks_are_never_under_way_at_a_time() {
             }
         }
     });
-    let mut most = 0;
+    let mut max = 0;
     let watching = async {
         loop {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            if under_way() > 0 {
-                // Who would ask as well does so meanwhile.
+            if in_flight() > 0 {
+                // Concurrent callers ask during this sleep.
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                most = most.max(under_way());
+                max = max.max(in_flight());
                 openai.release();
             }
         }
@@ -269,7 +269,7 @@ async fn two_looks_are_never_under_way_at_a_time() {
         _ = join_all(asking) => {}
         () = watching => {}
     }
-    assert_eq!(most, 1);
-    let looks = openai.requests().len();
-    assert!((5..=50).contains(&looks), "{looks} looks for 100 operations");
+    assert_eq!(max, 1);
+    let listings = openai.requests().len();
+    assert!((5..=50).contains(&listings), "{listings} listings for 100 operations");
 }

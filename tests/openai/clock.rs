@@ -1,53 +1,53 @@
-//! Time that passes when a test says so.
+//! Time that advances only when a test moves it.
 
 use std::future::pending;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use f9::OpenAITimeouts;
-use f9::testing::OpenAISimulator;
+use f9::testing::openai::OpenAISimulator;
 use futures::FutureExt as _;
 
 use crate::notes::HOUR;
 
-/// The longest that may be configured. No test takes that long, even where it moves the clock some hours ahead.
+/// The longest duration that can be configured. No test takes that long, even where it moves the clock by hours.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long an answer that never comes is waited for.
+/// The timeout for a response that never comes.
 const SILENCE: Duration = HOUR;
 
-/// For how long it is not believed that a new file is gone, but asked again: so long the service may be behind.
+/// How long a 404 for a new file is retried: the service may lag behind for that long.
 const BEHIND: Duration = Duration::from_secs(10);
 
-/// After so long for real, work has hung.
+/// A test that takes this long in real time hangs.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Time-outs for answers of which some never come, which [`without_waiting`] does not wait for.
+/// Timeouts for responses that may never come, which [`without_waiting`] skips.
 pub(crate) fn soon() -> OpenAITimeouts {
     never().with_idle(SILENCE)
 }
 
-/// Time-outs that nothing reaches.
+/// Timeouts that never expire.
 pub(crate) fn never() -> OpenAITimeouts {
     let timeouts = OpenAITimeouts::default().with_connect(YEAR).with_idle(YEAR);
     timeouts.with_total(YEAR).with_indexing(YEAR)
 }
 
-/// Moves the clock of this runtime ahead, from where it goes on: what waits for that long is over.
+/// Advances this runtime's clock without stopping it: timers up to `by` expire.
 pub(crate) fn jump(by: Duration) {
     tokio::time::pause();
-    // The clock is moved when this is first polled; what follows is a yield.
+    // The first poll moves the clock; the rest of the future only yields.
     assert!(tokio::time::advance(by).now_or_never().is_none());
     tokio::time::resume();
 }
 
-/// Does some work, and moves the clock ahead whenever the service leaves a request without an answer, by what [`soon`] waits for
-/// one. Nothing else should be under way in this runtime meanwhile.
+/// Runs `work`, and advances the clock by the timeout of [`soon`] whenever the service leaves a request unanswered. Nothing else
+/// should run in this runtime meanwhile.
 pub(crate) async fn without_waiting<T>(
     openai: &OpenAISimulator,
     work: impl Future<Output = T>,
 ) -> T {
-    let passing = async {
+    let advancing = async {
         let began = Instant::now();
         let mut seen = openai.unanswered();
         while began.elapsed() < LONGEST {
@@ -61,11 +61,11 @@ pub(crate) async fn without_waiting<T>(
     };
     tokio::select! {
         done = work => done,
-        () = passing => panic!("the work has not ended after {LONGEST:?}"),
+        () = advancing => panic!("the work has not ended after {LONGEST:?}"),
     }
 }
 
-/// Does some work, and once the service has told twice that something is missing, lets it be so long ago that it is believed.
+/// Runs `work`, and once the service has answered 404 twice, advances the clock so that the client believes it.
 pub(crate) async fn until_believed<T>(
     openai: &OpenAISimulator,
     work: impl Future<Output = T>,
@@ -75,7 +75,7 @@ pub(crate) async fn until_believed<T>(
         let requests = openai.requests();
         requests.iter().filter(|request| request.status == Some(404)).count() >= 2
     };
-    let passing = async {
+    let advancing = async {
         while !is_missing() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -84,16 +84,16 @@ pub(crate) async fn until_believed<T>(
     };
     tokio::select! {
         done = work => done,
-        done = passing => done,
+        done = advancing => done,
     }
 }
 
-/// Lets a clock that is paused from the start stand still until what is returned is dropped, but for what a test moves it.
+/// Stops a paused clock from advancing on its own until the guard is dropped; tests still move it.
 #[expect(
     clippy::disallowed_methods,
-    reason = "while a thread blocks, tokio does not move the clock"
+    reason = "tokio does not move the clock while a thread blocks"
 )]
-pub(crate) fn stand_still() -> mpsc::Sender<()> {
+pub(crate) fn stop_clock() -> mpsc::Sender<()> {
     let (end, ended) = mpsc::channel();
     drop(tokio::task::spawn_blocking(move || ended.recv()));
     end

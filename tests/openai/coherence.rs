@@ -1,10 +1,10 @@
-//! Several who work on one vector store: handles of this process, and others that know nothing of it.
+//! Several clients of one vector store: handles of this process, and of others.
 
 use std::error::Error as _;
 use std::time::Duration;
 
 use f9::prelude::*;
-use f9::testing::{DeletedFiles, OpenAISimulator};
+use f9::testing::openai::{DeletedFiles, OpenAISimulator};
 use f9::{
     Checksum, ChecksumAlgorithm, CreateOptions, DeleteOptions, ErrorKind, InfoOptions, ListOptions,
     OpenAIConfig, OpenAIVectorStoreFileBackend, RenameOptions, SessionOptions, UpdateOptions,
@@ -15,18 +15,18 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::clock::{never, until_believed};
+use crate::fixture::plant_old;
 use crate::notes::{HOUR, open, opened, tree};
-use crate::scene::plant_old;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A handle that shares nothing with those of the address: like one of another process.
+/// Opens a handle that shares no state with the handles of this address, like one of another process.
 async fn foreign(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
     let url = openai.base_url().replace("127.0.0.1", "localhost");
     opened(openai.config().with_base_url(url)).await
 }
 
-/// A handle that looks at the vector store once, and that nothing takes too long for.
+/// Opens a handle that lists the vector store once and never times out.
 async fn patient(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
     opened(openai.config().with_cache_ttl(HOUR).with_timeouts(never())).await
 }
@@ -36,23 +36,23 @@ async fn two(openai: &OpenAISimulator, ttl: Duration) -> [OpenAIVectorStoreFileB
     [opened(config()).await, opened(config()).await]
 }
 
-/// Attaches a file with these attributes, and whatever else a file of f9's has.
+/// Attaches a file with these attributes and the other attributes of f9's files.
 fn plant(openai: &OpenAISimulator, path: &str, content: &str, others: &Value) -> String {
     let id = plant_old(openai, "note.txt", content.to_owned());
     let mut attributes = json!({ "path": path, "size": content.len(), "encoding": "raw" });
     let others = others.as_object().unwrap().clone();
     attributes.as_object_mut().unwrap().extend(others);
-    openai.plant_attached(&id, attributes);
+    openai.attach_file(&id, attributes);
     id
 }
 
-/// The id of the file at a path.
+/// Returns the id of the file at a path.
 async fn id(notes: &OpenAIVectorStoreFileBackend, path: &str) -> String {
     notes.info(path).await.unwrap().metadata["file_id"].clone()
 }
 
 #[tokio::test]
-async fn of_those_who_create_one_file_one_wins() {
+async fn one_of_several_concurrent_creates_wins() {
     for ttl in [Duration::ZERO, MINUTE] {
         let openai = OpenAISimulator::start();
         let handles = two(&openai, ttl).await;
@@ -71,7 +71,7 @@ async fn of_those_who_create_one_file_one_wins() {
 }
 
 #[tokio::test]
-async fn increments_by_etag_lose_nothing() {
+async fn concurrent_increments_with_etags_lose_no_update() {
     for ttl in [Duration::ZERO, MINUTE] {
         let openai = OpenAISimulator::lenient();
         let handles = two(&openai, ttl).await;
@@ -84,7 +84,7 @@ async fn increments_by_etag_lose_nothing() {
                 let Ok(read) = read else { continue };
                 let count: u64 = std::str::from_utf8(&read).unwrap().parse().unwrap();
                 let options = UpdateOptions::default().with_if_match(etag);
-                match notes.update_with("count", (count + 1).to_string().into(), options).await {
+                match notes.update_with("count", (count + 1).to_string(), options).await {
                     Ok(_) => return,
                     Err(error) => assert_eq!(error.kind(), ErrorKind::PreconditionFailed),
                 }
@@ -102,7 +102,7 @@ async fn increments_by_etag_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_handle_sees_at_once_what_another_of_its_process_did() {
+async fn handles_of_one_process_see_each_others_changes_at_once() {
     let openai = OpenAISimulator::lenient();
     let [one, other] = two(&openai, MINUTE).await;
     assert!(!other.exists("a.txt").await.unwrap());
@@ -120,7 +120,7 @@ async fn a_handle_sees_at_once_what_another_of_its_process_did() {
 }
 
 #[tokio::test]
-async fn a_session_keeps_out_the_other_handles_of_a_process() {
+async fn a_session_excludes_other_handles_of_the_process() {
     let openai = OpenAISimulator::start();
     let [one, other] = two(&openai, MINUTE).await;
     let session = one.sync_session().await.unwrap();
@@ -130,7 +130,7 @@ async fn a_session_keeps_out_the_other_handles_of_a_process() {
         async move { other.sync_session_with(options()).await.map(drop) }
     });
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::LockTimeout);
-    // The store of another process is another store.
+    // A handle of another process shares no state.
     let foreign = foreign(&openai).await;
     tokio::spawn(async move { foreign.sync_session_with(options()).await.map(drop) })
         .await
@@ -141,7 +141,7 @@ async fn a_session_keeps_out_the_other_handles_of_a_process() {
 }
 
 #[tokio::test]
-async fn what_another_process_does_is_seen_at_the_next_look() {
+async fn changes_of_another_process_are_seen_at_the_next_listing() {
     let openai = OpenAISimulator::lenient();
     let (now, later) = (opened(openai.config()).await, open(&openai).await);
     let foreign = foreign(&openai).await;
@@ -156,7 +156,7 @@ async fn what_another_process_does_is_seen_at_the_next_look() {
     assert_eq!(now.glob("*").await.unwrap(), ["moved", "replaced"]);
     assert_eq!(now.read_text("replaced").await.unwrap(), "new");
     assert_eq!(now.read("renamed").await.unwrap_err().kind(), ErrorKind::NotFound);
-    // Who has looked before finds that the content it knows of is gone, and looks again.
+    // A handle with an older listing finds that the content is gone, and lists again.
     assert_eq!(later.glob("*").await.unwrap().len(), 3);
     assert_eq!(later.read_text("replaced").await.unwrap(), "new");
     assert_eq!(later.read("deleted").await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -164,7 +164,7 @@ async fn what_another_process_does_is_seen_at_the_next_look() {
 }
 
 #[tokio::test]
-async fn what_is_read_on_the_way_is_what_another_process_has_written_by_then() {
+async fn copies_and_appends_read_the_newest_version_of_another_process() {
     let openai = OpenAISimulator::lenient();
     let (notes, foreign) = (open(&openai).await, foreign(&openai).await);
     let paths = ["appended", "summed", "detected", "copied"];
@@ -175,7 +175,7 @@ async fn what_is_read_on_the_way_is_what_another_process_has_written_by_then() {
     for path in paths {
         foreign.update(path, "foreign").await.unwrap();
     }
-    let info = notes.update_with("appended", " mine".into(), UpdateOptions::append()).await;
+    let info = notes.update_with("appended", " mine", UpdateOptions::append()).await;
     assert_eq!(info.unwrap().size, Some(12));
     let options = InfoOptions::default().with_checksum(ChecksumAlgorithm::Md5);
     let info = notes.info_with("summed", options).await.unwrap();
@@ -188,14 +188,14 @@ async fn what_is_read_on_the_way_is_what_another_process_has_written_by_then() {
     let found = tree(&opened(openai.config()).await).await.unwrap();
     assert_eq!(found["appended"].as_deref(), Some(&b"foreign mine"[..]));
     assert_eq!(found["copy"].as_deref(), Some(&b"foreign"[..]));
-    assert_eq!(openai.files().len(), 5, "nothing is left of what was replaced");
+    assert_eq!(openai.files().len(), 5, "the replaced versions are removed");
     foreign.delete("appended").await.unwrap();
-    let lost = notes.update_with("appended", "more".into(), UpdateOptions::append()).await;
+    let lost = notes.update_with("appended", "more", UpdateOptions::append()).await;
     assert_eq!(lost.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
-async fn what_is_moved_or_deleted_is_what_another_process_has_written_by_then() {
+async fn renames_and_deletions_apply_to_the_newest_version_of_another_process() {
     for (verb, is_replaced) in [
         ("rename", true),
         ("rename", false),
@@ -230,9 +230,9 @@ async fn what_is_moved_or_deleted_is_what_another_process_has_written_by_then() 
     }
 }
 
-/// What is at both places is looked at anew where the one was not as it was known to be.
+/// Both paths are looked up again if one has changed since the listing.
 #[tokio::test]
-async fn a_rename_does_not_hide_what_another_process_has_written_by_then() {
+async fn a_rename_does_not_hide_a_newer_version_of_another_process() {
     let openai = OpenAISimulator::lenient();
     let (notes, foreign) = (open(&openai).await, foreign(&openai).await);
     for path in ["a", "d/a", "d/b"] {
@@ -252,7 +252,7 @@ async fn a_rename_does_not_hide_what_another_process_has_written_by_then() {
 }
 
 #[tokio::test]
-async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
+async fn an_etag_fails_after_another_process_replaced_the_file() {
     let openai = OpenAISimulator::lenient();
     let notes = patient(&openai).await;
     let foreign = foreign(&openai).await;
@@ -262,12 +262,12 @@ async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
         notes.info(path).await.unwrap().etag.unwrap()
     };
     let options = UpdateOptions::default().with_if_match(replaced("a").await);
-    let update = notes.update_with("a", "mine".into(), options);
+    let update = notes.update_with("a", "mine", options);
     let error = until_believed(&openai, update).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     let mode = WriteMode::IfMatch(replaced("b").await);
     let options = CreateOptions::default().with_mode(mode);
-    let create = notes.create_with("b", "mine".into(), options);
+    let create = notes.create_with("b", "mine", options);
     let error = until_believed(&openai, create).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     notes.create("d", "mine").await.unwrap();
@@ -281,9 +281,9 @@ async fn an_etag_of_a_file_that_another_process_replaced_has_changed() {
     assert_eq!(found, expected.map(|(path, text)| (path.into(), Some(text.into()))).into());
 }
 
-/// Who is told that an etag has changed finds the version that took its place.
+/// After a failed precondition, the handle finds the new version.
 #[tokio::test]
-async fn what_took_the_place_of_an_etag_is_seen() {
+async fn the_new_version_is_visible_after_a_failed_precondition() {
     let openai = OpenAISimulator::lenient();
     let notes = patient(&openai).await;
     let foreign = foreign(&openai).await;
@@ -292,7 +292,7 @@ async fn what_took_the_place_of_an_etag_is_seen() {
     foreign.update("a", "foreign").await.unwrap();
     let mode = WriteMode::IfMatch(etag);
     let options = CreateOptions::default().with_mode(mode);
-    let create = notes.create_with("a", "mine".into(), options);
+    let create = notes.create_with("a", "mine", options);
     let error = until_believed(&openai, create).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     assert_eq!(notes.info("a").await.unwrap().size, Some(7));
@@ -301,13 +301,13 @@ async fn what_took_the_place_of_an_etag_is_seen() {
 }
 
 #[tokio::test]
-async fn of_two_processes_that_write_one_file_the_later_wins_and_the_rest_is_removed() {
+async fn the_later_of_two_processes_wins_and_the_older_version_is_removed() {
     let openai = OpenAISimulator::lenient();
     let notes = patient(&openai).await;
     let foreign = foreign(&openai).await;
     notes.create("a", "old").await.unwrap();
     foreign.update("a", "foreign").await.unwrap();
-    // It knows nothing of the other version, so there are two.
+    // It does not know the other version, so there are two.
     until_believed(&openai, notes.update("a", "mine")).await.unwrap();
     assert_eq!(foreign.read_text("a").await.unwrap(), "mine");
     assert_eq!(openai.vector_store_files().len(), 2);
@@ -318,7 +318,7 @@ async fn of_two_processes_that_write_one_file_the_later_wins_and_the_rest_is_rem
 }
 
 #[tokio::test]
-async fn of_several_entries_for_one_path_the_newest_counts() {
+async fn the_newest_of_several_entries_of_a_path_is_visible() {
     // Each is newer than the one before.
     let ages = [
         json!({}),
@@ -338,14 +338,14 @@ async fn of_several_entries_for_one_path_the_newest_counts() {
     assert_eq!(notes.read_text("a/b.txt").await.unwrap(), "6");
     let listed = notes.list_with("", ListOptions::recursive()).await.unwrap();
     assert_eq!(listed.try_collect::<Vec<_>>().await.unwrap().len(), 2);
-    let report = notes.survey().await.unwrap();
+    let report = notes.check().await.unwrap();
     let expected: Vec<_> =
         ids[1..].iter().map(|id| ("a/b.txt".parse().unwrap(), id.clone())).collect();
     assert_eq!(report.duplicates, expected);
     assert_eq!(notes.repair().await.unwrap(), report);
-    assert!(notes.survey().await.unwrap().is_empty());
+    assert!(notes.check().await.unwrap().is_empty());
     assert_eq!(openai.files().into_iter().map(|file| file.id).collect::<Vec<_>>(), ids[..1]);
-    // Deleting removes all versions, so that none comes back.
+    // Deleting removes all versions, so that none reappears.
     plant(&openai, "a/b.txt", "old", &ages[1]);
     let notes = open(&openai).await;
     notes.delete("a/b.txt").await.unwrap();
@@ -354,7 +354,7 @@ async fn of_several_entries_for_one_path_the_newest_counts() {
 }
 
 #[tokio::test]
-async fn a_file_in_the_way_of_a_directory_is_reported_and_kept() {
+async fn a_file_hidden_by_a_directory_is_reported_and_kept() {
     let openai = OpenAISimulator::lenient();
     let file = plant(&openai, "a", "file", &json!({}));
     plant(&openai, "a/b", "below", &json!({}));
@@ -369,7 +369,7 @@ async fn a_file_in_the_way_of_a_directory_is_reported_and_kept() {
 }
 
 #[tokio::test]
-async fn entries_of_others_are_not_seen_and_left_alone() {
+async fn entries_of_other_programs_are_neither_shown_nor_changed() {
     let openai = OpenAISimulator::lenient();
     let strange = [
         json!({}),
@@ -391,14 +391,14 @@ async fn entries_of_others_are_not_seen_and_left_alone() {
     ];
     for attributes in &strange {
         let id = plant_old(&openai, "strange.txt", "text");
-        openai.plant_attached(&id, attributes.clone());
+        openai.attach_file(&id, attributes.clone());
     }
     let before = (openai.files(), openai.vector_store_files());
     let notes = open(&openai).await;
     assert!(tree(&notes).await.unwrap().is_empty());
     assert!(notes.repair().await.unwrap().is_empty());
     assert_eq!((openai.files(), openai.vector_store_files()), before);
-    // What is told in other words is understood.
+    // Other representations of the same attributes are accepted.
     for (path, attributes) in [
         ("text", json!({ "size": "4", "encoding": "raw", "is_dir": "false" })),
         ("float", json!({ "size": 4.0, "encoding": "raw", "is_dir": 0, "modified_at": "soon" })),
@@ -418,7 +418,7 @@ async fn entries_of_others_are_not_seen_and_left_alone() {
     assert!(notes.repair().await.unwrap().is_empty());
 }
 
-/// Every verb fails with `RootGone`, and so does the question whether something is there.
+/// Checks that every verb fails with `RootGone`, including `exists`.
 async fn is_gone(config: OpenAIConfig) {
     let gone = |result: f9::Result<()>| {
         let error = result.unwrap_err();
@@ -443,33 +443,33 @@ async fn is_gone(config: OpenAIConfig) {
 }
 
 #[tokio::test]
-async fn a_vector_store_that_has_expired_is_gone() {
+async fn an_expired_vector_store_is_reported_as_gone() {
     let openai = OpenAISimulator::lenient();
-    let known = open(&openai).await;
-    known.create("a", "x").await.unwrap();
+    let cached = open(&openai).await;
+    cached.create("a", "x").await.unwrap();
     openai.expire();
     is_gone(openai.config()).await;
-    // Who knew it before finds out when it asks something of it.
-    let error = known.create("b", "x").await.unwrap_err();
+    // A handle with a cached tree notices at its next request.
+    let error = cached.create("b", "x").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RootGone, "{error}");
-    assert_eq!(openai.files().len(), 1, "nothing is left of what could not be attached");
+    assert_eq!(openai.files().len(), 1, "uploads that could not be attached are removed");
 }
 
 #[tokio::test]
-async fn a_vector_store_that_is_not_there_is_gone() {
+async fn a_missing_vector_store_is_reported_as_gone() {
     let openai = OpenAISimulator::lenient();
     let mut config = openai.config();
     config.vector_store_id = "vs_missing".to_owned();
     is_gone(config).await;
-    // Another shape of errors says the same.
-    openai.set(|rules| rules.error_shape = f9::testing::ErrorShape::FastApi);
+    // Another shape of errors gives the same result.
+    openai.set(|rules| rules.error_shape = f9::testing::openai::ErrorShape::FastApi);
     let mut config = openai.config();
     config.vector_store_id = "vs_missing".to_owned();
     is_gone(config).await;
 }
 
 #[tokio::test]
-async fn a_file_whose_content_is_lost_is_reported_and_removed() {
+async fn a_file_with_lost_content_is_reported_and_removed() {
     for openai in [OpenAISimulator::start(), OpenAISimulator::lenient()] {
         openai.set(|rules| rules.deleted_files = DeletedFiles::Listed);
         let notes = opened(openai.config()).await;
@@ -490,27 +490,27 @@ async fn a_file_whose_content_is_lost_is_reported_and_removed() {
         assert_eq!(openai.vector_store_files().len(), 1);
         // It can also be replaced.
         notes.create("dead", "again").await.unwrap();
-        assert!(notes.survey().await.unwrap().is_empty());
+        assert!(notes.check().await.unwrap().is_empty());
     }
 }
 
 #[tokio::test]
-async fn uploads_of_an_hour_ago_that_nobody_attached_are_removed() {
+async fn unattached_uploads_are_removed_after_an_hour() {
     let openai = OpenAISimulator::start();
     let notes = open(&openai).await;
     notes.create("a.txt", "x").await.unwrap();
     let name = openai.files()[0].filename.clone();
     let plant = |name: &str, minutes: u32| {
-        let id = openai.plant_file(name, "assistants", "lost");
-        openai.back_date(&id, MINUTE * minutes);
+        let id = openai.add_file(name, "assistants", "lost");
+        openai.backdate_file(&id, MINUTE * minutes);
         id
     };
     let lost = plant(&name, 61);
     let young = plant(&name, 59);
     let of_others = plant("note.txt", 1000);
-    let report = notes.survey().await.unwrap();
+    let report = notes.check().await.unwrap();
     assert_eq!(report.unattached, [(name, lost.clone())]);
-    assert_eq!(openai.files().len(), 4, "nothing is removed by a survey");
+    assert_eq!(openai.files().len(), 4, "a check removes nothing");
     assert_eq!(notes.repair().await.unwrap(), report);
     let left: Vec<String> = openai.files().into_iter().skip(1).map(|file| file.id).collect();
     assert_eq!(left, [young, of_others]);

@@ -1,55 +1,55 @@
-//! Each fault that the simulator knows, at each request of each verb: the right result or the right error, and the old or the new
-//! version afterwards.
+//! Each fault of the simulator at each request of each verb: the right result or the right error, and the old or the new version
+//! afterwards.
 
 use std::error::Error as _;
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
 
-use f9::testing::{Fault, FaultKind, OpenAISimulator, Retry, Route, StoredFile};
+use f9::testing::openai::{Fault, FaultKind, OpenAISimulator, Retry, Route, StoredFile};
 use f9::{Error, ErrorKind, OpenAIConfig};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt as _};
 
 use crate::clock::{never, soon, without_waiting};
+use crate::fixture::Fixture;
 use crate::notes::{HOUR, Tree, open, opened, tree};
-use crate::scene::Scene;
 use crate::verbs::Verb;
 
-/// How many cases run at a time: many of them wait for a moment before they repeat a request.
-const AT_A_TIME: usize = 32;
+/// How many cases run concurrently: most of them wait before a retry.
+const CONCURRENCY: usize = 32;
 
-/// What a verb asks, gives and leaves where nothing goes wrong.
+/// The requests, the result and the final state of a verb without a fault.
 struct Expected {
-    /// Each request with the status of its answer.
+    /// Each request with the status of its response.
     requests: Vec<(Route, u16)>,
-    told: String,
+    result: String,
     old: Tree,
     new: Tree,
 }
 
 impl Expected {
-    async fn of(verb: Verb, scene: &Scene) -> Self {
-        let openai = scene.service(verb);
+    async fn of(verb: Verb, fixture: &Fixture) -> Self {
+        let openai = fixture.service(verb);
         let old = tree(&open(&openai).await).await.unwrap();
         openai.take_requests();
-        let told = verb.run(&open(&openai).await).await.unwrap();
+        let result = verb.run(&open(&openai).await).await.unwrap();
         let requests = openai.take_requests().into_iter();
         let requests = requests.map(|request| (request.route, request.status.unwrap())).collect();
         let new = tree(&open(&openai).await).await.unwrap();
-        Self { requests, told, old, new }
+        Self { requests, result, old, new }
     }
 }
 
-/// A fault at one request of a verb, or at all from there on.
+/// A fault at one request of a verb, or at all requests from there on.
 #[derive(Clone, Debug)]
 struct Case {
     verb: Verb,
     kind: FaultKind,
     at: usize,
-    /// The request there where nothing goes wrong, and the status of its answer.
+    /// The request at that position without a fault, and the status of its response.
     route: Route,
     status: u16,
-    lasts: bool,
+    is_permanent: bool,
 }
 
 impl Case {
@@ -57,12 +57,12 @@ impl Case {
         let mut cases = Vec::new();
         for (at, &(route, status)) in requests.iter().enumerate() {
             for kind in Fault::all_kinds() {
-                let case = Self { verb, kind, at, route, status, lasts: false };
-                if case.kind == FaultKind::WrongContent && !case.is_about_content() {
+                let case = Self { verb, kind, at, route, status, is_permanent: false };
+                if case.kind == FaultKind::WrongContent && !case.concerns_content() {
                     continue;
                 }
-                if lasts_too(&case.kind) {
-                    cases.push(Self { lasts: true, ..case.clone() });
+                if is_tried_permanently(&case.kind) {
+                    cases.push(Self { is_permanent: true, ..case.clone() });
                 }
                 cases.push(case);
             }
@@ -70,7 +70,7 @@ impl Case {
         cases
     }
 
-    fn is_about_content(&self) -> bool {
+    fn concerns_content(&self) -> bool {
         matches!(self.route, Route::Content | Route::Text)
     }
 
@@ -80,43 +80,43 @@ impl Case {
             let before = requests[..self.at].iter().filter(|(route, _)| *route == self.route);
             fault = fault.on(self.route).after(before.count());
         }
-        if self.lasts { fault.times(usize::MAX) } else { fault }
+        if self.is_permanent { fault.times(usize::MAX) } else { fault }
     }
 
-    /// Whether the request would go well if it were repeated.
-    fn is_passing(&self) -> bool {
+    /// Whether the request would succeed if it were retried.
+    fn is_retryable(&self) -> bool {
         match &self.kind {
             FaultKind::Status { status, .. } => matches!(status, 408 | 409 | 500..),
             FaultKind::RateLimited(retry) => *retry != Retry::Never,
             FaultKind::InsufficientQuota | FaultKind::WrongContent => false,
             FaultKind::EmptyBody | FaultKind::MalformedJson => {
-                self.route != Route::Content && !self.damages_a_refusal()
+                self.route != Route::Content && !self.hides_the_reason()
             }
-            FaultKind::TruncatedBody { .. } => !self.damages_a_refusal(),
+            FaultKind::TruncatedBody { .. } => !self.hides_the_reason(),
             _ => true,
         }
     }
 
-    /// Whether what is left of the answer does not tell any more why the service refuses.
-    fn damages_a_refusal(&self) -> bool {
+    /// Whether the response no longer contains the reason for the refusal.
+    fn hides_the_reason(&self) -> bool {
         let damages = matches!(
             self.kind,
             FaultKind::EmptyBody | FaultKind::MalformedJson | FaultKind::TruncatedBody { .. }
         );
-        // What has been deleted is not there when it is deleted once more.
-        let repeats = self.lasts && matches!(self.route, Route::Detach | Route::DeleteFile);
+        // A repeated deletion finds nothing.
+        let repeats = self.is_permanent && matches!(self.route, Route::Detach | Route::DeleteFile);
         damages && (self.status >= 400 || repeats)
     }
 
-    /// What the operation may fail with.
+    /// Returns the kinds of errors that the operation may fail with.
     fn kinds(&self) -> &'static [ErrorKind] {
         match &self.kind {
-            _ if self.damages_a_refusal() => &[ErrorKind::Remote, ErrorKind::Unreachable],
+            _ if self.hides_the_reason() => &[ErrorKind::Remote, ErrorKind::Unreachable],
             FaultKind::Status { status: 401, .. } => &[ErrorKind::Unauthenticated],
             FaultKind::Status { status: 403, .. } => &[ErrorKind::PermissionDenied],
             FaultKind::Status { status: 404, .. } => match self.route {
                 Route::List | Route::Store | Route::Search => &[ErrorKind::RootGone],
-                // It is not the path that is missing.
+                // The missing object is not the path.
                 Route::Upload | Route::Attach | Route::Batch => &[ErrorKind::Remote],
                 _ => &[ErrorKind::NotFound],
             },
@@ -136,8 +136,8 @@ impl Case {
         }
     }
 
-    /// Whether an error must name the request, or cannot; `None` where the answer to another than the one that went wrong may tell.
-    fn names_the_request(&self) -> Option<bool> {
+    /// Whether an error must contain the request id, or cannot; `None` if another response may have caused it.
+    fn contains_request_id(&self) -> Option<bool> {
         match self.kind {
             FaultKind::Status { .. }
             | FaultKind::RateLimited(_)
@@ -154,43 +154,43 @@ impl Case {
         }
     }
 
-    /// Whether the answer never comes.
-    fn is_silence(&self) -> bool {
+    /// Whether the response never comes.
+    fn is_unanswered(&self) -> bool {
         matches!(self.kind, FaultKind::TimeoutBefore | FaultKind::TimeoutAfter)
     }
 
     fn config(&self, openai: &OpenAISimulator) -> OpenAIConfig {
-        let timeouts = if self.is_silence() { soon() } else { never() };
+        let timeouts = if self.is_unanswered() { soon() } else { never() };
         openai.config().with_cache_ttl(HOUR).with_retries(2).with_timeouts(timeouts)
     }
 
-    async fn check(&self, scene: &Scene, expected: &Expected) {
-        let openai = scene.service(self.verb);
-        let planted = (openai.files(), openai.vector_store_files());
+    async fn check(&self, fixture: &Fixture, expected: &Expected) {
+        let openai = fixture.service(self.verb);
+        let initial = (openai.files(), openai.vector_store_files());
         let notes = opened(self.config(&openai)).await;
         openai.inject(self.fault(&expected.requests));
         let outcome = without_waiting(&openai, self.verb.run(&notes)).await;
         openai.clear_faults();
         match &outcome {
-            Ok(told) => assert_eq!(*told, expected.told, "{self:?}"),
+            Ok(result) => assert_eq!(*result, expected.result, "{self:?}"),
             Err(error) => self.check_error(error, &openai),
         }
-        let found = if self.verb.only_reads() {
-            assert_eq!((openai.files(), openai.vector_store_files()), planted, "{self:?}");
+        let found = if self.verb.is_read_only() {
+            assert_eq!((openai.files(), openai.vector_store_files()), initial, "{self:?}");
             expected.old.clone()
         } else {
-            self.check_store(&openai, &outcome, expected, &planted.0).await
+            self.check_store(&openai, &outcome, expected, &initial.0).await
         };
         if outcome.is_err() && (found != expected.new || expected.new == expected.old) {
-            self.check_repetition(&openai, expected, &found).await;
+            self.check_retry(&openai, expected, &found).await;
         }
     }
 
-    async fn check_repetition(&self, openai: &OpenAISimulator, expected: &Expected, found: &Tree) {
+    async fn check_retry(&self, openai: &OpenAISimulator, expected: &Expected, found: &Tree) {
         let repeated = self.verb.run(&open(openai).await).await;
-        let is_partly_done = *found != expected.old && self.verb.finds_its_own_traces();
+        let is_partly_done = *found != expected.old && self.verb.may_find_partial_result();
         match repeated {
-            Ok(told) => assert_eq!(told, expected.told, "{self:?}, repeated"),
+            Ok(result) => assert_eq!(result, expected.result, "{self:?}, repeated"),
             Err(error) if is_partly_done => assert_eq!(error.kind(), ErrorKind::AlreadyExists),
             Err(error) => panic!("{self:?}, repeated: {error}"),
         }
@@ -200,13 +200,13 @@ impl Case {
         }
     }
 
-    /// What a backend finds that knows nothing of what went wrong, before a repair and after it.
+    /// Checks the state that a new backend finds, before and after a repair.
     async fn check_store(
         &self,
         openai: &OpenAISimulator,
         outcome: &f9::Result<String>,
         expected: &Expected,
-        planted: &[StoredFile],
+        initial: &[StoredFile],
     ) -> Tree {
         let notes = open(openai).await;
         let found = tree(&notes).await.unwrap_or_else(|error| panic!("{self:?} leaves {error}"));
@@ -216,14 +216,14 @@ impl Case {
         };
         assert!(is_allowed, "{self:?} leaves {found:?}\nafter {outcome:?}");
         notes.repair().await.unwrap();
-        let report = notes.survey().await.unwrap();
+        let report = notes.check().await.unwrap();
         assert!(report.is_empty(), "{self:?} leaves {report:?}");
         assert_eq!(tree(&notes).await.unwrap(), found, "{self:?}, repaired");
-        // An upload may be about to be attached for an hour, so a repair lets it be. Where the answer to it was lost, or it could
-        // neither be attached nor deleted, it is what is left of a call that failed. Nothing is left of a call that succeeded.
+        // A repair keeps uploads younger than an hour. Such an upload is left if the response to it was lost, or if it could be
+        // neither attached nor deleted. A call that succeeded leaves nothing.
         let left = openai.files().into_iter().filter(|file| !file.attached);
         let left: Vec<_> = left.map(|file| file.id).collect();
-        let are_new = planted.iter().all(|file| !left.contains(&file.id));
+        let are_new = initial.iter().all(|file| !left.contains(&file.id));
         assert!(are_new && (outcome.is_err() || left.is_empty()), "{self:?} leaves {left:?}");
         found
     }
@@ -236,25 +236,25 @@ impl Case {
             text += &format!(": {cause}");
             source = cause.source();
         }
-        if !self.lasts && self.is_passing() {
-            // The next attempt goes well.
+        if !self.is_permanent && self.is_retryable() {
+            // The next attempt succeeds.
             panic!("{self:?}: {text}");
         }
         assert!(self.kinds().contains(&error.kind()), "{self:?}: {text}");
         assert!(!text.contains('\n'), "{self:?}: {text}");
-        if let Some(names) = self.names_the_request() {
+        if let Some(names) = self.contains_request_id() {
             assert_eq!(text.contains("request req_"), names, "{self:?}: {text}");
         }
-        let told = format!("{text}{error:?}");
-        assert!(!told.contains(openai.api_key()), "{told}");
+        let shown = format!("{text}{error:?}");
+        assert!(!shown.contains(openai.api_key()), "{shown}");
     }
 }
 
-/// Whether a fault is also tried that stays: one of each kind that passes by itself.
-fn lasts_too(kind: &FaultKind) -> bool {
+/// Whether the fault is also tried permanently: one of each retryable kind.
+fn is_tried_permanently(kind: &FaultKind) -> bool {
     match kind {
         FaultKind::Status { status, .. } => *status == 500,
-        FaultKind::RateLimited(retry) => *retry == Retry::Unsaid,
+        FaultKind::RateLimited(retry) => *retry == Retry::NoHeader,
         FaultKind::EmptyBody
         | FaultKind::MalformedJson
         | FaultKind::ResetBefore
@@ -266,21 +266,22 @@ fn lasts_too(kind: &FaultKind) -> bool {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "which cases have failed has to be seen")]
+#[expect(clippy::print_stdout, reason = "the failed cases must be listed")]
 async fn under_every_fault(verb: Verb) {
-    let scene = Scene::new().await;
-    let expected = Expected::of(verb, &scene).await;
+    let fixture = Fixture::new().await;
+    let expected = Expected::of(verb, &fixture).await;
     let cases = Case::of(verb, &expected.requests);
-    // What never comes is not waited for, and so nothing else may be under way.
-    let (silent, others): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.is_silence());
+    // Tests do not wait for timeouts but move the clock, so nothing else may run.
+    let (unanswered, others): (Vec<_>, Vec<_>) =
+        cases.iter().partition(|case| case.is_unanswered());
     let mut failed = 0;
-    for (cases, at_a_time) in [(silent, 1), (others, AT_A_TIME)] {
+    for (cases, concurrency) in [(unanswered, 1), (others, CONCURRENCY)] {
         let checks = cases.into_iter().map(|case| {
-            let check = AssertUnwindSafe(case.check(&scene, &expected));
+            let check = AssertUnwindSafe(case.check(&fixture, &expected));
             let check = FutureExt::catch_unwind(check);
             check.map(move |outcome| outcome.map_err(|_| println!("{case:?} has failed")))
         });
-        let checks = stream::iter(checks).buffer_unordered(at_a_time);
+        let checks = stream::iter(checks).buffer_unordered(concurrency);
         failed += checks.filter(|outcome| ready(outcome.is_err())).count().await;
     }
     assert_eq!(failed, 0, "of {} cases", cases.len());

@@ -1,10 +1,10 @@
-//! What there is beyond the verbs of every backend: search, indexing, many files at once, repair, and bounds.
+//! Features beyond the common verbs: search, indexing, bulk creation, repair, and limits.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use f9::prelude::*;
-use f9::testing::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Route};
+use f9::testing::openai::{Fault, FaultKind, IndexingFailure, OpenAISimulator, Route};
 use f9::{
     CreateOptions, ErrorKind, FilePath, IndexingStatus, OpenAIEncoding,
     OpenAIVectorStoreFileBackend, SearchHit, SearchOptions, SessionOptions, WriteMode,
@@ -14,14 +14,14 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Value, json};
 
-use crate::clock::{never, stand_still, without_waiting};
+use crate::clock::{never, stop_clock, without_waiting};
 use crate::notes::{HOUR, open, opened};
 
 fn count(simulator: &OpenAISimulator, route: Route) -> usize {
     simulator.requests().iter().filter(|request| request.route == route).count()
 }
 
-/// What failed of many, by their places.
+/// Returns the errors of a bulk operation, with their positions.
 fn failures<T>(outcomes: &[f9::Result<T>]) -> Vec<(usize, ErrorKind)> {
     let failed =
         |(place, outcome): (usize, &f9::Result<T>)| Some((place, outcome.as_ref().err()?.kind()));
@@ -56,7 +56,7 @@ mod search {
     }
 
     #[tokio::test]
-    async fn only_the_files_that_are_named_are_found() {
+    async fn a_search_returns_only_the_selected_files() {
         let simulator = OpenAISimulator::start();
         let files = garden(&simulator).await;
         assert_eq!(files.search("tomatoes").await.unwrap().len(), 4);
@@ -85,7 +85,7 @@ mod search {
     }
 
     #[tokio::test]
-    async fn a_number_of_results_that_the_service_does_not_give_is_refused() {
+    async fn a_number_of_results_out_of_range_is_refused() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         for refused in [0, 51, u32::MAX] {
@@ -100,11 +100,11 @@ mod search {
     }
 
     #[tokio::test]
-    async fn neither_old_versions_nor_the_files_of_others_are_found() {
+    async fn a_search_returns_no_old_versions_and_no_files_of_other_programs() {
         let simulator = OpenAISimulator::start();
         let files = garden(&simulator).await;
-        let id = simulator.plant_file("other.txt", "assistants", "tomatoes of others");
-        simulator.plant_attached(&id, json!({"author": "somebody"}));
+        let id = simulator.add_file("other.txt", "assistants", "tomatoes of others");
+        simulator.attach_file(&id, json!({"author": "somebody"}));
         // The old version cannot be removed.
         simulator.inject(Fault::status(400).on(Route::Detach));
         files.update("garden/plan.md", "Plant the potatoes in April.").await.unwrap();
@@ -118,11 +118,11 @@ mod search {
     }
 
     #[tokio::test]
-    async fn what_is_none_of_ours_takes_no_places_of_what_is() {
+    async fn files_of_other_programs_do_not_displace_hits() {
         let simulator = OpenAISimulator::start();
         for number in 0..12 {
-            let id = simulator.plant_file(&format!("{number}.txt"), "assistants", "tomatoes");
-            simulator.plant_attached(&id, json!({}));
+            let id = simulator.add_file(&format!("{number}.txt"), "assistants", "tomatoes");
+            simulator.attach_file(&id, json!({}));
         }
         let files = garden(&simulator).await;
         simulator.take_requests();
@@ -136,9 +136,9 @@ mod search {
         assert_eq!((hits.unwrap().len(), count(&simulator, Route::Search)), (1, 1));
     }
 
-    /// What stands in the lines of framed content are letters that mean nothing.
+    /// The characters of framed lines carry no meaning.
     #[tokio::test]
-    async fn words_in_framed_content_are_no_hits() {
+    async fn a_search_returns_no_framed_content() {
         let simulator = OpenAISimulator::start();
         let config = simulator.config().with_encoding(OpenAIEncoding::Framed);
         opened(config).await.create("a.bin", "tomatoes").await.unwrap();
@@ -151,7 +151,7 @@ mod search {
     }
 
     #[tokio::test]
-    async fn of_many_matching_files_those_among_the_best_are_found() {
+    async fn of_many_selected_files_those_among_the_best_results_are_returned() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         let many = (0..150).map(|day| (format!("days/{day:03}.md"), format!("Day {day}")));
@@ -179,7 +179,7 @@ mod indexing {
     use super::*;
 
     #[tokio::test]
-    async fn it_is_waited_for_until_the_service_is_done() {
+    async fn waiting_ends_when_the_service_has_parsed_the_file() {
         let simulator = OpenAISimulator::start();
         simulator.set(|rules| rules.in_progress_polls = 3);
         let files = open(&simulator).await;
@@ -194,7 +194,7 @@ mod indexing {
     }
 
     #[tokio::test]
-    async fn it_is_not_waited_for_longer_than_asked() {
+    async fn waiting_ends_at_the_timeout() {
         let simulator = OpenAISimulator::start();
         simulator.set(|rules| rules.in_progress_polls = u32::MAX);
         let files = open(&simulator).await;
@@ -206,31 +206,31 @@ mod indexing {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_looked_for_once_more_when_the_time_is_over() {
-        let _still = stand_still();
+    async fn the_status_is_polled_once_more_at_the_timeout() {
+        let _still = stop_clock();
         let simulator = OpenAISimulator::start();
-        // That the service is done is told at the second look, whose turn comes after a longer pause than there is time.
+        // The service reports completion at the second poll, which is due after the timeout.
         simulator.set(|rules| rules.in_progress_polls = 1);
         let files = opened(simulator.config().with_cache_ttl(HOUR)).await;
         files.create("a.md", "text").await.unwrap();
-        let looked = || {
+        let polls = || {
             let requests = simulator.requests().into_iter();
             requests.filter(|r| r.route == Route::Status && r.status.is_some()).count()
         };
-        let passing = async {
-            while looked() == 0 {
+        let advancing = async {
+            while polls() == 0 {
                 tokio::task::yield_now().await;
             }
-            // Longer than the pause, and shorter than what the last look may take.
+            // Longer than the pause, and shorter than the limit of the last poll.
             tokio::time::advance(Duration::from_millis(100)).await;
         };
         let waiting = files.wait_until_indexed("a.md", Duration::from_millis(1));
-        let (waited, ()) = tokio::join!(waiting, passing);
-        assert_eq!((waited.unwrap(), looked()), (IndexingStatus::Completed, 2));
+        let (waited, ()) = tokio::join!(waiting, advancing);
+        assert_eq!((waited.unwrap(), polls()), (IndexingStatus::Completed, 2));
     }
 
     #[tokio::test]
-    async fn it_is_not_asked_for_without_a_pause() {
+    async fn polls_are_separated_by_pauses() {
         let simulator = OpenAISimulator::start();
         simulator.set(|rules| rules.in_progress_polls = 6);
         let config = simulator.config().with_retry_delay(Duration::ZERO).with_cache_ttl(HOUR);
@@ -243,7 +243,7 @@ mod indexing {
     }
 
     #[tokio::test]
-    async fn a_service_that_does_not_answer_is_not_waited_for() {
+    async fn waiting_ends_if_the_service_does_not_answer() {
         let simulator = OpenAISimulator::start();
         let config = simulator.config().with_cache_ttl(HOUR).with_timeouts(never());
         let files = opened(config).await;
@@ -256,7 +256,7 @@ mod indexing {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_parsed_says_why_and_is_kept() {
+    async fn a_file_that_cannot_be_parsed_reports_why_and_is_kept() {
         let simulator = OpenAISimulator::lenient();
         simulator.set(|rules| {
             let failure = IndexingFailure::new("invalid_file", "It is too large.");
@@ -274,7 +274,7 @@ mod indexing {
         assert_eq!(completed, IndexingStatus::Completed);
         assert_eq!(files.read("a.md").await.unwrap(), "broken text");
         assert_eq!(files.glob("*").await.unwrap(), ["a.md", "b.md"]);
-        // Where it is not given back, the error tells both what can be done and what has happened.
+        // If the file cannot be read, the error names the cause and the remedy.
         simulator.set(|rules| rules.forbidden_downloads.extend(["assistants".to_owned()]));
         let error = files.read("a.md").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DownloadForbidden);
@@ -285,7 +285,7 @@ mod indexing {
     }
 
     #[tokio::test]
-    async fn only_files_have_a_status() {
+    async fn only_files_have_an_indexing_status() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         files.create("d/a.md", "text").await.unwrap();
@@ -310,7 +310,7 @@ mod many {
     }
 
     #[tokio::test]
-    async fn they_are_attached_a_hundred_at_a_time() {
+    async fn files_are_attached_a_hundred_at_a_time() {
         let simulator = OpenAISimulator::start();
         simulator.set(|rules| rules.in_progress_polls = 1);
         let config = simulator.config().with_cache_ttl(HOUR).with_concurrency(3);
@@ -329,7 +329,7 @@ mod many {
     }
 
     #[tokio::test]
-    async fn one_that_fails_keeps_none_of_the_others() {
+    async fn a_failed_file_does_not_affect_the_others() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         files.create("2026/005.md", "there before").await.unwrap();
@@ -365,11 +365,11 @@ mod many {
         assert_eq!(failures(&created).len(), 2);
         assert_eq!(files.glob("more/*").await.unwrap().len(), 3);
         assert_eq!(simulator.vector_store_files().len(), 2 + 19 + 3);
-        assert_eq!(simulator.files().len(), 2 + 19 + 3, "nothing is left of what failed");
+        assert_eq!(simulator.files().len(), 2 + 19 + 3, "failed uploads are removed");
     }
 
     #[tokio::test]
-    async fn they_replace_what_is_there_where_they_may() {
+    async fn existing_files_are_replaced_if_the_mode_allows_it() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         files.create_many(days(130, "Day")).await.unwrap();
@@ -384,9 +384,9 @@ mod many {
         }
     }
 
-    /// One that the service refuses keeps none of the others from being created.
+    /// A refused file does not affect the others.
     #[tokio::test]
-    async fn of_many_files_only_those_fail_that_are_refused() {
+    async fn only_the_refused_files_of_a_batch_fail() {
         let openai = OpenAISimulator::lenient();
         openai.set(|rules| {
             rules.attach_extensions.as_mut().unwrap().remove("py");
@@ -401,12 +401,12 @@ mod many {
             assert_eq!(outcome.is_err(), matches!(number, 7 | 120), "{number}: {outcome:?}");
         }
         assert_eq!(open(&openai).await.glob("*").await.unwrap().len(), 148);
-        assert_eq!(openai.files().len(), 148, "nothing is left of those that were refused");
+        assert_eq!(openai.files().len(), 148, "refused uploads are removed");
     }
 
-    /// All are refused, together and one by one: none of them is left, and the old versions stay.
+    /// The service refuses all files, as a batch and one by one: no upload is left, and the old versions stay.
     #[tokio::test]
-    async fn a_batch_that_is_refused_leaves_what_was_there() {
+    async fn a_refused_batch_keeps_the_old_versions() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         files.create_many(days(10, "Day")).await.unwrap();
@@ -420,7 +420,7 @@ mod many {
     }
 
     #[tokio::test]
-    async fn none_are_created_quickly_and_conditions_of_one_are_refused() {
+    async fn an_empty_batch_sends_nothing_and_single_file_conditions_are_refused() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         assert!(files.create_many(Vec::<(String, String)>::new()).await.unwrap().is_empty());
@@ -446,23 +446,23 @@ mod repair {
     }
 
     #[tokio::test]
-    async fn what_crashes_have_left_behind_is_found_and_removed() {
+    async fn leftovers_of_crashes_are_found_and_removed() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         for path in ["kept", "lost", "twice"] {
             files.create(path, path).await.unwrap();
         }
-        assert!(files.survey().await.unwrap().is_empty());
+        assert!(files.check().await.unwrap().is_empty());
 
         // An old version that could not be removed.
         let old = files.info("twice").await.unwrap().metadata["file_id"].clone();
         simulator.inject(Fault::status(400).on(Route::Detach));
         files.update("twice", "again").await.unwrap();
-        // A file whose content somebody has deleted.
+        // A file whose content another program has deleted.
         let lost = files.info("lost").await.unwrap().metadata["file_id"].clone();
-        simulator.set(|rules| rules.deleted_files = f9::testing::DeletedFiles::Listed);
+        simulator.set(|rules| rules.deleted_files = f9::testing::openai::DeletedFiles::Listed);
         delete_as_another(&simulator, &lost).await;
-        // Uploads that were never attached: an old one, one of a moment ago, and one of somebody else.
+        // Uploads that were never attached: an old one, a recent one, and one of another program.
         simulator.inject(Fault::new(FaultKind::status(400)).on(Route::Attach).times(2));
         simulator.inject(Fault::status(400).on(Route::DeleteFile).times(2));
         files.create("old", "old").await.unwrap_err();
@@ -471,22 +471,22 @@ mod repair {
         let unattached: Vec<_> =
             simulator.files().into_iter().filter(|file| !file.attached).collect();
         let [left, young] = &unattached[..] else { panic!("{unattached:?}") };
-        simulator.back_date(&left.id, Duration::from_secs(3700));
-        let foreign = simulator.plant_file("other.txt", "assistants", "other");
-        simulator.back_date(&foreign, HOUR * 2);
-        // A file in the way of others.
+        simulator.backdate_file(&left.id, Duration::from_secs(3700));
+        let foreign = simulator.add_file("other.txt", "assistants", "other");
+        simulator.backdate_file(&foreign, HOUR * 2);
+        // A file at the path of a directory.
         files.create("d/a", "a").await.unwrap();
-        let shadowed = simulator.plant_file("kept.txt", "assistants", "shadowed");
+        let shadowed = simulator.add_file("kept.txt", "assistants", "shadowed");
         let attributes = json!({"path": "d", "size": 8, "encoding": "raw"});
-        simulator.plant_attached(&shadowed, attributes);
+        simulator.attach_file(&shadowed, attributes);
 
-        let report = files.survey().await.unwrap();
+        let report = files.check().await.unwrap();
         assert_eq!(ids(&report.duplicates), [&old]);
         assert_eq!(ids(&report.dead), [&lost]);
         assert_eq!(report.unattached, [(left.filename.clone(), left.id.clone())]);
         assert_eq!(ids(&report.shadowed), [&shadowed]);
         assert_eq!(files.repair().await.unwrap(), report);
-        let mut after = files.survey().await.unwrap();
+        let mut after = files.check().await.unwrap();
         assert_eq!(ids(&after.shadowed), [&shadowed], "it is the only copy");
         after.shadowed.clear();
         assert!(after.is_empty(), "{after:?}");
@@ -500,7 +500,7 @@ mod repair {
 
     /// A file of another vector store of the project, whose path looks like the name of an upload.
     #[tokio::test]
-    async fn uploads_for_other_stores_are_left_alone() {
+    async fn uploads_for_other_stores_are_kept() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
         files.create("a", "one").await.unwrap();
@@ -511,17 +511,17 @@ mod repair {
             .map(|(s, r)| (s.to_owned(), r.to_owned()))
             .unwrap();
         let name = format!("{stem}_{}.f9-01234567-89ab.txt", rest.trim_end_matches(".txt"));
-        let other = simulator.plant_file(&name, "assistants", "other");
-        simulator.back_date(&other, HOUR * 2);
+        let other = simulator.add_file(&name, "assistants", "other");
+        simulator.backdate_file(&other, HOUR * 2);
         assert!(files.repair().await.unwrap().is_empty());
         assert_eq!(simulator.files().len(), 2);
     }
 
-    /// The newest version is gone, and the one before could not be removed: it is all that is left.
+    /// The newest version is lost, and the one before could not be removed: it is the only copy.
     #[tokio::test]
-    async fn the_last_version_that_is_left_is_kept() {
+    async fn the_only_remaining_version_is_kept() {
         let simulator = OpenAISimulator::start();
-        simulator.set(|rules| rules.deleted_files = f9::testing::DeletedFiles::Listed);
+        simulator.set(|rules| rules.deleted_files = f9::testing::openai::DeletedFiles::Listed);
         let files = open(&simulator).await;
         files.create("a", "one").await.unwrap();
         simulator.inject(Fault::status(400).on(Route::Detach));
@@ -535,7 +535,7 @@ mod repair {
         }
     }
 
-    /// Deletes a file as another program would, which leaves its entry.
+    /// Deletes a file as another program would: its entry stays.
     async fn delete_as_another(simulator: &OpenAISimulator, id: &str) {
         let url = format!("{}/files/{id}", simulator.base_url());
         let request = reqwest::Client::new().delete(url).bearer_auth(simulator.api_key());
@@ -547,11 +547,11 @@ mod sessions {
     use super::*;
 
     #[tokio::test]
-    async fn one_task_has_the_session_and_the_others_wait() {
+    async fn one_task_holds_the_session_and_the_others_wait() {
         let simulator = OpenAISimulator::start();
         let (one, other) = (open(&simulator).await, open(&simulator).await);
         let session = one.sync_session().await.unwrap();
-        // The same task may have it twice.
+        // One task may hold the session twice.
         let again = other.sync_session().await.unwrap();
         let at_once = || SessionOptions::default().with_timeout(Duration::ZERO);
         let handle = other.clone();
@@ -565,10 +565,11 @@ mod sessions {
         one.create("a", "in the session").await.unwrap();
         session.finish().await.unwrap();
         waiting.await.unwrap().unwrap();
-        let elsewhere = OpenAISimulator::start();
+        let other_store = OpenAISimulator::start();
         let session = one.sync_session().await.unwrap();
-        let apart = open(&elsewhere).await;
-        let free = tokio::spawn(async move { apart.sync_session_with(at_once()).await.map(drop) });
+        let other_handle = open(&other_store).await;
+        let free =
+            tokio::spawn(async move { other_handle.sync_session_with(at_once()).await.map(drop) });
         free.await.unwrap().unwrap();
         drop(session);
     }
@@ -577,12 +578,12 @@ mod sessions {
 mod size {
     use super::*;
 
-    /// What is more than the service takes is refused before the source is asked for anything, if it is known.
+    /// A declared size above the limit is refused before the source is polled.
     #[tokio::test]
-    async fn a_declared_size_is_refused_before_anything_is_read() {
+    async fn a_declared_size_above_the_limit_is_refused_before_reading() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
-        let source = stream::poll_fn(|_| panic!("the source is asked"));
+        let source = stream::poll_fn(|_| panic!("the source is polled"));
         let options = WriteOptions::default().with_size(512 * 1024 * 1024 + 1);
         let error = files.stream_write_with("a", source.boxed(), options).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
@@ -590,12 +591,12 @@ mod size {
         assert_eq!(count(&simulator, Route::Upload), 0);
     }
 
-    /// What never ends is refused once it is too much, and none of it is sent.
+    /// A source without end is refused once it exceeds the limit, and nothing of it is sent.
     #[tokio::test]
     async fn a_source_without_end_is_refused_and_not_sent() {
         let simulator = OpenAISimulator::start();
         let files = open(&simulator).await;
-        // No text, so that it is framed, which takes more than half of the limit.
+        // Binary content is framed, which takes more than half of the limit.
         let piece = Bytes::from(vec![0xff; 8 * 1024 * 1024]);
         let source = stream::repeat_with(move || Ok::<_, f9::Error>(piece.clone())).boxed();
         let error = files.stream_write("a", source).await.unwrap_err();
@@ -606,7 +607,7 @@ mod size {
     }
 }
 
-/// What is measured needs a process of its own, which a test of this binary becomes when it is told of the store.
+/// Measured in a separate process: this test binary, started with the address of the store.
 mod memory {
     use std::process::Command;
 
@@ -614,8 +615,8 @@ mod memory {
 
     const STORE: &str = "F9_TEST_VECTOR_STORE";
 
-    /// Runs the test `name` of this binary as another process that works on the store.
-    fn run_elsewhere(simulator: &OpenAISimulator, name: &str) {
+    /// Runs the test `name` of this binary in another process that works on the store.
+    fn run_in_child_process(simulator: &OpenAISimulator, name: &str) {
         let store = json!({
             "base_url": simulator.base_url(),
             "api_key": simulator.api_key(),
@@ -625,18 +626,18 @@ mod memory {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", name, "--nocapture"]).env(STORE, store.to_string());
         let done = command.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout).into_owned()
+        let output = String::from_utf8_lossy(&done.stdout).into_owned()
             + &String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+        assert!(done.status.success() && output.contains("1 passed"), "{output}");
     }
 
-    /// The store that this process is to work on, if it is such a process.
-    async fn told() -> Option<OpenAIVectorStoreFileBackend> {
+    /// Opens the store given to this process, if it is such a process.
+    async fn store_of_parent() -> Option<OpenAIVectorStoreFileBackend> {
         let config = serde_json::from_str(&std::env::var(STORE).ok()?).unwrap();
         Some(OpenAIVectorStoreFileBackend::open(config).await.unwrap())
     }
 
-    /// A line of what the kernel knows of this process, in bytes.
+    /// Returns a line of the kernel's process status, in bytes.
     fn status(name: &str) -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -646,8 +647,8 @@ mod memory {
     const STREAMED: usize = 20 * 1024 * 1024;
 
     #[tokio::test]
-    async fn streams_elsewhere() {
-        let Some(files) = told().await else { return };
+    async fn stream_in_child() {
+        let Some(files) = store_of_parent().await else { return };
         files.create("warm", "text").await.unwrap();
         let before = status("VmHWM");
         let pieces =
@@ -661,27 +662,27 @@ mod memory {
     #[test]
     fn a_stream_of_any_length_takes_little_memory() {
         let simulator = OpenAISimulator::start();
-        run_elsewhere(&simulator, "features::memory::streams_elsewhere");
+        run_in_child_process(&simulator, "features::memory::stream_in_child");
         let large = simulator.files().into_iter().find(|file| file.filename.starts_with("large."));
         assert_eq!(large.unwrap().bytes.len(), STREAMED);
     }
 
-    /// How many entries are listed: 20,000 by default, and in a full run `F9_ENTRIES=100000`.
+    /// The number of listed entries: 20,000 by default, and `F9_ENTRIES=100000` in a full run.
     fn entries() -> usize {
         std::env::var("F9_ENTRIES").map_or(20_000, |entries| entries.parse().unwrap())
     }
 
     #[tokio::test]
-    async fn lists_elsewhere() {
-        let Some(files) = told().await else { return };
+    async fn list_in_child() {
+        let Some(files) = store_of_parent().await else { return };
         assert!(!files.exists("nothing").await.unwrap());
         let before = status("VmRSS");
         assert_eq!(files.glob("year-7/day-77/*").await.unwrap().len(), 1);
-        // A second look, which has both at a time.
-        files.survey().await.unwrap();
+        // A second listing, which holds both trees at a time.
+        files.check().await.unwrap();
         let grown = status("VmRSS") - before;
         println!("{grown} bytes for {} entries", entries());
-        // A kilobyte for each, and some for what is used while they come.
+        // A kilobyte per entry, and some for the listing itself.
         let most = entries() as u64 * 1024 + (8 << 20);
         assert!(grown < most, "{grown} bytes more");
     }
@@ -691,19 +692,19 @@ mod memory {
         let simulator = OpenAISimulator::start();
         for number in 0..entries() {
             let path = format!("year-{}/day-{number}/a note of that day.md", number % 10);
-            let id = simulator.plant_file("note.md", "assistants", "note");
+            let id = simulator.add_file("note.md", "assistants", "note");
             let attributes = json!({
                 "path": path, "is_dir": false, "generation": 1, "size": 4, "encoding": "raw", "sha256": "ab".repeat(32),
                 "created_at": "1700000000.123456789", "modified_at": "1700000000.123456789",
             });
-            simulator.plant_attached(&id, attributes);
+            simulator.attach_file(&id, attributes);
         }
-        run_elsewhere(&simulator, "features::memory::lists_elsewhere");
+        run_in_child_process(&simulator, "features::memory::list_in_child");
     }
 }
 
 #[test]
-fn the_blocking_twin_does_all_of_it() {
+fn the_blocking_facade_has_every_feature() {
     use blocking::OpenAIVectorStoreFileBackend as Blocking;
 
     let simulator = OpenAISimulator::start();
@@ -721,9 +722,9 @@ fn the_blocking_twin_does_all_of_it() {
     assert_eq!(files.search_with("day", options).unwrap().len(), 1);
     simulator.inject(Fault::status(400).on(Route::Detach));
     files.update("days/5.md", "again").unwrap();
-    assert_eq!(files.survey().unwrap().duplicates.len(), 1);
+    assert_eq!(files.check().unwrap().duplicates.len(), 1);
     assert_eq!(files.repair().unwrap().duplicates.len(), 1);
-    assert!(files.survey().unwrap().is_empty());
+    assert!(files.check().unwrap().is_empty());
     let session = files.sync_session().unwrap();
     files.delete("days/7.md").unwrap();
     session.finish().unwrap();

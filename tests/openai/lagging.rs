@@ -1,7 +1,7 @@
-//! Services whose listings and answers are behind what was done, and who works on them.
+//! Services whose listings and responses lag behind changes, and the handles that work on them.
 
 use f9::prelude::*;
-use f9::testing::{DeletedFiles, OpenAISimulator};
+use f9::testing::openai::{DeletedFiles, OpenAISimulator};
 use f9::{ErrorKind, OpenAIVectorStoreFileBackend, UpdateOptions};
 
 use crate::notes::opened;
@@ -11,7 +11,7 @@ async fn two(openai: &OpenAISimulator) -> [OpenAIVectorStoreFileBackend; 2] {
 }
 
 #[tokio::test]
-async fn what_one_handle_did_is_known_to_another_before_it_is_listed() {
+async fn a_change_is_visible_to_other_handles_before_it_is_listed() {
     let openai = OpenAISimulator::lenient();
     openai.set(|rules| rules.unlisted_after_attach = 9);
     let [one, other] = two(&openai).await;
@@ -19,7 +19,7 @@ async fn what_one_handle_did_is_known_to_another_before_it_is_listed() {
     assert_eq!(other.read("a").await.unwrap(), "one");
     let again = other.create("a", "other").await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::AlreadyExists);
-    other.update_with("a", " two".into(), UpdateOptions::append()).await.unwrap();
+    other.update_with("a", " two", UpdateOptions::append()).await.unwrap();
     assert_eq!(one.read("a").await.unwrap(), "one two");
     drop(other);
     assert_eq!(opened(openai.config()).await.read("a").await.unwrap(), "one two");
@@ -27,7 +27,7 @@ async fn what_one_handle_did_is_known_to_another_before_it_is_listed() {
 }
 
 #[tokio::test]
-async fn what_one_handle_removed_is_known_to_another_while_it_is_listed() {
+async fn a_removal_is_visible_to_other_handles_while_the_entry_is_listed() {
     let openai = OpenAISimulator::lenient();
     openai.set(|rules| {
         rules.stale_after_delete = 9;
@@ -41,11 +41,11 @@ async fn what_one_handle_removed_is_known_to_another_while_it_is_listed() {
     assert!(!other.exists("deleted").await.unwrap());
     one.update("replaced", "new").await.unwrap();
     assert_eq!(other.read("replaced").await.unwrap(), "new");
-    assert!(other.survey().await.unwrap().is_empty());
+    assert!(other.check().await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn what_one_handle_attached_is_there_for_another_that_the_service_denies_it() {
+async fn an_attachment_is_visible_to_other_handles_despite_a_404() {
     let openai = OpenAISimulator::lenient();
     openai.set(|rules| rules.missing_after_attach = 2);
     let [one, other] = two(&openai).await;
@@ -55,7 +55,7 @@ async fn what_one_handle_attached_is_there_for_another_that_the_service_denies_i
 }
 
 #[tokio::test]
-async fn what_is_neither_listed_nor_answered_yet_is_there() {
+async fn a_new_entry_exists_although_it_is_neither_listed_nor_found() {
     let openai = OpenAISimulator::lenient();
     openai.set(|rules| (rules.unlisted_after_attach, rules.missing_after_attach) = (9, 2));
     let notes = opened(openai.config()).await;

@@ -1,27 +1,27 @@
-//! What the service answers to calls that nobody has written down: a look at an account of one's own.
+//! Records how the real service responds where its documentation is silent. Needs an account of your own.
 //!
-//! `F9_OPENAI_API_KEY=… F9_OPENAI_VECTOR_STORE=vs_… cargo test --all-features --test openai -- live --nocapture` makes some forty calls in
-//! that vector store, prints what comes back, and removes what it made. Without the two variables the same calls go to the simulator, so
-//! that they are known to be well-formed. `F9_OPENAI_BASE_URL` names another server.
+//! `F9_OPENAI_API_KEY=… F9_OPENAI_VECTOR_STORE=vs_… cargo test --all-features --test openai -- live --nocapture` makes some forty
+//! calls in that vector store, prints the responses, and removes what it created. Without the two variables, the same calls go to
+//! the simulator, so that their form is tested. `F9_OPENAI_BASE_URL` names another server.
 
 #![allow(clippy::print_stdout, reason = "the answers are what is asked for")]
 
 use std::time::Duration;
 
-use f9::testing::OpenAISimulator;
+use f9::testing::openai::OpenAISimulator;
 use f9::{OpenAIVectorStoreFileBackend, prelude::*};
 use reqwest::header::{HeaderMap, RANGE};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-/// What is asked, and of whom.
+/// The client of the questions.
 struct Probe {
     http: Client,
     base_url: String,
     key: String,
     vector_store: String,
-    /// To be deleted in the end.
+    /// To be deleted at the end.
     files: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Probe {
         request.bearer_auth(&self.key).header("openai-beta", "assistants=v2")
     }
 
-    /// Sends a request, and prints what it was for and what came back.
+    /// Sends a request and prints the question and the response.
     async fn ask(&self, question: &str, request: RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -81,7 +81,7 @@ impl Probe {
         self.post(question, "vector_stores/{vs}/files", body).await
     }
 
-    /// Waits until a file has been parsed, or a minute is over.
+    /// Waits until a file has been parsed, for at most a minute.
     async fn parsed(&self, file: &str) {
         for _ in 0..60 {
             let asked = self.request(Method::GET, &format!("vector_stores/{{vs}}/files/{file}"));
@@ -103,7 +103,7 @@ impl Probe {
         }
     }
 
-    /// Without an `.svg`: one of those is said to have spoilt the listing of a store for good.
+    /// Without an `.svg`: one of those is reported to have broken the listing of a store permanently.
     async fn names(&mut self) {
         let long = format!("{}.txt", "n".repeat(300));
         for name in ["no-extension", "with/slash.txt", "table.csv", "päth.txt", &long] {
@@ -220,7 +220,7 @@ impl Probe {
         self.ask("deleting it", delete).await;
     }
 
-    /// Removes what was made. What is listed after an entry that has just been taken out is seen on the way.
+    /// Removes what was created. On the way it lists entries after one that was just detached.
     async fn clean_up(&mut self) {
         for (number, file) in std::mem::take(&mut self.files).into_iter().enumerate() {
             let path = format!("vector_stores/{{vs}}/files/{file}");
@@ -236,7 +236,7 @@ impl Probe {
     }
 }
 
-/// f9 itself, with each way to write.
+/// Writes and reads through f9 with each encoding.
 async fn round_trips(config: f9::OpenAIConfig) {
     let backend = OpenAIVectorStoreFileBackend::open(config).await.unwrap();
     let binary: Vec<u8> =
@@ -248,7 +248,7 @@ async fn round_trips(config: f9::OpenAIConfig) {
         ("f9-live/empty.txt", Vec::new()),
     ] {
         let written =
-            backend.create_with(path, content.clone().into(), f9::CreateOptions::overwrite()).await;
+            backend.create_with(path, content.clone(), f9::CreateOptions::overwrite()).await;
         println!("f9 writes {path}: {written:?}");
         if written.is_ok() {
             match backend.read(path).await {

@@ -11,18 +11,18 @@ mod ambiguous;
 mod budget;
 mod clock;
 mod coherence;
-#[path = "../torture/dice.rs"]
-#[allow(dead_code, reason = "each test binary needs another part of it")]
-mod dice;
+mod concurrency;
 mod faults;
 mod features;
+mod fixture;
 mod lagging;
 mod live;
 mod notes;
 mod properties;
 mod python_entries;
+mod quirks;
+#[path = "../torture/rng.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod rng;
 mod round_trips;
-mod scene;
-mod standing;
-mod together;
 mod verbs;

@@ -1,11 +1,11 @@
-//! A vector store of notes that the tests work on, and looks at what it holds and what the service was asked.
+//! Helpers that open a vector store and inspect its content and the requests to the service.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use f9::prelude::*;
-use f9::testing::{OpenAISimulator, Route};
+use f9::testing::openai::{OpenAISimulator, Route};
 use f9::{FileType, ListOptions, OpenAIConfig, OpenAIVectorStoreFileBackend, Result};
 use futures::TryStreamExt as _;
 
@@ -15,10 +15,10 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 /// Not text, so that it is written framed.
 pub(crate) const BINARY: [u8; 200] = [0xfe; 200];
 
-/// What is at each path: the content of a file, or nothing for a directory.
+/// The content of the file at each path; `None` for a directory.
 pub(crate) type Tree = BTreeMap<String, Option<Bytes>>;
 
-/// Opens a handle that looks at the vector store once.
+/// Opens a handle that lists the vector store once.
 pub(crate) async fn open(openai: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
     opened(openai.config().with_cache_ttl(HOUR)).await
 }
@@ -27,7 +27,7 @@ pub(crate) async fn opened(config: OpenAIConfig) -> OpenAIVectorStoreFileBackend
     OpenAIVectorStoreFileBackend::open(config).await.unwrap()
 }
 
-/// Everything there is.
+/// Returns all files and directories.
 pub(crate) async fn tree(notes: &OpenAIVectorStoreFileBackend) -> Result<Tree> {
     let listed: Vec<_> = notes.list_with("", ListOptions::recursive()).await?.try_collect().await?;
     let mut tree = Tree::new();
@@ -41,7 +41,7 @@ pub(crate) async fn tree(notes: &OpenAIVectorStoreFileBackend) -> Result<Tree> {
     Ok(tree)
 }
 
-/// What the service was asked since it was last looked, in order.
+/// Returns the requests since the last call, in order.
 pub(crate) fn asked(openai: &OpenAISimulator) -> Vec<Route> {
     openai.take_requests().into_iter().map(|request| request.route).collect()
 }

@@ -1,17 +1,17 @@
-//! A vector store that the Python library `f9_file_backend` has filled.
+//! A vector store filled by the Python library `f9_file_backend`.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use f9::prelude::*;
-use f9::testing::OpenAISimulator;
+use f9::testing::openai::OpenAISimulator;
 use f9::{
     ChecksumAlgorithm, DeleteOptions, ErrorKind, FilePath, OpenAIVectorStoreFileBackend,
     ReadOptions, SearchOptions, UpdateMode, UpdateOptions,
 };
 use serde_json::{Value, json};
 
-/// Seconds since 1970, as Python keeps them.
+/// Seconds since 1970, as Python stores them.
 const MODIFIED: f64 = 1_700_000_000.25;
 
 const BINARY: &[u8] = b"\x00\x01binary\xff";
@@ -20,11 +20,11 @@ fn attributes(path: &str, size: usize, encoding: &str) -> Value {
     json!({ "path": path, "is_dir": false, "size": size, "modified_at": MODIFIED, "encoding": encoding })
 }
 
-/// A store of notes as Python has written them: two files below a directory, a binary one, and one with a slash before its path.
+/// Adds files as Python writes them: two below a directory, a binary one, and one with a slash before its path.
 fn filled(simulator: &OpenAISimulator) {
     let plant = |filename: &str, body: &str, attributes: Value| {
-        let id = simulator.plant_file(filename, "assistants", body.to_owned());
-        simulator.plant_attached(&id, attributes);
+        let id = simulator.add_file(filename, "assistants", body.to_owned());
+        simulator.attach_file(&id, attributes);
     };
     let directory = json!({ "path": "notes", "is_dir": true, "size": 0, "modified_at": MODIFIED, "encoding": "raw" });
     plant("upload.txt", "# directory placeholder\n", directory);
@@ -38,7 +38,7 @@ async fn open(simulator: &OpenAISimulator) -> OpenAIVectorStoreFileBackend {
     OpenAIVectorStoreFileBackend::open(simulator.config()).await.unwrap()
 }
 
-/// The attributes of what has this path by now.
+/// Returns the attributes of the entry at this path.
 fn attributes_of(simulator: &OpenAISimulator, path: &str) -> Value {
     let entries = simulator.vector_store_files();
     let mut found = entries.into_iter().filter(|entry| entry.attributes["path"] == path);
@@ -54,7 +54,7 @@ fn simulators() -> [OpenAISimulator; 2] {
 }
 
 #[tokio::test]
-async fn everything_is_seen_and_read() {
+async fn all_entries_are_listed_and_read() {
     for simulator in simulators() {
         let files = open(&simulator).await;
         let all = files.glob("**").await.unwrap();
@@ -69,14 +69,14 @@ async fn everything_is_seen_and_read() {
         let part = ReadOptions::default().with_range(2..5);
         assert_eq!(files.read_with("data.bin", part).await.unwrap(), "bin");
         let sum = files.checksum("data.bin", ChecksumAlgorithm::Sha256).await.unwrap();
-        assert_eq!(sum, f9::Checksum::of(ChecksumAlgorithm::Sha256, BINARY).into_hex());
+        assert_eq!(sum, f9::Checksum::of(ChecksumAlgorithm::Sha256, BINARY));
         assert_eq!(files.read("notes").await.unwrap_err().kind(), ErrorKind::IsADirectory);
-        assert!(files.survey().await.unwrap().is_empty());
+        assert!(files.check().await.unwrap().is_empty());
     }
 }
 
 #[tokio::test]
-async fn what_is_written_anew_is_ours() {
+async fn a_replaced_file_is_written_in_f9s_format() {
     for simulator in simulators() {
         let files = open(&simulator).await;
         files.update("notes/soup.md", "soup of leeks").await.unwrap();
@@ -90,7 +90,7 @@ async fn what_is_written_anew_is_ours() {
             assert!(attributes["sha256"].is_string());
         }
         assert_eq!(attributes_of(&simulator, "data.bin")["encoding"], "framed");
-        assert_eq!(simulator.files().len(), 4, "nothing is left of the old versions");
+        assert_eq!(simulator.files().len(), 4, "the old versions are removed");
         let files = open(&simulator).await;
         assert_eq!(files.read("notes/soup.md").await.unwrap(), "soup of leeks");
         assert_eq!(files.read("data.bin").await.unwrap(), [BINARY, b"!"].concat());
@@ -98,7 +98,7 @@ async fn what_is_written_anew_is_ours() {
 }
 
 #[tokio::test]
-async fn what_is_renamed_stays_readable() {
+async fn a_renamed_file_stays_readable() {
     for simulator in simulators() {
         let files = open(&simulator).await;
         files.rename("notes", "kept/notes").await.unwrap();
@@ -120,7 +120,7 @@ async fn what_is_renamed_stays_readable() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone() {
+async fn a_deleted_file_is_gone() {
     for simulator in simulators() {
         let files = open(&simulator).await;
         let error = files.delete("notes").await.unwrap_err();
@@ -133,7 +133,7 @@ async fn what_is_deleted_is_gone() {
 }
 
 #[tokio::test]
-async fn search_finds_it_wherever_its_path_begins() {
+async fn search_finds_paths_with_and_without_a_leading_slash() {
     let [simulator, _] = simulators();
     let files = open(&simulator).await;
     let below = SearchOptions::default().with_prefix(FilePath::parse("notes").unwrap());
@@ -143,14 +143,14 @@ async fn search_finds_it_wherever_its_path_begins() {
     assert_eq!(paths, ["notes/plan.md", "notes/soup.md"]);
 }
 
-/// There is nothing to verify it by: no checksum, and no more than a guess at the white space that the service has dropped.
+/// Without a checksum, content that needs a guess at the dropped white space cannot be verified.
 #[tokio::test]
-async fn what_may_be_wrong_is_not_given_back() {
+async fn content_that_cannot_be_verified_is_not_returned() {
     let simulator = OpenAISimulator::start();
     let long = "word ".repeat(2000);
     for (path, body) in [("line", "a line\r"), ("lines", "two\nlines\n"), ("long", &long)] {
-        let id = simulator.plant_file("upload.txt", "assistants", body.to_owned());
-        simulator.plant_attached(&id, attributes(path, body.len(), "raw"));
+        let id = simulator.add_file("upload.txt", "assistants", body.to_owned());
+        simulator.attach_file(&id, attributes(path, body.len(), "raw"));
     }
     let files = open(&simulator).await;
     for path in ["line", "lines", "long"] {
@@ -164,17 +164,17 @@ async fn what_may_be_wrong_is_not_given_back() {
     assert_eq!(files.read("long").await.unwrap(), long);
 }
 
-/// What is listed without being a file of anybody's that f9 knows.
+/// Listed files that f9 did not write.
 #[tokio::test]
-async fn entries_of_others_are_left_alone() {
+async fn entries_of_other_programs_are_kept() {
     let [simulator, _] = simulators();
     for attributes in [
         json!({}),
         json!({"path": "notes/other.md"}),
         json!({"path": "../up", "size": 1, "encoding": "raw"}),
     ] {
-        let id = simulator.plant_file("other.txt", "assistants", "tomatoes");
-        simulator.plant_attached(&id, attributes);
+        let id = simulator.add_file("other.txt", "assistants", "tomatoes");
+        simulator.attach_file(&id, attributes);
     }
     let files = open(&simulator).await;
     assert_eq!(files.glob("**").await.unwrap().len(), 4);

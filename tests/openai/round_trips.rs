@@ -1,17 +1,17 @@
-//! What is written comes back as it was, or the reason why it does not: never anything else.
+//! Content is read back unchanged or fails with a reason.
 //!
-//! Here against the simulator, with everything on the way that f9 has; thousands of contents more, with everything that may become of
-//! chunks, are tried where reading is implemented.
+//! These tests use the simulator and the whole backend. The unit tests of reading try thousands of contents more, with everything
+//! that may happen to chunks.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use f9::prelude::*;
-use f9::testing::{ChunkOrder, OpenAISimulator, TextShape};
+use f9::testing::openai::{ChunkOrder, OpenAISimulator, TextShape};
 use f9::{ErrorKind, OpenAIChunking, OpenAIEncoding, OpenAIReadMode, OpenAIVectorStoreFileBackend};
 use futures::StreamExt as _;
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 const READS: [OpenAIReadMode; 3] =
     [OpenAIReadMode::Auto, OpenAIReadMode::FilesContent, OpenAIReadMode::VectorStoreText];
@@ -19,7 +19,7 @@ const READS: [OpenAIReadMode; 3] =
 const ENCODINGS: [OpenAIEncoding; 3] =
     [OpenAIEncoding::Auto, OpenAIEncoding::Framed, OpenAIEncoding::Raw];
 
-/// Texts of one chunk, whatever the chunking: a hundred tokens, of four characters in the simulator, and so of a byte each.
+/// Texts of one chunk with any chunking: a hundred tokens of four characters in the simulator, so each character must be a byte.
 const ONE_CHUNK: usize = 100;
 
 fn chunkings() -> [OpenAIChunking; 5] {
@@ -30,11 +30,11 @@ fn chunkings() -> [OpenAIChunking; 5] {
     [OpenAIChunking::Auto, chunks(100, 0), chunks(800, 400), chunks(4096, 0), chunks(4096, 2048)]
 }
 
-/// Texts of every kind, the last of them two megabytes long.
-fn texts(dice: &mut Dice) -> Vec<String> {
+/// Returns texts of every kind; the last is two megabytes long.
+fn texts(rng: &mut Rng) -> Vec<String> {
     let planes: String =
         (1..=16_u32).filter_map(|plane| char::from_u32((plane << 16) + 0x42)).collect();
-    let seed = dice.below(1 << 32);
+    let seed = rng.below(1 << 32);
     let numbered = |lines: u64, end: &str| {
         (0..lines)
             .map(|line| format!("{} in line {line}{end}", seed.wrapping_mul(line + 7) % 99_991))
@@ -74,10 +74,10 @@ fn texts(dice: &mut Dice) -> Vec<String> {
     texts
 }
 
-fn bytes(dice: &mut Dice) -> Vec<Bytes> {
+fn bytes(rng: &mut Rng) -> Vec<Bytes> {
     let mut noise = |size: usize| -> Bytes {
         (0..size.div_ceil(6))
-            .flat_map(|_| dice.below(1 << 48).to_le_bytes().into_iter().take(6))
+            .flat_map(|_| rng.below(1 << 48).to_le_bytes().into_iter().take(6))
             .take(size)
             .collect()
     };
@@ -91,7 +91,7 @@ struct Tally {
     back: usize,
 }
 
-/// Writes all contents and reads them back, each in one chunk of its own and as a whole.
+/// Writes all contents and reads them back, as a stream and as a whole.
 async fn there_and_back(
     simulator: &OpenAISimulator,
     config: f9::OpenAIConfig,
@@ -131,8 +131,8 @@ async fn there_and_back(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_written_comes_back_or_the_reason_why_not() {
-    let mut dice = Dice::new("what_is_written_comes_back_or_the_reason_why_not");
+async fn content_is_read_back_or_fails_with_a_reason() {
+    let mut rng = Rng::new("content_is_read_back_or_fails_with_a_reason");
     let simulator = OpenAISimulator::start();
     let mut all = Tally { tried: 0, back: 0 };
     for encoding in ENCODINGS {
@@ -141,10 +141,10 @@ async fn what_is_written_comes_back_or_the_reason_why_not() {
                 let order = [
                     ChunkOrder::InOrder,
                     ChunkOrder::Lexicographic,
-                    ChunkOrder::Shuffled(dice.below(99)),
+                    ChunkOrder::Shuffled(rng.below(99)),
                 ];
-                let order = order[(number + usize::try_from(dice.below(3)).unwrap()) % 3];
-                let trims = dice.below(2) == 0;
+                let order = order[(number + usize::try_from(rng.below(3)).unwrap()) % 3];
+                let trims = rng.below(2) == 0;
                 simulator.set(|rules| {
                     rules.chunk_order = order;
                     rules.trim_trailing_newlines = trims;
@@ -154,12 +154,12 @@ async fn what_is_written_comes_back_or_the_reason_why_not() {
                     };
                     rules.text_page = (number == 2).then_some(3);
                     rules.text_shape =
-                        if number == 3 { TextShape::Obsolete } else { TextShape::Page };
+                        if number == 3 { TextShape::Legacy } else { TextShape::Page };
                 });
                 let mut contents: Vec<Bytes> =
-                    texts(&mut dice).into_iter().map(Bytes::from).collect();
+                    texts(&mut rng).into_iter().map(Bytes::from).collect();
                 if encoding != OpenAIEncoding::Raw {
-                    contents.extend(bytes(&mut dice));
+                    contents.extend(bytes(&mut rng));
                 }
                 let config = simulator.config();
                 let config = config.with_encoding(encoding).with_read(read).with_chunking(chunking);
@@ -177,11 +177,11 @@ async fn what_is_written_comes_back_or_the_reason_why_not() {
     assert!(all.back * 20 > all.tried * 19, "only {} of {} came back", all.back, all.tried);
 }
 
-/// Two megabytes, of text and of anything.
+/// Two megabytes of text and of binary content.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_contents_come_back() {
-    let mut dice = Dice::new("large_contents_come_back");
-    let first = dice.below(1 << 20);
+async fn large_content_is_read_back() {
+    let mut rng = Rng::new("large_content_is_read_back");
+    let first = rng.below(1 << 20);
     let text: String = (first..).map(|line| format!("the line {line}\n")).take(130_000).collect();
     let mut noise = text.clone().into_bytes();
     noise.truncate(2 * 1024 * 1024);

@@ -1,4 +1,4 @@
-//! Each verb, done to the [`Scene`](crate::scene::Scene), with what it tells and what it may leave when it fails.
+//! Each verb, applied to the [`Fixture`](crate::fixture::Fixture), with its result and the state that it may leave when it fails.
 
 use f9::prelude::*;
 use f9::{
@@ -39,27 +39,27 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Does it, and tells what came of it in words that are the same each time.
+    /// Runs the verb and returns its result in words that are the same each time.
     pub(crate) async fn run(self, notes: &OpenAIVectorStoreFileBackend) -> Result<String> {
-        let told = |info: FileInfo| format!("{} {:?}", info.path, info.size);
+        let summary = |info: FileInfo| format!("{} {:?}", info.path, info.size);
         Ok(match self {
-            Self::Create => told(notes.create("new.txt", "new").await?),
+            Self::Create => summary(notes.create("new.txt", "new").await?),
             Self::Overwrite => {
-                told(notes.create_with("a.txt", "new".into(), CreateOptions::overwrite()).await?)
+                summary(notes.create_with("a.txt", "new", CreateOptions::overwrite()).await?)
             }
-            Self::Update => told(notes.update("a.txt", "new").await?),
+            Self::Update => summary(notes.update("a.txt", "new").await?),
             Self::Append => {
-                told(notes.update_with("a.txt", "new".into(), UpdateOptions::append()).await?)
+                summary(notes.update_with("a.txt", "new", UpdateOptions::append()).await?)
             }
             Self::StreamWrite => {
                 let pieces = ["in ", "pieces"].map(|piece| Ok::<_, f9::Error>(piece.into()));
-                told(notes.stream_write("new.txt", stream::iter(pieces)).await?)
+                summary(notes.stream_write("new.txt", stream::iter(pieces)).await?)
             }
             Self::CreateDir => format!("{:?}", notes.create_dir("new").await?),
             Self::CreateMany => {
                 let files = ["m/1.txt", "m/2.txt", "m/n/3.txt"].map(|path| (path, path));
                 let created: Result<Vec<_>> = notes.create_many(files).await?.into_iter().collect();
-                created?.into_iter().map(told).collect::<Vec<_>>().join(", ")
+                created?.into_iter().map(summary).collect::<Vec<_>>().join(", ")
             }
             Self::Read | Self::ReadForbidden => notes.read_text("a.txt").await?,
             Self::ReadFramed | Self::ReadFramedForbidden => {
@@ -69,24 +69,24 @@ impl Verb {
                 let pieces = notes.stream_read("a.txt").await?.try_collect::<Vec<_>>().await?;
                 format!("{:?}", pieces.concat())
             }
-            Self::Info => told(notes.info("a.txt").await?),
+            Self::Info => summary(notes.info("a.txt").await?),
             Self::List => {
                 let listed = notes.list_with("", ListOptions::recursive()).await?;
-                let listed: Vec<_> = listed.map_ok(told).try_collect().await?;
+                let listed: Vec<_> = listed.map_ok(summary).try_collect().await?;
                 listed.join(", ")
             }
             Self::Glob => format!("{:?}", notes.glob("**/*.txt").await?),
-            Self::Checksum => notes.checksum("a.txt", ChecksumAlgorithm::Md5).await?,
+            Self::Checksum => notes.checksum("a.txt", ChecksumAlgorithm::Md5).await?.into_hex(),
             Self::Search => {
                 let hits = notes.search("two").await?;
                 hits.iter().map(|hit| format!("{}: {}", hit.path, hit.text)).collect()
             }
-            Self::Copy => told(notes.copy("a.txt", "copy.txt").await?),
-            Self::Rename => told(notes.rename("a.txt", "z.txt").await?),
+            Self::Copy => summary(notes.copy("a.txt", "copy.txt").await?),
+            Self::Rename => summary(notes.rename("a.txt", "z.txt").await?),
             Self::RenameOver => {
-                told(notes.rename_with("a.txt", "t.txt", RenameOptions::overwrite()).await?)
+                summary(notes.rename_with("a.txt", "t.txt", RenameOptions::overwrite()).await?)
             }
-            Self::RenameDir => told(notes.rename("d", "z").await?),
+            Self::RenameDir => summary(notes.rename("d", "z").await?),
             Self::Delete => format!("{:?}", notes.delete("a.txt").await?),
             Self::DeleteAll => {
                 format!("{:?}", notes.delete_with("d", DeleteOptions::recursive()).await?)
@@ -98,7 +98,7 @@ impl Verb {
         })
     }
 
-    /// What its errors begin with.
+    /// Returns the start of its error messages.
     pub(crate) fn fails_with(self) -> &'static str {
         match self {
             Self::Create => "cannot create `new.txt`: ",
@@ -119,14 +119,14 @@ impl Verb {
             Self::RenameOver => "cannot rename `a.txt` to `t.txt`: ",
             Self::RenameDir => "cannot rename `d` to `z`: ",
             Self::Delete => "cannot delete `a.txt`: ",
-            // It tells which of the entries could not be deleted.
+            // The message names the entry that could not be deleted.
             Self::DeleteAll => "cannot delete `d",
             Self::Repair => "cannot repair: ",
         }
     }
 
-    /// What may be there once it has failed: what was there before or what should be there now. Those that change several entries may
-    /// have changed some of them, each of which is whole.
+    /// Whether a failed verb may leave this state: the old one or the new one. Verbs on several entries may have changed some of
+    /// them, each completely.
     pub(crate) fn may_leave(self, found: &Tree, old: &Tree, new: &Tree) -> bool {
         let is_part = |part: &Tree, whole: &Tree| {
             part.iter().all(|entry| whole.get(entry.0) == Some(entry.1))
@@ -146,13 +146,13 @@ impl Verb {
         }
     }
 
-    /// Whether it cannot simply be repeated once it has changed some of its entries.
-    pub(crate) fn finds_its_own_traces(self) -> bool {
-        // What has been created is there already, and so is the directory that some entries were moved to and not back again.
+    /// Whether a repetition can fail because the first attempt changed some entries.
+    pub(crate) fn may_find_partial_result(self) -> bool {
+        // The files exist already, or the target directory does if entries could not be moved back.
         matches!(self, Self::CreateMany | Self::RenameDir)
     }
 
-    pub(crate) fn only_reads(self) -> bool {
+    pub(crate) fn is_read_only(self) -> bool {
         match self {
             Self::Create
             | Self::Overwrite
@@ -181,7 +181,7 @@ impl Verb {
         }
     }
 
-    pub(crate) fn is_forbidden_to_download(self) -> bool {
+    pub(crate) fn needs_forbidden_downloads(self) -> bool {
         matches!(self, Self::ReadForbidden | Self::ReadFramedForbidden)
     }
 }

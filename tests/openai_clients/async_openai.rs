@@ -1,4 +1,4 @@
-//! The crate `async-openai` goes through the whole API.
+//! The crate `async-openai` uses the whole API.
 
 use std::collections::HashMap;
 
@@ -21,9 +21,9 @@ use async_openai::types::vectorstores::{
     VectorStoreFileAttributes, VectorStoreFileBatchStatus, VectorStoreFileStatus,
     VectorStoreSearchRequest, VectorStoreStatus,
 };
-use f9::testing::{Fault, FaultKind, OpenAISimulator, Retry, Route};
+use f9::testing::openai::{Fault, FaultKind, OpenAISimulator, Retry, Route};
 
-/// A simulator, and the crate's client of it.
+/// A simulator and the crate's client for it.
 struct Talk {
     openai: OpenAISimulator,
     client: Client<OpenAIConfig>,
@@ -42,7 +42,7 @@ fn source(filename: &str, content: &[u8]) -> InputSource {
     InputSource::VecU8 { filename: filename.to_owned(), vec: content.to_vec() }
 }
 
-/// The status, the message and the code of what was refused.
+/// Returns the status, the message and the code of an error.
 #[track_caller]
 fn refused<T>(result: Result<T, OpenAIError>) -> (u16, String, Option<String>) {
     match result.err().unwrap() {
@@ -313,7 +313,7 @@ async fn errors() {
     talk.openai.inject(FaultKind::InsufficientQuota);
     let (status, _, code) = refused(talk.client.files().list().await);
     assert_eq!((status, code.as_deref()), (429, Some("insufficient_quota")));
-    // That it gets over by itself.
+    // The library retries this one.
     talk.openai.inject(FaultKind::RateLimited(Retry::AfterMillis(1)));
     talk.client.files().list().await.unwrap();
     talk.openai.inject(FaultKind::MalformedJson);

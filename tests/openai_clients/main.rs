@@ -1,4 +1,4 @@
-//! The simulator of OpenAI's vector stores, used by client libraries that others have written.
+//! The simulator of OpenAI's vector stores, used by third-party clients.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 

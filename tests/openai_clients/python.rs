@@ -1,19 +1,19 @@
-//! OpenAI's own library for Python goes through the whole API.
+//! OpenAI's own library for Python uses the whole API.
 
 use std::process::Command;
 use std::time::Duration;
 
-use f9::testing::{BetaHeader, Fault, FaultKind, OpenAISimulator, Retry, Route};
+use f9::testing::openai::{BetaHeader, Fault, FaultKind, OpenAISimulator, Retry, Route};
 
 use crate::machine::not_run;
 
 /// Names the interpreter that has the library, as `.ci/run` does.
 const PYTHON: &str = "F9_OPENAI_SDK_PYTHON";
 
-/// Runs the script of this name against a server, for a test; `None` if there is nothing to run it with.
+/// Runs the script of this name against a server; `None` if no interpreter is configured.
 fn run(test: &str, script: &str, openai: &OpenAISimulator) -> Option<()> {
     let Some(python) = std::env::var_os(PYTHON) else {
-        not_run(test, &format!("{PYTHON} names no Python that has `openai`"));
+        not_run(test, &format!("{PYTHON} names no Python interpreter that has `openai`"));
         return None;
     };
     let directory = env!("CARGO_MANIFEST_DIR");
@@ -38,7 +38,7 @@ fn openais_library_for_python() {
     openai.set(|rules| {
         rules.in_progress_polls = 2;
         rules.poll_after = Some(Duration::from_millis(1));
-        // It sends the header with every call that is about vector stores.
+        // The library sends the header with every call on vector stores.
         rules.beta_header = BetaHeader::Required;
     });
     if run("openais_library_for_python", "sdk.py", &openai).is_none() {
@@ -49,7 +49,7 @@ fn openais_library_for_python() {
         .into_iter()
         .filter(|&route| !log.iter().any(|seen| seen.route == route))
         .collect();
-    assert!(unseen.is_empty(), "the script leaves out {unseen:?}");
+    assert!(unseen.is_empty(), "the script does not call {unseen:?}");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn openais_library_for_python_sees_faults_as_they_are() {
     openai.inject(Fault::new(FaultKind::Html { status: 502 }).on(Route::ListFiles));
     openai.inject(Fault::new(FaultKind::ResetBefore).on(Route::ListFiles));
     openai.inject(Fault::new(FaultKind::TruncatedBody { after: 10 }).on(Route::ListFiles));
-    // These the library gets over by itself.
+    // The library retries these.
     openai.inject(Fault::new(FaultKind::RateLimited(Retry::AfterMillis(1))).on(Route::File));
     openai.inject(Fault::new(FaultKind::RateLimited(Retry::AfterSeconds(0.001))).on(Route::File));
     if run("openais_library_for_python_sees_faults_as_they_are", "faults.py", &openai).is_some() {

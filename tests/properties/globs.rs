@@ -1,4 +1,4 @@
-//! Patterns, compared with a matcher that tries everything.
+//! Glob patterns, compared with a brute-force matcher.
 
 use f9::prelude::*;
 use f9::{
@@ -66,7 +66,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_pattern_matches_what_the_reference_says(
+    fn a_pattern_matches_like_the_reference(
         pattern in pattern(),
         paths in prop::collection::vec(path(), 1..20),
     ) {
@@ -79,14 +79,14 @@ proptest! {
     }
 
     #[test]
-    fn an_escaped_path_is_a_pattern_for_itself(path in path(), other in path()) {
+    fn an_escaped_path_is_a_pattern_that_matches_itself(path in path(), other in path()) {
         let pattern = GlobPattern::parse(&GlobPattern::escape(&path)).unwrap();
         prop_assert_eq!(pattern.matches(&path), !path.is_root());
         prop_assert_eq!(pattern.matches(&other), path == other && !path.is_root());
     }
 
     #[test]
-    fn no_text_is_too_much_for_the_compiler(
+    fn every_text_compiles_or_fails_quickly(
         text in any::<String>(),
         pattern in pattern(),
         times in 0..300_usize,
@@ -100,9 +100,9 @@ proptest! {
     }
 }
 
-/// What a search finds is what a listing has, whatever the search leaves unread.
+/// A search returns the matching entries of a listing, although it skips directories.
 #[test]
-fn a_search_finds_what_matches_in_the_listing() {
+fn a_search_finds_the_matching_entries_of_a_listing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let entries = prop::collection::vec((path(), any::<bool>()), 0..8);
     let inputs = (entries, prop::collection::vec(pattern(), 1..12));
@@ -113,7 +113,7 @@ fn a_search_finds_what_matches_in_the_listing() {
                 (MemoryFileBackend::new(), LocalFileBackend::new(dir.path()).await.unwrap());
             for files in [&memory as &dyn AsyncFileBackend, &local] {
                 for (path, is_dir) in &entries {
-                    // One that another stands in the way of is left out.
+                    // A file whose parent is another file is left out.
                     if *is_dir {
                         drop(files.create_dir(path).await);
                     } else {

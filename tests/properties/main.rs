@@ -1,6 +1,6 @@
-//! What holds for every input, tried with many random ones.
+//! Properties of every input, tested with many random inputs.
 //!
-//! A failure shows the smallest input that fails, which becomes a test of its own where the mended code lives. To try more:
+//! A failure shows the smallest failing input, which then becomes a unit test next to the fixed code. To test more inputs:
 //! `PROPTEST_CASES=20000 cargo test --test properties`.
 
 #![allow(
@@ -20,7 +20,7 @@ mod subjects;
 
 use proptest::test_runner::Config;
 
-/// Nothing is written to disk about inputs that fail.
+/// Failing inputs are not written to disk.
 fn config() -> Config {
     Config { failure_persistence: None, max_shrink_iters: 10_000, ..Config::default() }
 }

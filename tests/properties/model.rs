@@ -1,4 +1,4 @@
-//! A store so plain that it is right: a map, and the contract word by word.
+//! The model of a store: a map, and a literal implementation of the contract.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use f9::{ByteRange, Depth, DirMode, ErrorKind, GlobKind, UpdateMode};
 use crate::operations::{Content, Mode, Operation, Part, Source, Sum};
 use crate::reference::{glob_matches, names_of};
 
-/// What a call gives, without times and tokens, which each store makes its own.
+/// The result of a call, without times and etags, which differ between stores.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Nothing,
@@ -21,7 +21,7 @@ pub(crate) enum Answer {
     Is(bool),
 }
 
-/// A path, with the size if it is a file.
+/// A path, and the size of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) path: String,
@@ -31,14 +31,14 @@ pub(crate) struct Entry {
 
 pub(crate) type Outcome = Result<Answer, ErrorKind>;
 
-/// All that a store holds, in the order of listings: a directory ends in a slash.
+/// The whole content of a store in the order of listings. The path of a directory ends with a slash.
 pub(crate) type State = Vec<(String, Option<Vec<u8>>)>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Model {
-    /// Every path but the root.
+    /// All entries except for the root.
     nodes: BTreeMap<String, Node>,
-    /// The versions of files that were seen, by path.
+    /// The last seen version of each file, by path.
     seen: BTreeMap<String, u64>,
     versions: u64,
 }
@@ -58,7 +58,7 @@ fn entry_path_of(text: &str) -> Result<String, ErrorKind> {
     if path.is_empty() { Err(ErrorKind::InvalidPath) } else { Ok(path) }
 }
 
-/// The directories above a path, the root left out.
+/// Returns the parents of a path without the root.
 fn above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at])
 }
@@ -132,7 +132,7 @@ impl Model {
         state
     }
 
-    /// What is at a path; `None` for nothing, the root being a directory. A file on the way is an error.
+    /// Returns the entry at a path. A parent that is a file is an error.
     fn at(&self, path: &str) -> Result<Option<&Node>, ErrorKind> {
         let is_file = |path| matches!(self.nodes.get(path), Some(Node::File { .. }));
         if above(path).any(is_file) {
@@ -141,7 +141,7 @@ impl Model {
         if path.is_empty() { Ok(Some(&Node::Directory)) } else { Ok(self.nodes.get(path)) }
     }
 
-    /// The content and version of a file that must be there.
+    /// Returns the content and version of an existing file.
     fn file(&self, path: &str) -> Result<(&Vec<u8>, u64), ErrorKind> {
         match self.at(path)? {
             None => Err(ErrorKind::NotFound),
@@ -158,7 +158,7 @@ impl Model {
         self.seen.get(path) == Some(&version)
     }
 
-    /// The order of a listing, one level or all.
+    /// Returns the entries of a listing in order.
     fn below(&self, directory: &str, depth: Depth) -> Vec<Entry> {
         let mut found: Vec<_> =
             self.nodes.iter().filter(|(path, _)| is_below(path, directory)).collect();
@@ -188,7 +188,7 @@ impl Model {
         }
     }
 
-    /// Puts a new content in place. Who overwrites without looking has not seen what is there now.
+    /// Replaces the content. After an unconditional overwrite, the version counts as not seen.
     fn put(&mut self, path: &str, bytes: Vec<u8>, sees: bool) -> Answer {
         self.make_directories(above(path));
         self.versions += 1;
@@ -213,7 +213,7 @@ impl Model {
         let bytes = source.bytes();
         let given = bytes.len() as u64;
         match source.declared_size() {
-            // Noticed before the source comes to its failure.
+            // A store notices this before the source fails.
             Some(declared) if given > declared => return Err(ErrorKind::LengthMismatch),
             _ if source.fails => return Err(ErrorKind::Timeout),
             Some(declared) if given < declared => return Err(ErrorKind::LengthMismatch),
@@ -337,7 +337,7 @@ impl Model {
             }
             match (self.at(&to)?, mode) {
                 (Some(_), Mode::Create) => return Err(ErrorKind::AlreadyExists),
-                // A directory has no etag.
+                // Directories have no etag.
                 (_, Mode::IfSeen) => return Err(ErrorKind::PreconditionFailed),
                 (Some(Node::File { .. }), _) => return Err(ErrorKind::NotADirectory),
                 (Some(Node::Directory), _) if from != to && !self.is_empty(&to) => {
@@ -365,7 +365,7 @@ impl Model {
         Ok(Answer::Entry(entry(&to, &source)))
     }
 
-    /// What moves may have another etag then.
+    /// A moved file may have another etag.
     fn forget(&mut self, moved: &str) {
         self.seen.retain(|path, _| path != moved && !is_below(path, moved));
     }

@@ -1,4 +1,4 @@
-//! What can be done with a store, as random sequences of it.
+//! Random sequences of calls.
 
 use std::fmt;
 
@@ -28,11 +28,11 @@ pub(crate) enum Operation {
 
 pub(crate) type Path = &'static str;
 
-/// Few paths, so that operations meet: some are a file for one and a directory for another, some sort around `d/`.
+/// A few paths, so that calls affect each other. Some are a file in one call and a directory in another, and some sort around `d/`.
 const PATHS: &[Path] =
     &["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "a/b", "d/a/b/c", "d-", "d.x", "d0"];
 
-/// The same in other spellings, the root, and what is no path of a file.
+/// Other spellings of these paths, the root, and invalid paths.
 const ODD_PATHS: &[Path] = &[
     "/d//a/",
     "./b",
@@ -75,7 +75,7 @@ const PATTERNS: &[&str] = &[
     "{a",
 ];
 
-/// So many bytes, all of them told by the first.
+/// The size of the content, and its first byte, which determines the other bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Content {
     pub(crate) first: u8,
@@ -95,7 +95,7 @@ impl Content {
     }
 }
 
-/// What a write does with what is there. An etag is the one that was last seen at the path, if any was.
+/// The mode of a write. The etag is the last one seen at the path, if any.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     Create,
@@ -103,7 +103,7 @@ pub(crate) enum Mode {
     IfSeen,
 }
 
-/// The checksum that is announced.
+/// The checksum in the options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sum {
     None,
@@ -111,13 +111,13 @@ pub(crate) enum Sum {
     Wrong,
 }
 
-/// What is written piece by piece.
+/// The source of a streamed write.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) pieces: Vec<Content>,
-    /// Whether it fails when the pieces have been given.
+    /// Whether it fails after the last piece.
     pub(crate) fails: bool,
-    /// By how much the declared size is wrong, if one is declared.
+    /// The difference between the declared size and the real one, if a size is declared.
     pub(crate) declared: Option<i8>,
 }
 
@@ -132,7 +132,7 @@ impl Source {
     }
 }
 
-/// Which part of a file is read, and how.
+/// The options of a read.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) range: Option<ByteRange>,

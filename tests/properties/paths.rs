@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::config;
 use crate::reference::names_of;
 
-/// Text made of what matters to the grammar, or any at all.
+/// Text from the special parts of the grammar, or any text.
 fn text() -> impl Strategy<Value = String> {
     let long = |bytes| "n".repeat(bytes);
     let pieces: Vec<String> = [
@@ -50,7 +50,7 @@ fn path() -> impl Strategy<Value = FilePath> {
     text().prop_filter_map("no path", |text| FilePath::parse(&text).ok())
 }
 
-/// An error text is one line that steers no terminal and shows no name as another.
+/// Checks that an error text is one line without control characters and invisible characters.
 fn is_one_line(error: &Error) -> Result<(), TestCaseError> {
     let text = error.to_string();
     let steers = |c: char| {
@@ -67,7 +67,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_path_is_what_the_reference_says(text in text()) {
+    fn a_path_parses_like_the_reference(text in text()) {
         let expected = names_of(&text).map(|names| names.join("/"));
         let parsed = FilePath::parse(&text).map(String::from).map_err(|error| error.kind());
         prop_assert_eq!(&parsed, &expected);
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn a_path_never_leads_anywhere_else(path in path()) {
+    fn a_path_has_no_special_segments(path in path()) {
         prop_assert!(!path.as_str().starts_with('/') && !path.ends_with('/') && !path.contains('\0'));
         prop_assert!(path.len() <= MAX_PATH_BYTES);
         if !path.is_root() {
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn joining_is_parsing_one_below_the_other(path in path(), text in text()) {
+    fn a_joined_path_parses_like_both_texts_with_a_slash_between(path in path(), text in text()) {
         let joined = path.join(&text).map_err(|error| error.kind());
         let parsed = FilePath::parse(&format!("{path}/{text}")).map_err(|error| error.kind());
         prop_assert_eq!(&joined, &parsed);
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn errors_are_one_line_whatever_they_name(text in text(), other in text()) {
+    fn the_text_of_an_error_is_always_one_line(text in text(), other in text()) {
         let files = f9::MemoryFileBackend::new();
         let errors = [
             FilePath::parse_entry(&text).err(),

@@ -1,4 +1,4 @@
-//! Parts of files, compared with slices.
+//! Byte ranges, compared with slices.
 
 use std::ops::{Bound, Range};
 
@@ -10,7 +10,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::config;
 
-/// Offsets near the ends of small files and of all that an offset can be, and any other.
+/// Offsets near the ends of small files, near the limits of an offset, and any others.
 fn offset() -> impl Strategy<Value = u64> {
     prop_oneof![4 => 0..20_u64, 1 => (u64::MAX - 3)..=u64::MAX, 1 => any::<u64>()]
 }
@@ -23,7 +23,7 @@ fn bound() -> impl Strategy<Value = Bound<u64>> {
     ]
 }
 
-/// A range as a caller writes it.
+/// A range in one of the forms of a caller.
 #[derive(Clone, Debug)]
 enum Asked {
     Between(Bound<u64>, Bound<u64>),
@@ -45,7 +45,7 @@ impl Asked {
         }
     }
 
-    /// The offsets in a file of `size` bytes, computed where nothing overflows.
+    /// Returns the offsets in a file of `size` bytes, computed without overflow.
     fn offsets(&self, size: u64) -> Result<Range<u64>, ErrorKind> {
         let size = i128::from(size);
         let (start, end) = match *self {
@@ -74,9 +74,9 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_range_is_what_is_left_of_it_in_the_file(
+    fn a_range_resolves_to_its_part_within_the_file(
         asked in asked(),
-        // No file is longer.
+        // The longest possible file.
         size in prop_oneof![0..20_u64, 0..=i64::MAX as u64],
     ) {
         let resolved = asked.range().resolve(size).map_err(|error| error.kind());
@@ -87,7 +87,7 @@ proptest! {
 }
 
 #[test]
-fn every_read_of_a_range_gives_the_slice() {
+fn every_read_of_a_range_returns_the_slice() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let local = runtime.block_on(LocalFileBackend::new(dir.path())).unwrap();

@@ -1,8 +1,8 @@
-//! What paths and patterns mean, said once more: slowly, plainly, and without a line of the crate's own parsing.
+//! A second, simple and slow implementation of paths and patterns, without any code of the crate.
 
 use f9::ErrorKind;
 
-/// The names of which a path consists.
+/// Returns the segments of a path.
 pub(crate) fn names_of(text: &str) -> Result<Vec<&str>, ErrorKind> {
     let mut names = Vec::new();
     for name in text.split('/') {
@@ -24,13 +24,13 @@ pub(crate) fn names_of(text: &str) -> Result<Vec<&str>, ErrorKind> {
     if bytes > 4096 { Err(ErrorKind::InvalidPath) } else { Ok(names) }
 }
 
-/// Whether a glob pattern matches a path that is given as its names; `None` if it is no pattern.
+/// Whether a glob pattern matches the segments of a path; `None` if the pattern is invalid.
 pub(crate) fn glob_matches(pattern: &str, names: &[&str]) -> Option<bool> {
     let branches = branches_of(pattern)?;
     Some(branches.iter().any(|branch| meets(branch, names)))
 }
 
-/// Each way to choose from all braces, as the segments between its slashes.
+/// Returns the segments of each combination of alternatives.
 fn branches_of(pattern: &str) -> Option<Vec<Vec<Vec<Token>>>> {
     let pattern: Vec<char> = pattern.chars().collect();
     let mut at = 0;
@@ -68,7 +68,7 @@ fn tokens_of(pattern: &[char]) -> Option<Vec<Token>> {
             '[' => {
                 let negated = rest.first() == Some(&'!');
                 rest = &rest[usize::from(negated)..];
-                // The first is a member, also if it is `]`.
+                // The first character is a member, even if it is `]`.
                 let end = 1 + rest.get(1..)?.iter().position(|&c| c == ']')?;
                 let members = rest[..end].to_vec();
                 rest = &rest[end + 1..];
@@ -83,7 +83,7 @@ fn tokens_of(pattern: &[char]) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
-/// All texts that the tokens from `at` to the end, or to the `,` or `}` that ends an alternative, may spell out.
+/// Returns the combinations of the tokens from `at` to the end, or to the `,` or `}` that ends an alternative.
 fn choices(tokens: &[Token], at: &mut usize, within: bool) -> Option<Vec<Vec<Token>>> {
     let mut spelt = vec![Vec::new()];
     while *at < tokens.len() {

@@ -1,7 +1,6 @@
-//! The verbs as they are run in another process, where their system calls are seen and disturbed.
+//! Runs the verbs in a child process, where strace records their system calls and makes them fail.
 //!
-//! Each runs on a fresh thread, as strace(1) counts the calls of a name for each thread on its own: so the n-th call of a name is the
-//! same one every time.
+//! Each verb runs on a new thread. strace(1) counts the calls of a name per thread, so the n-th call of a name is always the same one.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -15,12 +14,12 @@ use futures::executor::block_on;
 use rustix::io::Errno;
 use tokio::runtime::Runtime;
 
-use crate::child::{self, Other};
+use crate::child::{self, ChildTest};
 use crate::verbs::{Cost, VERBS, Verb, lay_out, open};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
-    /// All on the calling thread, as in the blocking facade.
+    /// All work on the calling thread, as in the blocking facade.
     Inline,
     /// File work on the runtime's pool.
     Pool,
@@ -33,7 +32,7 @@ pub(crate) struct Case {
     pub(crate) face: Face,
 }
 
-/// All verbs in all variants.
+/// Returns all verbs in all variants.
 pub(crate) fn cases() -> Vec<Case> {
     let variants = [
         (Durability::Atomic, Face::Inline),
@@ -47,47 +46,47 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.collect()
 }
 
-/// What the other process tells of a case.
+/// The report of the child process about a case.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// `Ok` or the kind of the error.
+    /// `Ok`, or the kind of the error.
     pub(crate) outcome: String,
-    /// The system's error among the causes.
+    /// The system error among the causes.
     pub(crate) errno: String,
-    /// What the verb told, or the text of the error.
+    /// The result of the verb, or the text of the error.
     pub(crate) text: String,
-    /// What came of using the same backend afterwards.
-    pub(crate) again: String,
+    /// The result of using the same backend afterwards.
+    pub(crate) reuse: String,
 }
 
 impl Report {
-    fn of(acted: thread::Result<Result<String>>, again: &Result<()>) -> Self {
+    fn of(acted: thread::Result<Result<String>>, reuse: &Result<()>) -> Self {
         let (outcome, errno, text) = match acted {
-            Ok(Ok(told)) => ("Ok".to_owned(), String::new(), told),
+            Ok(Ok(result)) => ("Ok".to_owned(), String::new(), result),
             Ok(Err(error)) => (format!("{:?}", error.kind()), errno_of(&error), error.to_string()),
             Err(panic) => {
-                let said = panic.downcast::<String>().unwrap_or_default();
-                ("panic".to_owned(), String::new(), *said)
+                let message = panic.downcast::<String>().unwrap_or_default();
+                ("panic".to_owned(), String::new(), *message)
             }
         };
-        let again = again.as_ref().map_or_else(ToString::to_string, |()| "Ok".to_owned());
-        Self { outcome, errno, text, again }
+        let reuse = reuse.as_ref().map_or_else(ToString::to_string, |()| "Ok".to_owned());
+        Self { outcome, errno, text, reuse }
     }
 
     fn to_line(&self, case: usize) -> String {
-        let Self { outcome, errno, text, again } = self;
-        format!("{case}\t{outcome}\t{errno}\t{text}\t{again}")
+        let Self { outcome, errno, text, reuse } = self;
+        format!("{case}\t{outcome}\t{errno}\t{text}\t{reuse}")
     }
 
     fn from_line(line: &str) -> (usize, Self) {
         let mut parts = line.split('\t').map(str::to_owned);
         let mut next = || parts.next().unwrap();
         let case = next().parse().unwrap();
-        (case, Self { outcome: next(), errno: next(), text: next(), again: next() })
+        (case, Self { outcome: next(), errno: next(), text: next(), reuse: next() })
     }
 }
 
-/// The system's error that is the first cause.
+/// Returns the number of the first system error among the causes.
 fn errno_of(error: &Error) -> String {
     let mut cause = error.source();
     while let Some(found) = cause {
@@ -99,41 +98,40 @@ fn errno_of(error: &Error) -> String {
     String::new()
 }
 
-/// What the other process does: each of the cases that its task names, while it is traced, and then what shows that each backend
-/// still works.
+/// Runs in the child process: the cases of its task while it is traced, and then a check that each backend still works.
 #[test]
-fn the_named_cases() {
+fn the_requested_cases() {
     let Some((root, task)) = child::task() else { return };
     let all = cases();
-    let named: Vec<usize> = task.split(',').map(|case| case.parse().unwrap()).collect();
+    let requested: Vec<usize> = task.split(',').map(|case| case.parse().unwrap()).collect();
     let start = |index: usize, root: &Path| {
         let (case, runtime) = (all[index], runtime());
         let store = block_on(open(root, case.durability)).unwrap();
         let shared = store.clone();
         (index, store, move || run(index, case, &shared, &runtime))
     };
-    // What is looked up once in a process is looked up here.
-    for &index in &named {
+    // Runs each case once, so that the traced run has no system calls of one-time initialization.
+    for &index in &requested {
         let dir = tempfile::tempdir_in(&root).unwrap();
         lay_out(dir.path());
         thread::spawn(start(index, dir.path()).2).join().unwrap().unwrap();
     }
-    let started: Vec<_> = named.iter().map(|&i| start(i, &root.join(i.to_string()))).collect();
-    child::say("ready");
-    child::wait_to_go_on();
+    let started: Vec<_> = requested.iter().map(|&i| start(i, &root.join(i.to_string()))).collect();
+    child::report("ready");
+    child::wait_for_resume();
     let ended =
         started.into_iter().map(|(index, store, run)| (index, store, thread::spawn(run).join()));
     let ended: Vec<_> = ended.collect();
-    child::say("ready");
-    child::wait_to_go_on();
+    child::report("ready");
+    child::wait_for_resume();
     for (index, store, acted) in ended {
-        let again = block_on(use_again(&store));
-        child::say(&Report::of(acted, &again).to_line(index));
+        let reuse = block_on(use_again(&store));
+        child::report(&Report::of(acted, &reuse).to_line(index));
     }
-    child::say("done");
+    child::report("done");
 }
 
-/// Work on files is done by its pool's one thread, which makes no other calls of note.
+/// Returns a runtime with one pool thread, which makes the file calls.
 fn runtime() -> Runtime {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().max_blocking_threads(1).build().unwrap()
@@ -149,21 +147,21 @@ fn run(index: usize, case: Case, store: &LocalFileBackend, runtime: &Runtime) ->
     acted
 }
 
-/// Leaves a mark in the trace.
+/// Adds a marker to the trace by a system call with a special path.
 fn mark(case: usize, what: &str) {
     let _ = rustix::fs::access(format!("/f9-{what}-{case}"), rustix::fs::Access::EXISTS);
 }
 
-/// Whether the backend still works, and nothing is locked.
+/// Checks that the backend still works and that nothing is locked.
 pub(crate) async fn use_again(store: &LocalFileBackend) -> Result<()> {
     store.sync_session_with(SessionOptions::timeout(Duration::ZERO)).await?.finish().await?;
     store.create("again", "x").await?;
-    store.update_with("again", "y".into(), UpdateOptions::append()).await?;
+    store.update_with("again", "y", UpdateOptions::append()).await?;
     store.delete("again").await
 }
 
-/// What the process reports of its cases until it ends or is done.
-pub(crate) fn reports(other: &mut Other) -> BTreeMap<usize, Report> {
+/// Returns the reports of the process until it ends or is done.
+pub(crate) fn reports(other: &mut ChildTest) -> BTreeMap<usize, Report> {
     let mut reports = BTreeMap::new();
     while let Some(line) = other.next_line().filter(|line| line != "done") {
         let (case, report) = Report::from_line(&line);

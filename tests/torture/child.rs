@@ -1,4 +1,4 @@
-//! A test of this binary as another process, which is told what to do and tells what it did.
+//! Runs a test of this binary in a child process, gives it a task and reads its reports.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,21 +7,22 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use rustix::io::Errno;
 use rustix::process::{PTracer, set_ptracer};
 
-/// What the process is to do, for the test that does it.
+/// The variable with the task of the child process.
 const TASK: &str = "F9_TEST_TASK";
+/// The variable with the directory of the child process.
 const ROOT: &str = "F9_TEST_ROOT";
 
-/// What tells a line of the process from those of the test harness.
-const MARK: &str = "f9> ";
+/// The prefix of reports, which distinguishes them from the output of the test harness.
+const PREFIX: &str = "f9> ";
 
-/// Another process. Dropping it kills it.
+/// A child process. Dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Other {
+pub(crate) struct ChildTest {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
-impl Other {
+impl ChildTest {
     /// Starts the test `name` in `root` with a task.
     pub(crate) fn start(name: &str, root: &Path, task: &str) -> Self {
         Self::start_by(Command::new(std::env::current_exe().unwrap()), name, root, task)
@@ -39,44 +40,46 @@ impl Other {
         self.child.id()
     }
 
-    /// Lets it go on from where it [waits](wait_to_go_on).
-    pub(crate) fn go_on(&mut self) {
+    /// Resumes the process after [`wait_for_resume`].
+    pub(crate) fn resume(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"!").unwrap();
     }
 
-    /// The next line it says; `None` when it has ended.
+    /// Returns the next report, or `None` if the process has ended.
     pub(crate) fn next_line(&mut self) -> Option<String> {
         loop {
             let line = self.next_line_of_any()?;
-            if let Some((_, said)) = line.split_once(MARK) {
-                return Some(said.to_owned());
+            if let Some((_, report)) = line.split_once(PREFIX) {
+                return Some(report.to_owned());
             }
         }
     }
 
-    /// The next line, be it of the test harness.
+    /// Returns the next line of any kind.
     fn next_line_of_any(&mut self) -> Option<String> {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
-        // A line that the process died in is no line.
+        // A line without an end was cut by the death of the process.
         Some(line.strip_suffix('\n')?.to_owned())
     }
 
-    /// Waits until it says a line that begins with `word`; gives the rest of it.
-    pub(crate) fn hear(&mut self, word: &str) -> String {
+    /// Waits for a report that begins with `word`, and returns the rest of it.
+    pub(crate) fn wait_for(&mut self, word: &str) -> String {
         loop {
-            let line = self.next_line().unwrap_or_else(|| panic!("it never said {word}"));
+            let line = self
+                .next_line()
+                .unwrap_or_else(|| panic!("the process ended without the report `{word}`"));
             if let Some(rest) = line.strip_prefix(word) {
                 return rest.trim().to_owned();
             }
         }
     }
 
-    /// Lets it go on wherever it waits, to its end.
+    /// Resumes the process and waits for its end.
     ///
     /// # Panics
     ///
-    /// If it failed, or was no test.
+    /// If the test failed or did not exist.
     pub(crate) fn finish(mut self) {
         drop(self.child.stdin.take());
         let mut lines = std::iter::from_fn(|| self.next_line_of_any());
@@ -84,55 +87,55 @@ impl Other {
         assert!(self.wait().success());
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
     }
 
-    /// Waits for its end, however it comes.
+    /// Waits for the end of the process.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }
 
-impl Drop for Other {
+impl Drop for ChildTest {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// In the other process: where to work and at what. `None` in a plain run of the tests.
+/// Returns the directory and the task of the child process. `None` in a plain run of the tests.
 pub(crate) fn task() -> Option<(PathBuf, String)> {
     let (root, task) = (std::env::var_os(ROOT)?, std::env::var(TASK).ok()?);
-    // Whoever started this process may look into it, though it is no ancestor but the sibling that does.
+    // Allows strace to attach. It is a sibling of this process, not its parent.
     let _ = set_ptracer(PTracer::Any);
     Some((root.into(), task))
 }
 
-/// In the other process: where to work, for a test that has but one task.
+/// Returns the directory of the child process, for a test with only one task.
 pub(crate) fn root() -> Option<PathBuf> {
     task().map(|(root, _)| root)
 }
 
-/// In the other process: says a line, whichever calls are made to fail. In a plain run nobody listens.
-pub(crate) fn say(line: &str) {
+/// Prints a report in the child process, and retries injected failures. Does nothing in a plain run.
+pub(crate) fn report(line: &str) {
     if std::env::var_os(TASK).is_none() {
         return;
     }
-    let line = format!("\n{MARK}{line}\n");
+    let line = format!("\n{PREFIX}{line}\n");
     let mut left = line.as_bytes();
     while !left.is_empty() {
         match rustix::io::write(std::io::stdout(), left) {
             Ok(written) => left = &left[written..],
-            Err(Errno::PIPE) => panic!("nobody listens any more"),
+            Err(Errno::PIPE) => panic!("the parent process has ended"),
             Err(_) => {}
         }
     }
 }
 
-/// In the other process: waits until it is [let go on](Other::go_on), or [to its end](Other::finish).
-pub(crate) fn wait_to_go_on() {
+/// Waits in the child process for [`ChildTest::resume`] or [`ChildTest::finish`].
+pub(crate) fn wait_for_resume() {
     let mut byte = [0; 1];
     while rustix::io::read(std::io::stdin(), &mut byte).is_err() {}
 }

@@ -1,4 +1,4 @@
-//! A disk without room: a verb that needs some fails as a whole and works once there is some again, and one that needs none works.
+//! A full disk: a verb that needs space fails without an effect and succeeds later with space, and the other verbs succeed.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -7,12 +7,12 @@ use std::path::Path;
 use f9::{Durability, ErrorKind};
 use futures::executor::block_on;
 
-use crate::child::{self, Other};
+use crate::child::{self, ChildTest};
 use crate::machine::{self, Mount};
 use crate::tree::Tree;
-use crate::verbs::{Cost, Course, VERBS, Verb, lay_out, open};
+use crate::verbs::{Cost, Expected, VERBS, Verb, lay_out, open};
 
-/// What a small file system has run out of.
+/// The resource that a small file system lacks.
 #[derive(Clone, Copy, Debug)]
 enum Shortage {
     Space,
@@ -20,7 +20,7 @@ enum Shortage {
 }
 
 impl Shortage {
-    /// For mount(8): room for what the verbs make, and little more.
+    /// Returns the options of mount(8) for a disk with just enough room for the verbs.
     const fn options(self) -> &'static str {
         match self {
             Self::Space => "size=1m",
@@ -28,8 +28,8 @@ impl Shortage {
         }
     }
 
-    /// Takes all there is but for `rest` pages or inodes.
-    fn take(self, filler: &Path, rest: usize) {
+    /// Fills the disk except for `rest` pages or inodes.
+    fn fill(self, filler: &Path, rest: usize) {
         fs::create_dir(filler).unwrap();
         match self {
             Self::Space => {
@@ -51,26 +51,27 @@ impl Shortage {
     }
 }
 
-/// Does it with ever more room, until it succeeds; gives how often it failed before.
-fn until_it_succeeds(verb: &Verb, course: &Course, shortage: Shortage, disk: &Path) -> usize {
+/// Runs a verb with more and more room until it succeeds, and returns the number of failures before.
+fn until_it_succeeds(verb: &Verb, expected: &Expected, shortage: Shortage, disk: &Path) -> usize {
     for (failures, rest) in [0, 1, 2, 3, 5, 10, 25, 50, 73, 74, 75, 76, 77].iter().enumerate() {
         for durability in [Durability::Atomic, Durability::Synced] {
             let (root, filler) = (disk.join("root"), disk.join("filler"));
             fs::create_dir(&root).unwrap();
             lay_out(&root);
             let store = block_on(open(&root, durability)).unwrap();
-            shortage.take(&filler, *rest);
+            shortage.fill(&filler, *rest);
             let acted = block_on((verb.act)(&store));
             let (found, what) = (Tree::of(&root), format!("{}, {durability}, {rest}", verb.name));
             fs::remove_dir_all(&filler).unwrap();
             if let Err(error) = &acted {
                 assert_eq!(error.kind(), ErrorKind::StorageFull, "{what}: {error}");
-                assert!(error.to_string().starts_with(verb.says), "{what}: {error}");
-                assert!(found == course.before, "{what}: {}", found.difference(&course.before));
-                block_on((verb.act)(&store)).unwrap_or_else(|error| panic!("{what}, then {error}"));
+                assert!(error.to_string().starts_with(verb.error_prefix), "{what}: {error}");
+                assert!(found == expected.before, "{what}: {}", found.difference(&expected.before));
+                block_on((verb.act)(&store))
+                    .unwrap_or_else(|error| panic!("{what}, with space again: {error}"));
             }
             let done = Tree::of(&root);
-            assert!(done == course.after, "{what}: {}", done.difference(&course.after));
+            assert!(done == expected.after, "{what}: {}", done.difference(&expected.after));
             fs::remove_dir_all(&root).unwrap();
             if acted.is_ok() && durability == Durability::Synced {
                 return failures;
@@ -80,13 +81,13 @@ fn until_it_succeeds(verb: &Verb, course: &Course, shortage: Shortage, disk: &Pa
     panic!("{} never succeeds", verb.name);
 }
 
-/// What the other process does: every verb on a disk that lacks what its task names.
+/// Runs in a child process: every verb on a disk that lacks the resource in the task.
 #[test]
-fn every_verb_without_room() {
+fn every_verb_on_a_full_disk() {
     let Some((disk, task)) = child::task() else { return };
     let shortage = if task == "space" { Shortage::Space } else { Shortage::Inodes };
     for verb in VERBS {
-        let failures = until_it_succeeds(verb, &verb.course(), shortage, &disk);
+        let failures = until_it_succeeds(verb, &verb.expected(), shortage, &disk);
         let is_needed = match shortage {
             Shortage::Space => verb.cost == Cost::Space,
             Shortage::Inodes => matches!(verb.cost, Cost::Space | Cost::Inodes),
@@ -95,13 +96,15 @@ fn every_verb_without_room() {
     }
 }
 
-/// In a process of its own, as a process that another test is about to start has all open files for a moment, and keeps the room
-/// that a deleted one has taken.
+/// Runs in a child process. In this one, a process that another test is starting holds all open files for a moment, and so keeps
+/// the space of deleted ones.
 fn run_on_a_disk_without(what: &str, shortage: Shortage, test: &str) {
     let dir = tempfile::tempdir().unwrap();
     let options = ["-t", "tmpfs", "-o", shortage.options(), "f9"];
     match Mount::new(&options, dir.path()) {
-        Ok(_disk) => Other::start("full_disk::every_verb_without_room", dir.path(), what).finish(),
+        Ok(_disk) => {
+            ChildTest::start("full_disk::every_verb_on_a_full_disk", dir.path(), what).finish();
+        }
         Err(reason) => machine::not_run(test, &reason.to_string()),
     }
 }

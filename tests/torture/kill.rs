@@ -1,8 +1,7 @@
-//! A process that writes is killed at any moment, a thousand times in all and two hundred in a plain run: what it has acknowledged is
-//! there, what it was about to do is done or not begun, and nothing else is left.
+//! Kills a writing process at random moments, a thousand times in all and two hundred times in a plain run. Acknowledged changes are
+//! kept, the change at the kill is done or not begun, and nothing else is left.
 //!
-//! Every file tells its writer: it is made of blocks that hold the number of the change and how long its part is, so a mix of two
-//! is no content that was ever written.
+//! A file consists of blocks with the number of the change and the length of its part, so torn content is detected.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,22 +16,22 @@ use f9::{
 };
 use futures::executor::block_on;
 
-use crate::child::{self, Other};
-use crate::dice::Dice;
-use crate::extent::extent;
+use crate::child::{self, ChildTest};
+use crate::rng::Rng;
+use crate::run_size::plain_or_all;
 
-/// The change that wrote a part of a file, and the blocks it wrote.
+/// The number of the change that wrote a part of a file, and the number of its blocks.
 type Part = (u64, usize);
 
-/// What is in the store, by path.
+/// The parts of each file in the store, by path.
 type Model = BTreeMap<String, Vec<Part>>;
 
-fn written((change, blocks): Part) -> Vec<u8> {
+fn part_content((change, blocks): Part) -> Vec<u8> {
     format!("<{change:012} {blocks:010}>\n").into_bytes().repeat(blocks)
 }
 
 fn content(parts: &[Part]) -> Vec<u8> {
-    parts.iter().map(|&part| written(part)).collect::<Vec<_>>().concat()
+    parts.iter().map(|&part| part_content(part)).collect::<Vec<_>>().concat()
 }
 
 /// One operation, as the writer announces it.
@@ -47,38 +46,38 @@ struct Change {
 }
 
 impl Change {
-    /// Picks one that succeeds in the store that holds `paths`.
-    fn pick(number: u64, dice: &mut Dice, paths: &Model) -> Self {
-        // Most files are small; some are so large that they are written in many calls.
-        let blocks = if dice.below(20) == 0 { 100_000 } else { dice.below(2000) };
-        let any = |dice: &mut Dice, dir: &str| {
-            dice.pick(paths.keys().filter(|path| path.starts_with(dir))).cloned()
+    /// Picks a change that is possible in a store with `paths`.
+    fn pick(number: u64, rng: &mut Rng, paths: &Model) -> Self {
+        // Most files are small. Some are large, so that they take many writes.
+        let blocks = if rng.below(20) == 0 { 100_000 } else { rng.below(2000) };
+        let any = |rng: &mut Rng, dir: &str| {
+            rng.pick(paths.keys().filter(|path| path.starts_with(dir))).cloned()
         };
-        let kept = format!("kept/{}", dice.below(4));
-        let new = format!("new/{}/{number}", dice.below(5));
-        let (verb, path, to) = match dice.below(12) {
+        let kept = format!("kept/{}", rng.below(4));
+        let new = format!("new/{}/{number}", rng.below(5));
+        let (verb, path, to) = match rng.below(12) {
             0 | 1 => ("create", new, None),
             2 => ("overwrite", kept, None),
             3 => ("overwrite in a session", kept, None),
-            4 | 5 => ("append", format!("log/{}", dice.below(2)), None),
-            6 => ("stream_write", format!("streamed/{}", dice.below(2)), None),
-            7 => ("copy", kept, Some(format!("copies/{}", dice.below(3)))),
-            8 => match any(dice, "new/") {
+            4 | 5 => ("append", format!("log/{}", rng.below(2)), None),
+            6 => ("stream_write", format!("streamed/{}", rng.below(2)), None),
+            7 => ("copy", kept, Some(format!("copies/{}", rng.below(3)))),
+            8 => match any(rng, "new/") {
                 Some(path) => ("rename", path, Some(format!("moved/{number}"))),
                 None => ("create", new, None),
             },
-            9 => match any(dice, "moved/") {
-                Some(path) => ("rename over", path, Some(format!("copies/{}", dice.below(3)))),
+            9 => match any(rng, "moved/") {
+                Some(path) => ("rename over", path, Some(format!("copies/{}", rng.below(3)))),
                 None => ("create", new, None),
             },
-            10 => match any(dice, "new/") {
+            10 => match any(rng, "new/") {
                 Some(path) => {
                     let tree = path.rsplit_once('/').unwrap().0.to_owned();
                     ("delete the tree", tree, None)
                 }
                 None => ("create", new, None),
             },
-            _ => match any(dice, "moved/") {
+            _ => match any(rng, "moved/") {
                 Some(path) => ("delete", path, None),
                 None => ("create", new, None),
             },
@@ -99,10 +98,10 @@ impl Change {
         Some(Self { number, verb: verb.into(), path: path.into(), to: to.into(), blocks })
     }
 
-    /// Does it in the store.
+    /// Makes the change in the store.
     async fn perform(&self, store: &LocalFileBackend) -> Result<()> {
         let (path, to) = (self.path.as_str(), self.to.as_str());
-        let data = Bytes::from(written((self.number, self.blocks)));
+        let data = Bytes::from(part_content((self.number, self.blocks)));
         let overwrite = CreateOptions::overwrite();
         match self.verb.as_str() {
             "create" => store.create(path, data).await.map(drop),
@@ -129,7 +128,7 @@ impl Change {
         }
     }
 
-    /// What it makes of the store.
+    /// Makes the change in the model.
     fn apply(&self, model: &mut Model) {
         let part = (self.number, self.blocks);
         match self.verb.as_str() {
@@ -152,49 +151,49 @@ impl Change {
     }
 }
 
-/// What the other process does until it is killed: changes, each announced and acknowledged.
+/// Runs in the child process until it is killed: announces, makes and acknowledges one change after the other.
 #[test]
-fn a_writer_that_works_until_it_is_killed() {
+fn a_process_writes_until_it_is_killed() {
     let Some((root, task)) = child::task() else { return };
     let (durability, rest) = task.split_once(' ').unwrap();
     let (number, seed) = rest.split_once(' ').unwrap();
     let builder = LocalFileBackend::builder(&root).durability(durability.parse().unwrap());
     let store = block_on(builder.sweep(false).open()).unwrap();
-    // Of what is there, only the names count for what can be done next.
+    // The choice of the next change depends only on the paths.
     let mut paths: Model = on_disk(&root).0.into_keys().map(|path| (path, Vec::new())).collect();
-    let mut dice = Dice::of(seed.parse().unwrap());
+    let mut rng = Rng::of(seed.parse().unwrap());
     for number in number.parse().unwrap().. {
-        let change = Change::pick(number, &mut dice, &paths);
-        child::say(&change.to_line());
+        let change = Change::pick(number, &mut rng, &paths);
+        child::report(&change.to_line());
         match block_on(change.perform(&store)) {
-            Ok(()) => child::say("done"),
-            Err(error) => child::say(&format!("failed\t{error}")),
+            Ok(()) => child::report("done"),
+            Err(error) => child::report(&format!("failed\t{error}")),
         }
         change.apply(&mut paths);
     }
 }
 
-/// The files in the store, and what f9 has left lying about.
+/// Returns the files in the store, and the leftovers of f9.
 fn on_disk(dir: &Path) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
-    let (mut files, mut litter) = (BTreeMap::new(), Vec::new());
-    let mut waiting = vec![String::new()];
-    while let Some(prefix) = waiting.pop() {
+    let (mut files, mut leftovers) = (BTreeMap::new(), Vec::new());
+    let mut pending = vec![String::new()];
+    while let Some(prefix) = pending.pop() {
         for entry in fs::read_dir(dir.join(&prefix)).unwrap() {
             let entry = entry.unwrap();
             let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
             if path.contains(".f9tmp-") {
-                litter.push(path);
+                leftovers.push(path);
             } else if entry.file_type().unwrap().is_dir() {
-                waiting.push(format!("{path}/"));
+                pending.push(format!("{path}/"));
             } else if path != ".backend.lock" {
                 files.insert(path, fs::read(entry.path()).unwrap());
             }
         }
     }
-    (files, litter)
+    (files, leftovers)
 }
 
-/// Whether the files are those of the model, and what is not.
+/// Compares the files with the model, and describes a difference.
 fn compare(files: &BTreeMap<String, Vec<u8>>, model: &Model) -> Result<(), String> {
     for (path, parts) in model {
         match files.get(path) {
@@ -210,32 +209,34 @@ fn compare(files: &BTreeMap<String, Vec<u8>>, model: &Model) -> Result<(), Strin
         }
     }
     match files.keys().find(|path| !model.contains_key(*path)) {
-        Some(path) => Err(format!("`{path}` should not be there")),
+        Some(path) => Err(format!("`{path}` should not exist")),
         None => Ok(()),
     }
 }
 
-/// What has been seen of all kills.
+/// Counts over all kills.
 #[derive(Debug, Default)]
-struct Seen {
+struct Counts {
     kills: usize,
     changes: usize,
-    in_the_middle: usize,
-    of_these_done: usize,
-    with_litter: usize,
+    /// Kills during a change.
+    during_a_change: usize,
+    /// Kills during a change that was done nevertheless.
+    change_done: usize,
+    with_leftovers: usize,
 }
 
 struct Torture {
     durability: Durability,
     dir: tempfile::TempDir,
-    dice: Dice,
+    rng: Rng,
     model: Model,
     number: u64,
-    seen: Seen,
+    counts: Counts,
 }
 
 impl Torture {
-    fn new(durability: Durability, dice: Dice) -> Self {
+    fn new(durability: Durability, rng: Rng) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut model = Model::new();
         let kept = (0..4).map(|i| format!("kept/{i}"));
@@ -245,41 +246,41 @@ impl Torture {
             fs::write(dir.path().join(&path), content(&parts)).unwrap();
             model.insert(path, parts);
         }
-        Self { durability, dir, dice, model, number: 1, seen: Seen::default() }
+        Self { durability, dir, rng, model, number: 1, counts: Counts::default() }
     }
 
-    /// Lets a writer work for a while and kills it; then looks whether all is well.
+    /// Lets a writer work for a random time, kills it, and checks the store.
     fn kill_one(&mut self) {
-        let task = format!("{} {} {}", self.durability, self.number, self.dice.below(u64::MAX));
-        let name = "kill::a_writer_that_works_until_it_is_killed";
-        let mut writer = Other::start(name, self.dir.path(), &task);
+        let task = format!("{} {} {}", self.durability, self.number, self.rng.below(u64::MAX));
+        let name = "kill::a_process_writes_until_it_is_killed";
+        let mut writer = ChildTest::start(name, self.dir.path(), &task);
         let mut lines = vec![writer.next_line().unwrap()];
-        // As often short as long, up to 30 ms.
-        let most = 1 << (8 + self.dice.below(8));
-        thread::sleep(Duration::from_micros(self.dice.below(most)));
+        // From 0.25 to 33 ms, each magnitude equally often.
+        let max_micros = 1 << (8 + self.rng.below(8));
+        thread::sleep(Duration::from_micros(self.rng.below(max_micros)));
         writer.kill();
         writer.wait();
         lines.extend(std::iter::from_fn(|| writer.next_line()));
         let in_flight = self.acknowledge(&lines);
-        let (files, litter) = on_disk(self.dir.path());
-        self.seen.kills += 1;
-        self.seen.with_litter += usize::from(!litter.is_empty());
+        let (files, leftovers) = on_disk(self.dir.path());
+        self.counts.kills += 1;
+        self.counts.with_leftovers += usize::from(!leftovers.is_empty());
         if let Err(old) = compare(&files, &self.model) {
             let Some(change) = in_flight else { panic!("{old}") };
             change.apply(&mut self.model);
-            self.seen.of_these_done += 1;
+            self.counts.change_done += 1;
             if let Err(new) = compare(&files, &self.model) {
-                panic!("killed in {change:?}: neither undone, as {old}, nor done, as {new}");
+                panic!("killed during {change:?}: neither undone ({old}) nor done ({new})");
             }
         }
         let store = block_on(LocalFileBackend::new(self.dir.path())).unwrap();
-        let (swept, litter) = on_disk(self.dir.path());
-        assert!(litter.is_empty(), "the sweep leaves {litter:?}");
-        assert!(swept == files, "the sweep changes what is there");
+        let (swept, leftovers) = on_disk(self.dir.path());
+        assert!(leftovers.is_empty(), "the sweep left {leftovers:?}");
+        assert!(swept == files, "the sweep changed a file");
         self.assert_nothing_is_locked(&store);
     }
 
-    /// Takes in what the writer has done; gives what it was about to do.
+    /// Applies the acknowledged changes, and returns the one that was announced last but not acknowledged.
     fn acknowledge(&mut self, lines: &[String]) -> Option<Change> {
         let mut begun = None;
         for line in lines {
@@ -290,16 +291,16 @@ impl Torture {
                 let change = begun.take().unwrap();
                 assert_eq!(line, "done", "{change:?}");
                 change.apply(&mut self.model);
-                self.seen.changes += 1;
+                self.counts.changes += 1;
             }
         }
-        self.seen.in_the_middle += usize::from(begun.is_some());
+        self.counts.during_a_change += usize::from(begun.is_some());
         begun
     }
 
     fn assert_nothing_is_locked(&self, store: &LocalFileBackend) {
-        let at_once = SessionOptions::timeout(Duration::ZERO);
-        drop(block_on(store.sync_session_with(at_once)).unwrap());
+        let no_wait = SessionOptions::timeout(Duration::ZERO);
+        drop(block_on(store.sync_session_with(no_wait)).unwrap());
         for dir in ["", "kept", "log"] {
             let dir = File::open(self.dir.path().join(dir)).unwrap();
             dir.try_lock().unwrap();
@@ -308,29 +309,29 @@ impl Torture {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what has been seen is worth a look")]
+#[expect(clippy::print_stdout, reason = "the counts are worth a look")]
 fn kill_writers(durability: Durability) {
-    let mut torture = Torture::new(durability, Dice::new(&format!("{durability} writers")));
-    let kills = extent(100, 500);
-    while torture.seen.kills < kills || !torture.seen.is_enough() {
+    let mut torture = Torture::new(durability, Rng::new(&format!("{durability} writers")));
+    let kills = plain_or_all(100, 500);
+    while torture.counts.kills < kills || !torture.counts.are_enough() {
         torture.kill_one();
-        // So that the logs do not grow beyond what can be checked each time.
-        torture.start_logs_anew();
-        assert!(torture.seen.kills < 5000, "{:?}", torture.seen);
+        // Large logs would make each check slow.
+        torture.reset_large_logs();
+        assert!(torture.counts.kills < 5000, "{:?}", torture.counts);
     }
-    println!("{durability}: {:?}", torture.seen);
+    println!("{durability}: {:?}", torture.counts);
 }
 
-impl Seen {
-    /// Whether enough has been met of what is looked for, which is a matter of luck and of what else the machine does.
-    fn is_enough(&self) -> bool {
-        let (middle, done) = (self.in_the_middle * 2, self.of_these_done * 100);
-        middle >= self.kills && done >= self.kills && self.with_litter > 0
+impl Counts {
+    /// Returns whether the kills hit enough interesting moments, which depends on chance and the load of the machine.
+    fn are_enough(&self) -> bool {
+        let (during, done) = (self.during_a_change * 2, self.change_done * 100);
+        during >= self.kills && done >= self.kills && self.with_leftovers > 0
     }
 }
 
 impl Torture {
-    fn start_logs_anew(&mut self) {
+    fn reset_large_logs(&mut self) {
         for (path, parts) in &mut self.model {
             if path.starts_with("log/") && content(parts).len() > 4_000_000 {
                 *parts = vec![(0, 10)];
@@ -341,11 +342,11 @@ impl Torture {
 }
 
 #[test]
-fn killed_writers_leave_old_or_new() {
+fn killed_writers_leave_the_old_or_the_new_content() {
     kill_writers(Durability::Atomic);
 }
 
 #[test]
-fn killed_writers_of_a_synced_store_leave_old_or_new() {
+fn killed_writers_of_a_synced_store_leave_the_old_or_the_new_content() {
     kill_writers(Durability::Synced);
 }

@@ -1,4 +1,4 @@
-//! A file system that lets files share their blocks, so that a copy costs nothing.
+//! A file system where a copy shares the blocks of the original.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,17 +10,17 @@ use futures::executor::block_on;
 
 use crate::machine::{self, Mount};
 
-const TEST: &str = "what_is_appended_goes_behind_shared_blocks";
+const TEST: &str = "an_append_to_a_copy_with_shared_blocks_leaves_the_original";
 
 #[test]
-fn what_is_appended_goes_behind_shared_blocks() {
+fn an_append_to_a_copy_with_shared_blocks_leaves_the_original() {
     let dir = tempfile::tempdir().unwrap();
     let (image, disk) = (dir.path().join("image"), dir.path().join("disk"));
-    // The least that xfs takes; hardly any of it is ever written.
+    // The smallest size that mkfs.xfs accepts. The image is sparse.
     File::create(&image).unwrap().set_len(320 << 20).unwrap();
     fs::create_dir(&disk).unwrap();
-    let made = Command::new("mkfs.xfs").args(["-q", "-m", "reflink=1"]).arg(&image).status();
-    if !made.is_ok_and(|status| status.success()) {
+    let status = Command::new("mkfs.xfs").args(["-q", "-m", "reflink=1"]).arg(&image).status();
+    if !status.is_ok_and(|status| status.success()) {
         return machine::not_run(TEST, "it needs mkfs.xfs");
     }
     let mounted = match Mount::new(&["-o", "loop", image.to_str().unwrap()], &disk) {
@@ -29,7 +29,8 @@ fn what_is_appended_goes_behind_shared_blocks() {
     };
     fs::write(disk.join("one"), "one").unwrap();
     let (one, two) = (File::open(disk.join("one")), File::create(disk.join("two")));
-    rustix::fs::ioctl_ficlone(two.unwrap(), one.unwrap()).expect("blocks can be shared there");
+    rustix::fs::ioctl_ficlone(two.unwrap(), one.unwrap())
+        .expect("the file system supports shared blocks");
 
     block_on(append(&disk.join("store"))).unwrap();
     drop(mounted);
@@ -37,12 +38,12 @@ fn what_is_appended_goes_behind_shared_blocks() {
 
 async fn append(root: &Path) -> Result<()> {
     let store = LocalFileBackend::new(root).await?;
-    // Ends within a block.
+    // The length is not a multiple of the block size.
     let old = "old".repeat(10_000);
     store.create("old", old.clone()).await?;
     store.copy("old", "copy").await?;
-    store.update_with("copy", "more".into(), UpdateOptions::append()).await?;
-    store.update_with("copy", "and more".into(), UpdateOptions::append()).await?;
+    store.update_with("copy", "more", UpdateOptions::append()).await?;
+    store.update_with("copy", "and more", UpdateOptions::append()).await?;
     assert_eq!(store.read_text("copy").await?, format!("{old}moreand more"));
     assert_eq!(store.read_text("old").await?, old);
     Ok(())

@@ -1,4 +1,4 @@
-//! strace(1), attached to another process: to see the system calls of each of its threads, and to make them fail.
+//! Attaches strace(1) to another process, to record the system calls of each thread and to make them fail.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,43 +6,43 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::child::Other;
+use crate::child::ChildTest;
 
-/// A trace under way.
+/// A running trace.
 #[derive(Debug)]
 pub(crate) struct Trace {
     strace: Child,
     log: PathBuf,
 }
 
-/// A system call as it stands in a log.
+/// A system call in a log.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
-    /// The how-many-eth of this name it is in its thread, from one on.
+    /// Its position among the calls of this name in its thread, from 1.
     pub(crate) nth: usize,
     /// The line of the log.
     pub(crate) text: String,
 }
 
 impl Trace {
-    /// Attaches to all threads of `process`, now and later. The log is written to `log`.
-    pub(crate) fn attach(process: &Other, arguments: &[&str], log: &Path) -> Self {
+    /// Attaches to all present and future threads of `process`, and writes the log to `log`.
+    pub(crate) fn attach(process: &ChildTest, arguments: &[&str], log: &Path) -> Self {
         let mut command = Command::new("strace");
         command.args(["-f", "-p", &process.id().to_string(), "-o"]).arg(log).args(arguments);
         let mut strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
+        let mut output = String::new();
         let mut errors = BufReader::new(strace.stderr.take().unwrap());
-        errors.read_line(&mut said).unwrap();
+        errors.read_line(&mut output).unwrap();
         let trace = Self { strace, log: log.to_owned() };
-        assert!(said.contains("attached"), "{said}");
-        // What else it says is of no interest, but must not fill the pipe.
+        assert!(output.contains("attached"), "strace failed: {output}");
+        // Drains the pipe, so that strace never blocks.
         std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
         trace
     }
 
-    /// Lets go of the process when it is ready again or has ended, and gives the log.
-    pub(crate) fn end_at(mut self, process: &mut Other) -> String {
+    /// Detaches when the process prints its next line or has ended, and returns the log.
+    pub(crate) fn end_at(mut self, process: &mut ChildTest) -> String {
         let ended = process.next_line().is_none();
         if !ended {
             let strace = rustix::process::Pid::from_child(&self.strace);
@@ -50,7 +50,7 @@ impl Trace {
         }
         self.strace.wait().unwrap();
         if !ended {
-            process.go_on();
+            process.resume();
         }
         fs::read_to_string(&self.log).unwrap()
     }
@@ -63,19 +63,19 @@ impl Drop for Trace {
     }
 }
 
-/// The calls of a log in the order of their beginning.
+/// Returns the calls of a log in the order in which they began.
 pub(crate) fn calls(log: &str) -> Vec<Call> {
-    let mut counted = HashMap::<(&str, &str), usize>::new();
+    let mut counts = HashMap::<(&str, &str), usize>::new();
     let mut calls = Vec::new();
     for line in log.lines() {
-        // Neither the second half of a call that another thread's came between, nor a signal, nor an exit.
+        // Skips signals, exits, and the second half of a call that another thread interrupted.
         let Some((thread, text)) = line.split_once(' ') else { continue };
         let text = text.trim_start();
         let Some((name, _)) = text.split_once('(') else { continue };
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             continue;
         }
-        let nth = counted.entry((thread, name)).or_default();
+        let nth = counts.entry((thread, name)).or_default();
         *nth += 1;
         calls.push(Call { name: name.to_owned(), nth: *nth, text: text.to_owned() });
     }

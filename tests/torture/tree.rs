@@ -1,4 +1,4 @@
-//! What is on disk below a root, to compare: what anybody sees, and what f9 has left lying about.
+//! The entries on disk below a root, for comparisons: visible entries and leftovers of f9.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// The names of temporaries, and of trees on their way out.
-const LITTER: &str = ".f9tmp-";
+/// The prefix of temporary files and of trees being deleted.
+const TEMPORARY_PREFIX: &str = ".f9tmp-";
 
-/// Everything below a root but the file that sessions lock.
+/// All entries below a root except for the lock file of sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tree {
-    pub(crate) seen: BTreeMap<String, Entry>,
-    pub(crate) litter: Vec<String>,
+    pub(crate) entries: BTreeMap<String, Entry>,
+    pub(crate) leftovers: Vec<String>,
 }
 
-/// One file, directory or link, with what a replacement has to keep.
+/// One file, directory or link, with the attributes that a replacement must keep.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     mode: u32,
@@ -46,55 +46,56 @@ impl Tree {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
             let path = format!("{prefix}{name}");
-            if name.starts_with(LITTER) {
-                self.litter.push(path);
+            if name.starts_with(TEMPORARY_PREFIX) {
+                self.leftovers.push(path);
             } else if name != ".backend.lock" {
                 if entry.file_type().unwrap().is_dir() {
                     self.add(&entry.path(), &format!("{path}/"));
                 }
-                self.seen.insert(path, Entry::of(&entry.path()));
+                self.entries.insert(path, Entry::of(&entry.path()));
             }
         }
     }
 
-    /// Without the directories that are not in `before` and have nothing in them: a process killed in the middle cannot take back
-    /// what it made on the way.
+    /// Returns the tree without empty directories that are not in `before`. A killed process cannot remove the parent directories it
+    /// has created.
     pub(crate) fn without_empty_directories_since(mut self, before: &Self) -> Self {
-        let paths: Vec<String> = self.seen.keys().rev().cloned().collect();
+        let paths: Vec<String> = self.entries.keys().rev().cloned().collect();
         for path in paths {
             let below = format!("{path}/");
-            let is_empty = !self.seen.keys().any(|other| other.starts_with(&below));
-            if is_empty && self.seen[&path].is_directory() && !before.seen.contains_key(&path) {
-                self.seen.remove(&path);
+            let is_empty = !self.entries.keys().any(|other| other.starts_with(&below));
+            if is_empty && self.entries[&path].is_directory() && !before.entries.contains_key(&path)
+            {
+                self.entries.remove(&path);
             }
         }
         self
     }
 
-    /// As far as any user may set it.
-    pub(crate) fn without_what_takes_permission(&self) -> Self {
+    /// Returns the tree without the owners and attributes, which need permissions to set.
+    pub(crate) fn without_owners_and_attributes(&self) -> Self {
         let mut tree = self.clone();
-        for entry in tree.seen.values_mut() {
+        for entry in tree.entries.values_mut() {
             (entry.owner, entry.attribute) = ((0, 0), None);
         }
         tree
     }
 
-    /// How this differs from `other`, in words.
+    /// Describes the differences from `other`.
     pub(crate) fn difference(&self, other: &Self) -> String {
         let mut lines = Vec::new();
-        for (path, entry) in &self.seen {
-            match other.seen.get(path) {
-                None => lines.push(format!("{path} is there: {entry:?}")),
-                Some(wanted) if wanted != entry => {
-                    lines.push(format!("{path} is {entry:?}, not {wanted:?}"));
+        for (path, entry) in &self.entries {
+            match other.entries.get(path) {
+                None => lines.push(format!("{path} is unexpected: {entry:?}")),
+                Some(expected) if expected != entry => {
+                    lines.push(format!("{path} is {entry:?} instead of {expected:?}"));
                 }
                 Some(_) => {}
             }
         }
-        let missing = other.seen.keys().filter(|path| !self.seen.contains_key(*path));
+        let missing = other.entries.keys().filter(|path| !self.entries.contains_key(*path));
         lines.extend(missing.map(|path| format!("{path} is missing")));
-        lines.extend(self.litter.iter().map(|path| format!("{path} is left")));
+        lines.extend(self.leftovers.iter().map(|path| format!("{path} is a leftover")));
         lines.join("; ")
     }
 }

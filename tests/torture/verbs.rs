@@ -1,5 +1,5 @@
-//! Every verb, on a store that is always laid out alike. So what must hold after any of them, whatever befell it, can be said in
-//! one sentence: the store is as it was before, or as it is afterwards, and nothing in between.
+//! Every verb with its arguments, on a store that always has the same files. All tests check one rule: after a disturbed verb, the
+//! store is in the state before the verb or in the state after it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -16,16 +16,16 @@ use futures::stream::{self, TryStreamExt as _};
 
 use crate::tree::Tree;
 
-/// What a verb takes of the disk.
+/// The disk resource that a verb needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cost {
-    /// It changes nothing.
+    /// No change.
     Nothing,
-    /// It moves or removes what is there.
+    /// Entries are moved or removed.
     Names,
-    /// It makes something new that has no content.
+    /// New entries without content.
     Inodes,
-    /// It writes content.
+    /// New content.
     Space,
 }
 
@@ -34,36 +34,36 @@ pub(crate) enum Cost {
 pub(crate) struct Verb {
     pub(crate) name: &'static str,
     pub(crate) cost: Cost,
-    /// How the text of each of its errors begins: with the operation, and the path or what leads to it.
-    pub(crate) says: &'static str,
-    /// Does it, and tells what came of it.
+    /// The beginning of all its error texts: the operation, and the path or the start of it.
+    pub(crate) error_prefix: &'static str,
+    /// Runs the verb and returns its result as text.
     pub(crate) act: for<'a> fn(&'a LocalFileBackend) -> BoxFuture<'a, Result<String>>,
 }
 
-/// What a verb makes of the store when nothing goes wrong.
+/// The result of a verb without a disturbance.
 #[derive(Debug)]
-pub(crate) struct Course {
-    pub(crate) told: String,
+pub(crate) struct Expected {
+    pub(crate) result: String,
     pub(crate) before: Tree,
     pub(crate) after: Tree,
 }
 
-/// The content of every file that is written anew.
+/// Returns the new content of files.
 fn new() -> String {
     "new content ".repeat(250)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map` hands over")]
-fn told(info: FileInfo) -> String {
+#[expect(clippy::needless_pass_by_value, reason = "`map` passes it by value")]
+fn describe(info: FileInfo) -> String {
     format!("{} of {:?} bytes", info.path, info.size)
 }
 
-/// More than is gathered before it is written, so that it is written in two parts.
-fn pieces() -> f9::ByteStream<'static> {
+/// Returns more data than one write takes, so that there are two writes.
+fn chunks() -> f9::ByteStream<'static> {
     Box::pin(stream::iter((b'a'..b'd').map(|letter| Ok(vec![letter; 100 * 1024].into()))))
 }
 
-/// Makes the files that the verbs work on.
+/// Creates the files that the verbs use.
 pub(crate) fn lay_out(root: &Path) {
     for dir in ["dir/sub", "tree/b/d", "empty"] {
         fs::create_dir_all(root.join(dir)).unwrap();
@@ -75,7 +75,7 @@ pub(crate) fn lay_out(root: &Path) {
     fs::write(root.join("twin"), "of two names").unwrap();
     fs::hard_link(root.join("twin"), root.join("dir/twin")).unwrap();
     let old = root.join("old");
-    // Neither every user nor every file system can; then there is nothing to keep.
+    // Fails for some users and file systems. Then there is nothing to keep.
     drop(chown(&old, Some(4711), Some(4712)));
     let flags = rustix::fs::XattrFlags::empty();
     let _ = rustix::fs::setxattr(&old, "user.f9-test", b"kept", flags);
@@ -87,8 +87,8 @@ pub(crate) async fn open(root: &Path, durability: Durability) -> Result<LocalFil
 }
 
 impl Verb {
-    /// Does it undisturbed.
-    pub(crate) fn course(&self) -> Course {
+    /// Runs the verb without a disturbance.
+    pub(crate) fn expected(&self) -> Expected {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         lay_out(dir.path());
         let before = Tree::of(dir.path());
@@ -96,70 +96,70 @@ impl Verb {
             let store = open(dir.path(), Durability::Atomic).await?;
             (self.act)(&store).await
         });
-        let told = acted.unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        Course { told, before, after: Tree::of(dir.path()) }
+        let result = acted.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        Expected { result, before, after: Tree::of(dir.path()) }
     }
 }
 
 macro_rules! verbs {
-    ($($name:literal, $cost:ident, $says:literal, $store:ident => $act:expr;)*) => {
+    ($($name:literal, $cost:ident, $prefix:literal, $store:ident => $act:expr;)*) => {
         &[$(Verb {
             name: $name,
             cost: Cost::$cost,
-            says: $says,
+            error_prefix: $prefix,
             act: |$store| Box::pin(async move { $act }),
         }),*]
     };
 }
 
-/// All of them.
+/// All verbs.
 pub(crate) const VERBS: &[Verb] = verbs! {
     "create", Space, "cannot create `new`",
-        store => store.create("new", new()).await.map(told);
+        store => store.create("new", new()).await.map(describe);
     "create below new directories", Space, "cannot create `made/on/the/way`",
-        store => store.create("made/on/the/way", new()).await.map(told);
+        store => store.create("made/on/the/way", new()).await.map(describe);
     "overwrite", Space, "cannot create `old`",
         store => {
             let options = CreateOptions::overwrite();
-            store.create_with("old", new().into(), options).await.map(told)
+            store.create_with("old", new(), options).await.map(describe)
         };
     "overwrite through a link", Space, "cannot create `dir/link`",
         store => {
             let options = CreateOptions::overwrite();
-            store.create_with("dir/link", new().into(), options).await.map(told)
+            store.create_with("dir/link", new(), options).await.map(describe)
         };
     "update", Space, "cannot update `old`",
-        store => store.update("old", new()).await.map(told);
+        store => store.update("old", new()).await.map(describe);
     "append", Space, "cannot update `old`",
-        store => store.update_with("old", new().into(), UpdateOptions::append()).await.map(told);
+        store => store.update_with("old", new(), UpdateOptions::append()).await.map(describe);
     "stream_write", Space, "cannot write `dir/made/new`",
         store => {
             let options = WriteOptions::default();
-            store.stream_write_with("dir/made/new", pieces(), options).await.map(told)
+            store.stream_write_with("dir/made/new", chunks(), options).await.map(describe)
         };
     "stream_write over a file", Space, "cannot write `old`",
         store => {
             let options = WriteOptions::overwrite();
-            store.stream_write_with("old", pieces(), options).await.map(told)
+            store.stream_write_with("old", chunks(), options).await.map(describe)
         };
     "create_dir", Inodes, "cannot create directory `made/on/the/way`",
         store => store.create_dir("made/on/the/way").await.map(|()| String::new());
     "copy", Space, "cannot copy `old` to `made/copy`",
-        store => store.copy("old", "made/copy").await.map(told);
+        store => store.copy("old", "made/copy").await.map(describe);
     "copy over a file", Space, "cannot copy `other` to `old`",
-        store => store.copy_with("other", "old", CopyOptions::overwrite()).await.map(told);
+        store => store.copy_with("other", "old", CopyOptions::overwrite()).await.map(describe);
     "rename", Names, "cannot rename `old` to `renamed`",
-        store => store.rename("old", "renamed").await.map(told);
+        store => store.rename("old", "renamed").await.map(describe);
     "rename over a file", Names, "cannot rename `other` to `old`",
-        store => store.rename_with("other", "old", RenameOptions::overwrite()).await.map(told);
+        store => store.rename_with("other", "old", RenameOptions::overwrite()).await.map(describe);
     "rename across directories", Names, "cannot rename `dir/kept` to `tree/b/kept`",
-        store => store.rename("dir/kept", "tree/b/kept").await.map(told);
+        store => store.rename("dir/kept", "tree/b/kept").await.map(describe);
     "rename below new directories", Inodes, "cannot rename `old` to `made/on/the/way`",
-        store => store.rename("old", "made/on/the/way").await.map(told);
+        store => store.rename("old", "made/on/the/way").await.map(describe);
     "rename a directory", Names, "cannot rename `tree` to `dir/sub/tree`",
-        store => store.rename("tree", "dir/sub/tree").await.map(told);
+        store => store.rename("tree", "dir/sub/tree").await.map(describe);
     "rename to another name of the same file", Names, "cannot rename `twin` to `dir/twin`",
-        store => store.rename_with("twin", "dir/twin", RenameOptions::overwrite()).await.map(told);
+        store => store.rename_with("twin", "dir/twin", RenameOptions::overwrite()).await.map(describe);
     "delete", Names, "cannot delete `old`",
         store => store.delete("old").await.map(|()| String::new());
     "delete an empty directory", Names, "cannot delete `empty`",
@@ -202,10 +202,10 @@ pub(crate) const VERBS: &[Verb] = verbs! {
             Ok(format!("{} {}", store.exists("old").await?, store.exists("dir/no").await?))
         };
     "checksum", Nothing, "cannot checksum `dir/kept`",
-        store => store.checksum("dir/kept", ChecksumAlgorithm::Blake3).await;
+        store => store.checksum("dir/kept", ChecksumAlgorithm::Blake3).await.map(f9::Checksum::into_hex);
     "checksum_many", Nothing, "cannot checksum `old`",
         store => {
-            // More would be hashed on several threads, in no order.
+            // Several files would be hashed on several threads, in any order.
             let sums = store.checksum_many(&["old"], ChecksumAlgorithm::Md5).await?;
             Ok(format!("{sums:?}"))
         };

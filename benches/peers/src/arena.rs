@@ -1,4 +1,4 @@
-//! Where it all happens: a temporary directory on the file system that is to be measured.
+//! The temporary directory on the measured file system, and the sizes of the works.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use crate::content::Pieces;
 use crate::contestants;
 use crate::drive::Contestant;
 
-/// How much there is to do.
+/// The sizes of the works.
 #[derive(Clone, Copy)]
 pub struct Sizes {
     pub rounds: usize,
@@ -23,18 +23,18 @@ pub struct Sizes {
     pub hashed_files: usize,
     pub stream_bytes: u64,
     pub memory_bytes: u64,
-    /// Of 50 files each.
+    /// Directories of 50 files each.
     pub directories: usize,
     pub git_files: usize,
     pub git_commits: usize,
-    /// Files that are created, read and deleted in a vector store.
+    /// Files created, read and deleted in a vector store.
     pub openai_files: usize,
-    /// Files of a vector store that is listed.
+    /// Files in a listed vector store.
     pub openai_listed: usize,
-    /// Files of a vector store that is known by heart.
+    /// Files in a vector store with a cached index.
     pub openai_known: usize,
     pub openai_rounds: usize,
-    /// Fewer, as the Python original takes a minute for one.
+    /// Fewer rounds, because the Python original takes a minute for one.
     pub openai_list_rounds: usize,
 }
 
@@ -74,7 +74,7 @@ impl Sizes {
     };
 }
 
-/// A runtime of the size that is usual in a small container, so that results do not depend on the machine's.
+/// Returns a runtime with two threads, as in a small container, so that results do not depend on the number of processors.
 pub fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
@@ -95,7 +95,7 @@ impl Arena {
         self.dir.path()
     }
 
-    /// Does the work on a thread of the runtime, as a service would, and not on the one that waits for it.
+    /// Runs the work on a thread of the runtime, as a service would, and not on the calling thread.
     pub fn timed<T, E>(
         &self,
         work: impl Future<Output = std::result::Result<T, E>> + Send + 'static,
@@ -112,7 +112,7 @@ impl Arena {
         self.runtime.block_on(self.runtime.spawn(timed))?
     }
 
-    /// A folder for one work.
+    /// Creates a directory for one work.
     pub fn folder(&self, work: &str) -> Result<Folder> {
         let root = self.root().join(work);
         fs::create_dir(&root)?;
@@ -120,14 +120,14 @@ impl Arena {
     }
 }
 
-/// A folder with everyone who works in it.
+/// A directory with all contestants.
 pub struct Folder {
     pub root: PathBuf,
     pub contestants: Vec<Box<dyn Contestant>>,
 }
 
 impl Folder {
-    /// Makes `paths` with the same content, and the directories on the way.
+    /// Creates `paths` with the same content, and their parent directories.
     pub fn fill(&self, paths: &[String], content: &[u8]) -> Result<()> {
         for path in paths {
             self.make_parent(path)?;
@@ -151,13 +151,13 @@ impl Folder {
         self.settle()
     }
 
-    /// Waits until the file system has nothing left to write, so that nobody pays for what another left behind.
+    /// Syncs the file system, so that no contestant pays for the writes of another.
     pub fn settle(&self) -> Result<()> {
         Ok(rustix::fs::syncfs(File::open(&self.root)?)?)
     }
 }
 
-/// So many paths below `top`, 100 in each directory.
+/// Returns `count` paths below `top`, 100 in each directory.
 pub fn small_paths(top: &str, count: usize) -> Arc<[String]> {
     (0..count).map(|n| format!("{top}/{:02}/{n:04}.bin", n / 100)).collect()
 }

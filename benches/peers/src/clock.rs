@@ -1,12 +1,12 @@
-//! What something took: by the clock on the wall, and of all processors together.
+//! Measures wall-clock time and processor time.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// A duration on the wall and the time that processors of this process were busy meanwhile, both in seconds.
+/// The wall-clock time and the processor time of this process, in seconds.
 #[derive(Clone, Copy)]
 pub struct Took {
     pub wall: f64,
-    /// Nothing else on the machine adds to it, so it is steadier.
+    /// Not affected by other processes, so it varies less.
     pub busy: f64,
 }
 

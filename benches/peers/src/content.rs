@@ -1,12 +1,12 @@
-//! What is written, and what becomes of what is read.
+//! The content of streams, and sinks that count or hash it.
 
 use bytes::Bytes;
 use sha2::Digest as _;
 
-/// The size of the pieces that streams are written from, and of the buffer of the bare loops.
+/// The size of the pieces of written streams, and of the buffers of the direct loops.
 pub const PIECE: usize = 256 * 1024;
 
-/// Some pieces that differ, in turn, so that a stream out of order is noticed.
+/// A cycle of different pieces, so that a stream in the wrong order is detected.
 #[derive(Clone)]
 pub struct Pieces {
     distinct: [Bytes; 4],
@@ -26,7 +26,7 @@ impl Pieces {
         Self { distinct, fresh: false, given: 0, size }
     }
 
-    /// Each piece has memory of its own, so that it is seen how many are kept.
+    /// Allocates each piece, so that the memory shows how many pieces are kept.
     pub fn fresh(self) -> Self {
         Self { fresh: true, ..self }
     }
@@ -61,9 +61,9 @@ pub enum Algorithm {
     Blake3,
 }
 
-/// Where streams end.
+/// The end of a stream.
 pub enum Sink {
-    /// Counts bytes, and looks at none.
+    /// Counts bytes without reading them.
     Count(u64),
     Sha256(sha2::Sha256),
     Blake3(Box<blake3::Hasher>),
@@ -85,7 +85,7 @@ impl Sink {
         }
     }
 
-    /// The digest, or the number of bytes.
+    /// Returns the digest, or the number of bytes.
     pub fn into_hex(self) -> String {
         match self {
             Self::Count(bytes) => format!("{bytes:x}"),

@@ -1,4 +1,4 @@
-//! How the contestants are driven: the async ones by tasks on a runtime's own threads, the blocking ones by a plain thread.
+//! Runs the contestants: the async ones in tasks on runtime threads, the blocking ones on a plain thread.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::clock::{Start, Took};
 use crate::content::{Algorithm, Pieces, Sink};
 use crate::contestants::{Files, Listed, Profile};
 
-/// A contestant that can be asked for whole pieces of work, and tells what each took.
+/// A contestant that runs whole works and measures them.
 pub trait Contestant {
     fn profile(&self) -> Profile;
 
     fn is_async(&self) -> bool;
 
-    /// Acts on all `paths`, so many at a time; gives also the sum of their sizes.
+    /// Acts on all `paths`, `at_a_time` concurrently. Returns also the sum of their sizes.
     fn act(&self, act: &Act, paths: &Arc<[String]>, at_a_time: usize) -> Result<(Took, u64)>;
 
     fn stream_read(&self, path: &str, sink: Sink) -> Result<(Took, Sink)>;
@@ -34,18 +34,18 @@ pub trait Contestant {
     fn rust_files(&self) -> Result<(Took, Vec<String>)>;
 }
 
-/// Something done with each of many small files.
+/// An operation on each of many small files.
 #[derive(Clone)]
 pub enum Act {
     Read,
-    /// Compares each content with this one; for the first time, which is not measured.
+    /// Compares each content with this one. Used in the first run, which is not measured.
     Compare(Bytes),
     Info,
     Create(Bytes),
 }
 
 impl Act {
-    /// Gives how many bytes the file has.
+    /// Returns the size of the file.
     async fn on(&self, files: &impl Files, path: &str) -> Result<u64> {
         Ok(match self {
             Self::Read => files.read(path).await?.as_ref().len() as u64,
@@ -78,16 +78,16 @@ impl Act {
     }
 }
 
-/// Files and who calls them.
+/// Files, and the runtime that calls them.
 pub struct Driven<F> {
     pub files: F,
     pub profile: Profile,
-    /// `None` for files whose calls block, and whose futures are therefore ready at once.
+    /// `None` for files whose calls block, so that their futures are ready at the first poll.
     pub runtime: Option<Arc<Runtime>>,
 }
 
 impl<F: Files> Driven<F> {
-    /// Does the work on a thread of the runtime, as a service would, and not on the one that waits for it; or right here.
+    /// Runs the work on a thread of the runtime, as a service would, or on the calling thread if there is no runtime.
     fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What the numbers were measured with.
+//! Describes the machine and the versions of a run.
 
 use std::path::Path;
 use std::{fs, thread};
@@ -7,7 +7,7 @@ use crate::Result;
 
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
-/// The versions of the contestants, the machine, and how busy it was at the start.
+/// Describes the versions of the contestants, the machine, and its load at the start.
 pub fn describe(dir: &Path) -> Result<String> {
     let versions = ["f9", "object_store", "opendal", "tokio"];
     let versions = versions.map(|name| format!("{name} {}", version(name)));
@@ -23,7 +23,7 @@ pub fn describe(dir: &Path) -> Result<String> {
     ))
 }
 
-/// The version that was built in.
+/// Returns the version of a package in the build.
 fn version(package: &str) -> &'static str {
     let entry = LOCK
         .split("[[package]]")
@@ -32,7 +32,7 @@ fn version(package: &str) -> &'static str {
     version.and_then(|version| version.split('"').next()).unwrap_or("?")
 }
 
-/// The type of the file system that `dir` is on.
+/// Returns the type of the file system of `dir`.
 fn file_system(dir: &Path) -> Result<String> {
     let dir = dir.canonicalize()?;
     let mounts = fs::read_to_string("/proc/self/mounts")?;

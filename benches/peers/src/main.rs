@@ -1,4 +1,4 @@
-//! The same work on f9, its peers and the bare calls, in one run. See `benches/README.md`.
+//! Compares f9 with its peers and with direct calls on the same work, in one run. See `benches/README.md`.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -28,7 +28,7 @@ const USAGE: &str = "arguments: [--dir DIR] [--quick] [--rounds N] [--only NAME]
 struct Arguments {
     dir: PathBuf,
     sizes: Sizes,
-    /// Works whose names begin with one of these; all if there are none.
+    /// The prefixes of the names of works to run; empty for all.
     only: Vec<String>,
     json: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What came out of a work, for people and for programs.
+//! The results of a work, as a table and as JSON.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::rounds::{Row, quantile};
 
-/// What a cost is told in.
+/// The unit of a cost.
 #[derive(Clone, Copy)]
 pub enum Unit {
-    /// Microseconds for each of so many files.
+    /// Microseconds for each of this many files.
     Files(usize),
-    /// GB/s, of so many bytes.
+    /// GB/s, for this many bytes.
     Rate(u64),
     /// Milliseconds.
     Time,
@@ -52,7 +52,7 @@ pub struct Outcome {
     pub work: &'static str,
     pub title: String,
     pub unit: Unit,
-    /// Whether the way in which contestants write belongs to the comparison.
+    /// Shows how each contestant writes.
     pub writes: bool,
     pub rows: Vec<Row>,
 }
@@ -62,7 +62,7 @@ impl Outcome {
         self.rows.iter().find(|row| row.is(name) && !row.is_missing())
     }
 
-    /// The fastest library besides f9.
+    /// Returns the fastest library besides f9.
     pub fn best_peer(&self) -> Option<&Row> {
         let median = |row: &Row| quantile(row.costs(), 0.5);
         let peers = self.rows.iter().filter(|row| row.is_peer());

@@ -1,5 +1,5 @@
-//! Rounds in which every contestant does the same work, in an order that is shuffled each time: what else the machine does hits
-//! them alike, and ratios are taken within a round.
+//! Rounds in which every contestant does the same work, in random order. Other load on the machine affects all contestants of a round,
+//! and ratios are computed within a round.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -7,17 +7,17 @@ use crate::Result;
 use crate::clock::Took;
 use crate::contestants::{Profile, Role};
 
-/// What came of doing a work once. Less is better.
+/// The measurement of one run. Less is better.
 #[derive(Clone, Copy)]
 pub struct Sample {
     pub cost: f64,
-    /// Processor time, where it can be known.
+    /// The processor time, if it is known.
     pub busy: Option<f64>,
-    /// What else it took, where that is told.
+    /// The number of processes or requests, if it is known.
     pub count: Option<Count>,
 }
 
-/// So many of something that a work takes besides time.
+/// A number of processes or requests.
 #[derive(Clone, Copy)]
 pub struct Count {
     pub number: u64,
@@ -31,12 +31,12 @@ pub enum Counted {
 }
 
 impl Sample {
-    /// One of which nothing else is known.
+    /// Creates a sample with a cost only.
     pub fn of(cost: f64) -> Self {
         Self { cost, busy: None, count: None }
     }
 
-    /// The same, and how many of something it took.
+    /// Adds a number of processes or requests.
     pub fn counting(self, number: u64, of: Counted) -> Self {
         Self { count: Some(Count { number, of }), ..self }
     }
@@ -71,10 +71,10 @@ impl Display for Count {
     }
 }
 
-/// A contestant's part in a work.
+/// One contestant in a work.
 pub struct Lane<'a> {
     pub profile: Profile,
-    /// Does the work once.
+    /// Runs the work once.
     pub run: Box<dyn FnMut() -> Result<Sample> + 'a>,
 }
 
@@ -84,13 +84,13 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// What came out for one contestant, a sample for each round; none if it is not there.
+/// The samples of one contestant, one for each round; empty if it is not installed.
 pub struct Row {
     pub profile: Profile,
     pub samples: Vec<Sample>,
 }
 
-/// Runs the lanes, once without measuring and then in `rounds` rounds.
+/// Runs the lanes once without measuring, and then in `rounds` rounds.
 pub fn interleaved(rounds: usize, mut lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> {
     for lane in &mut lanes {
         (lane.run)()?;
@@ -98,7 +98,7 @@ pub fn interleaved(rounds: usize, mut lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> 
     in_rounds(rounds, lanes)
 }
 
-/// Runs the lanes in `rounds` rounds, the first of which is measured too: for lanes that each time begin anew anyway.
+/// Runs the lanes in `rounds` rounds without a warm-up, for lanes that start from scratch each time.
 pub fn in_rounds(rounds: usize, mut lanes: Vec<Lane<'_>>) -> Result<Vec<Row>> {
     let mut samples = vec![Vec::new(); lanes.len()];
     let mut order: Vec<usize> = (0..lanes.len()).collect();
@@ -138,20 +138,20 @@ impl Row {
         busy.map(|busy| quantile(busy, 0.5))
     }
 
-    /// The most that a round took.
+    /// Returns the largest number of a round.
     pub fn count(&self) -> Option<Count> {
         let counts = self.samples.iter().filter_map(|sample| sample.count);
         counts.max_by_key(|count| count.number)
     }
 
-    /// How many times as fast as `other` this one is: the median of the ratios within each round.
+    /// Returns how many times as fast as `other` this one is: the median of the ratios within each round.
     pub fn times_as_fast_as(&self, other: &Self) -> f64 {
         let pairs = self.samples.iter().zip(&other.samples);
         quantile(pairs.map(|(ours, theirs)| theirs.cost / ours.cost).collect(), 0.5)
     }
 }
 
-/// The value below which this part of the samples lies.
+/// Returns the quantile `part` of the samples.
 pub fn quantile(mut samples: Vec<f64>, part: f64) -> f64 {
     samples.sort_unstable_by(f64::total_cmp);
     let place = part * samples.len().saturating_sub(1) as f64;

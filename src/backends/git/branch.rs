@@ -1,35 +1,39 @@
-//! Which names git accepts for a branch.
+//! The names that git accepts for a branch.
 
-/// What is wrong with `name` as that of a branch: git's own rules (`git check-ref-format --branch`), and never the full name of a ref
-/// or another way to say "the current branch".
+/// Checks the name of a branch by git's own rules (`git check-ref-format --branch`). Full names of refs and names for the current branch
+/// are invalid, too.
+///
+/// # Errors
+///
+/// The reason why the name is invalid.
 pub(super) fn check_branch(name: &str) -> Result<(), &'static str> {
-    // These are what git's revision syntax is made of.
-    let special = |c: char| {
+    // The characters of git's revision syntax.
+    let is_special = |c: char| {
         c.is_ascii_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\')
     };
     if name.is_empty() {
-        Err("it is empty")
+        Err("must not be empty")
     } else if name == "HEAD" {
-        Err("HEAD is no branch")
+        Err("HEAD is not a branch")
     } else if name.starts_with('-') {
-        Err("it begins with `-`")
+        Err("begins with `-`")
     } else if name.starts_with("refs/") {
-        // git would take it, and from then on not know which of two refs a short name means.
-        Err("it is the name of a branch alone, without `refs/heads/`")
-    } else if name.contains(special) {
-        Err("it holds a space, a control character or one of ~^:?*[\\")
+        // git accepts it, and then a short name could mean either of two refs.
+        Err("write the branch without `refs/heads/`")
+    } else if name.contains(is_special) {
+        Err("contains a space, a control character or one of ~^:?*[\\")
     } else if name.contains("..") {
-        Err("it holds `..`")
+        Err("contains `..`")
     } else if name.contains("@{") {
-        Err("it holds `@{`")
+        Err("contains `@{`")
     } else if name.ends_with('.') {
-        Err("it ends with a dot")
+        Err("ends with a dot")
     } else if name.split('/').any(str::is_empty) {
-        Err("it has an empty part, before, after or between slashes")
+        Err("has an empty part before, after or between slashes")
     } else if name.split('/').any(|part| part.starts_with('.')) {
-        Err("a part of it begins with a dot")
+        Err("a part begins with a dot")
     } else if name.split('/').any(|part| part.ends_with(".lock")) {
-        Err("a part of it ends with `.lock`")
+        Err("a part ends with `.lock`")
     } else {
         Ok(())
     }
@@ -42,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_branches() {
+    fn a_valid_name_is_accepted() {
         for name in [
             "main",
             "feature/x",
@@ -73,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_of_a_branch() {
+    fn an_invalid_name_is_refused_with_the_reason() {
         for (name, reason) in [
-            ("", "it is empty"),
-            ("HEAD", "HEAD is no branch"),
+            ("", "must not be empty"),
+            ("HEAD", "HEAD is not a branch"),
             ("refs/heads/x", "without `refs/heads/`"),
-            ("-", "it begins with `-`"),
-            ("--upload-pack=x", "it begins with `-`"),
+            ("-", "begins with `-`"),
+            ("--upload-pack=x", "begins with `-`"),
             ("a b", "a space"),
             ("a\tb", "a control character"),
             ("a\nb", "a control character"),
@@ -111,9 +115,9 @@ mod tests {
         }
     }
 
-    /// Every name of up to three of the pieces that mean something.
+    /// Tries the names of up to three pieces that have a meaning.
     #[test]
-    fn git_agrees() {
+    fn git_accepts_the_same_names() {
         const PIECES: &[&str] = &[
             "a", "-", ".", "..", "/", "@", "{", ".lock", "HEAD", "~", "^", ":", "*", " ", "\\", "é",
         ];
@@ -131,7 +135,7 @@ mod tests {
             names = longer
                 .flat_map(|name| PIECES.iter().map(move |piece| format!("{name}{piece}")))
                 .collect();
-            // A process each: of the longest every seventh will do.
+            // Each name takes a process, so of the longest only every seventh is tried.
             for name in names.iter().step_by(if length == 3 { 7 } else { 1 }) {
                 assert_eq!(check_branch(name).is_ok(), accepted(name), "{name}");
             }

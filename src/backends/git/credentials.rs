@@ -1,15 +1,15 @@
-//! What a server is told to let the user in, and how to keep it out of everything else.
+//! The credentials for a server, and how they are kept out of error messages.
 
 use std::fmt;
 
-use crate::Secret;
+use crate::core::secret::Secret;
 
 const HIDDEN: &str = "***";
 
-/// What GitHub's clients send where the token stands in place of the user's name.
+/// GitHub's clients send this password if the user name is a token.
 const NO_PASSWORD: &str = "x-oauth-basic";
 
-/// A user's name and password. The name may be a token, so nothing of it is shown.
+/// A user name and a password. `Debug` shows neither, because the name may be a token.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
     username: String,
@@ -29,7 +29,7 @@ impl Credentials {
         &self.password
     }
 
-    /// The one of both that must not be seen. Without a password the name must be a token.
+    /// Returns the part that must not be shown. Without a password the name must be a token.
     fn secret(&self) -> &str {
         match self.password.expose() {
             "" | NO_PASSWORD => &self.username,
@@ -44,8 +44,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Makes what git prints fit to be shown: without the secret of `credentials`, as it is, percent-encoded or as HTTP sends it, and
-/// without the user of any URL.
+/// Removes secrets from a text of git: the secret of `credentials`, as it is, percent-encoded or as HTTP sends it, and the user of every
+/// URL.
 pub(crate) fn redact(text: &str, credentials: Option<&Credentials>) -> String {
     let mut text = text.to_owned();
     if let Some(credentials) = credentials {
@@ -61,8 +61,7 @@ pub(crate) fn redact(text: &str, credentials: Option<&Credentials>) -> String {
     without_users(&text)
 }
 
-/// Hides every percent-encoded form of `secret`: which characters are encoded, and in which case, differs from program to
-/// program.
+/// Hides every percent-encoded form of `secret`. Programs differ in which characters they encode, and in the case of the digits.
 fn without_encoded(text: &str, secret: &[u8]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -78,7 +77,7 @@ fn without_encoded(text: &str, secret: &[u8]) -> String {
     shown
 }
 
-/// How much of the beginning of `text` is `secret`, each of its bytes encoded or not.
+/// Returns the length of `secret` at the beginning of `text`, each byte percent-encoded or not.
 fn encoded_length(text: &[u8], secret: &[u8]) -> Option<usize> {
     let mut at = 0;
     for &byte in secret {
@@ -95,7 +94,7 @@ fn encoded_length(text: &[u8], secret: &[u8]) -> Option<usize> {
     (at > 0).then_some(at)
 }
 
-/// Hides what stands between a `//` and an `@`, as far as the next slash or space.
+/// Hides the text between `//` and the last `@` before the next slash or space.
 fn without_users(text: &str) -> String {
     let mut parts = text.split("//");
     let mut shown = parts.next().unwrap_or_default().to_owned();
@@ -112,7 +111,7 @@ fn without_users(text: &str) -> String {
     shown
 }
 
-/// [RFC 4648](https://www.rfc-editor.org/rfc/rfc4648), with padding, as HTTP's basic authentication wants it.
+/// Encodes as [RFC 4648](https://www.rfc-editor.org/rfc/rfc4648) with padding, for HTTP's basic authentication.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -121,8 +120,8 @@ fn base64(bytes: &[u8]) -> String {
             (0..3).fold(0, |bits, i| bits << 8 | u32::from(group.get(i).copied().unwrap_or(0)));
         for digit in 0..4 {
             let value = bits >> (18 - 6 * digit) & 63;
-            let known = DIGITS.get(value as usize).filter(|_| digit <= group.len());
-            text.push(known.map_or('=', |&digit| char::from(digit)));
+            let digit = DIGITS.get(value as usize).filter(|_| digit <= group.len());
+            text.push(digit.map_or('=', |&digit| char::from(digit)));
         }
     }
     text
@@ -133,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_that_of_the_standard() {
+    fn base64_has_the_standard_alphabet_and_padding() {
         for (bytes, text) in [
             ("", ""),
             ("f", "Zg=="),
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_hidden_in_each_of_its_forms() {
+    fn a_secret_is_hidden_in_every_encoding() {
         for (username, password, text, shown) in [
             ("me", "hunter2", "fatal: hunter2, hunter2!", "fatal: ***, ***!"),
             ("me", "hunter2", "me is not hunter", "me is not hunter"),
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_of_urls_are_hidden_whoever_they_are() {
+    fn the_user_of_every_url_is_hidden() {
         for (text, shown) in [
             ("", ""),
             ("//", "//"),
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown() {
+    fn debug_shows_neither_name_nor_password() {
         let credentials = Credentials::new("token", Secret::new("hunter2"));
         assert_eq!(format!("{credentials:?}"), "Credentials(***)");
         assert_eq!((credentials.username(), credentials.password().expose()), ("token", "hunter2"));

@@ -1,12 +1,12 @@
-//! Who may do what at a time, within this process and among processes.
+//! The locks of a repository, within this process and between processes.
 //!
-//! - An [`Operation`] changes the repository (commits, merges, publishes): one at a time.
-//! - The [`TreeLock`] keeps readers and writers of single files apart from the commands that change the whole working tree: those
-//!   unlink files and write them anew, and nobody may look meanwhile.
+//! - An [`Operation`] changes the repository (commits, merges, pushes). There is one at a time.
+//! - The [`TreeLock`] separates reads and writes of single files from checkouts. A checkout unlinks files and writes them again, so no
+//!   file may be read meanwhile.
 //!
-//! All backends of this process on one repository share both; other processes are kept out by `flock` on files in the git
-//! directory. The lock of an operation is inherited by the git processes that work in the tree: where this program is killed and such
-//! a process lives on, whoever comes next waits for it.
+//! All backends of this process on one repository share both locks. `flock` on files in the git directory keeps other processes out. The
+//! git processes that work in the tree inherit the lock of the operation. So if this program is killed and such a process lives on, the
+//! next operation waits for it.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use crate::lock::{Hold, SessionLock, TimeLeft, lock_file};
-use crate::{Error, ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::sys::lock::{LockMode, SessionLock, TimeLeft, lock_file};
 
 /// The locks of one repository.
 #[derive(Debug)]
@@ -28,18 +28,18 @@ pub(super) struct Locks {
     dir: PathBuf,
 }
 
-/// The file that operations lock.
+/// The name of the file that operations lock.
 pub(super) const LOCK: &str = "lock";
 
 impl Locks {
-    /// The locks that all backends of this process share whose files for this are in `dir`.
+    /// Returns the locks whose files are in `dir`, which all backends of this process share.
     pub(super) fn of(dir: &Path) -> Result<Arc<Self>> {
         static ALL: LazyLock<Mutex<HashMap<PathBuf, Weak<Locks>>>> = LazyLock::new(Mutex::default);
         let dir = dir.canonicalize()?;
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, locks| locks.strong_count() > 0);
         if let Some(locks) = all.get(&dir).and_then(Weak::upgrade) {
-            // A clone that failed has been removed, and this is another one.
+            // If they are not current, a failed clone was removed and another one has begun.
             if locks.are_current() {
                 return Ok(locks);
             }
@@ -54,111 +54,113 @@ impl Locks {
         Ok(locks)
     }
 
-    /// Whether the repository is still the one that they were made for.
+    /// Whether the repository is still the one for which the locks were created.
     pub(super) fn are_current(&self) -> bool {
         is_same_file(&self.tree.file, &self.tree.path)
     }
 
-    /// Begins an operation when those before it have ended.
+    /// Begins an operation when earlier ones have ended.
     pub(super) async fn operation(&self, timeout: Duration) -> Result<Operation> {
         let left = TimeLeft::new(timeout);
-        let held = tokio::time::timeout(left.get(), Arc::clone(&self.operation).lock_owned()).await;
-        let held = held.map_err(|_| {
+        let in_process =
+            tokio::time::timeout(left.get(), Arc::clone(&self.operation).lock_owned()).await;
+        let in_process = in_process.map_err(|_| {
             Error::new(ErrorKind::LockTimeout)
-                .with_message("another operation of this process is under way")
+                .with_message("another operation of this process is still running")
         })?;
-        let file = lock_path(self.dir.join(LOCK), Hold::Alone, left).await?;
-        Ok(Operation(Arc::new(Held { file, _turn: held })))
+        let file = lock_path(self.dir.join(LOCK), LockMode::Exclusive, left).await?;
+        Ok(Operation(Arc::new(OperationLocks { file, _in_process: in_process })))
     }
 
-    /// Waits for the file that the sessions of other processes lock.
+    /// Locks the file that excludes sessions of other processes.
     pub(super) async fn session_file(&self, left: TimeLeft) -> Result<File> {
-        lock_path(self.dir.join("session.lock"), Hold::Alone, left).await
+        lock_path(self.dir.join("session.lock"), LockMode::Exclusive, left).await
     }
 }
 
-/// The right to change the repository, until the last clone of it is dropped.
+/// The right to change the repository, until the last clone is dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Operation(Arc<Held>);
+pub(super) struct Operation(Arc<OperationLocks>);
 
-/// The lock file first: the next in turn here must not find it taken.
+/// The file comes first and is unlocked first, so that the next operation of this process does not find it locked.
 #[derive(Debug)]
-struct Held {
+struct OperationLocks {
     file: File,
-    _turn: OwnedMutexGuard<()>,
+    _in_process: OwnedMutexGuard<()>,
 }
 
 impl Operation {
-    /// The lock for a git process to inherit.
+    /// Returns the lock file for a git process to inherit.
     pub(super) fn lock_file(&self) -> Result<File> {
         Ok(self.0.file.try_clone()?)
     }
 }
 
-/// Many look at or change single files of the tree, or one changes the tree.
+/// A read-write lock on the working tree: many reads and writes of single files, or one checkout.
 #[derive(Debug)]
 pub(super) struct TreeLock {
-    here: Arc<RwLock<()>>,
+    in_process: Arc<RwLock<()>>,
     path: PathBuf,
-    /// Open for as long as this: taking its lock takes one system call, which never waits.
+    /// Stays open, so that locking it takes one system call, which never blocks.
     file: Arc<File>,
-    /// Locked by who has the tree alone or waits for it. Those who would share it wait for him: else they could follow each other for ever.
+    /// Locked by the writer, or by one waiting, so that a stream of readers cannot starve it.
     queue_path: PathBuf,
     queue: File,
-    sharers: Arc<Mutex<Sharers>>,
+    readers: Arc<Mutex<Readers>>,
 }
 
-/// Those of this process who share the tree.
+/// The readers of this process.
 #[derive(Debug, Default)]
-struct Sharers {
+struct Readers {
     count: usize,
-    /// Whether one of them has seen that the tree is in order.
-    is_sound: bool,
+    /// Whether one of them has checked that no checkout died.
+    is_recovered: bool,
 }
 
-/// The right to look at and change single files.
+/// The right to read and write single files.
 #[derive(Debug)]
-pub(super) struct Sharing {
+pub(super) struct TreeReadGuard {
     file: Arc<File>,
-    sharers: Arc<Mutex<Sharers>>,
-    _here: OwnedRwLockReadGuard<()>,
+    readers: Arc<Mutex<Readers>>,
+    _in_process: OwnedRwLockReadGuard<()>,
 }
 
-/// The right to change the tree.
+/// The right to change the whole tree.
 #[derive(Debug)]
-pub(super) struct Alone {
-    /// The tree first: who was in the queue must not find it taken.
+pub(super) struct TreeWriteGuard {
+    /// Unlocked before the queue, so that the next in the queue does not find it locked.
     _file: File,
     _queue: File,
-    _here: OwnedRwLockWriteGuard<()>,
+    _in_process: OwnedRwLockWriteGuard<()>,
 }
 
 impl TreeLock {
     fn new(path: &Path) -> Result<Self> {
         let queue_path = path.with_extension("queue");
         Ok(Self {
-            here: Arc::default(),
+            in_process: Arc::default(),
             path: path.to_owned(),
             file: Arc::new(open_lock(path)?),
             queue: open_lock(&queue_path)?,
             queue_path,
-            sharers: Arc::default(),
+            readers: Arc::default(),
         })
     }
 
-    /// Waits until nobody changes the tree. Somebody may have died while changing it: see [`Sharing::is_sound`].
-    pub(super) async fn share(&self, timeout: Duration) -> Result<Sharing> {
+    /// Waits until no checkout runs. One may have died half-way: see [`TreeReadGuard::is_recovered`].
+    pub(super) async fn read(&self, timeout: Duration) -> Result<TreeReadGuard> {
         let left = TimeLeft::new(timeout);
-        let here = tokio::time::timeout(left.get(), Arc::clone(&self.here).read_owned()).await;
-        let here = here.map_err(|_| busy())?;
+        let in_process =
+            tokio::time::timeout(left.get(), Arc::clone(&self.in_process).read_owned()).await;
+        let in_process = in_process.map_err(|_| busy())?;
         loop {
-            if self.join()? {
-                let (file, sharers) = (Arc::clone(&self.file), Arc::clone(&self.sharers));
-                return Ok(Sharing { file, sharers, _here: here });
+            if self.try_add_reader()? {
+                let (file, readers) = (Arc::clone(&self.file), Arc::clone(&self.readers));
+                return Ok(TreeReadGuard { file, readers, _in_process: in_process });
             }
-            // Another process changes the tree, or is about to: wait until it is done, and try again.
+            // Another process has the write lock or waits for it.
             for path in [&self.queue_path, &self.path] {
-                drop(lock_path(path.clone(), Hold::WithOthers, left).await?);
+                drop(lock_path(path.clone(), LockMode::Shared, left).await?);
             }
             if left.get().is_zero() {
                 return Err(busy());
@@ -166,55 +168,56 @@ impl TreeLock {
         }
     }
 
-    /// Joins those of this process who share the tree, if no other process changes it or waits to.
-    fn join(&self) -> Result<bool> {
-        let mut sharers = self.sharers.lock().unwrap_or_else(PoisonError::into_inner);
-        if !try_share(&self.queue)? {
+    /// Adds a reader, if no other process has the write lock or waits for it.
+    fn try_add_reader(&self) -> Result<bool> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !try_lock_shared(&self.queue)? {
             return Ok(false);
         }
         drop(self.queue.unlock());
-        if sharers.count == 0 && !try_share(&self.file)? {
+        if readers.count == 0 && !try_lock_shared(&self.file)? {
             return Ok(false);
         }
-        sharers.count += 1;
+        readers.count += 1;
         Ok(true)
     }
 
-    /// Waits until nobody looks at or changes the tree.
-    pub(super) async fn alone(&self, timeout: Duration) -> Result<Alone> {
+    /// Waits until no file is read or written and no checkout runs.
+    pub(super) async fn write(&self, timeout: Duration) -> Result<TreeWriteGuard> {
         let left = TimeLeft::new(timeout);
-        let here = tokio::time::timeout(left.get(), Arc::clone(&self.here).write_owned()).await;
-        let here = here.map_err(|_| busy())?;
-        let queue = lock_path(self.queue_path.clone(), Hold::Alone, left).await?;
-        let file = lock_path(self.path.clone(), Hold::Alone, left).await?;
-        Ok(Alone { _file: file, _queue: queue, _here: here })
+        let in_process =
+            tokio::time::timeout(left.get(), Arc::clone(&self.in_process).write_owned()).await;
+        let in_process = in_process.map_err(|_| busy())?;
+        let queue = lock_path(self.queue_path.clone(), LockMode::Exclusive, left).await?;
+        let file = lock_path(self.path.clone(), LockMode::Exclusive, left).await?;
+        Ok(TreeWriteGuard { _file: file, _queue: queue, _in_process: in_process })
     }
 }
 
-impl Sharing {
-    /// Whether somebody has found the tree in order since it is shared.
-    pub(super) fn is_sound(&self) -> bool {
-        self.sharers.lock().unwrap_or_else(PoisonError::into_inner).is_sound
+impl TreeReadGuard {
+    /// Whether a reader has called [`set_recovered`](Self::set_recovered) since the tree has readers.
+    pub(super) fn is_recovered(&self) -> bool {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).is_recovered
     }
 
-    /// Tells that it is.
-    pub(super) fn found_sound(&self) {
-        self.sharers.lock().unwrap_or_else(PoisonError::into_inner).is_sound = true;
+    /// Records that no checkout died, or that the tree is repaired.
+    pub(super) fn set_recovered(&self) {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).is_recovered = true;
     }
 }
 
-impl Drop for Sharing {
+impl Drop for TreeReadGuard {
     fn drop(&mut self) {
-        let mut sharers = self.sharers.lock().unwrap_or_else(PoisonError::into_inner);
-        sharers.count -= 1;
-        if sharers.count == 0 {
-            sharers.is_sound = false;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.count -= 1;
+        if readers.count == 0 {
+            readers.is_recovered = false;
             drop(self.file.unlock());
         }
     }
 }
 
-fn try_share(file: &File) -> Result<bool> {
+fn try_lock_shared(file: &File) -> Result<bool> {
     match file.try_lock_shared() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -223,16 +226,17 @@ fn try_share(file: &File) -> Result<bool> {
 }
 
 fn busy() -> Error {
-    Error::new(ErrorKind::LockTimeout).with_message("the working tree is in use")
+    Error::new(ErrorKind::LockTimeout)
+        .with_message("the working tree is locked by another operation")
 }
 
-async fn lock_path(path: PathBuf, hold: Hold, left: TimeLeft) -> Result<File> {
+async fn lock_path(path: PathBuf, mode: LockMode, left: TimeLeft) -> Result<File> {
     let open = {
         let path = path.clone();
         move || open_lock(&path)
     };
     let is_current = move |file: &File| is_same_file(file, &path);
-    lock_file(open, is_current, hold, left).await
+    lock_file(open, is_current, mode, left).await
 }
 
 fn open_lock(path: &Path) -> Result<File> {
@@ -250,25 +254,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nobody_takes_the_tree_for_sound_before_one_has_looked() {
+    async fn a_tree_counts_as_recovered_only_after_a_reader_has_checked() {
         let dir = tempfile::tempdir().unwrap();
         let tree = TreeLock::new(&dir.path().join("tree.lock")).unwrap();
-        let first = tree.share(Duration::ZERO).await.unwrap();
-        let second = tree.share(Duration::ZERO).await.unwrap();
-        assert!(!first.is_sound() && !second.is_sound());
-        first.found_sound();
+        let first = tree.read(Duration::ZERO).await.unwrap();
+        let second = tree.read(Duration::ZERO).await.unwrap();
+        assert!(!first.is_recovered() && !second.is_recovered());
+        first.set_recovered();
         drop(first);
-        assert!(second.is_sound() && tree.share(Duration::ZERO).await.unwrap().is_sound());
+        assert!(second.is_recovered() && tree.read(Duration::ZERO).await.unwrap().is_recovered());
         drop(second);
-        assert!(!tree.share(Duration::ZERO).await.unwrap().is_sound());
+        assert!(!tree.read(Duration::ZERO).await.unwrap().is_recovered());
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn who_wants_the_tree_alone_gets_it_although_another_process_keeps_reading() {
+    async fn a_writer_gets_the_tree_although_another_process_keeps_reading() {
         const HANGS: Duration = Duration::from_secs(120);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tree.lock");
-        // Each opens the files for itself, as another process does.
+        // Each lock opens the files itself, as another process does.
         let (reading, changing) = (TreeLock::new(&path).unwrap(), TreeLock::new(&path).unwrap());
         let reading = Arc::new(reading);
         let readers: Vec<_> = (0..16)
@@ -276,19 +280,19 @@ mod tests {
                 let reading = Arc::clone(&reading);
                 tokio::spawn(async move {
                     loop {
-                        let shared = reading.share(HANGS).await.unwrap();
+                        let guard = reading.read(HANGS).await.unwrap();
                         tokio::time::sleep(Duration::from_millis(5)).await;
-                        drop(shared);
+                        drop(guard);
                     }
                 })
             })
             .collect();
-        let alone = changing.alone(HANGS).await;
+        let write_guard = changing.write(HANGS).await;
         readers.iter().for_each(tokio::task::JoinHandle::abort);
-        let alone = alone.unwrap();
-        let late = reading.share(Duration::from_millis(30)).await.unwrap_err();
+        let write_guard = write_guard.unwrap();
+        let late = reading.read(Duration::from_millis(30)).await.unwrap_err();
         assert_eq!(late.kind(), ErrorKind::LockTimeout);
-        drop(alone);
-        drop(reading.share(HANGS).await.unwrap());
+        drop(write_guard);
+        drop(reading.read(HANGS).await.unwrap());
     }
 }

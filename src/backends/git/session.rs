@@ -1,4 +1,4 @@
-//! Sessions, and what is pulled and pushed without being asked for.
+//! Sessions, and automatic pulls and pushes.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -6,89 +6,83 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, WeakShared};
+use futures::future::WeakShared;
 
-use super::Shared;
-use crate::{Error, ErrorKind, Result, SessionHandle};
-
-/// A pull that many wait for.
-#[derive(Default)]
-pub(super) struct Refresh {
-    /// It belongs to those who wait: when none does any more, it ends, and lets go of the repository.
-    under_way: Option<WeakShared<BoxFuture<'static, Result<()>>>>,
-    /// When the last one that succeeded began.
-    last: Option<Instant>,
-}
+use super::error::NAME;
+use super::shared::Shared;
+use crate::backend::SessionHandle;
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::sys::lock::SessionGuard;
 
 impl Shared {
-    /// Pulls before a read, if that is wanted. A read that finds a pull under way waits for that one.
-    pub(super) async fn pull_before(self: &Arc<Self>) -> Result<()> {
-        if !self.automatic.pull || self.sessions.load(Ordering::Acquire) > 0 {
+    /// Pulls before a read, if this is configured. Concurrent reads share one pull.
+    pub(super) async fn pull_before_read(self: &Arc<Self>) -> Result<()> {
+        if !self.auto_sync.pull || self.sessions.load(Ordering::Acquire) > 0 {
             return Ok(());
         }
         let pull = {
-            let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_fresh = |last: Instant| last.elapsed() < self.automatic.max_staleness;
-            if refresh.last.is_some_and(is_fresh) {
+            let mut auto_pull = self.auto_pull.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_fresh = |start: Instant| start.elapsed() < self.auto_sync.max_staleness;
+            if auto_pull.last_start.is_some_and(is_fresh) {
                 return Ok(());
             }
-            let under_way = refresh.under_way.as_ref().and_then(WeakShared::upgrade);
-            under_way.filter(|pull| pull.peek().is_none()).unwrap_or_else(|| {
+            let running = auto_pull.running.as_ref().and_then(WeakShared::upgrade);
+            running.filter(|pull| pull.peek().is_none()).unwrap_or_else(|| {
                 let shared = Arc::clone(self);
-                let pull = async move { shared.automatic_pull().await }.boxed().shared();
-                refresh.under_way = pull.downgrade();
+                let pull = async move { shared.pull_automatically().await }.boxed().shared();
+                auto_pull.running = pull.downgrade();
                 pull
             })
         };
         pull.await
     }
 
-    /// Pulls; conflicts are in the report, and keep nobody from reading the local content.
-    async fn automatic_pull(self: &Arc<Self>) -> Result<()> {
-        let began = Instant::now();
+    /// Pulls. Conflicts are not an error here: they are in the report, and reads return the local content.
+    async fn pull_automatically(self: &Arc<Self>) -> Result<()> {
+        let start = Instant::now();
         match self.pull().await {
             Err(error) if error.kind() != ErrorKind::Conflict => {
-                Err(of_the_remote(error).with_operation("pull").with_backend(super::NAME))
+                Err(remote_failure(error).with_operation("pull").with_backend(NAME))
             }
             _ => {
-                let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
-                refresh.last = Some(began);
+                let mut auto_pull = self.auto_pull.lock().unwrap_or_else(PoisonError::into_inner);
+                auto_pull.last_start = Some(start);
                 Ok(())
             }
         }
     }
 
-    /// Publishes after a write, if that is wanted.
-    pub(super) async fn push_after(self: &Arc<Self>, verb: &str, path: &str) -> Result<()> {
-        if !self.automatic.push || self.sessions.load(Ordering::Acquire) > 0 {
+    /// Pushes after a write, if this is configured.
+    pub(super) async fn push_after_write(self: &Arc<Self>, verb: &str, path: &str) -> Result<()> {
+        if !self.auto_sync.push || self.sessions.load(Ordering::Acquire) > 0 {
             return Ok(());
         }
         let message = format!("{verb} {path}").replace('\0', " ");
         self.push(&message).await.map_err(|error| {
-            let error = of_the_remote(error);
+            let error = remote_failure(error);
             let reason = error.message().unwrap_or_else(|| error.kind().description()).to_owned();
             error
                 .with_operation("publish")
-                .with_message(format!("it is done here, and goes with the next push: {reason}"))
+                .with_message(format!("saved locally; will be pushed next time: {reason}"))
         })
     }
 
-    /// Waits for exclusive use, and pulls if this is no session within another.
+    /// Opens a session. Pulls if this is configured and the session is not nested in another.
     pub(super) async fn open_session(self: &Arc<Self>, timeout: Duration) -> Result<Session> {
         let locks = Arc::clone(&self.repository.locks);
-        let other_processes = |left| async move { locks.session_file(left).await.map(Some) };
-        let guard = self.repository.locks.session.lock(timeout, other_processes).await?;
+        let lock_file = |left| async move { locks.session_file(left).await.map(Some) };
+        let guard = self.repository.locks.session.lock(timeout, lock_file).await?;
         let is_outermost = self.sessions.fetch_add(1, Ordering::AcqRel) == 0;
-        let session = Session { counted: Counted(Arc::clone(self)), is_outermost, guard };
-        if is_outermost && self.automatic.pull {
-            self.automatic_pull().await?;
+        let session = Session { open: OpenSession(Arc::clone(self)), is_outermost, guard };
+        if is_outermost && self.auto_sync.pull {
+            self.pull_automatically().await?;
         }
         Ok(session)
     }
 }
 
-/// The error of a verb on a file whose pull or push has failed: that there is no remote must not read as if there were no file.
-fn of_the_remote(error: Error) -> Error {
+/// Converts the error of a pull or push into an error of the verb that caused it. A missing remote must not look like a missing file.
+fn remote_failure(error: Error) -> Error {
     if error.kind() == ErrorKind::NotFound {
         error.with_kind(ErrorKind::Unreachable)
     } else {
@@ -98,24 +92,24 @@ fn of_the_remote(error: Error) -> Error {
 
 /// Exclusive use of the repository.
 pub(super) struct Session {
-    counted: Counted,
+    open: OpenSession,
     is_outermost: bool,
-    guard: crate::lock::SessionGuard,
+    guard: SessionGuard,
 }
 
-/// A session that is open: meanwhile nothing is pulled or pushed without being asked for.
-struct Counted(Arc<Shared>);
+/// Counts an open session. While a session is open, nothing is pulled or pushed automatically.
+struct OpenSession(Arc<Shared>);
 
 #[async_trait]
 impl SessionHandle for Session {
     async fn finish(self: Box<Self>) -> Result<()> {
-        let Self { counted, is_outermost, guard } = *self;
-        let shared = Arc::clone(&counted.0);
-        // First: what others write from now on they publish themselves, and what they wrote before goes with this push.
-        drop(counted);
-        if is_outermost && shared.automatic.push {
+        let Self { open, is_outermost, guard } = *self;
+        let shared = Arc::clone(&open.0);
+        // Before the push, so that no write is lost: later writes push themselves, and earlier ones are part of this push.
+        drop(open);
+        if is_outermost && shared.auto_sync.push {
             shared.push("Changes of a session").await.map_err(|error: Error| {
-                error.with_operation("publish a session").with_backend(super::NAME)
+                error.with_operation("publish a session").with_backend(NAME)
             })?;
         }
         drop(guard);
@@ -123,7 +117,7 @@ impl SessionHandle for Session {
     }
 }
 
-impl Drop for Counted {
+impl Drop for OpenSession {
     fn drop(&mut self) {
         self.0.sessions.fetch_sub(1, Ordering::AcqRel);
     }

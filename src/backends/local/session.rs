@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
-use super::Shared;
-use crate::lock::{Hold, SessionLock, TimeLeft, lock_file};
-use crate::{Result, SyncSession};
+use super::LocalFileBackend;
+use crate::backend::SyncSession;
+use crate::core::error::Result;
+use crate::core::options::SessionOptions;
+use crate::sys::lock::{LockMode, SessionLock, TimeLeft, lock_file};
 
 type RootId = (u32, u32, u64);
 
-/// The lock that all backends of this process on one root directory share, whatever path they opened it by.
-pub(super) fn of_root(root: RootId) -> Arc<SessionLock> {
+/// Returns the session lock that all backends of this process share for one root directory, whatever its path.
+pub(super) fn lock_of_root(root: RootId) -> Arc<SessionLock> {
     static LOCKS: LazyLock<Mutex<HashMap<RootId, Weak<SessionLock>>>> =
         LazyLock::new(Mutex::default);
     let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -23,18 +25,20 @@ pub(super) fn of_root(root: RootId) -> Arc<SessionLock> {
     lock
 }
 
-/// Waits for exclusive use, first within this process, then among processes.
+/// Waits for exclusive use, first within this process and then among processes.
 pub(super) async fn open(
-    shared: &Arc<Shared>,
-    timeout: std::time::Duration,
+    backend: &LocalFileBackend,
+    options: SessionOptions,
 ) -> Result<SyncSession> {
-    let other_processes = |left: TimeLeft| {
+    let shared = &backend.shared;
+    let lock_among_processes = |left: TimeLeft| {
         let (opening, checking) = (Arc::clone(shared), Arc::clone(shared));
         async move {
             let open = move || opening.root.open_lock_file();
             let is_current = move |file: &_| checking.root.is_lock_file(file);
-            lock_file(open, is_current, Hold::Alone, left).await.map(Some)
+            lock_file(open, is_current, LockMode::Exclusive, left).await.map(Some)
         }
     };
-    Ok(SyncSession::new(shared.session.lock(timeout, other_processes).await?))
+    let guard = shared.session.lock(options.timeout, lock_among_processes).await;
+    guard.map(SyncSession::new).map_err(|error| shared.error_of("open a session", error))
 }

@@ -1,4 +1,4 @@
-//! Names that whoever opens a root keeps for himself.
+//! Names that the code that opens a root reserves.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,9 +7,11 @@ use futures::StreamExt as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::core::error::ErrorKind;
+use crate::core::options::LinkMode;
 use crate::prelude::*;
 
-/// A root with a repository at the top and another below; `.git` in any case is reserved.
+/// Returns a root with two repositories, where `.git` is reserved in upper and lower case.
 async fn store() -> (TempDir, LocalFileBackend) {
     let dir = tempfile::tempdir().unwrap();
     for repository in [".git", "sub/.GIT"] {
@@ -27,14 +29,14 @@ async fn store() -> (TempDir, LocalFileBackend) {
     (dir, backend)
 }
 
-/// The files of the repositories, where everything is as it was.
+/// Returns the files of the repositories, and checks that they are unchanged.
 fn kept(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let mut waiting = vec![dir.join(".git"), dir.join("sub/.GIT")];
-    while let Some(here) = waiting.pop() {
+    let mut pending = vec![dir.join(".git"), dir.join("sub/.GIT")];
+    while let Some(here) = pending.pop() {
         for entry in fs::read_dir(here).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.is_dir() {
-                waiting.push(entry);
+                pending.push(entry);
             } else {
                 assert_eq!(fs::read(&entry).unwrap(), b"kept", "{entry:?}");
                 found.push(entry.strip_prefix(dir).unwrap().to_str().unwrap().to_owned());
@@ -68,7 +70,7 @@ async fn every_verb(backend: &LocalFileBackend, path: &str) -> Vec<Outcome> {
         futures::stream::iter([Ok("x".into())]).boxed(),
         WriteOptions::overwrite(),
     );
-    let replaced = backend.create_with(path, "x".into(), CreateOptions::overwrite());
+    let replaced = backend.create_with(path, "x", CreateOptions::overwrite());
     vec![
         outcome("read", backend.read(path).await),
         outcome("stream_read", backend.stream_read(path).await),
@@ -82,7 +84,7 @@ async fn every_verb(backend: &LocalFileBackend, path: &str) -> Vec<Outcome> {
         outcome("stream_write", streamed.await),
         outcome("create_dir", backend.create_dir(path).await),
         outcome("update", backend.update(path, "x").await),
-        outcome("append", backend.update_with(path, "x".into(), UpdateOptions::append()).await),
+        outcome("append", backend.update_with(path, "x", UpdateOptions::append()).await),
         outcome("copy to", backend.copy_with("file", path, CopyOptions::overwrite()).await),
         outcome("copy onto itself", backend.copy_with(path, path, CopyOptions::overwrite()).await),
         outcome("rename from", backend.rename(path, "moved").await),
@@ -93,7 +95,7 @@ async fn every_verb(backend: &LocalFileBackend, path: &str) -> Vec<Outcome> {
 }
 
 #[tokio::test]
-async fn every_verb_refuses_a_reserved_name_wherever_it_stands() {
+async fn every_verb_refuses_a_reserved_name_at_every_position() {
     let (dir, backend) = store().await;
     for path in [".git", "/.Git/", ".git/config", "sub/.GIT", "sub/.GIT/hooks/run", "new/.git/x"] {
         for (verb, result) in every_verb(&backend, path).await {
@@ -121,16 +123,16 @@ async fn reserved_names_are_invisible() {
 }
 
 #[tokio::test]
-async fn no_link_leads_to_a_reserved_name() {
+async fn a_link_to_a_reserved_name_is_refused() {
     let (dir, backend) = store().await;
     symlink(".git", dir.path().join("directory")).unwrap();
     symlink("sub/.GIT/config", dir.path().join("link")).unwrap();
     for path in ["directory/config", "link"] {
         for (verb, result) in every_verb(&backend, path).await {
-            // These are about the link itself.
-            let itself =
+            // These verbs work on the link itself.
+            let on_the_link =
                 ["exists", "create_dir", "rename from", "rename to", "delete", "delete all"];
-            if path == "link" && itself.contains(&verb) {
+            if path == "link" && on_the_link.contains(&verb) {
                 continue;
             }
             assert_eq!(result.expect_err(verb).kind(), ErrorKind::ReservedPath, "{verb} {path}");
@@ -140,14 +142,14 @@ async fn no_link_leads_to_a_reserved_name() {
 }
 
 #[tokio::test]
-async fn a_sweep_passes_by_reserved_names() {
+async fn a_sweep_skips_reserved_names() {
     let (dir, _backend) = store().await;
     assert!(!dir.path().join("sub/.f9tmp-0").exists());
     assert_eq!(kept(dir.path()), KEPT);
 }
 
 #[tokio::test]
-async fn a_directory_is_deleted_with_the_reserved_names_in_it() {
+async fn a_recursive_deletion_deletes_reserved_names_too() {
     let (dir, backend) = store().await;
     backend.delete("sub/.gitignore").await.unwrap();
     let error = backend.delete("sub").await.unwrap_err();
@@ -157,7 +159,7 @@ async fn a_directory_is_deleted_with_the_reserved_names_in_it() {
 }
 
 #[tokio::test]
-async fn without_a_wish_they_are_names_like_others() {
+async fn other_backends_do_not_reserve_these_names() {
     let (dir, _) = store().await;
     let backend = LocalFileBackend::new(dir.path()).await.unwrap();
     assert_eq!(backend.read(".git/config").await.unwrap(), "kept");

@@ -1,35 +1,41 @@
-//! Files in memory: the reference implementation of the contract, and what tests of others stand on.
+//! Files in memory: the reference implementation of the contract, for tests and for caches.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 
-use crate::lock::SessionLock;
-use crate::offload;
-use crate::stream::{ByteStream, InfoStream, chunked};
-use crate::tree::{PAGE, listing};
-use crate::{
-    AsyncFileBackend, Capabilities, Capability, Checksum, ChecksumAlgorithm, CopyOptions,
-    CreateDirOptions, CreateOptions, DEFAULT_CHUNK_SIZE, DeleteOptions, Encoding, EncodingMode,
-    Error, FileInfo, FilePath, InfoOptions, ListOptions, ReadOptions, RenameOptions, Result,
-    SessionOptions, SyncSession, UpdateOptions, WriteOptions,
+use crate::backend::{AsyncFileBackend, Capabilities, Capability, SyncSession};
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::error::{Error, Result};
+use crate::core::info::FileInfo;
+use crate::core::options::{
+    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, InfoOptions, ListOptions,
+    ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
 };
+use crate::core::path::FilePath;
+use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, chunked};
+use crate::core::tree::{PAGE, listing};
+use crate::sys::lock::SessionLock;
 
+mod config;
+mod error;
+mod open;
+mod read;
 mod tree;
+mod write;
 
+use error::{NAME, failing, failing_pair};
 use tree::Tree;
 
-const NAME: &str = "memory";
+pub use config::MemoryConfig;
 
 /// Files in the memory of this process, with every promise of the contract.
 ///
-/// Clones share the same files; they are gone with the last clone, unless the backend is [named](Self::named). Content is
-/// kept as [`Bytes`], so a read copies nothing. Writes are atomic and conditional writes exact; sessions exclude each other
-/// within the process.
+/// Clones share the same files. The files are dropped with the last clone, unless the backend is [named](Self::named). Content is
+/// stored as [`Bytes`], so reads do not copy. Writes are atomic, conditional writes are exact, and sessions are exclusive within the
+/// process.
 ///
 /// # Examples
 ///
@@ -55,23 +61,8 @@ struct Shared {
 }
 
 impl MemoryFileBackend {
-    /// An empty store of its own.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The store of this name, shared by all who ask for it within the process. It lives as long as the process.
-    #[must_use]
-    pub fn named(name: &str) -> Self {
-        static NAMED: LazyLock<Mutex<HashMap<String, MemoryFileBackend>>> =
-            LazyLock::new(Mutex::default);
-        let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-        named.entry(name.to_owned()).or_default().clone()
-    }
-
     fn tree(&self) -> MutexGuard<'_, Tree> {
-        // Each change of the tree is checked before it begins, so a panic cannot leave it half-changed.
+        // Every change is checked before it starts, so a panic cannot leave the tree in the middle of a change.
         self.shared.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,25 +73,6 @@ impl fmt::Debug for MemoryFileBackend {
     }
 }
 
-/// Completes the errors of one verb.
-fn failing<'a>(operation: &'static str, path: &'a str) -> impl Fn(Error) -> Error + 'a {
-    move |error| error.with_operation(operation).with_path(path).with_backend(NAME)
-}
-
-/// The same for a verb of two paths.
-fn failing_pair<'a>(
-    operation: &'static str,
-    from: &'a str,
-    to: &'a str,
-) -> impl Fn(Error) -> Error + 'a {
-    move |error| failing(operation, from)(error.between(from, to))
-}
-
-/// Hashing keeps a core busy for long where the content is.
-async fn hash(algorithm: ChecksumAlgorithm, content: Bytes) -> Result<Checksum> {
-    offload::run(move || Ok(Checksum::of(algorithm, &content))).await
-}
-
 #[async_trait]
 impl AsyncFileBackend for MemoryFileBackend {
     fn capabilities(&self) -> Capabilities {
@@ -109,7 +81,7 @@ impl AsyncFileBackend for MemoryFileBackend {
             Capability::ConditionalWrite,
             Capability::Append,
             Capability::EmptyDirectories,
-            Capability::LastingDirectories,
+            Capability::PersistentDirectories,
             Capability::AtomicRename,
             Capability::ServerSideCopy,
             Capability::Sessions,
@@ -117,44 +89,22 @@ impl AsyncFileBackend for MemoryFileBackend {
         ])
     }
 
-    async fn create_with(
+    async fn create_bytes(
         &self,
         path: &str,
         data: Bytes,
         options: CreateOptions,
     ) -> Result<FileInfo> {
-        let created = || {
-            let path = FilePath::parse_entry(path)?;
-            self.tree().check_write(&path, &options.mode)?;
-            if let Some(expected) = &options.checksum {
-                expected.expect(&Checksum::of(expected.algorithm(), &data))?;
-            }
-            self.tree().write(&path, data, &options.mode)
-        };
-        created().map_err(failing("create", path))
+        write::create(self, path, data, &options)
     }
 
     async fn stream_write_with(
         &self,
         path: &str,
-        mut data: ByteStream<'_>,
+        data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let written = async {
-            let file = FilePath::parse_entry(path)?;
-            self.tree().check_write(&file, &options.mode)?;
-            let mut content = Vec::new();
-            while let Some(chunk) = data.try_next().await? {
-                content.extend_from_slice(&chunk);
-                options.check_size_so_far(content.len() as u64)?;
-            }
-            options.check_size(content.len() as u64)?;
-            if let Some(expected) = &options.checksum {
-                expected.expect(&Checksum::of(expected.algorithm(), &content))?;
-            }
-            self.tree().write(&file, content.into(), &options.mode)
-        };
-        written.await.map_err(failing("write", path))
+        write::stream_write(self, path, data, options).await
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
@@ -164,12 +114,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
-        let read = || {
-            let file = FilePath::parse_entry(path)?;
-            options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
-            self.tree().read(&file, &options)
-        };
-        read().map_err(failing("read", path))
+        read::read(self, path, &options)
     }
 
     async fn stream_read_with(
@@ -177,13 +122,11 @@ impl AsyncFileBackend for MemoryFileBackend {
         path: &str,
         options: ReadOptions,
     ) -> Result<ByteStream<'static>> {
-        // One of zero is refused by the read.
-        let chunk_size = options.chunk_size.unwrap_or(DEFAULT_CHUNK_SIZE);
-        let content = self.read_with(path, options).await?;
-        Ok(chunked(content, chunk_size))
+        let content = read::read(self, path, &options)?;
+        Ok(chunked(content, options.chunk_size.unwrap_or(DEFAULT_CHUNK_SIZE)))
     }
 
-    async fn update_with(
+    async fn update_bytes(
         &self,
         path: &str,
         data: Bytes,
@@ -201,25 +144,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
-        let failing = failing("get info of", path);
-        let look_up = || {
-            let path = FilePath::parse(path)?;
-            let tree = self.tree();
-            let info = tree.info(&path)?;
-            // At the same moment, so that size, etag and checksum are those of one content.
-            let whole = info.is_file().then(|| tree.read(&path, &ReadOptions::default()));
-            Ok((info, whole.transpose()?))
-        };
-        let (mut info, content) = look_up().map_err(&failing)?;
-        let Some(content) = content else { return Ok(info) };
-        if options.encoding == EncodingMode::Detect {
-            let sample = &content[..content.len().min(Encoding::SAMPLE_BYTES)];
-            info.encoding = Some(Encoding::detect(sample, sample.len() == content.len()));
-        }
-        if let Some(algorithm) = options.checksum {
-            info.checksum = Some(hash(algorithm, content).await.map_err(failing)?);
-        }
-        Ok(info)
+        read::info(self, path, options).await
     }
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
@@ -233,33 +158,29 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        let copied = || {
+        let copy = || {
             let (from, to) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
             self.tree().copy(&from, &to, &options.mode)
         };
-        copied().map_err(failing_pair("copy", from, to))
+        copy().map_err(failing_pair("copy", from, to))
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
-        let renamed = || {
+        let rename = || {
             let (from, to) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
             self.tree().rename(&from, &to, &options.mode)
         };
-        renamed().map_err(failing_pair("rename", from, to))
+        rename().map_err(failing_pair("rename", from, to))
     }
 
-    async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<String> {
-        let read = FilePath::parse_entry(path)
-            .and_then(|file| self.tree().read(&file, &ReadOptions::default()));
-        let content = read.map_err(failing("checksum", path))?;
-        let hashed = hash(algorithm, content).await;
-        hashed.map(Checksum::into_hex).map_err(failing("checksum", path))
+    async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<Checksum> {
+        read::checksum(self, path, algorithm).await
     }
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let guard = self.shared.session.lock(options.timeout, async |_| Ok(None)).await;
-        let named = |error: Error| error.with_operation("open a session").with_backend(NAME);
-        Ok(SyncSession::new(guard.map_err(named)?))
+        let failing = |error: Error| error.with_operation("open a session").with_backend(NAME);
+        guard.map(SyncSession::new).map_err(failing)
     }
 }
 
@@ -268,12 +189,13 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::core::options::WriteMode;
 
     #[test]
-    fn info_is_of_one_moment() {
+    fn the_fields_of_an_info_belong_to_the_same_content() {
         let backend = MemoryFileBackend::new();
         let content = |byte, size| Bytes::from(vec![byte; size]);
-        let write = |data| backend.tree().write(&file(), data, &crate::WriteMode::Overwrite);
+        let write = |data| backend.tree().write(&file(), data, &WriteMode::Overwrite);
         fn file() -> FilePath {
             FilePath::parse("a").unwrap()
         }

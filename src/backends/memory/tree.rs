@@ -1,19 +1,20 @@
-//! The files and directories with their content, and what each verb makes of them.
+//! The tree of files and directories, and the changes of each verb.
 
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::tree::{HasEtag, Move, Node, Tree as Entries, path_of};
-use crate::{
-    Depth, DirMode, Error, ErrorKind, Etag, FileInfo, FilePath, FileType, ReadOptions, Result,
-    UpdateMode, UpdateOptions, WriteMode,
-};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::etag::Etag;
+use crate::core::info::{FileInfo, FileType};
+use crate::core::options::{Depth, DirMode, ReadOptions, UpdateMode, UpdateOptions, WriteMode};
+use crate::core::path::FilePath;
+use crate::core::tree::{HasEtag, Move, Node, Tree as Entries, path_of};
 
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     entries: Entries<Times, Content>,
-    /// Counts changes; no two contents of the whole tree share a number.
+    /// The number of changes. Each content gets the current number as its etag, so etags are unique.
     version: u64,
 }
 
@@ -59,7 +60,7 @@ fn info_of(key: &str, node: &Node<Times, Content>) -> FileInfo {
 }
 
 impl Tree {
-    /// Whether `mode` allows a file to be written at `path`.
+    /// Checks whether `mode` allows a write at `path`.
     pub(super) fn check_write(&self, path: &FilePath, mode: &WriteMode) -> Result<()> {
         self.entries.check_write(path, mode)
     }
@@ -124,7 +125,7 @@ impl Tree {
         Ok(info_of(path, self.entries.found(path)?))
     }
 
-    /// Up to `limit` entries of a listing, after the entry `after`.
+    /// Returns up to `limit` entries of a listing after the entry `after`.
     pub(super) fn page(
         &self,
         directory: &FilePath,
@@ -137,7 +138,7 @@ impl Tree {
 
     pub(super) fn delete(&mut self, path: &FilePath, depth: Depth) -> Result<()> {
         self.entries.check_delete(path, depth)?;
-        self.entries.take_out(path);
+        self.entries.remove_all(path);
         Ok(())
     }
 

@@ -1,18 +1,20 @@
-//! Finding paths in what is known of the store: only the names are looked at, and nothing below directories that cannot match.
+//! Glob matching on the cached tree. It compares names and skips directories that cannot contain a match.
 
 use std::ops::Bound;
 
 use super::index::Entries;
-use crate::glob::Progress;
-use crate::tree::{Node, dir_key, past_directory, path_of};
-use crate::{FilePath, GlobKind, GlobPattern};
+use crate::core::glob::GlobPattern;
+use crate::core::glob::Progress;
+use crate::core::options::GlobKind;
+use crate::core::path::FilePath;
+use crate::core::tree::{Node, dir_key, past_directory, path_of};
 
-/// The paths that match, in byte order.
+/// Returns the matching paths in byte order.
 pub(super) fn matching(entries: &Entries, pattern: &GlobPattern, kind: GlobKind) -> Vec<FilePath> {
     let (base, _) = pattern.base();
     let begin = |progress: Progress, name| pattern.advance(&progress, name).1;
     let mut found = Vec::new();
-    // The directories that the entry at hand lies in, and what may match in each.
+    // The directories around the current entry, and the state of the pattern in each.
     let mut within = vec![(dir_key(&base), base.segments().fold(pattern.start(), begin))];
     let prefix = within[0].0.clone();
     let mut next = Bound::Excluded(prefix.clone());
@@ -50,7 +52,7 @@ pub(super) fn matching(entries: &Entries, pattern: &GlobPattern, kind: GlobKind)
         }
         break;
     }
-    // A directory's key has a slash at its end, which the order of paths does not know.
+    // Keys of directories end in a slash, which sorts differently from paths.
     found.sort_unstable();
     found
 }
@@ -63,9 +65,10 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
+    use crate::backends::memory::MemoryFileBackend;
     use crate::backends::openai::attributes::{Entry, Kind};
+    use crate::core::options::GlobOptions;
     use crate::prelude::*;
-    use crate::{GlobOptions, MemoryFileBackend};
 
     fn directory() -> Entry {
         let (id, kind) = ("file-1".to_owned(), Kind::Directory);
@@ -105,13 +108,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_found_is_what_the_contract_finds(
+        fn glob_finds_the_same_paths_as_the_memory_backend(
             entries in prop::collection::vec((path(), any::<bool>()), 0..12),
             patterns in prop::collection::vec(pattern(), 1..16),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let memory = MemoryFileBackend::new();
-            let mut known = Entries::default();
+            let mut tree = Entries::default();
             for (path, is_dir) in &entries {
                 let made = runtime.block_on(async {
                     if *is_dir {
@@ -123,9 +126,9 @@ mod tests {
                 if made.is_ok() {
                     let path = FilePath::parse(path).unwrap();
                     if *is_dir {
-                        known.insert_dir(&path, Some(directory()), || None);
+                        tree.insert_dir(&path, Some(directory()), || None);
                     } else {
-                        known.insert_file(&path, directory(), || None);
+                        tree.insert_file(&path, directory(), || None);
                     }
                 }
             }
@@ -134,7 +137,7 @@ mod tests {
                 for kind in [GlobKind::Any, GlobKind::Files, GlobKind::Directories] {
                     let options = GlobOptions::default().with_kind(kind);
                     let expected = runtime.block_on(memory.glob_with(pattern, options)).unwrap();
-                    prop_assert_eq!(matching(&known, &compiled, kind), expected, "{} {:?}", pattern, kind);
+                    prop_assert_eq!(matching(&tree, &compiled, kind), expected, "{} {:?}", pattern, kind);
                 }
             }
         }

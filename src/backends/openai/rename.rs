@@ -1,30 +1,31 @@
-//! Renaming and copying.
+//! Renames and copies.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
 
 use super::attributes::{Entry, check_path};
 use super::body::Spool;
-use super::remove::at_and_below;
-use super::store::{Store, entry_at, file_at, info_of_entry};
-use super::write::{not_of_the_path, writable};
-use crate::tree::Move;
-use crate::{
-    CopyOptions, Error, ErrorKind, FileInfo, FilePath, ReadOptions, RenameOptions, Result,
-    WriteMode, offload,
-};
+use super::error::not_of_the_path;
+use super::list::{at_and_below, entry_at, file_at, info_of_entry};
+use super::store::Store;
+use super::write::writable;
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::info::FileInfo;
+use crate::core::options::{CopyOptions, ReadOptions, RenameOptions, WriteMode};
+use crate::core::path::FilePath;
+use crate::core::tree::Move;
+use crate::sys::pool;
 
-/// An entry, where it is, and where it goes.
-struct Moving {
+/// An entry to move.
+struct EntryMove {
     from: FilePath,
     to: FilePath,
     entry: Entry,
 }
 
 impl Store {
-    /// Moves what is at `from`: one change of attributes for each entry. It runs to its end, also when nobody waits for it any more.
+    /// Renames `from`: one request per entry. Runs to its end even if the caller is dropped.
     pub(super) async fn rename(
         self: &Arc<Self>,
         from: &str,
@@ -32,19 +33,19 @@ impl Store {
         options: RenameOptions,
     ) -> Result<FileInfo> {
         let (from, to) = (FilePath::parse_entry(from)?, writable(to)?);
-        self.index.fresh().await?;
+        self.index.refresh().await?;
         let store = Arc::clone(self);
-        offload::to_the_end(async move {
-            let _claim = store.turns.claim(vec![from.clone(), to.clone()]).await;
-            store.index.fresh_for_writing().await?;
-            match store.rename_known(&from, &to, &options.mode).await {
+        pool::spawn_to_completion(async move {
+            let _guard = store.shared.path_locks.lock(vec![from.clone(), to.clone()]).await;
+            store.index.refresh_for_writing().await?;
+            match store.rename_cached(&from, &to, &options.mode).await {
                 Err(error)
                     if error.kind() == ErrorKind::NotFound
                         && store.index.read(|entries| entries.found(&from).is_ok()) =>
                 {
-                    // Another process has removed or replaced some of it, and may have put something at `to`.
-                    store.index.fresh_within(Duration::ZERO).await?;
-                    store.rename_known(&from, &to, &options.mode).await
+                    // Another process removed or replaced some of it and may have put something at `to`.
+                    store.index.refresh_now().await?;
+                    store.rename_cached(&from, &to, &options.mode).await
                 }
                 renamed => renamed,
             }
@@ -52,25 +53,25 @@ impl Store {
         .await
     }
 
-    /// Moves what is known to be at `from`.
-    async fn rename_known(
+    /// Renames the cached entries at `from`.
+    async fn rename_cached(
         &self,
         from: &FilePath,
         to: &FilePath,
         mode: &WriteMode,
     ) -> Result<FileInfo> {
-        let (step, replaced) = self.index.read(|entries| {
-            let step = entries.check_rename(from, to, mode)?;
-            Ok::<_, Error>((step, entry_at(entries, to).cloned()))
+        let (action, replaced) = self.index.read(|entries| {
+            let action = entries.check_rename(from, to, mode)?;
+            Ok::<_, Error>((action, entry_at(entries, to).cloned()))
         })?;
-        if step == Move::Nothing {
-            return self.info(to);
+        if action == Move::Nothing {
+            return self.cached_info(to);
         }
         if matches!(mode, WriteMode::IfMatch(_)) {
-            self.expect_unchanged(replaced.as_ref()).await?;
+            self.check_unchanged(replaced.as_ref()).await?;
         }
-        self.discard_hidden(from, false).await?;
-        match step {
+        self.remove_hidden(from, false).await?;
+        match action {
             Move::File => self.rename_file(from, to, replaced.as_ref()).await?,
             _ => self.rename_directory(from, to).await?,
         }
@@ -79,13 +80,13 @@ impl Store {
             now.as_ref() == Some(&entry.id)
         };
         if let Some(old) = replaced.filter(|old| !is_there(old)) {
-            // What is at `to` now is the newer, whatever becomes of the old.
-            self.tidy(to, &old.id).await;
+            // The entry at `to` is newer, even if the old one cannot be removed.
+            self.remove_old_version(to, &old.id).await;
         }
-        self.info(to)
+        self.cached_info(to)
     }
 
-    /// Copies a file: the service attaches a file to a vector store once, so the content is uploaded anew.
+    /// Copies a file. A file can be attached to a vector store only once, so the content is uploaded again.
     pub(super) async fn copy(
         self: &Arc<Self>,
         from: &str,
@@ -93,7 +94,7 @@ impl Store {
         options: CopyOptions,
     ) -> Result<FileInfo> {
         let (from, to) = (FilePath::parse_entry(from)?, writable(to)?);
-        self.index.fresh().await?;
+        self.index.refresh().await?;
         let source = self.index.read(|entries| {
             let source = file_at(entries, &from)?;
             if from != to || options.mode != WriteMode::Overwrite {
@@ -104,8 +105,8 @@ impl Store {
         if from == to && options.mode == WriteMode::Overwrite {
             return Ok(info_of_entry(from, &source));
         }
-        let take = |content| Spool::of(content, self.config.encoding);
-        let (_, spool) = self.take_content(&from, &ReadOptions::default(), take).await?;
+        let take = |content| Spool::read_all(content, self.config.encoding);
+        let (_, spool) = self.with_content(&from, &ReadOptions::default(), take).await?;
         self.publish(to, spool.finish().await?, options.mode).await
     }
 
@@ -117,10 +118,10 @@ impl Store {
     ) -> Result<()> {
         let mut entry = self.index.read(|entries| file_at(entries, from))?;
         entry.generation = entry.generation.max(replaced.map_or(0, |old| old.generation));
-        self.move_entry(&Moving { from: from.clone(), to: to.clone(), entry }).await
+        self.move_entry(&EntryMove { from: from.clone(), to: to.clone(), entry }).await
     }
 
-    /// Moves each entry of a directory. When one cannot be moved, those that were are moved back.
+    /// Moves each entry of a directory. After a failure, moves back the entries that were moved.
     async fn rename_directory(&self, from: &FilePath, to: &FilePath) -> Result<()> {
         let (directories, files) = self.index.read(|entries| at_and_below(entries, from));
         let mut moves = Vec::new();
@@ -128,52 +129,51 @@ impl Store {
             let below = path.as_str().strip_prefix(from.as_str()).unwrap_or_default();
             let target = FilePath::found(format!("{to}{below}"));
             check_path(&target).map_err(|error| error.with_path(target.as_str()))?;
-            moves.push(Moving { from: path, to: target, entry });
+            moves.push(EntryMove { from: path, to: target, entry });
         }
         let failure = OnceLock::new();
-        let steps = moves.into_iter().map(|step| {
+        let moves = moves.into_iter().map(|step| {
             let failure = &failure;
-            let moving = async move {
-                // After a failure nothing more is begun.
+            let attempt = async move {
+                // Start nothing after a failure.
                 if failure.get().is_some() {
                     return None;
                 }
                 match self.move_entry(&step).await {
                     Ok(()) => Some(step),
                     Err(error) => {
-                        // It may have been moved all the same, unless there is nothing to move.
+                        // It may have been moved despite the error, unless it does not exist.
                         let may_be_there = error.kind() != ErrorKind::NotFound;
-                        // Of more than one, the first is told.
+                        // Only the first error is reported.
                         drop(failure.set(error));
                         may_be_there.then_some(step)
                     }
                 }
             };
-            moving.boxed()
+            attempt.boxed()
         });
-        let moved: Vec<_> = self.side_by_side(steps).collect().await;
+        let moved: Vec<_> = self.concurrently(moves).collect().await;
         let Some(error) = failure.get().cloned() else { return Ok(()) };
-        let moved = moved.into_iter().flatten();
-        let back = moved.map(|step: Moving| {
+        let rollback = moved.into_iter().flatten().map(|step: EntryMove| {
             let mut entry = step.entry;
             entry.generation += 1;
-            let back = Moving { from: step.to, to: step.from, entry };
-            async move { self.move_entry(&back).await }.boxed()
+            let step = EntryMove { from: step.to, to: step.from, entry };
+            async move { self.move_entry(&step).await }.boxed()
         });
-        let outcomes: Vec<_> = self.side_by_side(back).collect().await;
+        let outcomes: Vec<_> = self.concurrently(rollback).collect().await;
         match outcomes.iter().filter(|outcome| outcome.is_err()).count() {
             0 => Err(error),
             stuck => Err(Error::new(not_of_the_path(error.clone()).kind())
                 .with_message(format!(
-                    "{}; of what had been moved by then, {stuck} entries could not be moved back and may be at either place",
+                    "{}; {stuck} of the entries moved before could not be moved back and may be at either path",
                     error.message().unwrap_or("an entry could not be moved")
                 ))
                 .with_source(error)),
         }
     }
 
-    /// Makes the attributes of one entry tell its new path.
-    async fn move_entry(&self, step: &Moving) -> Result<()> {
+    /// Writes the new path into the attributes of one entry.
+    async fn move_entry(&self, step: &EntryMove) -> Result<()> {
         let mut entry = step.entry.clone();
         entry.generation += 1;
         let attributes = entry.to_attributes_from(&step.from, &step.to)?;

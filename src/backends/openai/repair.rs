@@ -1,76 +1,105 @@
-//! Finding and removing what crashes and races have left behind.
+//! Finds and removes the leftovers of crashes and races.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{FutureExt as _, TryFutureExt as _, TryStreamExt as _};
+use serde::Serialize;
 
+use super::OpenAIVectorStoreFileBackend;
 use super::api::StoredFile;
 use super::attributes::Entry;
+use super::error::failing_operation;
 use super::index::Hidden;
+use super::list::at_and_below;
 use super::store::Store;
-use crate::{FilePath, Result, offload};
+use crate::core::error::Result;
+use crate::core::path::FilePath;
+use crate::sys::pool;
 
-/// An upload that is younger may be about to be attached.
-const UNATTACHED_FOR: Duration = Duration::from_secs(60 * 60);
+/// A younger upload may be about to be attached.
+const MIN_UNATTACHED_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// What [`repair`](super::OpenAIVectorStoreFileBackend::repair) has found, by the ids of the service's files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The findings of [`repair`](super::OpenAIVectorStoreFileBackend::repair), with the ids of the service's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Older versions of files that there is a newer one of. Those behind a [dead](Self::dead) one are no duplicates: the newest of them is
-    /// seen once that is gone.
+    /// Older versions of files. Versions behind a [dead](Self::dead) one are not listed: the newest of them becomes visible once
+    /// the dead one is removed.
     pub duplicates: Vec<(FilePath, String)>,
     /// Entries whose content the service has lost.
     pub dead: Vec<(FilePath, String)>,
-    /// Uploads of f9's for this vector store that were never attached to it, with their names.
+    /// The names of f9's uploads for this vector store that were never attached.
     pub unattached: Vec<(String, String)>,
-    /// Files that cannot be seen, because a directory with entries has the same path. They are never removed: the content is nowhere
-    /// else.
+    /// Files that a directory with entries at the same path hides. They are never removed: they are the only copy.
     pub shadowed: Vec<(FilePath, String)>,
 }
 
 impl RepairReport {
-    /// Whether there was nothing to repair.
+    /// Whether there is nothing to repair.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Whether a repair removes what it finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RepairMode {
+impl OpenAIVectorStoreFileBackend {
+    /// Reports what [`repair`](Self::repair) would remove, without removing it. Blocks writers of this process meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of the service, see [`ErrorKind`](crate::ErrorKind).
+    pub async fn check(&self) -> Result<RepairReport> {
+        self.store.repair(RepairMode::Report).await.map_err(failing_operation("check"))
+    }
+
+    /// Removes the leftovers of crashes, races and failed removals: older versions of files, entries whose content is lost, and
+    /// uploads for this vector store that were not attached within an hour.
+    ///
+    /// Sends one request per hundred entries, one per ten thousand files of the project, and two per removal. Blocks writers of
+    /// this process meanwhile. Do not run it while another *process* writes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the service, see [`ErrorKind`](crate::ErrorKind). What was removed before the error stays removed.
+    pub async fn repair(&self) -> Result<RepairReport> {
+        self.store.repair(RepairMode::Remove).await.map_err(failing_operation("repair"))
+    }
+}
+
+/// Whether a repair removes its findings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RepairMode {
     Report,
     Remove,
 }
 
 impl Store {
-    pub(super) async fn repair(self: &Arc<Self>, mode: RepairMode) -> Result<RepairReport> {
+    async fn repair(self: &Arc<Self>, mode: RepairMode) -> Result<RepairReport> {
         let store = Arc::clone(self);
-        offload::to_the_end(async move {
-            let _claim = store.turns.claim(vec![FilePath::root()]).await;
-            store.index.fresh_within(Duration::ZERO).await?;
-            let report = store.survey().await?;
+        pool::spawn_to_completion(async move {
+            let _guard = store.shared.path_locks.lock(vec![FilePath::root()]).await;
+            store.index.refresh_now().await?;
+            let report = store.find_leftovers().await?;
             if mode == RepairMode::Remove {
-                store.remove_all(&report).await?;
+                store.remove_leftovers(&report).await?;
             }
             Ok(report)
         })
         .await
     }
 
-    /// Finds what does not belong, and changes nothing.
-    async fn survey(&self) -> Result<RepairReport> {
+    /// Finds leftovers and changes nothing.
+    async fn find_leftovers(&self) -> Result<RepairReport> {
         let mut report = RepairReport::default();
         let hidden = self.index.hidden();
-        let entries = self.entries();
+        let entries = self.visible_entries();
         let listed = self.client.files(Some).await?;
         let files: BTreeMap<&str, &StoredFile> =
             listed.iter().map(|file| (file.id.as_str(), file)).collect();
         for (path, entry) in &entries {
-            // A file that is not in the list of all files may still be there.
+            // A file that is missing in the list of all files may still exist.
             if !files.contains_key(entry.id.as_str())
                 && self.client.file(&entry.id).await?.is_none()
             {
@@ -81,14 +110,14 @@ impl Store {
         for Hidden { path, entry, is_shadowed } in &hidden {
             let found = match is_shadowed {
                 true => &mut report.shadowed,
-                // The newest that there is.
+                // The newest of these replaces the dead entry.
                 false if lost.contains(path) => continue,
                 false => &mut report.duplicates,
             };
             found.push((path.clone(), entry.id.clone()));
         }
-        let seen = entries.iter().map(|(_, entry)| entry);
-        let attached = seen.chain(hidden.iter().map(|hidden| &hidden.entry));
+        let visible = entries.iter().map(|(_, entry)| entry);
+        let attached = visible.chain(hidden.iter().map(|hidden| &hidden.entry));
         let attached: BTreeSet<&str> = attached.map(|entry| entry.id.as_str()).collect();
         let tag = self.store_tag();
         for file in files.values() {
@@ -103,38 +132,53 @@ impl Store {
         Ok(report)
     }
 
-    async fn remove_all(&self, report: &RepairReport) -> Result<()> {
+    async fn remove_leftovers(&self, report: &RepairReport) -> Result<()> {
         let attached = report.duplicates.iter().chain(&report.dead);
-        let attached = attached.map(|(path, id)| self.discard(path, id).map_ok(drop).boxed());
+        let attached = attached.map(|(path, id)| self.remove_entry(path, id).map_ok(drop).boxed());
         let unattached =
             report.unattached.iter().map(|(_, id)| self.client.delete_file(id).boxed());
-        let removals = self.side_by_side(attached.chain(unattached));
+        let removals = self.concurrently(attached.chain(unattached));
         let removed = removals.try_collect().await;
-        // What a dead entry has hidden is seen now.
-        self.index.doubt();
+        // Versions behind a dead entry become visible.
+        self.index.invalidate();
         removed
     }
 
-    /// Every entry that is seen, with its path.
-    fn entries(&self) -> Vec<(FilePath, Entry)> {
+    /// Returns every visible entry with its path.
+    fn visible_entries(&self) -> Vec<(FilePath, Entry)> {
         self.index.read(|entries| {
-            let (mut directories, files) = super::remove::at_and_below(entries, &FilePath::root());
+            let (mut directories, files) = at_and_below(entries, &FilePath::root());
             directories.extend(files);
             directories
         })
     }
 }
 
-/// Whether this is the name of an upload for the vector store with this tag. What stands before the first dot is of the path, and may
-/// look like a tag.
+/// Whether this is the name of an upload for the vector store with this tag. The part before the first dot comes from the path and
+/// may look like a tag.
 fn has_tag(name: &str, tag: &str) -> bool {
-    let given = name.split('.').nth(1).and_then(|given| given.strip_prefix(tag));
-    given.is_some_and(|rest| rest.starts_with('-'))
+    let tag_of_name = name.split('.').nth(1).and_then(|found| found.strip_prefix(tag));
+    tag_of_name.is_some_and(|rest| rest.starts_with('-'))
 }
 
 fn is_old(file: &StoredFile) -> bool {
     let uploaded = UNIX_EPOCH + Duration::from_secs(file.created_at);
-    // Where the service does not say when it was, it may have been a moment ago.
+    // Without a reported time, the upload may be recent.
     file.created_at > 0
-        && SystemTime::now().duration_since(uploaded).is_ok_and(|age| age > UNATTACHED_FOR)
+        && SystemTime::now().duration_since(uploaded).is_ok_and(|age| age > MIN_UNATTACHED_AGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_report_is_serialized_with_paths_and_ids() {
+        let dead = vec![("a.txt".parse().unwrap(), "file-1".to_owned())];
+        let report = RepairReport { dead, ..RepairReport::default() };
+        let expected = json!({"duplicates": [], "dead": [["a.txt", "file-1"]], "unattached": [], "shadowed": []});
+        assert_eq!(serde_json::to_value(report).unwrap(), expected);
+    }
 }

@@ -1,33 +1,39 @@
-//! Search, which is what a vector store is for.
+//! Semantic search.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::attributes::{Entry, FileKind, first_piece, path_from};
+use super::OpenAIVectorStoreFileBackend;
+use super::attributes::{Entry, FileMeta, first_piece, path_of_attributes};
 use super::body::BodyEncoding;
+use super::error::failing_operation;
 use super::index::Entries;
-use super::read::driven;
 use super::store::Store;
-use crate::options::setters;
-use crate::tree::{Node, path_of};
-use crate::{Error, ErrorKind, FilePath, GlobPattern, Result};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::glob::GlobPattern;
+use crate::core::options::setters;
+use crate::core::path::FilePath;
+use crate::core::tree::{Node, path_of};
+use crate::sys::pool;
 
-/// How many results the service gives at most.
-const MOST_RESULTS: u32 = 50;
+/// The most results that the service returns.
+const MAX_RESULTS: u32 = 50;
 
-/// Up to so many files are named to the service, so that it looks at no others.
-const MOST_NAMED: usize = 100;
+/// Up to this many files are named in the filter of a search.
+const MAX_NAMED_FILES: usize = 100;
 
 /// Options of [`search_with`](super::OpenAIVectorStoreFileBackend::search_with).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SearchOptions {
-    /// How many hits there are at most, 1 to 50; 10 by default. There are fewer where the best fifty results hold fewer, as the service also
-    /// finds what is none of f9's.
+    /// The most hits, 1 to 50; 10 by default. A search may return fewer, because files of other programs can be among the best
+    /// fifty results.
     pub max_results: u32,
-    /// A filter on attributes as the service defines it, such as `{"type": "gte", "key": "size", "value": 1000}`. f9 gives each file
-    /// the attributes `path` (up to 256 bytes of it), `size` in bytes, `sha256` and `encoding`; times are kept as text.
+    /// A filter on attributes as the service defines it, such as `{"type": "gte", "key": "size", "value": 1000}`. f9 sets the
+    /// attributes `path` (up to 256 bytes of it), `size` in bytes, `sha256` and `encoding`; times are kept as text.
     pub filters: Option<Value>,
-    /// Only files at this path and below it.
+    /// Only files at or below this path.
     pub prefix: Option<FilePath>,
     /// Only files whose path matches.
     pub glob: Option<GlobPattern>,
@@ -40,7 +46,7 @@ impl Default for SearchOptions {
 }
 
 setters!(SearchOptions {
-    /// Sets how many hits there are at most.
+    /// Sets the most hits.
     with_max_results(max_results: u32) => max_results;
     /// Sets a filter on attributes.
     with_filters(filters: Value) => Some(filters);
@@ -50,16 +56,62 @@ setters!(SearchOptions {
     with_glob(glob: GlobPattern) => Some(glob);
 });
 
-/// A file that a search has found.
-#[derive(Clone, Debug, PartialEq)]
+/// A file found by a search.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SearchHit {
-    /// The file.
+    /// The path of the file.
     pub path: FilePath,
-    /// How well it fits, from 0 to 1.
+    /// The relevance, from 0 to 1.
     pub score: f64,
-    /// The passage that fits.
+    /// The matching passage.
     pub text: String,
+}
+
+impl OpenAIVectorStoreFileBackend {
+    /// Returns the passages that match a question best, best first.
+    ///
+    /// A new file can be found once the service has [parsed](Self::indexing_status) it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the service, see [`ErrorKind`].
+    pub async fn search(&self, query: &str) -> Result<Vec<SearchHit>> {
+        self.search_with(query, SearchOptions::default()).await
+    }
+
+    /// Returns the passages that match a question best, in the files that the options select.
+    ///
+    /// If a prefix or a glob selects up to a hundred files, the service searches only these. If it selects more, the hits are those
+    /// among the best 50 passages of the whole store.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if `max_results` is out of range, and those of the service.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # use f9::{OpenAIVectorStoreFileBackend, SearchOptions, prelude::*, testing::openai::OpenAISimulator};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> f9::Result<()> {
+    /// # let openai = OpenAISimulator::start();
+    /// # let notes = OpenAIVectorStoreFileBackend::open(openai.config()).await?;
+    /// # notes.create("garden/plan.md", "Plant the tomatoes in May.").await?;
+    /// # notes.create("kitchen/soup.md", "Cook the tomatoes for an hour.").await?;
+    /// let options = SearchOptions::default().with_glob("kitchen/**".parse()?).with_max_results(3);
+    /// let hits = notes.search_with("tomatoes", options).await?;
+    /// assert_eq!(hits[0].path, "kitchen/soup.md");
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    pub async fn search_with(&self, query: &str, options: SearchOptions) -> Result<Vec<SearchHit>> {
+        let found = self.store.search(query, options).await;
+        found.map_err(failing_operation("search"))
+    }
 }
 
 impl SearchOptions {
@@ -68,18 +120,18 @@ impl SearchOptions {
             && self.glob.as_ref().is_none_or(|glob| glob.matches(path))
     }
 
-    /// The filters and the number of results that the service is asked for; `None` where no file is wanted that there is.
+    /// Returns the filters and the number of results to request; `None` if no file is selected.
     fn request(&self, entries: &Entries) -> Option<(Option<Value>, u32)> {
         if self.prefix.is_none() && self.glob.is_none() {
             return Some((self.filters.clone(), self.max_results));
         }
-        let names = self.names(entries);
+        let names = self.path_values(entries);
         if names.is_empty() {
             return None;
         }
-        if names.len() > MOST_NAMED {
-            // The others are left out of what is found.
-            return Some((self.filters.clone(), MOST_RESULTS));
+        if names.len() > MAX_NAMED_FILES {
+            // Other files are removed from the results.
+            return Some((self.filters.clone(), MAX_RESULTS));
         }
         let named = json!({"type": "in", "key": "path", "value": names});
         let filters = match &self.filters {
@@ -89,8 +141,8 @@ impl SearchOptions {
         Some((Some(filters), self.max_results))
     }
 
-    /// What the attribute `path` of the files says that are wanted; some more than can be named where there are too many.
-    fn names(&self, entries: &Entries) -> Vec<String> {
+    /// Returns the values of the attribute `path` of the selected files; stops once there are too many to name.
+    fn path_values(&self, entries: &Entries) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for (key, node) in entries.iter() {
             let Node::File(entry) = node else { continue };
@@ -99,12 +151,12 @@ impl SearchOptions {
                 continue;
             }
             if entry.generation == 0 {
-                // The Python library does not cut paths, and may begin them with a slash.
+                // The Python library does not split paths and may start them with a slash.
                 names.extend([path.to_string(), format!("/{path}")]);
             } else if names.last().is_none_or(|last| last != first_piece(&path)) {
                 names.push(first_piece(&path).to_owned());
             }
-            if names.len() > MOST_NAMED {
+            if names.len() > MAX_NAMED_FILES {
                 break;
             }
         }
@@ -118,40 +170,42 @@ impl Store {
         query: &str,
         options: SearchOptions,
     ) -> Result<Vec<SearchHit>> {
-        if !(1..=MOST_RESULTS).contains(&options.max_results) {
+        if !(1..=MAX_RESULTS).contains(&options.max_results) {
             return Err(Error::new(ErrorKind::InvalidInput)
-                .with_message(format!("`max_results` is from 1 to {MOST_RESULTS}")));
+                .with_message(format!("`max_results` must be from 1 to {MAX_RESULTS}")));
         }
-        self.index.fresh().await?;
-        let Some((filters, asked)) = self.index.read(|entries| options.request(entries)) else {
+        self.index.refresh().await?;
+        let Some((filters, limit)) = self.index.read(|entries| options.request(entries)) else {
             return Ok(Vec::new());
         };
-        let (hits, are_all) = self.hits(query, &options, filters.clone(), asked).await?;
-        if are_all || hits.len() >= options.max_results as usize || asked == MOST_RESULTS {
+        let (hits, are_all) = self.hits(query, &options, filters.clone(), limit).await?;
+        if are_all || hits.len() >= options.max_results as usize || limit == MAX_RESULTS {
             return Ok(hits);
         }
-        // What is none of ours has taken places of what is.
-        Ok(self.hits(query, &options, filters, MOST_RESULTS).await?.0)
+        // Files of other programs took some of the places.
+        Ok(self.hits(query, &options, filters, MAX_RESULTS).await?.0)
     }
 
-    /// The hits among `asked` results, as many as are wanted, and whether there are no more results.
+    /// Returns the hits among `limit` results, and whether the service had no more results.
     async fn hits(
         &self,
         query: &str,
         options: &SearchOptions,
         filters: Option<Value>,
-        asked: u32,
+        limit: u32,
     ) -> Result<(Vec<SearchHit>, bool)> {
         let (client, query) = (self.client.clone(), query.to_owned());
-        let found = driven(async move { client.search(&query, filters, asked).await }).await?;
-        let are_all = found.len() < asked as usize;
+        let search = async move { client.search(&query, filters, limit).await };
+        let found = pool::spawn_abort_on_drop(search).await?;
+        let are_all = found.len() < limit as usize;
         let hits = found.into_iter().filter_map(|found| {
-            let path = path_from(&found.attributes).filter(|path| options.accepts(path))?;
+            let path =
+                path_of_attributes(&found.attributes).filter(|path| options.accepts(path))?;
             let is_hit = self.index.read(|entries| {
-                // An older version may be found too, and words in the lines of what is framed.
-                let is_text = |file: &FileKind| file.encoding == BodyEncoding::Raw;
+                // The service may also find an older version, or words in framed lines.
+                let is_text = |file: &FileMeta| file.encoding == BodyEncoding::Raw;
                 let entry = entries.file(&path).filter(|entry| entry.id == found.file_id);
-                entry.and_then(Entry::file).is_some_and(is_text)
+                entry.and_then(Entry::meta).is_some_and(is_text)
             });
             is_hit.then(|| SearchHit { path, score: found.score, text: found.texts.join("\n") })
         });
@@ -170,11 +224,11 @@ mod tests {
         FilePath::parse(text).unwrap()
     }
 
-    /// Files that were written `generation` times by f9, or by the Python library for 0.
+    /// Files with this generation; 0 is that of the Python library.
     fn files<'a>(paths: impl IntoIterator<Item = &'a str>, generation: u64) -> Entries {
         let mut entries = Entries::default();
         for path in paths {
-            let kind = FileKind { size: 1, encoding: BodyEncoding::Raw, sha256: None };
+            let kind = FileMeta { size: 1, encoding: BodyEncoding::Raw, sha256: None };
             let entry = Entry {
                 id: "file-1".to_owned(),
                 kind: Kind::File(kind),
@@ -197,7 +251,16 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wanted_is_asked_for() {
+    fn options_are_read_from_json() {
+        let options: SearchOptions =
+            serde_json::from_value(json!({"max_results": 3, "glob": "**/*.md"})).unwrap();
+        let glob = "**/*.md".parse().unwrap();
+        assert_eq!(options, SearchOptions::default().with_max_results(3).with_glob(glob));
+        serde_json::from_value::<SearchOptions>(json!({"limit": 3})).unwrap_err();
+    }
+
+    #[test]
+    fn a_search_requests_only_the_selected_files() {
         let entries = files(["a/b", "a/c.md", "ab", "d"], 1);
         let size = json!({"type": "gte", "key": "size", "value": 9});
         let glob = |pattern: &str| SearchOptions::default().with_glob(pattern.parse().unwrap());
@@ -222,12 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_files_are_named_and_no_more() {
+    fn at_most_a_hundred_files_are_named() {
         let paths: Vec<String> = (0..101).map(|number| format!("{number:03}")).collect();
         let hundred = files(paths.iter().map(String::as_str).take(100), 1);
-        let (filters, asked) = below("").request(&hundred).unwrap();
+        let (filters, limit) = below("").request(&hundred).unwrap();
         assert_eq!(filters.unwrap()["value"].as_array().unwrap().len(), 100);
-        assert_eq!(asked, 10);
+        assert_eq!(limit, 10);
         let more = files(paths.iter().map(String::as_str), 1);
         assert_eq!(below("").request(&more), Some((None, 50)));
         let size = json!({"type": "gte", "key": "size", "value": 9});
@@ -235,7 +298,7 @@ mod tests {
         assert_eq!(filtered.request(&more), Some((Some(size), 50)));
     }
 
-    /// Names are as long as the attribute is, so that many files may share one.
+    /// Names are as long as the attribute, so many files may share one.
     #[test]
     fn files_with_long_paths_are_all_named() {
         let long = format!("{}/{}", "d".repeat(200), "e".repeat(99));
@@ -245,9 +308,9 @@ mod tests {
         assert_eq!(below("").request(&entries), Some((Some(filters), 10)));
     }
 
-    /// The Python library may write a slash before a path, and never cuts one.
+    /// The Python library may write a slash before a path, and never splits one.
     #[test]
-    fn entries_of_the_python_library_are_named_as_they_may_have_been_written() {
+    fn entries_of_the_python_library_are_named_in_both_forms() {
         let long = format!("{}/{}", "d".repeat(200), "e".repeat(99));
         let entries = files(["a", &long], 0);
         let filters = named(&["a", "/a", &long, &format!("/{long}")]);

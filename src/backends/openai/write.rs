@@ -1,7 +1,7 @@
-//! Writing: the new version is uploaded and attached before the old one goes.
+//! Writes: the new version is uploaded and attached before the old one is removed.
 //!
-//! Content is taken in whole before anything is sent, so that a source that fails or is dropped leaves no trace, and so that what was
-//! sent can be sent again. From there on a write runs to its end, also when nobody waits for it any more.
+//! Content is taken in completely before anything is sent. A source that fails or is dropped leaves no trace, and an upload can be
+//! repeated. From then on, a write runs to its end even if the caller is dropped.
 
 use std::sync::Arc;
 
@@ -9,18 +9,24 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use futures::stream::{self, StreamExt as _};
 
-use super::attributes::{Entry, FileKind, Kind, check_path, digest};
+use super::attributes::{Entry, FileMeta, Kind, check_path, parse_sha256};
 use super::body::{self, Body, BodyEncoding, Content, Spool};
-use super::store::{Store, file_at, info_of_entry};
-use crate::stream::ByteStream;
-use crate::{
-    Checksum, ChecksumAlgorithm, CreateDirOptions, Error, ErrorKind, FileInfo, FilePath, Hasher,
-    OpenAIEncoding, ReadOptions, Result, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
-    offload,
+use super::error::not_of_the_path;
+use super::list::{file_at, info_of_entry};
+use super::store::Store;
+use crate::backends::openai::OpenAIEncoding;
+use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::info::FileInfo;
+use crate::core::options::{
+    CreateDirOptions, ReadOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
 };
+use crate::core::path::FilePath;
+use crate::core::stream::ByteStream;
+use crate::sys::pool;
 
-/// What a directory's file holds: the service refuses empty ones.
-const DIRECTORY: &[u8] = b"# directory placeholder\n";
+/// The content of a directory's placeholder: the service refuses empty files.
+const PLACEHOLDER: &[u8] = b"# directory placeholder\n";
 
 impl Store {
     /// Creates the file at `path` from a stream.
@@ -30,40 +36,40 @@ impl Store {
         data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let path = self.checked(path, &options.mode).await?;
-        let content = spooled(data, &options, self.config.encoding).await?;
+        let path = self.check_target(path, &options.mode).await?;
+        let content = spool(data, &options, self.config.encoding).await?;
         self.publish(path, content, options.mode).await
     }
 
-    /// Creates the file at `path` from content at hand.
+    /// Creates the file at `path` from content in memory.
     pub(super) async fn create(
         self: &Arc<Self>,
         path: &str,
         data: Bytes,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let path = self.checked(path, &options.mode).await?;
-        let found = match &options.checksum {
+        let path = self.check_target(path, &options.mode).await?;
+        let computed = match &options.checksum {
             Some(expected) if expected.algorithm() != ChecksumAlgorithm::Sha256 => {
                 let (algorithm, data) = (expected.algorithm(), data.clone());
-                Some(offload::run(move || Ok(Checksum::of(algorithm, &data))).await?)
+                Some(pool::run(move || Ok(Checksum::of(algorithm, &data))).await?)
             }
             _ => None,
         };
         let content = Content::from_bytes(data).await?;
-        expect(&options, &content, found)?;
+        check_checksum(&options, &content, computed)?;
         self.publish(path, content, options.mode).await
     }
 
-    /// The path of a file to be written, if what is there allows it.
-    async fn checked(self: &Arc<Self>, path: &str, mode: &WriteMode) -> Result<FilePath> {
+    /// Parses the path of a file to write and checks `mode` against the tree.
+    async fn check_target(self: &Arc<Self>, path: &str, mode: &WriteMode) -> Result<FilePath> {
         let path = writable(path)?;
-        self.index.fresh().await?;
+        self.index.refresh().await?;
         self.index.read(|entries| entries.check_write(&path, mode))?;
         Ok(path)
     }
 
-    /// Puts `content` at `path`, if `mode` allows what is there by then.
+    /// Writes `content` to `path` if `mode` still allows it.
     pub(super) async fn publish(
         self: &Arc<Self>,
         path: FilePath,
@@ -72,22 +78,22 @@ impl Store {
     ) -> Result<FileInfo> {
         let encoding = content.encoding(self.config.encoding)?;
         let store = Arc::clone(self);
-        offload::to_the_end(async move {
-            let _claim = store.turns.claim(vec![path.clone()]).await;
-            store.index.fresh_for_writing().await?;
+        pool::spawn_to_completion(async move {
+            let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
+            store.index.refresh_for_writing().await?;
             let old = store.index.read(|entries| {
                 entries.check_write(&path, &mode)?;
                 Ok::<_, Error>(entries.file(&path).cloned())
             })?;
             if matches!(mode, WriteMode::IfMatch(_)) {
-                store.expect_unchanged(old.as_ref()).await?;
+                store.check_unchanged(old.as_ref()).await?;
             }
             store.replace(&path, old, &content, encoding).await
         })
         .await
     }
 
-    /// Replaces the content of a file, or adds to it.
+    /// Replaces the content of a file or appends to it.
     pub(super) async fn update(
         self: &Arc<Self>,
         path: &str,
@@ -95,24 +101,24 @@ impl Store {
         options: UpdateOptions,
     ) -> Result<FileInfo> {
         let path = writable(path)?;
-        self.index.fresh().await?;
+        self.index.refresh().await?;
         let store = Arc::clone(self);
-        offload::to_the_end(async move {
-            let _claim = store.turns.claim(vec![path.clone()]).await;
-            store.index.fresh_for_writing().await?;
+        pool::spawn_to_completion(async move {
+            let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
+            store.index.refresh_for_writing().await?;
             let mut old = store.index.read(|entries| file_at(entries, &path))?;
             if let Some(etag) = &options.if_match {
                 let mode = WriteMode::IfMatch(etag.clone());
                 store.index.read(|entries| entries.check_write(&path, &mode))?;
-                store.expect_unchanged(Some(&old)).await?;
+                store.check_unchanged(Some(&old)).await?;
             }
             let content = match options.mode {
                 UpdateMode::Replace => Content::from_bytes(data).await?,
                 UpdateMode::Append => {
                     let options = ReadOptions { if_match: options.if_match, ..Default::default() };
-                    let take = |content| Spool::of(content, store.config.encoding);
-                    let (entry, mut spool) = store.take_content(&path, &options, take).await?;
-                    // It may have been replaced since it was looked up, and then this is what is added to.
+                    let take = |content| Spool::read_all(content, store.config.encoding);
+                    let (entry, mut spool) = store.with_content(&path, &options, take).await?;
+                    // The file may have been replaced since the lookup; the content is appended to the new version.
                     old = entry;
                     spool.push(data).await?;
                     spool.finish().await?
@@ -124,25 +130,25 @@ impl Store {
         .await
     }
 
-    /// Makes a directory that stays, also without entries.
+    /// Creates a directory that stays without entries.
     pub(super) async fn create_dir(
         self: &Arc<Self>,
         path: &str,
         options: CreateDirOptions,
     ) -> Result<()> {
         let path = writable(path)?;
-        self.index.fresh().await?;
+        self.index.refresh().await?;
         let store = Arc::clone(self);
-        offload::to_the_end(async move {
-            let _claim = store.turns.claim(vec![path.clone()]).await;
-            store.index.fresh_for_writing().await?;
+        pool::spawn_to_completion(async move {
+            let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
+            store.index.refresh_for_writing().await?;
             let is_missing = store.index.read(|entries| {
                 let is_new = entries.check_create_dir(&path, options.mode)?;
-                // One that is only on the way to others would go with them.
+                // A directory without an entry of its own would disappear with its last file.
                 Ok::<_, Error>(is_new || matches!(entries.directory(&path), Some(None)))
             })?;
             if is_missing {
-                let placeholder = Content::from_bytes(Bytes::from_static(DIRECTORY)).await?;
+                let placeholder = Content::from_bytes(Bytes::from_static(PLACEHOLDER)).await?;
                 let id = store.upload(&path, &placeholder, BodyEncoding::Raw).await?;
                 store.attach(&path, Self::new_entry(id, Kind::Directory, None)).await?;
             }
@@ -151,7 +157,7 @@ impl Store {
         .await
     }
 
-    /// Uploads and attaches a version, then removes the one before.
+    /// Uploads and attaches a version, then removes the old one.
     async fn replace(
         &self,
         path: &FilePath,
@@ -160,17 +166,17 @@ impl Store {
         encoding: BodyEncoding,
     ) -> Result<FileInfo> {
         let id = self.upload(path, content, encoding).await?;
-        let kind = file_kind(content, encoding);
+        let kind = file_meta(content, encoding);
         let entry = self.attach(path, Self::new_entry(id, kind, old.as_ref())).await?;
         if let Some(old) = old {
-            // The new version is the one that counts, whatever becomes of the old one: what is left of it is hidden, and goes with the
-            // next repair.
-            self.tidy(path, &old.id).await;
+            // The new version is valid, even if the old one cannot be removed: the rest of it is hidden and the next repair removes
+            // it.
+            self.remove_old_version(path, &old.id).await;
         }
         Ok(info_of_entry(path.clone(), &entry))
     }
 
-    /// Uploads `content` under a name of its own.
+    /// Uploads `content` under a unique name.
     pub(super) async fn upload(
         &self,
         path: &FilePath,
@@ -187,7 +193,7 @@ impl Store {
         self.client.upload(&name, content_type, &body).await.map_err(not_of_the_path)
     }
 
-    /// Attaches an uploaded file as `entry`. One that cannot be attached is deleted again.
+    /// Attaches an uploaded file as `entry`. Deletes the upload if that fails.
     async fn attach(&self, path: &FilePath, mut entry: Entry) -> Result<Entry> {
         let attributes = entry.to_attributes(path)?;
         match self.index.change(self.client.attach(&entry.id, &attributes)).await {
@@ -197,59 +203,54 @@ impl Store {
                 Ok(entry)
             }
             Err(error) => {
-                self.withdraw(path, &entry.id).await;
+                self.undo_upload(path, &entry.id).await;
                 Err(not_of_the_path(error))
             }
         }
     }
 
-    /// Makes sure that a file is still there which is known to have the etag asked for: another process may have replaced it.
-    pub(super) async fn expect_unchanged(&self, old: Option<&Entry>) -> Result<()> {
+    /// Checks that a file that is known to have the requested etag still exists: another process may have replaced it.
+    pub(super) async fn check_unchanged(&self, old: Option<&Entry>) -> Result<()> {
         let Some(old) = old.filter(|_| !self.config.cache_ttl.is_zero()) else { return Ok(()) };
         if self.client.attached(&old.id).await?.is_some() {
             return Ok(());
         }
-        // Another version may be there instead, which the next look shows.
-        self.index.doubt();
+        // Another version may be there, which the next listing shows.
+        self.index.invalidate();
         Err(Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed"))
     }
 }
 
-/// That the service does not find something it was to take must not pass for a file that is missing.
-pub(super) fn not_of_the_path(error: Error) -> Error {
-    if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Remote) } else { error }
-}
-
-/// The path of something to be written.
+/// Parses a path to write to and checks its length.
 pub(super) fn writable(path: &str) -> Result<FilePath> {
     let path = FilePath::parse_entry(path)?;
     check_path(&path)?;
     Ok(path)
 }
 
-/// What is known of the content of a new file.
-pub(super) fn file_kind(content: &Content, encoding: BodyEncoding) -> Kind {
-    let sha256 = digest(&content.sha256);
-    Kind::File(FileKind { size: content.size, encoding, sha256 })
+/// Returns the metadata of new content.
+pub(super) fn file_meta(content: &Content, encoding: BodyEncoding) -> Kind {
+    let sha256 = parse_sha256(&content.sha256);
+    Kind::File(FileMeta { size: content.size, encoding, sha256 })
 }
 
-/// Takes in all that a source gives.
-async fn spooled(
+/// Takes in the whole source.
+async fn spool(
     mut data: ByteStream<'_>,
     options: &WriteOptions,
     encoding: OpenAIEncoding,
 ) -> Result<Content> {
-    let other = options.checksum.as_ref().map(Checksum::algorithm);
-    // The spool computes this one anyway.
-    let other = other.filter(|algorithm| *algorithm != ChecksumAlgorithm::Sha256);
-    let mut hasher = other.map(Hasher::new);
+    let algorithm = options.checksum.as_ref().map(Checksum::algorithm);
+    // The spool computes SHA-256 anyway.
+    let algorithm = algorithm.filter(|algorithm| *algorithm != ChecksumAlgorithm::Sha256);
+    let mut hasher = algorithm.map(Hasher::new);
     if let Some(declared) = options.size {
         BodyEncoding::Raw.check_size(declared)?;
     }
-    let (mut spool, mut given) = (Spool::new(encoding), 0);
+    let (mut spool, mut received) = (Spool::new(encoding), 0);
     while let Some(piece) = data.try_next().await? {
-        given += piece.len() as u64;
-        options.check_size_so_far(given)?;
+        received += piece.len() as u64;
+        options.check_size_so_far(received)?;
         if let Some(hasher) = &mut hasher {
             hasher.update(&piece);
         }
@@ -257,16 +258,20 @@ async fn spooled(
     }
     let content = spool.finish().await?;
     options.check_size(content.size)?;
-    expect(options, &content, hasher.map(Hasher::finish))?;
+    check_checksum(options, &content, hasher.map(Hasher::finish))?;
     Ok(content)
 }
 
-/// Compares content with the checksum that was asked for; `found` is the one computed, where it is another than the content knows.
-fn expect(options: &WriteOptions, content: &Content, found: Option<Checksum>) -> Result<()> {
+/// Compares content with the expected checksum; `computed` is given if it is not SHA-256.
+fn check_checksum(
+    options: &WriteOptions,
+    content: &Content,
+    computed: Option<Checksum>,
+) -> Result<()> {
     let Some(expected) = &options.checksum else { return Ok(()) };
-    let found = match found {
-        Some(found) => found,
+    let computed = match computed {
+        Some(computed) => computed,
         None => Checksum::new(ChecksumAlgorithm::Sha256, &content.sha256)?,
     };
-    expected.expect(&found)
+    expected.expect(&computed)
 }

@@ -1,7 +1,7 @@
-//! A call dropped at any moment leaves the store as it was or as the finished call leaves it, and no litter.
+//! A dropped call has its whole effect or none, and leaves no leftovers.
 //!
-//! Each verb is polled once, twice and so on until it completes, and dropped after that. A store may still finish what it has
-//! begun, so each round has a directory of its own and is given time to settle.
+//! Each verb is polled once, twice and so on until it completes, and then dropped. The store may still finish the call in the
+//! background, so each round uses its own directory and waits until the store settles.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,24 +12,24 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::prelude::*;
-use crate::testing::Fixture;
-use crate::testing::content::{bytes, halting_source, signed};
-use crate::testing::state::{SETTLING, State, is_clean, state_below, state_of};
-use crate::{
+use crate::core::options::{
     CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, RenameOptions, UpdateOptions,
     WriteOptions,
 };
+use crate::prelude::*;
+use crate::testing::Fixture;
+use crate::testing::content::{bytes, signed, yielding_source};
+use crate::testing::state::{SETTLE_LIMIT, State, is_clean, state_below, state_of};
 
 /// More polls than any call should need.
-const MOST_POLLS: usize = 500;
+const MAX_POLLS: usize = 500;
 
-/// How much is written, which is more than a mebibyte, and how much is there before.
+/// Returns the size of the new content, which is more than 1 MiB, and of the old content.
 fn sizes(store: &dyn Fixture) -> (usize, usize) {
     (store.scale().pick(3 << 20, 5 << 18), store.scale().pick(1 << 20, 300_000))
 }
 
-/// Polls a future at most so many times, each time when it asks for it, and drops it. Whether it completed.
+/// Polls a future up to `polls` times, each time after its waker is called, and drops it. Returns whether it completed.
 async fn completes_within<F: Future>(polls: usize, future: F) -> bool {
     let mut future = pin!(future);
     let mut left = polls;
@@ -47,7 +47,7 @@ async fn completes_within<F: Future>(polls: usize, future: F) -> bool {
     .await
 }
 
-/// The files of a round, named by their place below its directory.
+/// Returns the state of a round with these files. The paths are relative to the directory of the round.
 fn round_state(round: &str, files: &[(&str, &Bytes)]) -> State {
     let paths: Vec<String> = files.iter().map(|(path, _)| format!("{round}/{path}")).collect();
     let contents = files.iter().map(|(_, content)| (*content).clone());
@@ -56,7 +56,7 @@ fn round_state(round: &str, files: &[(&str, &Bytes)]) -> State {
     state
 }
 
-/// Waits until the round shows one of the states allowed. No content may ever be seen that none of them has.
+/// Waits until a round has one of the allowed states. Every content seen until then must be in one of them.
 async fn settles(store: &dyn Fixture, round: &str, allowed: &[State]) {
     let files = store.backend().await;
     let started = Instant::now();
@@ -64,19 +64,24 @@ async fn settles(store: &dyn Fixture, round: &str, allowed: &[State]) {
         is_clean(store).await;
         let found = state_below(&*files, round).await;
         for (path, content) in &found {
-            let is_known = allowed.iter().any(|state| state.values().any(|known| known == content));
+            let is_allowed =
+                allowed.iter().any(|state| state.values().any(|other| other == content));
             let size = content.as_ref().map(Bytes::len);
-            assert!(is_known, "{path} is torn: {size:?} bytes");
+            assert!(is_allowed, "{path} is torn: {size:?} bytes");
         }
         if allowed.contains(&found) {
             return;
         }
-        assert!(started.elapsed() < SETTLING, "neither as before nor as after: {:?}", found.keys());
+        assert!(
+            started.elapsed() < SETTLE_LIMIT,
+            "neither the old nor the new state: {:?}",
+            found.keys()
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// The store works on, in the same place.
+/// Asserts that the store still works in the directory of the round.
 async fn is_usable(files: &dyn AsyncFileBackend, round: &str) {
     let path = format!("{round}/afterwards/file");
     files.create(&path, "works").await.unwrap();
@@ -84,9 +89,9 @@ async fn is_usable(files: &dyn AsyncFileBackend, round: &str) {
     files.delete_with(&format!("{round}/afterwards"), DeleteOptions::recursive()).await.unwrap();
 }
 
-/// The directories for 0, 1, 2, … polls.
+/// Returns the number of polls and the directory of each round.
 fn rounds() -> impl Iterator<Item = (usize, String)> {
-    (0..MOST_POLLS).map(|polls| (polls, format!("round {polls}")))
+    (0..MAX_POLLS).map(|polls| (polls, format!("round {polls}")))
 }
 
 pub async fn a_dropped_create_leaves_all_or_nothing(store: &dyn Fixture) {
@@ -104,7 +109,7 @@ pub async fn a_dropped_create_leaves_all_or_nothing(store: &dyn Fixture) {
             return;
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
 pub async fn a_dropped_overwrite_leaves_the_old_or_the_new(store: &dyn Fixture) {
@@ -123,21 +128,21 @@ pub async fn a_dropped_overwrite_leaves_the_old_or_the_new(store: &dyn Fixture) 
             return assert!(files.read(&path).await.unwrap() == new);
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
-/// Drops streamed writes over `old`, or where nothing is.
+/// Drops streamed writes over the content `old`, or of a new file.
 async fn drop_streamed_writes(store: &dyn Fixture, old: Option<Bytes>) {
     let files = store.backend().await;
-    let piece = signed(2, 100_000);
-    let new = Bytes::from([&piece[..]; 6].concat());
+    let chunk = signed(2, 100_000);
+    let new = Bytes::from([&chunk[..]; 6].concat());
     for (polls, round) in rounds() {
         let path = format!("{round}/new/file");
         if let Some(old) = &old {
             files.create(&path, old.clone()).await.unwrap();
         }
         let ended = Arc::new(AtomicBool::new(false));
-        let data = halting_source(std::iter::repeat_n(piece.clone(), 6), &ended);
+        let data = yielding_source(std::iter::repeat_n(chunk.clone(), 6), &ended);
         let call = files.stream_write_with(&path, data, WriteOptions::overwrite());
         let completed = completes_within(polls, call).await;
         let before = old.as_ref().map(|old| round_state(&round, &[("new/file", old)]));
@@ -151,7 +156,7 @@ async fn drop_streamed_writes(store: &dyn Fixture, old: Option<Bytes>) {
             return assert!(files.read(&path).await.unwrap() == new);
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
 pub async fn a_streamed_write_dropped_before_its_end_leaves_nothing(store: &dyn Fixture) {
@@ -162,14 +167,14 @@ pub async fn a_streamed_overwrite_dropped_before_its_end_leaves_the_old(store: &
     drop_streamed_writes(store, Some(signed(1, 200_000))).await;
 }
 
-/// Drops updates of a file.
-async fn drop_updates(store: &dyn Fixture, options: UpdateOptions, new: Bytes, given: Bytes) {
+/// Drops updates of a file with the data `data`. `new` is the content after an update.
+async fn drop_updates(store: &dyn Fixture, options: UpdateOptions, new: Bytes, data: Bytes) {
     let files = store.backend().await;
     let old = signed(1, sizes(store).1);
     for (polls, round) in rounds() {
         let path = format!("{round}/file");
         files.create(&path, old.clone()).await.unwrap();
-        let call = files.update_with(&path, given.clone(), options.clone());
+        let call = files.update_with(&path, data.clone(), options.clone());
         let completed = completes_within(polls, call).await;
         let states = [&old, &new].map(|content| round_state(&round, &[("file", content)]));
         settles(store, &round, &states).await;
@@ -178,7 +183,7 @@ async fn drop_updates(store: &dyn Fixture, options: UpdateOptions, new: Bytes, g
             return assert!(files.read(&path).await.unwrap() == new);
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
 pub async fn a_dropped_update_leaves_the_old_or_the_new(store: &dyn Fixture) {
@@ -193,13 +198,13 @@ pub async fn a_dropped_append_is_added_whole_or_not_at_all(store: &dyn Fixture) 
     drop_updates(store, UpdateOptions::append(), whole, added).await;
 }
 
-pub async fn a_dropped_recursive_deletion_takes_all_or_nothing(store: &dyn Fixture) {
+pub async fn a_dropped_recursive_deletion_removes_all_or_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = Bytes::from("content");
     let count = store.scale().pick(30, 12);
     let names: Vec<String> =
         (0..count).map(|number| format!("dir/{}/{number}", number % 3)).collect();
-    let planted: Vec<(&str, &Bytes)> = names.iter().map(|name| (name.as_str(), &content)).collect();
+    let created: Vec<(&str, &Bytes)> = names.iter().map(|name| (name.as_str(), &content)).collect();
     for (polls, round) in rounds() {
         for name in &names {
             files.create(&format!("{round}/{name}"), content.clone()).await.unwrap();
@@ -207,13 +212,13 @@ pub async fn a_dropped_recursive_deletion_takes_all_or_nothing(store: &dyn Fixtu
         let directory = format!("{round}/dir");
         let call = files.delete_with(&directory, DeleteOptions::recursive());
         let completed = completes_within(polls, call).await;
-        settles(store, &round, &[round_state(&round, &planted), State::new()]).await;
+        settles(store, &round, &[round_state(&round, &created), State::new()]).await;
         is_usable(&*files, &round).await;
         if completed {
             return assert!(!files.exists(&directory).await.unwrap());
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
 pub async fn a_dropped_copy_leaves_all_or_nothing(store: &dyn Fixture) {
@@ -234,10 +239,10 @@ pub async fn a_dropped_copy_leaves_all_or_nothing(store: &dyn Fixture) {
             return assert!(files.read(&to).await.unwrap() == content);
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
-pub async fn a_dropped_rename_of_a_file_is_done_or_not(store: &dyn Fixture) {
+pub async fn a_dropped_rename_moves_the_file_or_does_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     let (content, old) = (signed(1, 100_000), signed(2, 100_000));
     for (polls, round) in rounds() {
@@ -254,10 +259,10 @@ pub async fn a_dropped_rename_of_a_file_is_done_or_not(store: &dyn Fixture) {
             return assert!(files.read(&to).await.unwrap() == content);
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
-pub async fn a_dropped_rename_of_a_directory_is_done_or_not(store: &dyn Fixture) {
+pub async fn a_dropped_rename_moves_the_directory_or_does_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = Bytes::from("content");
     for (polls, round) in rounds() {
@@ -275,10 +280,10 @@ pub async fn a_dropped_rename_of_a_directory_is_done_or_not(store: &dyn Fixture)
             return assert!(files.info(&to).await.unwrap().is_dir());
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
-pub async fn a_dropped_create_dir_makes_the_directory_or_nothing(store: &dyn Fixture) {
+pub async fn a_dropped_create_dir_creates_the_directory_or_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     for (polls, round) in rounds() {
         files.create(&format!("{round}/beside"), "").await.unwrap();
@@ -294,10 +299,10 @@ pub async fn a_dropped_create_dir_makes_the_directory_or_nothing(store: &dyn Fix
             return assert!(files.info(&path).await.unwrap().is_dir());
         }
     }
-    panic!("it never completed");
+    panic!("the call never completed");
 }
 
-pub async fn dropped_reads_leave_no_trace(store: &dyn Fixture) {
+pub async fn dropped_reads_leave_nothing_behind(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = bytes(sizes(store).1);
     files.create("dir/file", content.clone()).await.unwrap();
@@ -307,7 +312,7 @@ pub async fn dropped_reads_leave_no_trace(store: &dyn Fixture) {
         completes_within(polls, files.list("dir")).await;
         completes_within(polls, files.glob("**")).await;
         completes_within(polls, files.stream_read("dir/file")).await;
-        let checksum = files.checksum("dir/file", crate::ChecksumAlgorithm::Sha256);
+        let checksum = files.checksum("dir/file", crate::core::checksum::ChecksumAlgorithm::Sha256);
         completes_within(polls, checksum).await;
     }
     is_clean(store).await;

@@ -1,24 +1,27 @@
-//! What a store cannot do it says, and does nothing instead of something else.
+//! A verb that a store does not support fails with `Unsupported` and changes nothing.
 
+use crate::backend::Capability;
+use crate::core::error::ErrorKind;
+use crate::core::etag::Etag;
+use crate::core::options::{
+    CopyOptions, CreateDirOptions, CreateOptions, RenameOptions, SessionOptions, UpdateOptions,
+    WriteOptions,
+};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::source;
 use crate::testing::expect::refused;
 use crate::testing::state::state;
-use crate::{
-    Capability, CopyOptions, CreateDirOptions, CreateOptions, ErrorKind, Etag, RenameOptions,
-    SessionOptions, UpdateOptions, WriteOptions,
-};
 
-pub async fn a_store_without_append_says_so(store: &dyn Fixture) {
+pub async fn append_is_refused_without_its_capability(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "content").await.unwrap();
-    let appended = files.update_with("a", "more".into(), UpdateOptions::append()).await;
+    let appended = files.update_with("a", "more", UpdateOptions::append()).await;
     refused(appended, ErrorKind::Unsupported);
     assert_eq!(files.read("a").await.unwrap(), "content");
 }
 
-pub async fn a_store_without_empty_directories_says_so(store: &dyn Fixture) {
+pub async fn create_dir_is_refused_without_its_capability(store: &dyn Fixture) {
     let files = store.backend().await;
     refused(files.create_dir("a").await, ErrorKind::Unsupported);
     let overwrite = CreateDirOptions::overwrite();
@@ -26,17 +29,17 @@ pub async fn a_store_without_empty_directories_says_so(store: &dyn Fixture) {
     assert!(!files.exists("a").await.unwrap());
 }
 
-pub async fn a_store_without_sessions_says_so(store: &dyn Fixture) {
+pub async fn a_session_is_refused_without_its_capability(store: &dyn Fixture) {
     let files = store.backend().await;
     let options = SessionOptions::default();
     let Err(error) = files.sync_session_with(options).await else {
-        panic!("a session was opened in a store without sessions");
+        panic!("a store without sessions opened one");
     };
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    assert!(error.operation().is_some(), "no operation named: {error:?}");
+    assert!(error.operation().is_some(), "the error names no operation: {error:?}");
 }
 
-pub async fn a_store_without_conditional_writes_says_so(store: &dyn Fixture) {
+pub async fn an_etag_is_refused_without_its_capability(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "content").await.unwrap();
     files.create("b", "other").await.unwrap();
@@ -48,9 +51,9 @@ pub async fn a_store_without_conditional_writes_says_so(store: &dyn Fixture) {
     let copy = CopyOptions::if_match(etag.clone());
     let rename = RenameOptions::if_match(etag);
     for result in [
-        files.create_with("a", "new".into(), create).await,
+        files.create_with("a", "new", create).await,
         files.stream_write_with("a", source(["new".into()]), write).await,
-        files.update_with("a", "new".into(), update).await,
+        files.update_with("a", "new", update).await,
         files.copy_with("b", "a", copy).await,
         files.rename_with("b", "a", rename).await,
     ] {
@@ -59,18 +62,18 @@ pub async fn a_store_without_conditional_writes_says_so(store: &dyn Fixture) {
     assert_eq!(state(&*files).await, before);
 }
 
-pub async fn sessions_across_processes_exclude_within_one_too(store: &dyn Fixture) {
+pub async fn cross_process_sessions_imply_sessions(store: &dyn Fixture) {
     let capabilities = store.backend().await.capabilities();
     assert!(capabilities.has(Capability::Sessions));
 }
 
-pub async fn capabilities_do_not_change(store: &dyn Fixture) {
+pub async fn capabilities_never_change(store: &dyn Fixture) {
     let files = store.backend().await;
     let capabilities = files.capabilities();
     files.create("dir/a", "content").await.unwrap();
     files.delete("dir/a").await.unwrap();
     assert_eq!(files.capabilities(), capabilities);
-    if let Some(second) = store.second().await {
+    if let Some(second) = store.second_handle().await {
         assert_eq!(second.capabilities(), capabilities);
     }
 }
@@ -87,7 +90,7 @@ async fn round_trip(files: &dyn AsyncFileBackend, path: &str) {
     assert!(!files.exists(path).await.unwrap());
 }
 
-pub async fn pointers_to_a_store_are_stores(store: &dyn Fixture) {
+pub async fn references_and_boxes_of_a_backend_are_backends(store: &dyn Fixture) {
     let files = store.backend().await;
     round_trip(&files, "arc").await;
     round_trip(&*files, "reference").await;

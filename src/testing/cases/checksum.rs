@@ -1,31 +1,32 @@
-//! Checksums are those of the content, whichever way they are asked for.
+//! Every verb that returns a checksum computes it from the content.
 
 use futures::future::join_all;
 
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::error::ErrorKind;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::bytes;
 use crate::testing::expect::{refused, refused_when};
-use crate::{Checksum, ChecksumAlgorithm, ErrorKind};
 
 const SHA256: ChecksumAlgorithm = ChecksumAlgorithm::Sha256;
 
-pub async fn every_checksum_is_that_of_the_content(store: &dyn Fixture) {
+pub async fn a_checksum_matches_the_content(store: &dyn Fixture) {
     let files = store.backend().await;
     for size in [0, 1, 300_000, 1 << 20] {
         let (path, content) = (format!("{size}"), bytes(size));
         files.create(&path, content.clone()).await.unwrap();
         for &algorithm in ChecksumAlgorithm::ALL {
             let checksum = files.checksum(&path, algorithm).await.unwrap();
-            let expected = Checksum::of(algorithm, &content).into_hex();
+            let expected = Checksum::of(algorithm, &content);
             assert_eq!(checksum, expected, "{algorithm} of {size} bytes");
         }
     }
     let empty = files.checksum("0", SHA256).await.unwrap();
-    assert!(empty.starts_with("e3b0c44298fc1c149afbf4c8996fb924"), "{empty}");
+    assert!(empty.hex().starts_with("e3b0c44298fc1c149afbf4c8996fb924"), "{empty}");
 }
 
-pub async fn a_checksum_is_of_an_existing_file(store: &dyn Fixture) {
+pub async fn the_checksum_of_a_missing_file_or_a_directory_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     for (path, kind) in [
@@ -37,17 +38,17 @@ pub async fn a_checksum_is_of_an_existing_file(store: &dyn Fixture) {
     }
 }
 
-pub async fn a_checksum_is_of_the_current_content(store: &dyn Fixture) {
+pub async fn a_checksum_follows_the_current_content(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "same").await.unwrap();
     for content in ["othr", "same", "", "longer"] {
         files.update("a", content).await.unwrap();
-        let expected = Checksum::of(SHA256, content.as_bytes()).into_hex();
+        let expected = Checksum::of(SHA256, content.as_bytes());
         assert_eq!(files.checksum("a", SHA256).await.unwrap(), expected);
     }
 }
 
-pub async fn many_checksums_skip_the_missing_and_directories_alone(store: &dyn Fixture) {
+pub async fn checksum_many_skips_only_missing_files_and_directories(store: &dyn Fixture) {
     let files = store.backend().await;
     let count = store.scale().pick(300, 120);
     let mut paths = vec!["missing".to_owned(), "d0".to_owned(), "d1/missing".to_owned()];
@@ -57,20 +58,20 @@ pub async fn many_checksums_skip_the_missing_and_directories_alone(store: &dyn F
         paths.push(format!("/{path}/"));
     }
     paths.push("missing/deeper".to_owned());
-    let asked: Vec<&str> = paths.iter().map(String::as_str).collect();
-    let found = files.checksum_many(&asked, SHA256).await.unwrap();
+    let requested: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let found = files.checksum_many(&requested, SHA256).await.unwrap();
     assert_eq!(found.len(), count);
     for number in 0..count {
         let path = format!("d{}/{number}", number % 3);
         let expected = Checksum::of(SHA256, format!("content {number}").as_bytes());
-        assert_eq!(found[path.as_str()], expected.hex(), "{path}");
+        assert_eq!(found[path.as_str()], expected, "{path}");
     }
     assert!(files.checksum_many(&[], SHA256).await.unwrap().is_empty());
     let twice = files.checksum_many(&["d0/0", "d0/0", "/d0//0"], SHA256).await.unwrap();
     assert_eq!(twice.len(), 1);
 }
 
-pub async fn many_checksums_fail_for_any_other_reason(store: &dyn Fixture) {
+pub async fn checksum_many_fails_on_every_other_error(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("file", "content").await.unwrap();
     for (path, kind) in [
@@ -86,7 +87,7 @@ pub async fn many_checksums_fail_for_any_other_reason(store: &dyn Fixture) {
     }
 }
 
-pub async fn hundreds_of_checksums_run_at_once(store: &dyn Fixture) {
+pub async fn hundreds_of_checksums_run_concurrently(store: &dyn Fixture) {
     let files = store.backend().await;
     let count = store.scale().pick(300, 120);
     let paths: Vec<String> = (0..count).map(|number| format!("dir/{number}")).collect();
@@ -96,7 +97,7 @@ pub async fn hundreds_of_checksums_run_at_once(store: &dyn Fixture) {
     let checksums: Vec<_> = paths.iter().map(|path| files.checksum(path, SHA256)).collect();
     let checksums = join_all(checksums).await;
     for (path, checksum) in paths.iter().zip(checksums) {
-        assert_eq!(checksum.unwrap(), Checksum::of(SHA256, path.as_bytes()).hex());
+        assert_eq!(checksum.unwrap(), Checksum::of(SHA256, path.as_bytes()));
     }
 }
 

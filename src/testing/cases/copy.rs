@@ -1,15 +1,17 @@
-//! A copy is a file of its own.
+//! A copy is an independent file.
 
 use std::sync::Arc;
 
 use futures::future::join_all;
 
+use crate::core::error::ErrorKind;
+use crate::core::etag::Etag;
+use crate::core::options::{CopyOptions, UpdateOptions};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::bytes;
 use crate::testing::expect::{refused, refused_when};
 use crate::testing::state::state;
-use crate::{CopyOptions, ErrorKind, Etag, UpdateOptions};
 
 pub async fn a_copy_has_the_content_of_its_source(store: &dyn Fixture) {
     let files = store.backend().await;
@@ -38,17 +40,17 @@ pub async fn a_copy_and_its_source_change_independently(store: &dyn Fixture) {
     assert_eq!(files.read("c").await.unwrap(), "same");
 }
 
-pub async fn appending_to_a_copy_leaves_its_source(store: &dyn Fixture) {
+pub async fn appending_to_a_copy_leaves_its_source_unchanged(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "same").await.unwrap();
     files.copy("a", "b").await.unwrap();
-    files.update_with("b", "+b".into(), UpdateOptions::append()).await.unwrap();
+    files.update_with("b", "+b", UpdateOptions::append()).await.unwrap();
     assert_eq!(files.read("a").await.unwrap(), "same");
-    files.update_with("a", "+a".into(), UpdateOptions::append()).await.unwrap();
+    files.update_with("a", "+a", UpdateOptions::append()).await.unwrap();
     assert_eq!(files.read("b").await.unwrap(), "same+b");
 }
 
-pub async fn only_an_existing_file_is_copied(store: &dyn Fixture) {
+pub async fn copying_a_missing_file_or_a_directory_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     let before = state(&*files).await;
@@ -67,7 +69,7 @@ pub async fn only_an_existing_file_is_copied(store: &dyn Fixture) {
     assert_eq!(state(&*files).await, before);
 }
 
-pub async fn a_copy_replaces_nothing_unless_told(store: &dyn Fixture) {
+pub async fn a_copy_replaces_a_file_only_when_overwriting(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "source").await.unwrap();
     files.create("b", "a longer target").await.unwrap();
@@ -127,7 +129,7 @@ pub async fn a_copy_onto_itself_changes_nothing(store: &dyn Fixture) {
     refused(directory, ErrorKind::IsADirectory);
 }
 
-pub async fn of_racing_copies_to_one_target_exactly_one_wins(store: &dyn Fixture) {
+pub async fn exactly_one_of_racing_copies_to_one_target_wins(store: &dyn Fixture) {
     let files = store.backend().await;
     for source in 0..8 {
         files.create(&format!("{source}"), format!("from {source}")).await.unwrap();

@@ -1,21 +1,22 @@
-//! A file is created whole or not at all, and never in place of another unless asked.
+//! A file is created completely or not at all, and replaces another only on request.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::join_all;
 
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::error::ErrorKind;
+use crate::core::etag::Etag;
+use crate::core::options::{CreateDirOptions, CreateOptions, ListOptions};
+use crate::core::stream::DEFAULT_CHUNK_SIZE;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::{bytes, signed};
 use crate::testing::expect::refused;
 use crate::testing::state::{listed, state};
-use crate::{
-    Checksum, ChecksumAlgorithm, CreateDirOptions, CreateOptions, DEFAULT_CHUNK_SIZE, ErrorKind,
-    Etag, ListOptions,
-};
 
-pub async fn create_makes_the_file_and_its_parents(store: &dyn Fixture) {
+pub async fn create_creates_the_file_and_its_parents(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a/b/c.txt", "hello").await.unwrap();
     assert_eq!(files.read("a/b/c.txt").await.unwrap(), "hello");
@@ -23,7 +24,7 @@ pub async fn create_makes_the_file_and_its_parents(store: &dyn Fixture) {
     assert_eq!(all, ["a/", "a/b/", "a/b/c.txt"]);
 }
 
-pub async fn content_of_every_size_comes_back_as_written(store: &dyn Fixture) {
+pub async fn content_of_every_size_reads_back_unchanged(store: &dyn Fixture) {
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     let files = store.backend().await;
     let large = store.scale().pick(5 << 20, 5 << 18);
@@ -49,16 +50,16 @@ pub async fn create_refuses_to_replace_a_directory_in_every_mode(store: &dyn Fix
     files.create("dir/a", "old").await.unwrap();
     let before = state(&*files).await;
     refused(files.create("dir", "new").await, ErrorKind::AlreadyExists);
-    let overwritten = files.create_with("dir", "new".into(), CreateOptions::overwrite()).await;
+    let overwritten = files.create_with("dir", "new", CreateOptions::overwrite()).await;
     refused(overwritten, ErrorKind::IsADirectory);
     assert_eq!(state(&*files).await, before);
 }
 
-pub async fn an_etag_matches_no_directory(store: &dyn Fixture) {
+pub async fn an_etag_never_matches_a_directory(store: &dyn Fixture) {
     let files = store.backend().await;
     let etag = files.create("dir/a", "old").await.unwrap().etag.unwrap();
     let options = CreateOptions::if_match(etag);
-    let replaced = files.create_with("dir", "new".into(), options).await;
+    let replaced = files.create_with("dir", "new", options).await;
     refused(replaced, ErrorKind::IsADirectory);
 }
 
@@ -67,18 +68,18 @@ pub async fn create_below_a_file_is_refused(store: &dyn Fixture) {
     files.create("file", "old").await.unwrap();
     for path in ["file/a", "file/a/b"] {
         refused(files.create(path, "new").await, ErrorKind::NotADirectory);
-        let overwritten = files.create_with(path, "new".into(), CreateOptions::overwrite()).await;
+        let overwritten = files.create_with(path, "new", CreateOptions::overwrite()).await;
         refused(overwritten, ErrorKind::NotADirectory);
         refused(files.create_dir(path).await, ErrorKind::NotADirectory);
     }
     assert_eq!(files.read("file").await.unwrap(), "old");
 }
 
-pub async fn overwriting_creates_or_replaces_the_whole_content(store: &dyn Fixture) {
+pub async fn overwriting_creates_a_file_or_replaces_its_whole_content(store: &dyn Fixture) {
     let files = store.backend().await;
     for content in ["first", "a longer second", "3", ""] {
         let options = CreateOptions::overwrite();
-        let info = files.create_with("a/b", content.into(), options).await.unwrap();
+        let info = files.create_with("a/b", content, options).await.unwrap();
         assert_eq!(info.size, Some(content.len() as u64));
         assert_eq!(files.read("a/b").await.unwrap(), content);
     }
@@ -89,41 +90,41 @@ pub async fn a_matching_etag_replaces_the_file(store: &dyn Fixture) {
     let mut etag = files.create("a", "0").await.unwrap().etag.unwrap();
     for content in ["1", "2", "3"] {
         let options = CreateOptions::if_match(etag);
-        let info = files.create_with("a", content.into(), options).await.unwrap();
+        let info = files.create_with("a", content, options).await.unwrap();
         etag = info.etag.unwrap();
         assert_eq!(files.read("a").await.unwrap(), content);
     }
 }
 
-pub async fn a_stale_etag_leaves_the_file_as_it_is(store: &dyn Fixture) {
+pub async fn a_stale_etag_leaves_the_file_unchanged(store: &dyn Fixture) {
     let files = store.backend().await;
     let stale = files.create("a", "old").await.unwrap().etag.unwrap();
     let current = files.update("a", "now").await.unwrap().etag;
     for etag in [stale, Etag::new("never given"), Etag::new("")] {
         let options = CreateOptions::if_match(etag);
-        let replaced = files.create_with("a", "new".into(), options).await;
+        let replaced = files.create_with("a", "new", options).await;
         refused(replaced, ErrorKind::PreconditionFailed);
     }
     assert_eq!(files.read("a").await.unwrap(), "now");
     assert_eq!(files.info("a").await.unwrap().etag, current);
 }
 
-pub async fn an_etag_matches_no_missing_file(store: &dyn Fixture) {
+pub async fn an_etag_never_matches_a_missing_file(store: &dyn Fixture) {
     let files = store.backend().await;
     let etag = files.create("a", "old").await.unwrap().etag.unwrap();
     files.delete("a").await.unwrap();
     for path in ["a", "never", "new/dir/a"] {
         let options = CreateOptions::if_match(etag.clone());
-        let created = files.create_with(path, "new".into(), options).await;
+        let created = files.create_with(path, "new", options).await;
         refused(created, ErrorKind::PreconditionFailed);
     }
     assert!(listed(&*files, "", ListOptions::recursive()).await.is_empty());
 }
 
-pub async fn create_tells_what_the_file_became(store: &dyn Fixture) {
+pub async fn create_returns_the_info_of_the_new_file(store: &dyn Fixture) {
     let files = store.backend().await;
     for options in [CreateOptions::default(), CreateOptions::overwrite()] {
-        let created = files.create_with("a/b", "hello".into(), options).await.unwrap();
+        let created = files.create_with("a/b", "hello", options).await.unwrap();
         let info = files.info("a/b").await.unwrap();
         assert_eq!((created.path.as_str(), created.is_file()), ("a/b", true));
         assert_eq!((&created.etag, created.size), (&info.etag, info.size));
@@ -138,24 +139,24 @@ pub async fn every_overwrite_changes_the_etag(store: &dyn Fixture) {
     for round in 0..rounds {
         let content = if round % 2 == 0 { "othr" } else { "same" };
         let options = CreateOptions::overwrite();
-        let info = files.create_with("a", content.into(), options).await.unwrap();
+        let info = files.create_with("a", content, options).await.unwrap();
         let etag = info.etag.unwrap();
         assert_ne!(seen.last(), Some(&etag), "after overwrite {round}");
         seen.push(etag);
     }
 }
 
-pub async fn content_with_another_checksum_is_refused(store: &dyn Fixture) {
+pub async fn content_that_does_not_match_its_checksum_is_refused(store: &dyn Fixture) {
     let files = store.backend().await;
     for &algorithm in ChecksumAlgorithm::ALL {
         let right = CreateOptions::default().with_checksum(Checksum::of(algorithm, b"hello"));
         let path = format!("dir/{algorithm}");
-        let changed = files.create_with(&path, "hellp".into(), right.clone()).await;
+        let changed = files.create_with(&path, "hellp", right.clone()).await;
         refused(changed, ErrorKind::IntegrityMismatch);
-        assert!(!files.exists("dir").await.unwrap(), "nothing is created");
-        files.create_with(&path, "hello".into(), right.clone()).await.unwrap();
-        // What is in the way is told first, as by a streamed write.
-        refused(files.create_with(&path, "hellp".into(), right).await, ErrorKind::AlreadyExists);
+        assert!(!files.exists("dir").await.unwrap(), "a refused write created a directory");
+        files.create_with(&path, "hello", right.clone()).await.unwrap();
+        // An existing file is reported first, as in a streamed write.
+        refused(files.create_with(&path, "hellp", right).await, ErrorKind::AlreadyExists);
         files.delete(&path).await.unwrap();
         if files.exists("dir").await.unwrap() {
             files.delete("dir").await.unwrap();
@@ -163,7 +164,7 @@ pub async fn content_with_another_checksum_is_refused(store: &dyn Fixture) {
     }
 }
 
-pub async fn of_racing_creators_exactly_one_wins(store: &dyn Fixture) {
+pub async fn exactly_one_of_racing_creates_wins(store: &dyn Fixture) {
     const CREATORS: usize = 8;
     let files = store.backend().await;
     for round in 0..store.scale().pick(50, 10) {
@@ -182,11 +183,11 @@ pub async fn of_racing_creators_exactly_one_wins(store: &dyn Fixture) {
         }
         assert_eq!(winners.len(), 1, "round {round} was won by {winners:?}");
         let content = files.read(&path).await.unwrap();
-        assert!(content == signed(winners[0], 10_000), "the winner's content is whole");
+        assert!(content == signed(winners[0], 10_000), "the content is not the winner's");
     }
 }
 
-pub async fn racing_overwriters_never_tear_a_file(store: &dyn Fixture) {
+pub async fn racing_overwrites_never_tear_a_file(store: &dyn Fixture) {
     const SIZE: usize = 100_000;
     let files = store.backend().await;
     let rounds = store.scale().pick(10, 4);
@@ -202,10 +203,10 @@ pub async fn racing_overwriters_never_tear_a_file(store: &dyn Fixture) {
         })
     });
     let writers: Vec<_> = writers.collect();
-    let whole: Vec<Bytes> = (0..4).map(|writer| signed(writer, SIZE)).collect();
+    let complete: Vec<Bytes> = (0..4).map(|writer| signed(writer, SIZE)).collect();
     while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
         let content = files.read("a").await.unwrap();
-        assert!(whole.contains(&content), "a mix: {:?}…", content.get(..18));
+        assert!(complete.contains(&content), "torn content: {:?}…", content.get(..18));
         tokio::task::yield_now().await;
     }
     for writer in writers {
@@ -213,7 +214,7 @@ pub async fn racing_overwriters_never_tear_a_file(store: &dyn Fixture) {
     }
 }
 
-pub async fn create_dir_makes_the_directory_and_its_parents(store: &dyn Fixture) {
+pub async fn create_dir_creates_the_directory_and_its_parents(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create_dir("a/b/c").await.unwrap();
     assert!(files.info("a/b/c").await.unwrap().is_dir());
@@ -223,7 +224,7 @@ pub async fn create_dir_makes_the_directory_and_its_parents(store: &dyn Fixture)
     assert_eq!(files.read("a/b/c/file").await.unwrap(), "inside");
 }
 
-pub async fn create_dir_refuses_an_existing_directory_unless_told(store: &dyn Fixture) {
+pub async fn create_dir_refuses_an_existing_directory_unless_overwriting(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/a", "inside").await.unwrap();
     let before = state(&*files).await;
@@ -244,7 +245,7 @@ pub async fn create_dir_refuses_a_file_in_every_mode(store: &dyn Fixture) {
     assert_eq!(files.read("file").await.unwrap(), "content");
 }
 
-pub async fn of_racing_makers_of_a_directory_exactly_one_wins(store: &dyn Fixture) {
+pub async fn exactly_one_of_racing_create_dirs_wins(store: &dyn Fixture) {
     let files = store.backend().await;
     for round in 0..store.scale().pick(20, 8) {
         let path = format!("round {round}/dir");

@@ -1,10 +1,11 @@
-//! What is deleted is what was named, and nothing beside it.
+//! A deletion removes the named path and nothing else.
 
+use crate::core::error::ErrorKind;
+use crate::core::options::{DeleteOptions, ListOptions};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::expect::{refused, refused_when};
 use crate::testing::state::{listed, state};
-use crate::{DeleteOptions, ErrorKind, ListOptions};
 
 pub async fn a_deleted_file_is_gone(store: &dyn Fixture) {
     let files = store.backend().await;
@@ -19,7 +20,7 @@ pub async fn a_deleted_file_is_gone(store: &dyn Fixture) {
     assert_eq!(files.read("dir/a").await.unwrap(), "again");
 }
 
-pub async fn only_what_exists_is_deleted(store: &dyn Fixture) {
+pub async fn deleting_a_missing_path_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     let before = state(&*files).await;
@@ -37,7 +38,7 @@ pub async fn only_what_exists_is_deleted(store: &dyn Fixture) {
     assert_eq!(state(&*files).await, before);
 }
 
-pub async fn a_directory_with_entries_stays(store: &dyn Fixture) {
+pub async fn delete_refuses_a_directory_with_entries(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/sub/file", "content").await.unwrap();
     let before = state(&*files).await;
@@ -54,7 +55,7 @@ pub async fn an_empty_directory_is_deleted(store: &dyn Fixture) {
         files.create_dir("dir/empty").await.unwrap();
         files.delete_with("dir/empty", options).await.unwrap();
         assert!(!files.exists("dir/empty").await.unwrap());
-        assert!(files.info("dir").await.unwrap().is_dir(), "the parent stays");
+        assert!(files.info("dir").await.unwrap().is_dir(), "the parent was deleted");
     }
 }
 
@@ -65,7 +66,7 @@ pub async fn a_directory_stays_when_its_last_entry_is_deleted(store: &dyn Fixtur
     assert_eq!(listed(&*files, "", ListOptions::recursive()).await, ["dir/", "dir/sub/"]);
 }
 
-pub async fn recursive_deletion_takes_all_that_lies_below(store: &dyn Fixture) {
+pub async fn recursive_deletion_removes_everything_below(store: &dyn Fixture) {
     let files = store.backend().await;
     for path in ["dir/a", "dir/.hidden", "dir/sub/b", "dir/sub/deep/er/c", "file"] {
         files.create(path, "content").await.unwrap();
@@ -78,7 +79,7 @@ pub async fn recursive_deletion_takes_all_that_lies_below(store: &dyn Fixture) {
     assert_eq!(listed(&*files, "", ListOptions::recursive()).await, ["dir/", "dir/a"]);
 }
 
-pub async fn recursive_deletion_takes_large_directories(store: &dyn Fixture) {
+pub async fn recursive_deletion_removes_large_directories(store: &dyn Fixture) {
     let files = store.backend().await;
     for number in 0..store.scale().pick(600, 150) {
         let path = format!("dir/{}/file {number}", number % 3);
@@ -88,7 +89,7 @@ pub async fn recursive_deletion_takes_large_directories(store: &dyn Fixture) {
     assert!(listed(&*files, "", ListOptions::recursive()).await.is_empty());
 }
 
-pub async fn names_that_begin_alike_stay(store: &dyn Fixture) {
+pub async fn deletion_keeps_names_with_the_same_prefix(store: &dyn Fixture) {
     let files = store.backend().await;
     let beside = ["fo", "foo!", "foo-/x", "foo.bar", "foo.d/x", "foo0", "foobar/x", "x/foo/y"];
     for path in beside {

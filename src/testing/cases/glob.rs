@@ -1,9 +1,10 @@
-//! Patterns find what they describe, and nothing else in the store ever acts as a pattern.
+//! A glob finds exactly the paths that its pattern matches.
 
+use crate::core::error::ErrorKind;
+use crate::core::glob::GlobPattern;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::expect::refused_when;
-use crate::{ErrorKind, GlobPattern};
 
 const TREE: &[&str] = &[
     ".config/rc",
@@ -24,8 +25,8 @@ const TREE: &[&str] = &[
     "srcfoo/y.rs",
 ];
 
-/// Patterns that find something, and all that each finds in the tree.
-const FOUND: &[(&str, &[&str])] = &[
+/// Patterns with all their matches in the tree.
+const MATCHES: &[(&str, &[&str])] = &[
     (
         "*",
         &[
@@ -103,8 +104,8 @@ const FOUND: &[(&str, &[&str])] = &[
     ("docs/\u{e9}.md", &["docs/\u{e9}.md"]),
 ];
 
-/// Patterns that find nothing in the tree.
-const NOT_FOUND: &[&str] = &[
+/// Patterns without a match in the tree.
+const NO_MATCHES: &[&str] = &[
     "",
     "/",
     ".",
@@ -136,33 +137,33 @@ const INVALID: &[&str] = &[
     "a\0b", "*\0", "src[/.]x",
 ];
 
-async fn plant(files: &dyn AsyncFileBackend) {
+async fn create_tree(files: &dyn AsyncFileBackend) {
     for path in TREE {
         files.create(path, *path).await.unwrap();
     }
 }
 
-pub async fn a_pattern_finds_all_that_it_matches_in_order(store: &dyn Fixture) {
+pub async fn a_glob_finds_every_match_in_order(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
-    for (pattern, expected) in FOUND {
+    create_tree(&*files).await;
+    for (pattern, expected) in MATCHES {
         let found = files.glob(pattern).await.unwrap();
         assert_eq!(found, *expected, "{pattern}");
     }
 }
 
-pub async fn a_pattern_finds_nothing_else(store: &dyn Fixture) {
+pub async fn a_glob_without_a_match_finds_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
-    for pattern in NOT_FOUND {
+    create_tree(&*files).await;
+    for pattern in NO_MATCHES {
         let found = files.glob(pattern).await.unwrap();
         assert!(found.is_empty(), "{pattern:?} found {found:?}");
     }
 }
 
-pub async fn a_glob_can_be_for_files_or_for_directories(store: &dyn Fixture) {
+pub async fn a_glob_can_be_limited_to_files_or_directories(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
+    create_tree(&*files).await;
     let found = files.glob_files("src/*").await.unwrap();
     assert_eq!(found, ["src/.git-keep", "src/lib.rs", "src/main.rs"]);
     assert_eq!(files.glob_dirs("src/*").await.unwrap(), ["src/deep"]);
@@ -174,9 +175,9 @@ pub async fn a_glob_can_be_for_files_or_for_directories(store: &dyn Fixture) {
 
 pub async fn a_glob_agrees_with_its_pattern_on_every_path(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
+    create_tree(&*files).await;
     let all = files.glob("**").await.unwrap();
-    for (text, _) in FOUND {
+    for (text, _) in MATCHES {
         let pattern = GlobPattern::parse(text).unwrap();
         let matching: Vec<_> = all.iter().filter(|path| pattern.matches(path)).cloned().collect();
         assert_eq!(files.glob(text).await.unwrap(), matching, "{text}");
@@ -185,7 +186,7 @@ pub async fn a_glob_agrees_with_its_pattern_on_every_path(store: &dyn Fixture) {
 
 pub async fn an_invalid_pattern_is_refused(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
+    create_tree(&*files).await;
     let (long, many) = ("*/".repeat(5_000), "{a,b}".repeat(11));
     for pattern in INVALID.iter().copied().chain([long.as_str(), many.as_str()]) {
         let call = format!("the pattern {:?}", &pattern[..pattern.len().min(20)]);
@@ -194,7 +195,7 @@ pub async fn an_invalid_pattern_is_refused(store: &dyn Fixture) {
     }
 }
 
-pub async fn an_escaped_name_finds_itself_alone(store: &dyn Fixture) {
+pub async fn an_escaped_name_matches_only_itself(store: &dyn Fixture) {
     let files = store.backend().await;
     let names = [
         "a*b",

@@ -1,14 +1,18 @@
-//! What is told of an entry.
+//! The info of an entry.
 
 use std::time::{Duration, SystemTime};
 
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::encoding::Encoding;
+use crate::core::error::ErrorKind;
+use crate::core::info::FileType;
+use crate::core::options::InfoOptions;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::bytes;
 use crate::testing::expect::{refused, refused_when};
-use crate::{Checksum, ChecksumAlgorithm, Encoding, ErrorKind, FileType, InfoOptions};
 
-pub async fn info_tells_files_from_directories(store: &dyn Fixture) {
+pub async fn info_distinguishes_files_from_directories(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "hello").await.unwrap();
     let file = files.info("dir/file").await.unwrap();
@@ -17,13 +21,13 @@ pub async fn info_tells_files_from_directories(store: &dyn Fixture) {
     assert!(file.is_file() && !file.is_dir() && file.is_readable());
     let dir = files.info("dir").await.unwrap();
     assert_eq!((dir.path.as_str(), dir.file_type), ("dir", FileType::Directory));
-    assert_eq!(dir.size, None, "a directory has no size");
+    assert_eq!(dir.size, None, "a directory has a size");
     assert!(dir.is_dir() && !dir.is_file());
     let root = files.info("").await.unwrap();
     assert!(root.is_dir() && root.path.is_root());
 }
 
-pub async fn info_needs_an_existing_entry(store: &dyn Fixture) {
+pub async fn info_of_a_missing_path_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     for (path, kind) in [
@@ -39,7 +43,7 @@ pub async fn info_needs_an_existing_entry(store: &dyn Fixture) {
     }
 }
 
-pub async fn exists_is_false_only_for_what_is_not_found(store: &dyn Fixture) {
+pub async fn exists_is_false_only_for_a_missing_path(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     for path in ["dir", "dir/", "dir/file", "", "/"] {
@@ -51,8 +55,8 @@ pub async fn exists_is_false_only_for_what_is_not_found(store: &dyn Fixture) {
     refused(files.exists("dir/file/below").await, ErrorKind::NotADirectory);
 }
 
-pub async fn the_modification_time_is_that_of_the_write(store: &dyn Fixture) {
-    // Clocks of stores may be coarse, and those of services a little off.
+pub async fn the_modification_time_is_the_time_of_the_write(store: &dyn Fixture) {
+    // The clock of a store may be coarse, and the clock of a remote service may differ.
     let slack = Duration::from_secs(5);
     let files = store.backend().await;
     let before = SystemTime::now() - slack;
@@ -69,7 +73,7 @@ pub async fn the_modification_time_is_that_of_the_write(store: &dyn Fixture) {
     assert!(updated.is_modified_since(before) && !updated.is_modified_since(after));
 }
 
-pub async fn the_encoding_is_told_only_when_asked_for(store: &dyn Fixture) {
+pub async fn info_has_the_encoding_only_on_request(store: &dyn Fixture) {
     let files = store.backend().await;
     let split = format!("x{}", "\u{e9}".repeat(Encoding::SAMPLE_BYTES));
     let rows: [(&str, &[u8], Encoding); 8] = [
@@ -85,7 +89,7 @@ pub async fn the_encoding_is_told_only_when_asked_for(store: &dyn Fixture) {
     for (path, content, expected) in rows {
         files.create(path, content.to_vec()).await.unwrap();
         let plain = files.info(path).await.unwrap();
-        assert_eq!(plain.encoding, None, "{path} was not asked about");
+        assert_eq!(plain.encoding, None, "{path} has an encoding without a request");
         let options = InfoOptions::default().with_encoding();
         let info = files.info_with(path, options).await.unwrap();
         assert_eq!(info.encoding, Some(expected), "{path}");
@@ -94,7 +98,7 @@ pub async fn the_encoding_is_told_only_when_asked_for(store: &dyn Fixture) {
     }
 }
 
-pub async fn the_checksum_is_told_only_when_asked_for(store: &dyn Fixture) {
+pub async fn info_has_the_checksum_only_on_request(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = bytes(300_000);
     files.create("a", content.clone()).await.unwrap();

@@ -1,17 +1,18 @@
-//! A listing is complete, in the byte order of the whole paths, and shows what is the user's and nothing else.
+//! A listing is complete, sorted by the bytes of the whole paths, and without internal files.
 
 use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 
+use crate::core::error::ErrorKind;
+use crate::core::options::{DeleteOptions, ListOptions};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::expect::refused_when;
 use crate::testing::state::{key, listed};
-use crate::{DeleteOptions, ErrorKind, ListOptions};
 
-/// Names whose order differs between paths, names and locales.
+/// Names whose order depends on whether paths, names or locales are compared.
 const TREE: &[&str] = &[
     "B",
     "a",
@@ -34,7 +35,7 @@ const TREE: &[&str] = &[
     "Z/y",
 ];
 
-/// All keys of the tree, directories among them, in byte order.
+/// Returns all keys of the tree, including directories, in byte order.
 fn keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for path in TREE {
@@ -44,16 +45,16 @@ fn keys() -> BTreeSet<String> {
     keys
 }
 
-/// The keys right below a directory, which is the root or ends in a slash.
-fn right_below(directory: &str) -> Vec<String> {
-    let is_right_below = |key: &&String| {
+/// Returns the keys directly in a directory, which is empty for the root or ends with a slash.
+fn children(directory: &str) -> Vec<String> {
+    let is_child = |key: &&String| {
         let rest = key.strip_prefix(directory).unwrap_or_default();
         !rest.is_empty() && !rest.trim_end_matches('/').contains('/')
     };
-    keys().iter().filter(is_right_below).cloned().collect()
+    keys().iter().filter(is_child).cloned().collect()
 }
 
-async fn plant(files: &dyn AsyncFileBackend) {
+async fn create_tree(files: &dyn AsyncFileBackend) {
     for path in TREE {
         files.create(path, *path).await.unwrap();
     }
@@ -61,18 +62,18 @@ async fn plant(files: &dyn AsyncFileBackend) {
 
 pub async fn a_listing_is_in_byte_order_of_the_paths(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
+    create_tree(&*files).await;
     let one_level = ListOptions::default;
-    assert_eq!(listed(&*files, "", one_level()).await, right_below(""));
+    assert_eq!(listed(&*files, "", one_level()).await, children(""));
     for directory in ["foo/", "foo/b/", "foo-/", "Z/"] {
         let found = listed(&*files, directory, one_level()).await;
-        assert_eq!(found, right_below(directory), "{directory}");
+        assert_eq!(found, children(directory), "{directory}");
     }
 }
 
 pub async fn a_recursive_listing_is_in_byte_order_of_the_paths(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
+    create_tree(&*files).await;
     let all: Vec<String> = keys().into_iter().collect();
     assert_eq!(listed(&*files, "", ListOptions::recursive()).await, all);
     let below = |key: &&String| key.starts_with("foo/") && *key != "foo/";
@@ -80,9 +81,9 @@ pub async fn a_recursive_listing_is_in_byte_order_of_the_paths(store: &dyn Fixtu
     assert_eq!(listed(&*files, "foo", ListOptions::recursive()).await, below);
 }
 
-pub async fn a_listing_tells_what_info_tells(store: &dyn Fixture) {
+pub async fn a_listing_agrees_with_info(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
+    create_tree(&*files).await;
     let entries = files.list_with("", ListOptions::recursive()).await.unwrap();
     let entries: Vec<_> = entries.try_collect().await.unwrap();
     for entry in entries {
@@ -96,9 +97,9 @@ pub async fn a_listing_tells_what_info_tells(store: &dyn Fixture) {
     }
 }
 
-pub async fn only_an_existing_directory_is_listed(store: &dyn Fixture) {
+pub async fn listing_a_missing_path_or_a_file_fails(store: &dyn Fixture) {
     let files = store.backend().await;
-    plant(&*files).await;
+    create_tree(&*files).await;
     for (prefix, kind) in [
         ("missing", ErrorKind::NotFound),
         ("missing/deeper", ErrorKind::NotFound),
@@ -131,16 +132,16 @@ pub async fn an_empty_directory_lists_nothing(store: &dyn Fixture) {
     assert_eq!(listed(&*files, "dir", ListOptions::default()).await, ["dir/empty/"]);
 }
 
-/// Makes files, some at a time.
+/// Creates files, 16 at a time.
 async fn create_all(files: &dyn AsyncFileBackend, paths: &[String]) {
-    for some in paths.chunks(16) {
-        let created: Vec<_> = some.iter().map(|path| files.create(path, "x")).collect();
+    for batch in paths.chunks(16) {
+        let created: Vec<_> = batch.iter().map(|path| files.create(path, "x")).collect();
         try_join_all(created).await.unwrap();
     }
 }
 
-/// Makes `count` files in `big/`, and gives their paths in order.
-async fn many(files: &dyn AsyncFileBackend, count: usize) -> Vec<String> {
+/// Creates `count` files in `big/` and returns their paths in order.
+async fn create_many(files: &dyn AsyncFileBackend, count: usize) -> Vec<String> {
     let paths: Vec<String> = (0..count).map(|number| format!("big/{number:05}")).collect();
     create_all(files, &paths).await;
     paths
@@ -148,7 +149,7 @@ async fn many(files: &dyn AsyncFileBackend, count: usize) -> Vec<String> {
 
 pub async fn a_large_directory_is_listed_in_full_and_in_order(store: &dyn Fixture) {
     let files = store.backend().await;
-    let paths = many(&*files, store.scale().pick(2_000, 300)).await;
+    let paths = create_many(&*files, store.scale().pick(2_000, 300)).await;
     assert_eq!(listed(&*files, "big", ListOptions::default()).await, paths);
     let all = listed(&*files, "", ListOptions::recursive()).await;
     assert_eq!((all[0].as_str(), &all[1..]), ("big/", &paths[..]));
@@ -169,44 +170,44 @@ pub async fn many_directories_are_listed_in_full_and_in_order(store: &dyn Fixtur
     assert_eq!(listed(&*files, "", ListOptions::default()).await, expected);
 }
 
-pub async fn entries_deleted_meanwhile_do_not_break_a_listing(store: &dyn Fixture) {
+pub async fn deleting_entries_does_not_break_a_running_listing(store: &dyn Fixture) {
     let files = store.backend().await;
-    let paths = many(&*files, store.scale().pick(1_000, 300)).await;
+    let paths = create_many(&*files, store.scale().pick(1_000, 300)).await;
     let mut entries = files.list("big").await.unwrap();
     let mut found = Vec::new();
     for _ in 0..10 {
         found.push(key(&entries.try_next().await.unwrap().unwrap()));
     }
-    let doomed: Vec<_> = paths.iter().skip(5).step_by(2).collect();
-    for some in doomed.chunks(16) {
-        try_join_all(some.iter().map(|path| files.delete(path))).await.unwrap();
+    let deleted: Vec<_> = paths.iter().skip(5).step_by(2).collect();
+    for batch in deleted.chunks(16) {
+        try_join_all(batch.iter().map(|path| files.delete(path))).await.unwrap();
     }
     while let Some(info) = entries.try_next().await.unwrap() {
         found.push(key(&info));
     }
-    assert!(found.is_sorted_by(|a, b| a < b), "in order, and none twice");
-    for stayed in paths.iter().skip(6).step_by(2) {
-        assert!(found.contains(stayed), "{stayed} is missing");
+    assert!(found.is_sorted_by(|a, b| a < b), "not in order, or an entry twice");
+    for kept in paths.iter().skip(6).step_by(2) {
+        assert!(found.contains(kept), "{kept} is missing");
     }
 }
 
-pub async fn a_directory_deleted_meanwhile_ends_its_listing(store: &dyn Fixture) {
+pub async fn a_running_listing_ends_when_its_directory_is_deleted(store: &dyn Fixture) {
     let files = store.backend().await;
     let count = store.scale().pick(600, 300);
     for options in [ListOptions::default(), ListOptions::recursive()] {
-        many(&*files, count).await;
+        create_many(&*files, count).await;
         let mut entries = files.list_with("big", options).await.unwrap();
         assert!(entries.next().await.is_some());
         files.delete_with("big", DeleteOptions::recursive()).await.unwrap();
-        // What was read before may still come, and a failure may be told; but it ends.
+        // The listing may return buffered entries or an error, but it ends.
         assert!(entries.count().await < 2 * count);
     }
 }
 
-pub async fn a_listing_can_be_dropped_half_way(store: &dyn Fixture) {
+pub async fn a_listing_can_be_dropped_before_its_end(store: &dyn Fixture) {
     let files = store.backend().await;
     let count = store.scale().pick(600, 300);
-    many(&*files, count).await;
+    create_many(&*files, count).await;
     for taken in [0, 1, 280] {
         for options in [ListOptions::default(), ListOptions::recursive()] {
             let entries = files.list_with("", options).await.unwrap();
@@ -218,7 +219,7 @@ pub async fn a_listing_can_be_dropped_half_way(store: &dyn Fixture) {
     assert!(listed(&*files, "", ListOptions::default()).await.is_empty());
 }
 
-pub async fn a_listing_hides_what_f9_keeps_for_itself(store: &dyn Fixture) {
+pub async fn a_listing_hides_the_internal_files_of_f9(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/a", "content").await.unwrap();
     let session = files.sync_session().await.unwrap();

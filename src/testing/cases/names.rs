@@ -1,12 +1,14 @@
-//! Any name that the grammar of paths accepts is a name like any other.
+//! Every valid name works like any other.
 
 use bytes::Bytes;
 
+use crate::core::error::ErrorKind;
+use crate::core::options::{DeleteOptions, ListOptions};
+use crate::core::path::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::expect::{refused, refused_when};
 use crate::testing::state::{listed, state};
-use crate::{DeleteOptions, ErrorKind, ListOptions, MAX_NAME_BYTES, MAX_PATH_BYTES};
 
 const NAMES: &[&str] = &[
     "plain.txt",
@@ -81,19 +83,19 @@ const NAMES: &[&str] = &[
     "lost+found",
 ];
 
-/// Every name of the table, and one with each control character.
+/// Returns every name of the table, and one name for each control character.
 fn names() -> Vec<String> {
     let controls = (1..=0x1f_u8).chain([0x7f]);
     let controls = controls.map(|control| format!("control {} here", char::from(control)));
     NAMES.iter().map(|&name| name.to_owned()).chain(controls).collect()
 }
 
-/// What differs from name to name, so that a mix-up shows.
+/// Returns a different content for each name, so that a mix-up shows.
 fn content(name: &str) -> Bytes {
     Bytes::from(format!("content of {name:?}"))
 }
 
-pub async fn every_name_is_a_file_name(store: &dyn Fixture) {
+pub async fn every_valid_name_works_for_a_file(store: &dyn Fixture) {
     let files = store.backend().await;
     let mut names = names();
     for name in &names {
@@ -110,7 +112,7 @@ pub async fn every_name_is_a_file_name(store: &dyn Fixture) {
     assert_eq!(listed(&*files, "", ListOptions::default()).await, names);
 }
 
-pub async fn every_name_is_a_directory_name(store: &dyn Fixture) {
+pub async fn every_valid_name_works_for_a_directory(store: &dyn Fixture) {
     let files = store.backend().await;
     let names = names();
     for name in &names {
@@ -126,7 +128,7 @@ pub async fn every_name_is_a_directory_name(store: &dyn Fixture) {
     assert_eq!(listed(&*files, "", ListOptions::default()).await, keys);
 }
 
-pub async fn every_name_can_be_copied_renamed_and_deleted(store: &dyn Fixture) {
+pub async fn a_file_of_any_name_can_be_copied_renamed_and_deleted(store: &dyn Fixture) {
     let files = store.backend().await;
     for name in &names() {
         let (copy, moved) = (format!("copies/{name}"), format!("moved/{name}"));
@@ -134,26 +136,26 @@ pub async fn every_name_can_be_copied_renamed_and_deleted(store: &dyn Fixture) {
         assert_eq!(files.copy(name, &copy).await.unwrap().path, copy.as_str());
         let renamed = files.rename(name, &moved).await.unwrap();
         assert_eq!(renamed.path, moved.as_str());
-        assert!(!files.exists(name).await.unwrap(), "{name:?} was renamed");
+        assert!(!files.exists(name).await.unwrap(), "{name:?} still exists after its rename");
         for path in [&copy, &moved] {
             assert_eq!(files.read(path).await.unwrap(), content(name), "{path:?}");
             files.delete(path).await.unwrap();
-            assert!(!files.exists(path).await.unwrap(), "{path:?} was deleted");
+            assert!(!files.exists(path).await.unwrap(), "{path:?} still exists after its deletion");
         }
     }
 }
 
-pub async fn a_directory_of_every_name_can_be_renamed_and_deleted(store: &dyn Fixture) {
+pub async fn a_directory_of_any_name_can_be_renamed_and_deleted(store: &dyn Fixture) {
     let files = store.backend().await;
     for name in &names() {
         let (inside, moved) = (format!("{name}/inside"), format!("moved/{name}"));
         files.create(&inside, content(name)).await.unwrap();
         files.rename(name, &moved).await.unwrap();
-        assert!(!files.exists(name).await.unwrap(), "{name:?} was renamed");
+        assert!(!files.exists(name).await.unwrap(), "{name:?} still exists after its rename");
         let read = files.read(&format!("{moved}/inside")).await.unwrap();
         assert_eq!(read, content(name), "{name:?}");
         files.delete_with(&moved, DeleteOptions::recursive()).await.unwrap();
-        assert!(!files.exists(&moved).await.unwrap(), "{moved:?} was deleted");
+        assert!(!files.exists(&moved).await.unwrap(), "{moved:?} still exists after its deletion");
     }
 }
 
@@ -180,7 +182,7 @@ pub async fn names_that_look_alike_are_different_files(store: &dyn Fixture) {
     assert_eq!(found.len(), 2 * pairs.len(), "{found:?}");
 }
 
-pub async fn spellings_of_one_path_are_one_file(store: &dyn Fixture) {
+pub async fn all_spellings_of_a_path_name_the_same_file(store: &dyn Fixture) {
     let files = store.backend().await;
     let spellings = ["a/b", "/a/b", "//a///b", "a/b/", "a/b//", "./a/./b", "a/./b", "/./a/b/."];
     for created in spellings {
@@ -236,7 +238,7 @@ pub async fn a_name_may_have_up_to_255_bytes(store: &dyn Fixture) {
     assert_eq!(state(&*files).await, before);
 }
 
-/// Does with a file what can be done with one, at a path of `names` names of 256 bytes with their slashes.
+/// Uses a file with every verb at a path of `names` components, each of 256 bytes with its slash. Returns the path.
 async fn use_long_path(files: &dyn AsyncFileBackend, names: usize) -> String {
     let deep = format!("{}/", "d".repeat(MAX_NAME_BYTES)).repeat(names - 1);
     let longest = format!("{deep}{}/f", "e".repeat(253));

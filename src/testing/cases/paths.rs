@@ -1,17 +1,19 @@
-//! What is no path of the store is refused by every verb, before anything else happens.
+//! Every verb refuses an invalid path before it does anything else.
 
+use crate::backend::Capability;
+use crate::core::checksum::ChecksumAlgorithm;
+use crate::core::error::{ErrorKind, Result};
+use crate::core::options::{
+    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, RenameOptions, UpdateOptions,
+    WriteOptions,
+};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::source;
 use crate::testing::expect::refused_when;
 use crate::testing::state::state;
-use crate::{
-    Capability, ChecksumAlgorithm, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions,
-    ErrorKind, RenameOptions, Result, UpdateOptions, WriteOptions,
-};
 
-const LEADING_OUT: &[&str] =
-    &["..", "../a", "a/..", "a/../b", "/..", "/../a", "a/b/../../..", "./.."];
+const ESCAPING: &[&str] = &["..", "../a", "a/..", "a/../b", "/..", "/../a", "a/b/../../..", "./.."];
 
 const RESERVED: &[&str] = &[
     ".backend.lock",
@@ -34,19 +36,19 @@ fn outcome<T>(verb: &'static str, result: Result<T>) -> Outcome {
     (verb, result.map(drop))
 }
 
-/// Every verb that needs something below the root.
+/// Calls every verb that needs a path below the root.
 async fn every_verb(files: &dyn AsyncFileBackend, path: &str) -> Vec<Outcome> {
-    let overwritten = files.create_with(path, "new".into(), CreateOptions::overwrite());
+    let overwritten = files.create_with(path, "new", CreateOptions::overwrite());
     let streamed = files.stream_write_with(path, source(["new".into()]), WriteOptions::overwrite());
-    let remade = files.create_dir_with(path, CreateDirOptions::overwrite());
+    let created_dir = files.create_dir_with(path, CreateDirOptions::overwrite());
     let sha256 = ChecksumAlgorithm::Sha256;
     let mut outcomes = vec![
         outcome("create", files.create(path, "new").await),
-        outcome("create, overwriting", overwritten.await),
+        outcome("create with overwrite", overwritten.await),
         outcome("stream_write", streamed.await),
         outcome("create_from_reader", files.create_from_reader(path, &b"new"[..]).await),
         outcome("create_dir", files.create_dir(path).await),
-        outcome("create_dir, overwriting", remade.await),
+        outcome("create_dir with overwrite", created_dir.await),
         outcome("read", files.read(path).await),
         outcome("read_text", files.read_text(path).await),
         outcome("stream_read", files.stream_read(path).await),
@@ -56,18 +58,18 @@ async fn every_verb(files: &dyn AsyncFileBackend, path: &str) -> Vec<Outcome> {
         outcome("checksum", files.checksum(path, sha256).await),
         outcome("checksum_many", files.checksum_many(&["file", path], sha256).await),
         outcome("delete", files.delete(path).await),
-        outcome("delete, recursively", files.delete_with(path, DeleteOptions::recursive()).await),
+        outcome("recursive delete", files.delete_with(path, DeleteOptions::recursive()).await),
     ];
     if files.capabilities().has(Capability::Append) {
-        let appended = files.update_with(path, "new".into(), UpdateOptions::append());
+        let appended = files.update_with(path, "new", UpdateOptions::append());
         outcomes.push(outcome("append", appended.await));
     }
-    outcomes.extend(both_arguments(files, path).await);
+    outcomes.extend(verbs_of_two_paths(files, path).await);
     outcomes
 }
 
-/// The verbs of two paths, with `path` as either.
-async fn both_arguments(files: &dyn AsyncFileBackend, path: &str) -> Vec<Outcome> {
+/// Calls the verbs of two paths with `path` as one of them.
+async fn verbs_of_two_paths(files: &dyn AsyncFileBackend, path: &str) -> Vec<Outcome> {
     let (copy, rename) = (CopyOptions::overwrite, RenameOptions::overwrite);
     vec![
         outcome("copy from", files.copy(path, "free").await),
@@ -82,7 +84,7 @@ async fn both_arguments(files: &dyn AsyncFileBackend, path: &str) -> Vec<Outcome
     ]
 }
 
-/// The verbs that accept the root.
+/// Calls the verbs that accept the root.
 async fn verbs_of_the_root(files: &dyn AsyncFileBackend, path: &str) -> Vec<Outcome> {
     vec![
         outcome("info", files.info(path).await),
@@ -91,7 +93,8 @@ async fn verbs_of_the_root(files: &dyn AsyncFileBackend, path: &str) -> Vec<Outc
     ]
 }
 
-async fn is_refused(
+/// Asserts that every verb refuses `paths` with `kind` and changes nothing.
+async fn are_refused(
     store: &dyn Fixture,
     paths: &[&str],
     kind: ErrorKind,
@@ -115,11 +118,11 @@ async fn is_refused(
 }
 
 pub async fn dot_dot_is_refused_by_every_verb(store: &dyn Fixture) {
-    is_refused(store, LEADING_OUT, ErrorKind::PathEscapesRoot, true).await;
+    are_refused(store, ESCAPING, ErrorKind::PathEscapesRoot, true).await;
 }
 
 pub async fn reserved_names_are_refused_by_every_verb(store: &dyn Fixture) {
-    is_refused(store, RESERVED, ErrorKind::ReservedPath, true).await;
+    are_refused(store, RESERVED, ErrorKind::ReservedPath, true).await;
 }
 
 pub async fn nul_and_over_long_names_are_refused_by_every_verb(store: &dyn Fixture) {
@@ -128,11 +131,11 @@ pub async fn nul_and_over_long_names_are_refused_by_every_verb(store: &dyn Fixtu
     let long_path = "12345678/".repeat(455) + "xx";
     assert_eq!(long_path.len(), 4097);
     let paths = ["\0", "a\0b", "dir/\0", "\0/a", &long_name, &umlauts, &long_path];
-    is_refused(store, &paths, ErrorKind::InvalidPath, true).await;
+    are_refused(store, &paths, ErrorKind::InvalidPath, true).await;
 }
 
-pub async fn the_root_is_refused_by_all_verbs_but_those_that_look(store: &dyn Fixture) {
-    is_refused(store, ROOTS, ErrorKind::InvalidPath, false).await;
+pub async fn the_root_is_accepted_only_by_info_exists_and_list(store: &dyn Fixture) {
+    are_refused(store, ROOTS, ErrorKind::InvalidPath, false).await;
     let files = store.backend().await;
     for root in ROOTS {
         assert!(files.info(root).await.unwrap().is_dir(), "info {root:?}");

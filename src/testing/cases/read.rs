@@ -1,18 +1,21 @@
-//! What is read is what was written, in whole or in part.
+//! A read returns the written bytes, all of them or a range.
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 
+use crate::core::error::{ErrorKind, Result};
+use crate::core::etag::Etag;
+use crate::core::options::{ByteRange, ReadOptions};
+use crate::core::stream::DEFAULT_CHUNK_SIZE;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::bytes;
 use crate::testing::expect::{refused, refused_when};
-use crate::{ByteRange, DEFAULT_CHUNK_SIZE, ErrorKind, Etag, ReadOptions, Result};
 
-/// The pieces of a stream.
-async fn pieces(
+/// Returns the chunks of a stream.
+async fn chunks(
     files: &dyn AsyncFileBackend,
     path: &str,
     options: ReadOptions,
@@ -20,16 +23,17 @@ async fn pieces(
     files.stream_read_with(path, options).await?.try_collect().await
 }
 
+/// Asserts that every chunk but the last has `chunk_size` bytes, and that the last is not empty.
 #[track_caller]
-fn are_full_but_for_the_last(pieces: &[Bytes], chunk_size: usize) {
-    if let Some((last, full)) = pieces.split_last() {
-        let sizes = || pieces.iter().map(Bytes::len).collect::<Vec<_>>();
-        assert!(full.iter().all(|piece| piece.len() == chunk_size), "{:?}", sizes());
+fn assert_full_but_last(chunks: &[Bytes], chunk_size: usize) {
+    if let Some((last, full)) = chunks.split_last() {
+        let sizes = || chunks.iter().map(Bytes::len).collect::<Vec<_>>();
+        assert!(full.iter().all(|chunk| chunk.len() == chunk_size), "{:?}", sizes());
         assert!((1..=chunk_size).contains(&last.len()), "{:?}", sizes());
     }
 }
 
-pub async fn chunks_are_full_but_for_the_last_and_never_empty(store: &dyn Fixture) {
+pub async fn every_chunk_but_the_last_is_full_and_none_is_empty(store: &dyn Fixture) {
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     let files = store.backend().await;
     for chunk in [1_000, 4_096, CHUNK] {
@@ -37,32 +41,32 @@ pub async fn chunks_are_full_but_for_the_last_and_never_empty(store: &dyn Fixtur
             let (path, content) = (format!("{chunk}/{size}"), bytes(size));
             files.create(&path, content.clone()).await.unwrap();
             let options = ReadOptions::default().with_chunk_size(chunk);
-            let pieces = pieces(&*files, &path, options).await.unwrap();
-            are_full_but_for_the_last(&pieces, chunk);
-            assert!(pieces.concat() == content, "{size} bytes by {chunk}");
+            let chunks = chunks(&*files, &path, options).await.unwrap();
+            assert_full_but_last(&chunks, chunk);
+            assert!(chunks.concat() == content, "{size} bytes by {chunk}");
         }
     }
 }
 
-pub async fn a_stream_may_have_chunks_of_one_byte_or_of_any_size(store: &dyn Fixture) {
+pub async fn a_stream_accepts_any_chunk_size_from_one_byte(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "hello").await.unwrap();
     for (chunk, expected) in [(1, 5), (2, 3), (5, 1), (usize::MAX, 1)] {
         let options = ReadOptions::default().with_chunk_size(chunk);
-        let pieces = pieces(&*files, "a", options.clone()).await.unwrap();
-        assert_eq!((pieces.len(), pieces.concat()), (expected, b"hello".to_vec()));
+        let chunks = chunks(&*files, "a", options.clone()).await.unwrap();
+        assert_eq!((chunks.len(), chunks.concat()), (expected, b"hello".to_vec()));
         assert_eq!(files.read_with("a", options).await.unwrap(), "hello");
     }
 }
 
-pub async fn a_stream_has_whole_chunks_by_default_too(store: &dyn Fixture) {
+pub async fn chunks_of_the_default_size_are_full(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = bytes(store.scale().pick(5 << 20, 5 << 18));
     files.create("a", content.clone()).await.unwrap();
-    let pieces: Vec<Bytes> = files.stream_read("a").await.unwrap().try_collect().await.unwrap();
-    are_full_but_for_the_last(&pieces, pieces[0].len());
-    assert!(pieces.len() > 1, "a large file does not come in one piece");
-    assert!(pieces.concat() == content);
+    let chunks: Vec<Bytes> = files.stream_read("a").await.unwrap().try_collect().await.unwrap();
+    assert_full_but_last(&chunks, chunks[0].len());
+    assert!(chunks.len() > 1, "a large file came in one chunk");
+    assert!(chunks.concat() == content);
 }
 
 pub async fn a_chunk_size_of_zero_is_refused(store: &dyn Fixture) {
@@ -71,14 +75,14 @@ pub async fn a_chunk_size_of_zero_is_refused(store: &dyn Fixture) {
     let options = ReadOptions::default().with_chunk_size(0);
     refused(files.read_with("a", options.clone()).await, ErrorKind::InvalidInput);
     refused(files.stream_read_with("a", options.clone()).await, ErrorKind::InvalidInput);
-    // The path is looked at first.
+    // The path is checked first.
     refused(files.read_with("..", options.clone()).await, ErrorKind::PathEscapesRoot);
     refused(files.stream_read_with("..", options).await, ErrorKind::PathEscapesRoot);
 }
 
 const SIZE: u64 = 1_000;
 
-/// Ranges of a file of [`SIZE`] bytes, and the offsets they mean.
+/// Ranges of a file of [`SIZE`] bytes, and their offsets.
 fn ranges() -> Vec<(ByteRange, std::ops::Range<usize>)> {
     vec![
         ((3..7).into(), 3..7),
@@ -109,7 +113,7 @@ fn ranges() -> Vec<(ByteRange, std::ops::Range<usize>)> {
     ]
 }
 
-pub async fn every_form_of_range_reads_that_part(store: &dyn Fixture) {
+pub async fn every_form_of_range_reads_exactly_its_bytes(store: &dyn Fixture) {
     const CHUNK: usize = 64;
     let files = store.backend().await;
     let content: Bytes = bytes(1_000);
@@ -119,13 +123,13 @@ pub async fn every_form_of_range_reads_that_part(store: &dyn Fixture) {
         let read = files.read_with("a", options.clone()).await.unwrap();
         assert_eq!(read, content[offsets.clone()], "{range:?}");
         let options = options.with_chunk_size(CHUNK);
-        let pieces = pieces(&*files, "a", options).await.unwrap();
-        are_full_but_for_the_last(&pieces, CHUNK);
-        assert_eq!(pieces.concat(), content[offsets], "{range:?}, streamed");
+        let chunks = chunks(&*files, "a", options).await.unwrap();
+        assert_full_but_last(&chunks, CHUNK);
+        assert_eq!(chunks.concat(), content[offsets], "{range:?} of a stream");
     }
 }
 
-pub async fn a_range_over_chunk_borders_is_whole(store: &dyn Fixture) {
+pub async fn a_range_across_chunk_boundaries_is_complete(store: &dyn Fixture) {
     const CHUNK: u64 = DEFAULT_CHUNK_SIZE as u64;
     let files = store.backend().await;
     let content = bytes(3 * DEFAULT_CHUNK_SIZE + 7);
@@ -135,12 +139,12 @@ pub async fn a_range_over_chunk_borders_is_whole(store: &dyn Fixture) {
         let options = ReadOptions::range(range.clone());
         let read = files.read_with("a", options.clone()).await.unwrap();
         assert!(read == content[expected.clone()], "{range:?}");
-        let pieces = pieces(&*files, "a", options).await.unwrap();
-        assert!(pieces.concat() == content[expected], "{range:?}, streamed");
+        let chunks = chunks(&*files, "a", options).await.unwrap();
+        assert!(chunks.concat() == content[expected], "{range:?} of a stream");
     }
 }
 
-#[expect(clippy::reversed_empty_ranges, reason = "they are what is refused")]
+#[expect(clippy::reversed_empty_ranges, reason = "the case checks that they are refused")]
 pub async fn a_range_that_starts_past_the_end_or_is_reversed_is_refused(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", bytes(1_000)).await.unwrap();
@@ -161,7 +165,7 @@ pub async fn a_range_that_starts_past_the_end_or_is_reversed_is_refused(store: &
     }
 }
 
-pub async fn an_empty_file_has_empty_ranges(store: &dyn Fixture) {
+pub async fn ranges_of_an_empty_file_are_empty(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "").await.unwrap();
     for range in [
@@ -175,8 +179,8 @@ pub async fn an_empty_file_has_empty_ranges(store: &dyn Fixture) {
         let options = ReadOptions::range(range.clone());
         let read = files.read_with("a", options.clone()).await.unwrap();
         assert!(read.is_empty(), "{range:?}");
-        let pieces = pieces(&*files, "a", options).await.unwrap();
-        assert!(pieces.is_empty(), "{range:?}, streamed");
+        let chunks = chunks(&*files, "a", options).await.unwrap();
+        assert!(chunks.is_empty(), "{range:?} of a stream");
     }
     let past = files.read_with("a", ReadOptions::range(1..)).await;
     refused(past, ErrorKind::InvalidRange);
@@ -186,7 +190,7 @@ pub async fn reading_does_not_change_the_etag(store: &dyn Fixture) {
     let files = store.backend().await;
     let etag = files.create("a", bytes(1_000)).await.unwrap().etag;
     files.read_with("a", ReadOptions::range(10..20)).await.unwrap();
-    pieces(&*files, "a", ReadOptions::default()).await.unwrap();
+    chunks(&*files, "a", ReadOptions::default()).await.unwrap();
     assert_eq!(files.info("a").await.unwrap().etag, etag);
 }
 
@@ -196,8 +200,8 @@ pub async fn read_compares_the_etag(store: &dyn Fixture) {
     let current = files.update("a", "new").await.unwrap().etag.unwrap();
     let options = ReadOptions::default().with_if_match(current);
     assert_eq!(files.read_with("a", options.clone()).await.unwrap(), "new");
-    let pieces = pieces(&*files, "a", options).await.unwrap();
-    assert_eq!(pieces.concat(), b"new");
+    let chunks = chunks(&*files, "a", options).await.unwrap();
+    assert_eq!(chunks.concat(), b"new");
     for etag in [stale, Etag::new("never given")] {
         let options = ReadOptions::default().with_if_match(etag);
         let read = files.read_with("a", options.clone()).await;
@@ -207,7 +211,7 @@ pub async fn read_compares_the_etag(store: &dyn Fixture) {
     }
 }
 
-pub async fn only_an_existing_file_is_read(store: &dyn Fixture) {
+pub async fn reading_a_missing_file_or_a_directory_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     for (path, kind) in [
@@ -225,7 +229,7 @@ pub async fn only_an_existing_file_is_read(store: &dyn Fixture) {
     }
 }
 
-pub async fn a_stream_shows_one_content_while_the_file_is_replaced(store: &dyn Fixture) {
+pub async fn a_stream_never_mixes_old_and_new_content(store: &dyn Fixture) {
     let files = store.backend().await;
     let (old, new) = (bytes(1 << 20), Bytes::from(vec![b'n'; 1 << 20]));
     files.create("a", old.clone()).await.unwrap();
@@ -235,15 +239,17 @@ pub async fn a_stream_shows_one_content_while_the_file_is_replaced(store: &dyn F
     files.update("a", new).await.unwrap();
     loop {
         match content.try_next().await {
-            Ok(Some(piece)) => read.extend_from_slice(&piece),
-            Ok(None) => break assert!(read == old, "the old content to its end"),
-            // A store that cannot keep the old content must say so rather than mix.
-            Err(_) => break assert!(old.starts_with(&read), "nothing of the new content"),
+            Ok(Some(chunk)) => read.extend_from_slice(&chunk),
+            Ok(None) => break assert!(read == old, "the end of the old content is missing"),
+            // A store that cannot keep the old content must fail.
+            Err(_) => {
+                break assert!(old.starts_with(&read), "the stream has bytes of the new content");
+            }
         }
     }
 }
 
-pub async fn a_stream_can_be_dropped_half_way(store: &dyn Fixture) {
+pub async fn a_stream_can_be_dropped_before_its_end(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = bytes(store.scale().pick(2 << 20, 5 << 18));
     files.create("a", content.clone()).await.unwrap();

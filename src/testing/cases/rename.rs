@@ -1,16 +1,18 @@
-//! What is renamed is at its new path with all it holds, and no longer at the old one.
+//! A rename moves a file or a whole directory to its new path.
 
 use std::sync::Arc;
 
 use futures::future::join_all;
 
+use crate::core::error::ErrorKind;
+use crate::core::etag::Etag;
+use crate::core::options::{ListOptions, RenameOptions};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::expect::{refused, refused_when};
 use crate::testing::state::{listed, state, state_below};
-use crate::{ErrorKind, Etag, ListOptions, RenameOptions};
 
-pub async fn a_renamed_file_is_at_its_new_path_alone(store: &dyn Fixture) {
+pub async fn a_renamed_file_is_only_at_its_new_path(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "content").await.unwrap();
     for (from, to) in [("a", "b"), ("b", "new/dir/c"), ("new/dir/c", "new/d")] {
@@ -25,24 +27,24 @@ pub async fn a_renamed_file_is_at_its_new_path_alone(store: &dyn Fixture) {
     assert_eq!(files.glob_files("**").await.unwrap(), ["new/d"]);
 }
 
-pub async fn a_renamed_directory_takes_along_all_it_holds(store: &dyn Fixture) {
+pub async fn a_renamed_directory_keeps_everything_in_it(store: &dyn Fixture) {
     let files = store.backend().await;
     for path in ["dir/a", "dir/.hidden", "dir/sub/b", "dir/sub/deep/c", "dir.x", "dir-/y", "dir0"] {
         files.create(path, path).await.unwrap();
     }
-    let held: Vec<_> = state_below(&*files, "dir").await.into_iter().collect();
+    let content: Vec<_> = state_below(&*files, "dir").await.into_iter().collect();
     let renamed = files.rename("dir", "new/place").await.unwrap();
     assert_eq!((renamed.path.as_str(), renamed.is_dir()), ("new/place", true));
     let moved = state_below(&*files, "new/place").await;
-    let back =
+    let renamed_back =
         moved.into_iter().map(|(key, content)| (key.replacen("new/place", "dir", 1), content));
-    assert_eq!(back.collect::<Vec<_>>(), held);
+    assert_eq!(renamed_back.collect::<Vec<_>>(), content);
     assert!(!files.exists("dir").await.unwrap());
     let left = listed(&*files, "", ListOptions::default()).await;
     assert_eq!(left, ["dir-/", "dir.x", "dir0", "new/"]);
 }
 
-pub async fn only_what_exists_is_renamed(store: &dyn Fixture) {
+pub async fn renaming_a_missing_path_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     let before = state(&*files).await;
@@ -63,7 +65,7 @@ pub async fn only_what_exists_is_renamed(store: &dyn Fixture) {
     assert_eq!(state(&*files).await, before);
 }
 
-pub async fn a_rename_replaces_nothing_unless_told(store: &dyn Fixture) {
+pub async fn a_rename_without_overwriting_replaces_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     for path in ["a", "b", "dir/file", "other/file"] {
         files.create(path, path).await.unwrap();
@@ -98,7 +100,7 @@ pub async fn an_overwriting_rename_replaces_a_file(store: &dyn Fixture) {
     assert_eq!(files.read("free").await.unwrap(), "source");
 }
 
-pub async fn an_overwriting_rename_never_replaces_one_kind_by_another(store: &dyn Fixture) {
+pub async fn an_overwriting_rename_never_changes_the_kind_of_its_target(store: &dyn Fixture) {
     let files = store.backend().await;
     for path in ["a", "dir/file", "other/file"] {
         files.create(path, path).await.unwrap();
@@ -191,7 +193,7 @@ pub async fn a_rename_changes_the_etag_at_its_target(store: &dyn Fixture) {
     let files = store.backend().await;
     for round in 0..store.scale().pick(20, 8) {
         let before = files
-            .create_with("target", "same".into(), crate::CreateOptions::overwrite())
+            .create_with("target", "same", crate::core::options::CreateOptions::overwrite())
             .await
             .unwrap();
         files.create("other", "othr").await.unwrap();
@@ -200,7 +202,7 @@ pub async fn a_rename_changes_the_etag_at_its_target(store: &dyn Fixture) {
     }
 }
 
-pub async fn of_racing_renames_to_one_target_exactly_one_wins(store: &dyn Fixture) {
+pub async fn exactly_one_of_racing_renames_to_one_target_wins(store: &dyn Fixture) {
     let files = store.backend().await;
     for round in 0..store.scale().pick(20, 8) {
         let sources: Vec<String> = (0..8).map(|source| format!("round {round}/{source}")).collect();
@@ -219,15 +221,15 @@ pub async fn of_racing_renames_to_one_target_exactly_one_wins(store: &dyn Fixtur
                 Ok(_) => winners.push(source),
                 lost => drop(refused(lost, ErrorKind::AlreadyExists)),
             }
-            let is_there = files.exists(source).await.unwrap();
-            assert_eq!(is_there, !winners.contains(&source), "{source}");
+            let exists = files.exists(source).await.unwrap();
+            assert_eq!(exists, !winners.contains(&source), "{source}");
         }
         assert_eq!(winners.len(), 1, "round {round} was won by {winners:?}");
         assert_eq!(files.read(&to).await.unwrap(), winners[0].as_str());
     }
 }
 
-pub async fn a_file_is_renamed_by_exactly_one_of_many(store: &dyn Fixture) {
+pub async fn exactly_one_of_racing_renames_of_one_file_wins(store: &dyn Fixture) {
     let files = store.backend().await;
     for round in 0..store.scale().pick(20, 8) {
         let from = format!("round {round}/source");

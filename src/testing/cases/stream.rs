@@ -1,4 +1,4 @@
-//! A streamed write shows nothing before its last byte, and leaves nothing when it fails.
+//! A streamed write is invisible until its last byte, and leaves nothing behind if it fails.
 
 use std::io;
 use std::pin::Pin;
@@ -11,17 +11,18 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::error::{Error, ErrorKind};
+use crate::core::options::{ListOptions, WriteOptions};
+use crate::core::stream::ByteStream;
+use crate::core::stream::DEFAULT_CHUNK_SIZE;
 use crate::prelude::*;
-use crate::stream::ByteStream;
 use crate::testing::Fixture;
 use crate::testing::content::{bytes, failing_source, gated, signed, source};
 use crate::testing::expect::refused;
 use crate::testing::state::{is_clean, listed, state};
-use crate::{
-    Checksum, ChecksumAlgorithm, DEFAULT_CHUNK_SIZE, Error, ErrorKind, ListOptions, WriteOptions,
-};
 
-pub async fn streamed_content_of_every_size_comes_back_as_written(store: &dyn Fixture) {
+pub async fn streamed_content_of_every_size_reads_back_unchanged(store: &dyn Fixture) {
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     let files = store.backend().await;
     let large = store.scale().pick(5 << 20, 5 << 18);
@@ -39,12 +40,12 @@ pub async fn streamed_content_of_every_size_comes_back_as_written(store: &dyn Fi
             assert_eq!(written.size, Some(size as u64));
             let streamed = files.stream_read(&path).await.unwrap();
             let read: Vec<Bytes> = streamed.try_collect().await.unwrap();
-            assert!(read.concat() == content, "{size} bytes in pieces of {piece}");
+            assert!(read.concat() == content, "{size} bytes in chunks of {piece}");
         }
     }
 }
 
-pub async fn tiny_and_empty_pieces_make_one_file(store: &dyn Fixture) {
+pub async fn tiny_and_empty_chunks_make_one_file(store: &dyn Fixture) {
     let files = store.backend().await;
     let pieces = ["", "a", "", "", "bc", "d", ""].map(Bytes::from);
     let written = files.stream_write("a", source(pieces)).await.unwrap();
@@ -58,7 +59,7 @@ pub async fn tiny_and_empty_pieces_make_one_file(store: &dyn Fixture) {
     assert_eq!((written.size, files.read("c").await.unwrap().len()), (Some(0), 0));
 }
 
-pub async fn a_streamed_write_follows_its_mode(store: &dyn Fixture) {
+pub async fn a_streamed_write_respects_its_mode(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/old", "old").await.unwrap();
     let new = || source(["new".into()]);
@@ -98,7 +99,7 @@ pub async fn a_streamed_write_compares_the_etag(store: &dyn Fixture) {
     assert_eq!(listed(&*files, "", ListOptions::recursive()).await, ["a"]);
 }
 
-pub async fn an_etag_is_compared_when_the_write_is_published(store: &dyn Fixture) {
+pub async fn a_streamed_write_compares_the_etag_when_it_publishes(store: &dyn Fixture) {
     let files = store.backend().await;
     let etag = files.create("a", "old").await.unwrap().etag.unwrap();
     let (data, gate) = gated("new".into(), "er".into());
@@ -112,7 +113,7 @@ pub async fn an_etag_is_compared_when_the_write_is_published(store: &dyn Fixture
     assert_eq!(files.read("a").await.unwrap(), "changed meanwhile");
 }
 
-pub async fn what_is_created_meanwhile_is_not_replaced(store: &dyn Fixture) {
+pub async fn a_streamed_write_keeps_a_file_created_in_the_meantime(store: &dyn Fixture) {
     let files = store.backend().await;
     let (data, gate) = gated("new".into(), "er".into());
     let writer = Arc::clone(&files);
@@ -124,7 +125,7 @@ pub async fn what_is_created_meanwhile_is_not_replaced(store: &dyn Fixture) {
     assert_eq!(files.read("dir/a").await.unwrap(), "created meanwhile");
 }
 
-pub async fn a_streamed_write_tells_what_the_file_became(store: &dyn Fixture) {
+pub async fn a_streamed_write_returns_the_info_of_the_file(store: &dyn Fixture) {
     let files = store.backend().await;
     let written = files.stream_write("dir/a", source([bytes(300_000)])).await.unwrap();
     let info = files.info("dir/a").await.unwrap();
@@ -132,7 +133,7 @@ pub async fn a_streamed_write_tells_what_the_file_became(store: &dyn Fixture) {
     assert_eq!((&written.etag, written.size), (&info.etag, info.size));
 }
 
-pub async fn a_new_file_is_invisible_before_its_last_byte(store: &dyn Fixture) {
+pub async fn a_new_file_is_invisible_until_its_last_byte(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("beside", "").await.unwrap();
     let (data, gate) = gated(bytes(1 << 20), bytes(10));
@@ -149,7 +150,7 @@ pub async fn a_new_file_is_invisible_before_its_last_byte(store: &dyn Fixture) {
     is_clean(store).await;
 }
 
-pub async fn the_old_content_is_seen_until_the_last_byte(store: &dyn Fixture) {
+pub async fn the_old_content_is_visible_until_the_last_byte(store: &dyn Fixture) {
     let files = store.backend().await;
     let created = files.create("dir/a", "old").await.unwrap();
     let (data, gate) = gated(bytes(1 << 20), bytes(10));
@@ -167,9 +168,9 @@ pub async fn the_old_content_is_seen_until_the_last_byte(store: &dyn Fixture) {
     is_clean(store).await;
 }
 
-/// A failure of the source, after nothing, little and much.
+/// Returns streams that fail at once, after a short chunk and after several chunks.
 fn failures() -> Vec<ByteStream<'static>> {
-    let failure = || Error::new(ErrorKind::QuotaExceeded).with_message("the source's own");
+    let failure = || Error::new(ErrorKind::QuotaExceeded).with_message("the error of the stream");
     vec![
         failing_source([], failure()),
         failing_source(["some".into()], failure()),
@@ -183,7 +184,7 @@ pub async fn a_failing_source_leaves_the_old_content(store: &dyn Fixture) {
     for data in failures() {
         let written = files.stream_write_with("dir/a", data, WriteOptions::overwrite()).await;
         let error = refused(written, ErrorKind::QuotaExceeded);
-        assert!(error.to_string().contains("the source's own"), "{error}");
+        assert!(error.to_string().contains("the error of the stream"), "{error}");
         assert_eq!(files.read("dir/a").await.unwrap(), "old");
         assert_eq!(files.info("dir/a").await.unwrap().etag, etag);
         is_clean(store).await;
@@ -198,13 +199,13 @@ pub async fn a_failing_source_leaves_no_file_and_no_parents(store: &dyn Fixture)
         refused(written, ErrorKind::QuotaExceeded);
         is_clean(store).await;
         let all = listed(&*files, "", ListOptions::recursive()).await;
-        assert!(all.is_empty(), "left behind: {all:?}");
+        assert!(all.is_empty(), "leftovers: {all:?}");
     }
     files.stream_write("new/dir/a", source(["now".into()])).await.unwrap();
     assert_eq!(files.read("new/dir/a").await.unwrap(), "now");
 }
 
-pub async fn a_source_of_another_length_than_declared_is_refused(store: &dyn Fixture) {
+pub async fn a_source_that_differs_from_its_declared_size_is_refused(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("old", "old").await.unwrap();
     let before = state(&*files).await;
@@ -213,7 +214,7 @@ pub async fn a_source_of_another_length_than_declared_is_refused(store: &dyn Fix
             let data = source(["01234".into(), "56789".into()]);
             let options = WriteOptions::overwrite().with_size(size);
             let written = files.stream_write_with(path, data, options).await;
-            // A store may know at once that it does not take so much.
+            // A store may refuse the size itself.
             let too_large = |error: &Error| error.kind() == ErrorKind::TooLarge;
             if size != u64::MAX || !written.as_ref().is_err_and(too_large) {
                 refused(written, ErrorKind::LengthMismatch);
@@ -241,7 +242,7 @@ pub async fn an_endless_source_is_stopped_at_the_declared_size(store: &dyn Fixtu
     assert!(listed(&*files, "", ListOptions::default()).await.is_empty());
 }
 
-pub async fn a_streamed_content_with_another_checksum_is_refused(store: &dyn Fixture) {
+pub async fn streamed_content_that_does_not_match_its_checksum_is_refused(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("old", "old").await.unwrap();
     let content = bytes(300_000);
@@ -263,7 +264,7 @@ pub async fn a_streamed_content_with_another_checksum_is_refused(store: &dyn Fix
     }
 }
 
-pub async fn readers_are_sources_and_files_are_readers(store: &dyn Fixture) {
+pub async fn a_file_can_be_written_from_a_reader_and_read_as_one(store: &dyn Fixture) {
     let files = store.backend().await;
     let content = bytes(700_001);
     files.create_from_reader("a", &content[..]).await.unwrap();
@@ -295,7 +296,7 @@ pub async fn a_file_can_be_streamed_into_another(store: &dyn Fixture) {
     assert!(files.read("a").await.unwrap() == content);
 }
 
-/// A reader that fails at once.
+/// A reader that fails immediately.
 struct Failing(Option<io::Error>);
 
 impl AsyncRead for Failing {
@@ -335,7 +336,7 @@ pub async fn racing_streams_never_tear_a_file(store: &dyn Fixture) {
                 let options = WriteOptions::overwrite();
                 files.stream_write_with("a", data, options).await.unwrap();
                 let read = files.read("a").await.unwrap();
-                assert!((0..4).any(|writer| read == signed(writer, 4 * PIECE)), "a mix");
+                assert!((0..4).any(|writer| read == signed(writer, 4 * PIECE)), "torn content");
             }
         })
     });
@@ -344,7 +345,7 @@ pub async fn racing_streams_never_tear_a_file(store: &dyn Fixture) {
     }
 }
 
-pub async fn of_racing_streams_to_a_new_file_exactly_one_wins(store: &dyn Fixture) {
+pub async fn exactly_one_of_racing_streams_to_a_new_file_wins(store: &dyn Fixture) {
     let files = store.backend().await;
     for round in 0..store.scale().pick(20, 8) {
         let path = format!("round {round}/file");

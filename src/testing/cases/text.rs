@@ -1,17 +1,21 @@
-//! Text is read without splitting characters, and what is not text is reported with its place.
+//! Text is read without splitting characters. Invalid UTF-8 is reported with its offset.
 
 use futures::TryStreamExt as _;
 
+use crate::core::error::ErrorKind;
+use crate::core::stream::DEFAULT_CHUNK_SIZE;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::expect::refused;
-use crate::{DEFAULT_CHUNK_SIZE, ErrorKind};
 
-async fn streamed(files: &dyn AsyncFileBackend, path: &str) -> crate::Result<Vec<String>> {
+async fn streamed(
+    files: &dyn AsyncFileBackend,
+    path: &str,
+) -> crate::core::error::Result<Vec<String>> {
     files.stream_read_text(path).await?.try_collect().await
 }
 
-pub async fn text_comes_back_as_written(store: &dyn Fixture) {
+pub async fn text_reads_back_unchanged(store: &dyn Fixture) {
     let files = store.backend().await;
     for text in ["", "plain", "caf\u{e9}", "\u{1f389}\n\r\0", "\u{feff}marked"] {
         files.create("a", text).await.unwrap();
@@ -21,7 +25,7 @@ pub async fn text_comes_back_as_written(store: &dyn Fixture) {
     }
 }
 
-pub async fn no_character_is_split_at_a_chunk_border(store: &dyn Fixture) {
+pub async fn no_character_is_split_at_a_chunk_boundary(store: &dyn Fixture) {
     let files = store.backend().await;
     for shift in ["", "x", "xy"] {
         let text = format!("{shift}{}", "\u{20ac}".repeat(2 * DEFAULT_CHUNK_SIZE / 3 + 1_000));
@@ -34,7 +38,7 @@ pub async fn no_character_is_split_at_a_chunk_border(store: &dyn Fixture) {
     }
 }
 
-pub async fn what_is_not_text_is_refused_with_its_place(store: &dyn Fixture) {
+pub async fn invalid_utf8_is_refused_with_its_byte_offset(store: &dyn Fixture) {
     let files = store.backend().await;
     let mut late = vec![b'x'; DEFAULT_CHUNK_SIZE + 10];
     late.push(0xff);

@@ -1,16 +1,18 @@
-//! An update changes a file that exists, as a whole or at its end.
+//! An update replaces an existing file or appends to it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::join_all;
 
+use crate::core::error::ErrorKind;
+use crate::core::etag::Etag;
+use crate::core::options::{CreateOptions, ListOptions, UpdateOptions};
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::bytes;
 use crate::testing::expect::refused;
 use crate::testing::state::{listed, state};
-use crate::{CreateOptions, ErrorKind, Etag, ListOptions, UpdateOptions};
 
 pub async fn update_replaces_the_content(store: &dyn Fixture) {
     let files = store.backend().await;
@@ -24,7 +26,7 @@ pub async fn update_replaces_the_content(store: &dyn Fixture) {
     }
 }
 
-pub async fn update_needs_an_existing_file(store: &dyn Fixture) {
+pub async fn updating_a_missing_file_or_a_directory_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     let before = state(&*files).await;
@@ -54,16 +56,16 @@ pub async fn update_compares_the_etag(store: &dyn Fixture) {
     let files = store.backend().await;
     let stale = files.create("a", "one").await.unwrap().etag.unwrap();
     let options = UpdateOptions::if_match(stale.clone());
-    let current = files.update_with("a", "two".into(), options).await.unwrap().etag;
+    let current = files.update_with("a", "two", options).await.unwrap().etag;
     for etag in [stale.clone(), Etag::new("never given")] {
         let options = UpdateOptions::if_match(etag);
-        let updated = files.update_with("a", "new".into(), options).await;
+        let updated = files.update_with("a", "new", options).await;
         refused(updated, ErrorKind::PreconditionFailed);
     }
     assert_eq!(files.read("a").await.unwrap(), "two");
     assert_eq!(files.info("a").await.unwrap().etag, current);
     let options = UpdateOptions::if_match(stale);
-    refused(files.update_with("missing", "".into(), options).await, ErrorKind::NotFound);
+    refused(files.update_with("missing", "", options).await, ErrorKind::NotFound);
 }
 
 pub async fn appends_are_added_to_the_end(store: &dyn Fixture) {
@@ -72,7 +74,7 @@ pub async fn appends_are_added_to_the_end(store: &dyn Fixture) {
     let mut expected = String::new();
     for piece in ["one", "", " two", " three\n"] {
         let options = UpdateOptions::append();
-        let updated = files.update_with("a", piece.into(), options).await.unwrap();
+        let updated = files.update_with("a", piece, options).await.unwrap();
         expected.push_str(piece);
         assert_eq!(files.read("a").await.unwrap(), expected);
         assert_eq!(updated.size, Some(expected.len() as u64));
@@ -85,7 +87,7 @@ pub async fn appends_are_added_to_the_end(store: &dyn Fixture) {
     }
 }
 
-pub async fn large_appends_are_whole(store: &dyn Fixture) {
+pub async fn a_large_append_is_complete(store: &dyn Fixture) {
     let files = store.backend().await;
     let (first, second) = (bytes(300_001), bytes(1_000_003));
     files.create("a", first.clone()).await.unwrap();
@@ -95,7 +97,7 @@ pub async fn large_appends_are_whole(store: &dyn Fixture) {
     assert!(content[..first.len()] == first && content[first.len()..] == second);
 }
 
-pub async fn append_needs_an_existing_file(store: &dyn Fixture) {
+pub async fn appending_to_a_missing_file_or_a_directory_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/file", "content").await.unwrap();
     for (path, kind) in [
@@ -103,7 +105,7 @@ pub async fn append_needs_an_existing_file(store: &dyn Fixture) {
         ("dir", ErrorKind::IsADirectory),
         ("dir/file/below", ErrorKind::NotADirectory),
     ] {
-        let appended = files.update_with(path, "new".into(), UpdateOptions::append()).await;
+        let appended = files.update_with(path, "new", UpdateOptions::append()).await;
         refused(appended, kind);
     }
     let all = listed(&*files, "", ListOptions::recursive()).await;
@@ -114,13 +116,13 @@ pub async fn append_compares_the_etag(store: &dyn Fixture) {
     let files = store.backend().await;
     let etag = files.create("a", "1").await.unwrap().etag.unwrap();
     let options = UpdateOptions::append().with_if_match(etag);
-    files.update_with("a", "2".into(), options.clone()).await.unwrap();
-    let stale = files.update_with("a", "3".into(), options).await;
+    files.update_with("a", "2", options.clone()).await.unwrap();
+    let stale = files.update_with("a", "3", options).await;
     refused(stale, ErrorKind::PreconditionFailed);
     assert_eq!(files.read("a").await.unwrap(), "12");
 }
 
-pub async fn concurrent_appends_are_whole_and_none_is_lost(store: &dyn Fixture) {
+pub async fn concurrent_appends_are_complete_and_none_is_lost(store: &dyn Fixture) {
     const TASKS: usize = 16;
     let files = store.backend().await;
     let records = store.scale().pick(20, 4);
@@ -146,7 +148,7 @@ pub async fn concurrent_appends_are_whole_and_none_is_lost(store: &dyn Fixture) 
     for task in 0..TASKS {
         let prefix = format!("{task:02}.");
         let own = found.iter().filter(|line| line.starts_with(&prefix));
-        assert!(own.is_sorted(), "the records of task {task} are in its order");
+        assert!(own.is_sorted(), "the records of task {task} are out of order");
     }
     found.sort_unstable();
     let mut written = Vec::new();
@@ -156,12 +158,12 @@ pub async fn concurrent_appends_are_whole_and_none_is_lost(store: &dyn Fixture) 
     assert_eq!(found, written);
 }
 
-/// Adds one to the number in a file, trying again while others do the same.
+/// Adds one to the number in a file, and retries if another task changed it.
 async fn increment(files: &dyn AsyncFileBackend) {
     loop {
         let info = files.info("counter").await.unwrap();
         let etag = info.etag.unwrap();
-        let options = crate::ReadOptions::default().with_if_match(etag.clone());
+        let options = crate::core::options::ReadOptions::default().with_if_match(etag.clone());
         let number: u64 = match files.read_with("counter", options).await {
             Ok(content) => std::str::from_utf8(&content).unwrap().parse().unwrap(),
             stale => {

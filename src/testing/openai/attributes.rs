@@ -2,20 +2,24 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::answer::Refusal;
 use super::call::wrong_type;
+use super::response::ApiError;
 use super::rules::Rules;
 
-/// The attributes that a client sends, if they keep to the limits.
-pub(super) fn read(value: &Value, at: &str, rules: &Rules) -> Result<Map<String, Value>, Refusal> {
-    let attributes = value.as_object().ok_or_else(|| wrong_type(at, "an object", value))?;
-    within(attributes.len(), rules.max_attributes, at)?;
+/// Reads the attributes that a client sends and checks their limits.
+pub(super) fn read(
+    value: &Value,
+    path: &str,
+    rules: &Rules,
+) -> Result<Map<String, Value>, ApiError> {
+    let attributes = value.as_object().ok_or_else(|| wrong_type(path, "an object", value))?;
+    check_count(attributes.len(), rules.max_attributes, path)?;
     for (key, value) in attributes {
         let length = key.chars().count();
         if length > rules.max_attribute_key {
-            return Err(too_long(at, rules.max_attribute_key, length));
+            return Err(too_long(path, rules.max_attribute_key, length));
         }
-        let path = format!("{at}.{key}");
+        let path = format!("{path}.{key}");
         match value {
             Value::Bool(_) | Value::Number(_) => {}
             Value::String(text) => {
@@ -31,8 +35,8 @@ pub(super) fn read(value: &Value, at: &str, rules: &Rules) -> Result<Map<String,
     Ok(attributes.clone())
 }
 
-/// The metadata that a client sends for a vector store: like attributes, but of texts only.
-pub(super) fn read_metadata(value: &Value) -> Result<Map<String, Value>, Refusal> {
+/// Reads the metadata of a vector store: attributes whose values are all strings.
+pub(super) fn read_metadata(value: &Value) -> Result<Map<String, Value>, ApiError> {
     let metadata = read(value, "metadata", &Rules::default())?;
     match metadata.iter().find(|(_, value)| !value.is_string()) {
         Some((key, value)) => Err(wrong_type(&format!("metadata.{key}"), "a string", value)),
@@ -40,43 +44,43 @@ pub(super) fn read_metadata(value: &Value) -> Result<Map<String, Value>, Refusal
     }
 }
 
-/// The attributes as they come back.
-pub(super) fn shown(attributes: &Map<String, Value>, rules: &Rules) -> Value {
+/// Returns the attributes as responses show them.
+pub(super) fn to_json(attributes: &Map<String, Value>, rules: &Rules) -> Value {
     if attributes.is_empty() {
         return Value::Null;
     }
-    let shown = |(key, value): (&String, &Value)| (key.clone(), number_shown(value, rules));
-    Value::Object(attributes.iter().map(shown).collect())
+    let entry = |(key, value): (&String, &Value)| (key.clone(), number_to_json(value, rules));
+    Value::Object(attributes.iter().map(entry).collect())
 }
 
-/// Numbers are kept as doubles.
-fn number_shown(value: &Value, rules: &Rules) -> Value {
+/// Returns a number as the service shows it. The service stores numbers as doubles.
+fn number_to_json(value: &Value, rules: &Rules) -> Value {
     let Some(number) = value.as_f64() else { return value.clone() };
     let double = Number::from_f64(number).map_or(Value::Null, Value::Number);
     if rules.numbers_as_floats || number.fract() != 0.0 {
         return double;
     }
-    // Without a fraction, a double is written with no digit behind the point, so that it reads as an integer.
+    // A double without a fraction is written without a decimal point, so clients read an integer.
     format!("{number:.0}").parse().map_or(double, |integer: Number| Value::Number(integer))
 }
 
-fn within(count: usize, most: usize, at: &str) -> Result<(), Refusal> {
-    if count <= most {
+fn check_count(count: usize, max: usize, path: &str) -> Result<(), ApiError> {
+    if count <= max {
         return Ok(());
     }
-    Err(Refusal::invalid(format!(
-        "Invalid '{at}': too many properties. Expected an object with at most {most} properties, but got an object with {count} \
+    Err(ApiError::invalid(format!(
+        "Invalid '{path}': too many properties. Expected an object with at most {max} properties, but got an object with {count} \
          properties instead."
     ))
-    .with_param(at)
+    .with_param(path)
     .with_code("object_above_max_properties"))
 }
 
-fn too_long(at: &str, most: usize, length: usize) -> Refusal {
-    Refusal::invalid(format!(
-        "Invalid '{at}': string too long. Expected a string with maximum length {most}, but got a string with length {length} \
+fn too_long(path: &str, max: usize, length: usize) -> ApiError {
+    ApiError::invalid(format!(
+        "Invalid '{path}': string too long. Expected a string with maximum length {max}, but got a string with length {length} \
          instead."
     ))
-    .with_param(at)
+    .with_param(path)
     .with_code("string_above_max_length")
 }

@@ -1,14 +1,21 @@
-//! How a file becomes text, and a text chunks.
+//! Parses files into text and cuts text into chunks.
 
 use std::borrow::Cow;
 
 use super::rules::{ChunkOrder, Rules};
-use super::state::{Chunking, scrambled};
+use super::splitmix::splitmix64;
 
-/// How many characters stand for one token.
-const TOKEN: usize = 4;
+/// How many characters count as one token.
+const CHARS_PER_TOKEN: usize = 4;
 
-/// What files of these kinds begin with. Their text is in a format that nothing here reads.
+/// The sizes of chunks, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunking {
+    pub(super) size: u32,
+    pub(super) overlap: u32,
+}
+
+/// The first bytes of document formats. The simulator does not extract text from them.
 const DOCUMENTS: [(&str, &[u8]); 4] = [
     (".pdf", b"%PDF-"),
     (".doc", b"\xd0\xcf\x11\xe0"),
@@ -16,8 +23,8 @@ const DOCUMENTS: [(&str, &[u8]); 4] = [
     (".pptx", b"PK\x03\x04"),
 ];
 
-/// The text of a file; `None` if the file cannot be of the kind that its name says. A document that may be one has no text here.
-pub(super) fn parsed<'a>(filename: &str, content: &'a [u8]) -> Option<Cow<'a, str>> {
+/// Returns the text of a file, or `None` if its content does not fit its name. The text of a document is empty.
+pub(super) fn parse<'a>(filename: &str, content: &'a [u8]) -> Option<Cow<'a, str>> {
     let name = filename.to_ascii_lowercase();
     if let Some((_, magic)) = DOCUMENTS.iter().find(|(ending, _)| name.ends_with(ending)) {
         return content.starts_with(magic).then_some(Cow::Borrowed(""));
@@ -34,14 +41,14 @@ pub(super) fn parsed<'a>(filename: &str, content: &'a [u8]) -> Option<Cow<'a, st
     }
 }
 
-/// The chunks of a file as they are given back.
+/// Returns the chunks of a file in the order of `rules`.
 pub(super) fn of_file(
     filename: &str,
     content: &[u8],
     chunking: Chunking,
     rules: &Rules,
 ) -> Vec<String> {
-    let text = parsed(filename, content).unwrap_or_default();
+    let text = parse(filename, content).unwrap_or_default();
     let text =
         if rules.trim_trailing_newlines { text.trim_end_matches(['\n', '\r']) } else { &text };
     let mut chunks = cut(text, chunking);
@@ -49,27 +56,26 @@ pub(super) fn of_file(
     chunks
 }
 
-/// Cuts a text between any two characters, without regard to words and lines. Each chunk but the first begins with the end of
-/// the one before.
+/// Cuts a text into chunks that overlap. A cut may fall inside a word or a line, but not inside a character.
 pub(super) fn cut(text: &str, chunking: Chunking) -> Vec<String> {
-    let size = (chunking.size as usize * TOKEN).max(1);
-    let step = size.saturating_sub(chunking.overlap as usize * TOKEN).max(1);
+    let size = (chunking.size as usize * CHARS_PER_TOKEN).max(1);
+    let step = size.saturating_sub(chunking.overlap as usize * CHARS_PER_TOKEN).max(1);
     let mut chunks = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let end = after(rest, size);
+        let end = offset_after(rest, size);
         chunks.push(rest[..end].to_owned());
         if end == rest.len() {
             break;
         }
-        rest = &rest[after(rest, step)..];
+        rest = &rest[offset_after(rest, step)..];
     }
     chunks
 }
 
-/// Where the first `count` characters end.
-fn after(text: &str, count: usize) -> usize {
-    // Most texts are ASCII, and need not be decoded.
+/// Returns the offset after the first `count` characters.
+fn offset_after(text: &str, count: usize) -> usize {
+    // Most texts are ASCII, where an offset is a number of characters.
     if text.get(..count).is_some_and(str::is_ascii) {
         return count;
     }
@@ -81,9 +87,9 @@ fn arrange(chunks: &mut [String], order: ChunkOrder) {
         ChunkOrder::InOrder => {}
         ChunkOrder::Lexicographic => chunks.sort(),
         ChunkOrder::Shuffled(seed) => {
-            // Fisher and Yates, from the end.
+            // A Fisher-Yates shuffle.
             for last in (1..chunks.len()).rev() {
-                let draw = scrambled(seed.wrapping_add(last as u64)) % (last as u64 + 1);
+                let draw = splitmix64(seed.wrapping_add(last as u64)) % (last as u64 + 1);
                 chunks.swap(last, usize::try_from(draw).unwrap_or(0));
             }
         }
@@ -99,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_into_chunks_that_overlap() {
+    fn a_text_is_cut_into_overlapping_chunks() {
         let text: String = ('a'..='z').collect();
         assert_eq!(
             cut(&text, chunking(2, 1)),
@@ -120,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_come_in_the_order_that_the_rules_say() {
+    fn chunks_have_the_order_of_the_rules() {
         let ordered = |order| {
             let mut chunks = ["b", "c", "a", "d"].map(str::to_owned);
             arrange(&mut chunks, order);
@@ -136,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_of_its_kind_is_parsed() {
-        assert_eq!(parsed("a.txt", "€".as_bytes()).as_deref(), Some("€"));
-        assert_eq!(parsed("a.txt", b"\xff\xfea\0\xac\x20").as_deref(), Some("a€"));
-        assert_eq!(parsed("a.txt", b"\xfe\xff\0a\x20\xac").as_deref(), Some("a€"));
-        assert_eq!(parsed("a.txt", b"\xff\xfea"), None);
-        assert_eq!(parsed("a.txt", b"\x80"), None);
-        assert_eq!(parsed("a.PDF", b"%PDF-1.7 \x80").as_deref(), Some(""));
-        assert_eq!(parsed("a.pdf", b"text"), None);
-        assert_eq!(parsed("a.docx", b"text"), None);
+    fn content_that_does_not_fit_its_name_is_not_parsed() {
+        assert_eq!(parse("a.txt", "€".as_bytes()).as_deref(), Some("€"));
+        assert_eq!(parse("a.txt", b"\xff\xfea\0\xac\x20").as_deref(), Some("a€"));
+        assert_eq!(parse("a.txt", b"\xfe\xff\0a\x20\xac").as_deref(), Some("a€"));
+        assert_eq!(parse("a.txt", b"\xff\xfea"), None);
+        assert_eq!(parse("a.txt", b"\x80"), None);
+        assert_eq!(parse("a.PDF", b"%PDF-1.7 \x80").as_deref(), Some(""));
+        assert_eq!(parse("a.pdf", b"text"), None);
+        assert_eq!(parse("a.docx", b"text"), None);
     }
 
     #[test]
-    fn line_breaks_at_the_end_are_lost_where_the_rules_say_so() {
+    fn trailing_newlines_are_trimmed_if_the_rules_say_so() {
         let mut rules = Rules::default();
         let text =
             |rules: &Rules| of_file("a.txt", b"a\n\r\n\n", chunking(800, 400), rules).concat();

@@ -1,13 +1,13 @@
-//! From a call to its answer.
+//! Runs each call on its endpoint.
 
-use super::answer::{Answered, Refusal};
 use super::call::Call;
+use super::response::{ApiError, ApiResult};
 use super::routes::Route;
 use super::state::State;
 use super::{batches, files, search, uploads, vector_store_files, vector_stores};
 
-/// Does what a call asks for.
-pub(super) fn answer(state: &mut State, call: &Call) -> Answered {
+/// Runs a call.
+pub(super) fn run(state: &mut State, call: &Call) -> ApiResult {
     match call.route {
         Route::Upload => files::upload(state, call),
         Route::ListFiles => files::list_files(state, call),
@@ -35,7 +35,7 @@ pub(super) fn answer(state: &mut State, call: &Call) -> Answered {
         Route::BatchFiles => batches::files(state, call),
         Route::CancelBatch => batches::cancel(state, call),
         Route::Unknown => {
-            Err(Refusal::missing(format!("Invalid URL ({} {})", call.method, call.path)))
+            Err(ApiError::not_found(format!("Invalid URL ({} {})", call.method, call.path)))
         }
     }
 }

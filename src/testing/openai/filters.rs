@@ -1,13 +1,13 @@
-//! Filters of a search by attributes.
+//! The filters of a search, which compare attributes.
 
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::answer::Refusal;
 use super::call::{Fields, missing_parameter, not_one_of, wrong_type};
+use super::response::ApiError;
 
-/// Which files a search is for.
+/// A condition on the attributes of a file.
 #[derive(Debug, PartialEq)]
 pub(super) enum Filter {
     Compare { operator: Operator, key: String, value: Value },
@@ -27,13 +27,13 @@ pub(super) enum Operator {
     NotIn,
 }
 
-/// What a filter may be called.
+/// The types of filters.
 const TYPES: [&str; 10] = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "and", "or"];
 
 impl Filter {
-    /// Reads a filter that stands at the path `at`.
-    pub(super) fn read(value: &Value, at: &str) -> Result<Self, Refusal> {
-        let mut fields = Fields::of(value, at)?;
+    /// Reads the filter at `path`.
+    pub(super) fn read(value: &Value, path: &str) -> Result<Self, ApiError> {
+        let mut fields = Fields::of(value, path)?;
         let kind = fields.required_text("type")?;
         let operator = match kind {
             "eq" => Operator::Equal,
@@ -44,31 +44,31 @@ impl Filter {
             "lte" => Operator::LessOrEqual,
             "in" => Operator::In,
             "nin" => Operator::NotIn,
-            "and" | "or" => return compound(fields, kind == "and"),
+            "and" | "or" => return read_compound(fields, kind == "and"),
             other => return Err(not_one_of(&fields.path("type"), other, &TYPES)),
         };
         let key = fields.required_text("key")?.to_owned();
         let path = fields.path("value");
         let value = fields.value("value").ok_or_else(|| missing_parameter(&path))?.clone();
         fields.finish()?;
-        operator.check(&value, &path)?;
+        operator.check_type(&value, &path)?;
         Ok(Self::Compare { operator, key, value })
     }
 
-    pub(super) fn admits(&self, attributes: &Map<String, Value>) -> bool {
+    pub(super) fn matches(&self, attributes: &Map<String, Value>) -> bool {
         match self {
-            Self::And(filters) => filters.iter().all(|filter| filter.admits(attributes)),
-            Self::Or(filters) => filters.iter().any(|filter| filter.admits(attributes)),
-            Self::Compare { operator, key, value } => operator.holds(attributes.get(key), value),
+            Self::And(filters) => filters.iter().all(|filter| filter.matches(attributes)),
+            Self::Or(filters) => filters.iter().any(|filter| filter.matches(attributes)),
+            Self::Compare { operator, key, value } => operator.matches(attributes.get(key), value),
         }
     }
 }
 
-fn compound(mut fields: Fields<'_>, and: bool) -> Result<Filter, Refusal> {
+fn read_compound(mut fields: Fields<'_>, and: bool) -> Result<Filter, ApiError> {
     let path = fields.path("filters");
     let filters = fields.array("filters", usize::MAX)?.ok_or_else(|| missing_parameter(&path))?;
     fields.finish()?;
-    let filters: Result<Vec<Filter>, Refusal> = filters
+    let filters: Result<Vec<Filter>, ApiError> = filters
         .iter()
         .enumerate()
         .map(|(at, filter)| Filter::read(filter, &format!("{path}[{at}]")))
@@ -77,8 +77,8 @@ fn compound(mut fields: Fields<'_>, and: bool) -> Result<Filter, Refusal> {
 }
 
 impl Operator {
-    /// Whether a value can be compared so.
-    fn check(self, value: &Value, path: &str) -> Result<(), Refusal> {
+    /// Checks that the operator accepts a value of this type.
+    fn check_type(self, value: &Value, path: &str) -> Result<(), ApiError> {
         let scalar = value.is_string() || value.is_number() || value.is_boolean();
         match self {
             Self::In | Self::NotIn if value.is_array() => Ok(()),
@@ -92,13 +92,13 @@ impl Operator {
         }
     }
 
-    fn holds(self, attribute: Option<&Value>, value: &Value) -> bool {
-        let is = |wanted: &dyn Fn(Ordering) -> bool| {
-            attribute.and_then(|attribute| order(attribute, value)).is_some_and(wanted)
+    fn matches(self, attribute: Option<&Value>, value: &Value) -> bool {
+        let is = |expected: &dyn Fn(Ordering) -> bool| {
+            attribute.and_then(|attribute| compare(attribute, value)).is_some_and(expected)
         };
         let is_among = || {
             let equals = |one: &Value| {
-                attribute.and_then(|found| order(found, one)) == Some(Ordering::Equal)
+                attribute.and_then(|found| compare(found, one)) == Some(Ordering::Equal)
             };
             value.as_array().is_some_and(|values| values.iter().any(equals))
         };
@@ -115,8 +115,8 @@ impl Operator {
     }
 }
 
-/// How two values of one kind stand to each other; values of two kinds do not.
-fn order(left: &Value, right: &Value) -> Option<Ordering> {
+/// Compares two values of the same type. Values of different types have no order.
+fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
@@ -131,17 +131,17 @@ mod tests {
 
     use super::*;
 
-    fn admits(filter: &Value) -> bool {
+    fn matches(filter: &Value) -> bool {
         let attributes = json!({ "size": 5, "name": "fox", "wild": true, "share": 0.5 });
-        Filter::read(filter, "filters").unwrap().admits(attributes.as_object().unwrap())
+        Filter::read(filter, "filters").unwrap().matches(attributes.as_object().unwrap())
     }
 
     fn compares(kind: &str, key: &str, value: &Value) -> bool {
-        admits(&json!({ "type": kind, "key": key, "value": value }))
+        matches(&json!({ "type": kind, "key": key, "value": value }))
     }
 
     #[test]
-    fn every_operator_compares_as_it_is_called() {
+    fn every_operator_compares_values_of_its_types() {
         for (kind, less, equal, greater) in [
             ("eq", false, true, false),
             ("ne", true, false, true),
@@ -170,10 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_does_not_have_is_only_unequal() {
+    fn a_missing_attribute_is_only_unequal() {
         for kind in ["eq", "gt", "gte", "lt", "lte"] {
             assert!(!compares(kind, "none", &json!("")), "{kind}");
-            // Nor is a number more or less than a text.
+            // A number and a string have no order.
             assert!(!compares(kind, "size", &json!("5")), "{kind}");
         }
         assert!(compares("ne", "none", &json!(1)) && compares("nin", "none", &json!([1])));
@@ -181,19 +181,19 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_joined() {
+    fn filters_combine_with_and_and_or() {
         let large = json!({ "type": "gt", "key": "size", "value": 3 });
         let dog = json!({ "type": "eq", "key": "name", "value": "dog" });
-        let joined =
-            |kind: &str, filters: &[&Value]| admits(&json!({ "type": kind, "filters": filters }));
-        assert!(joined("and", &[&large]) && !joined("and", &[&large, &dog]));
-        assert!(joined("or", &[&dog, &large]) && !joined("or", &[&dog]));
+        let combined =
+            |kind: &str, filters: &[&Value]| matches(&json!({ "type": kind, "filters": filters }));
+        assert!(combined("and", &[&large]) && !combined("and", &[&large, &dog]));
+        assert!(combined("or", &[&dog, &large]) && !combined("or", &[&dog]));
         let nested = json!({ "type": "or", "filters": [dog, large] });
-        assert!(joined("and", &[&nested, &large]));
+        assert!(combined("and", &[&nested, &large]));
     }
 
     #[test]
-    fn what_is_no_filter_is_refused() {
+    fn an_invalid_filter_is_refused() {
         for filter in [
             json!([]),
             json!({ "key": "a", "value": 1 }),

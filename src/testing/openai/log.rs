@@ -1,4 +1,4 @@
-//! What was asked of the service.
+//! The log of requests.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use super::routes::Route;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Request {
-    /// `GET`, `POST` or `DELETE`, or what else was sent.
+    /// The method, such as `GET`, `POST` or `DELETE`.
     pub method: String,
-    /// The path as it was sent, with `/v1` and without the query.
+    /// The path as the client sent it, with `/v1` and without the query.
     pub path: String,
-    /// What was sent after the question mark; empty without one.
+    /// The text after the question mark; empty without one.
     pub query: String,
-    /// Which call it is.
+    /// The route.
     pub route: Route,
-    /// The status of the answer; `None` while there is none, and for good where the connection was reset instead.
+    /// The status of the response; `None` until it is sent, and forever if the connection was reset.
     pub status: Option<u16>,
-    /// The headers, their names in small letters. Of `authorization`, only the scheme is kept.
+    /// The headers with lowercase names. The value of `authorization` is cut to its scheme.
     pub headers: BTreeMap<String, String>,
     /// The body, if it was JSON.
     pub json: Option<Value>,
-    /// The file or the part of one that the body brought.
+    /// The file, or the part of a file, in the body.
     pub file: Option<SentFile>,
 }
 
@@ -33,34 +33,34 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentFile {
-    /// The name given to it; empty for a part of an upload without one.
+    /// The file name; empty for a part of an upload without one.
     pub filename: String,
-    /// The content type given to it.
+    /// The content type, if the client sent one.
     pub content_type: Option<String>,
-    /// Its content, shared with what is stored.
+    /// The content, shared with the stored file.
     pub bytes: Bytes,
 }
 
-/// All requests since they were last taken.
+/// The requests since the last [`take`](Self::take).
 #[derive(Debug, Default)]
 pub(super) struct Log {
     requests: Vec<Request>,
-    /// How many were taken.
+    /// How many requests were taken.
     taken: usize,
 }
 
-/// A place in the log, also once what stood there was taken.
+/// The position of a request in the log. It stays valid after requests are taken.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line(usize);
+pub(super) struct LogIndex(usize);
 
 impl Log {
-    pub(super) fn add(&mut self, request: Request) -> Line {
+    pub(super) fn add(&mut self, request: Request) -> LogIndex {
         self.requests.push(request);
-        Line(self.taken + self.requests.len() - 1)
+        LogIndex(self.taken + self.requests.len() - 1)
     }
 
-    pub(super) fn at(&mut self, line: Line) -> Option<&mut Request> {
-        self.requests.get_mut(line.0.checked_sub(self.taken)?)
+    pub(super) fn at(&mut self, index: LogIndex) -> Option<&mut Request> {
+        self.requests.get_mut(index.0.checked_sub(self.taken)?)
     }
 
     pub(super) fn all(&self) -> &[Request] {

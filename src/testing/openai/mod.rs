@@ -1,22 +1,32 @@
-//! An OpenAI of one's own: the server that tests of vector stores talk to.
+//! A simulator of OpenAI's vector stores, for tests of backends and of other clients.
+//!
+//! [`OpenAISimulator`] is the server. [`Rules`] set its behaviour, [`Fault`]s make single requests fail, and a [`Request`] is an entry
+//! of its log.
 
-mod answer;
+mod attachment;
 mod attributes;
 mod batches;
 mod call;
 mod chunks;
+mod collection;
 mod dispatch;
-mod faults;
+mod fault;
+mod fault_queue;
 mod files;
 mod filters;
 mod log;
+mod paging;
 mod receive;
-mod register;
+mod records;
+mod reply;
+mod response;
 mod routes;
 mod rules;
 mod search;
 mod server;
+mod service;
 mod simulator;
+mod splitmix;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -24,7 +34,7 @@ mod uploads;
 mod vector_store_files;
 mod vector_stores;
 
-pub use faults::{Fault, FaultKind, Retry};
+pub use fault::{Fault, FaultKind, Retry};
 pub use log::{Request, SentFile};
 pub use routes::Route;
 pub use rules::{

@@ -1,4 +1,4 @@
-//! Reads a request from the wire.
+//! Reads a request from its connection.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use hyper::http::request::Parts;
 use multer::{Field, Multipart};
 use percent_encoding::percent_decode_str;
 
-use super::answer::Refusal;
 use super::call::{Body, Call, Form, json_body};
 use super::log::{Request, SentFile};
+use super::response::ApiError;
 use super::routes::{self, Route, Takes};
 
-/// The line that the log gets as soon as a request has begun to come.
-pub(super) fn logged(head: &Parts) -> Request {
+/// Returns the log entry of a request whose head is received.
+pub(super) fn log_entry(head: &Parts) -> Request {
     let mut headers = BTreeMap::new();
     for (name, value) in &head.headers {
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -41,58 +41,58 @@ pub(super) fn logged(head: &Parts) -> Request {
     }
 }
 
-/// The whole of a request.
+/// Reads the body of a request.
 ///
 /// # Errors
 ///
-/// That of the connection, if it ends before the body does.
+/// The error of the connection if it ends before the body.
 pub(super) async fn call(head: &Parts, body: Incoming) -> Result<Call, hyper::Error> {
     let (route, ids) = routes::find(head.method.as_str(), head.uri.path());
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default();
-    let body = read(route, content_type, body).await?;
+    let body = read_body(route, content_type, body).await?;
     let query = head.uri.query().unwrap_or_default();
     Ok(Call {
         route,
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         ids,
-        query: query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect(),
+        query: query.split('&').filter(|pair| !pair.is_empty()).map(query_pair).collect(),
         body,
     })
 }
 
-fn pair(pair: &str) -> (String, String) {
+fn query_pair(pair: &str) -> (String, String) {
     let decoded =
         |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     (decoded(name), decoded(value))
 }
 
-async fn read(route: Route, content_type: &str, body: Incoming) -> Result<Body, hyper::Error> {
+async fn read_body(route: Route, content_type: &str, body: Incoming) -> Result<Body, hyper::Error> {
     let body = body.collect().await?.to_bytes();
     Ok(match route.takes() {
         Takes::Nothing => Body::Nothing,
         Takes::Json => json_body(content_type, &body),
-        Takes::Form => match form(content_type, body).await {
+        Takes::Form => match read_form(content_type, body).await {
             Ok(form) => Body::Form(form),
             Err(error) => {
-                Body::Refused(Refusal::invalid(format!("Could not parse multipart form: {error}")))
+                Body::Invalid(ApiError::invalid(format!("Could not parse multipart form: {error}")))
             }
         },
     })
 }
 
-async fn form(content_type: &str, body: Bytes) -> multer::Result<Form> {
+async fn read_form(content_type: &str, body: Bytes) -> multer::Result<Form> {
     let boundary = multer::parse_boundary(content_type)?;
     let body = futures::stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut fields = Multipart::new(body, boundary);
     let mut form = Form::default();
     while let Some(field) = fields.next_field().await? {
         let name = field.name().unwrap_or_default().to_owned();
-        // `data` of a part needs no name to be a file.
+        // The field `data` of a part may have no file name.
         if field.file_name().is_some() || name == "data" {
-            form.files.push((name, file(field).await?));
+            form.files.push((name, read_file(field).await?));
         } else {
             form.texts.push((name, field.text().await?));
         }
@@ -100,7 +100,7 @@ async fn form(content_type: &str, body: Bytes) -> multer::Result<Form> {
     Ok(form)
 }
 
-async fn file(field: Field<'_>) -> multer::Result<SentFile> {
+async fn read_file(field: Field<'_>) -> multer::Result<SentFile> {
     let filename = field.file_name().unwrap_or_default().to_owned();
     let content_type = field.content_type().map(ToString::to_string);
     Ok(SentFile { filename, content_type, bytes: field.bytes().await? })

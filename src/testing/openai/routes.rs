@@ -1,12 +1,12 @@
-//! Which call a request is.
+//! The routes of the service.
 
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
-/// A call of the service.
+/// A route of the service.
 ///
-/// It equals its [name](Self::name), so a log of requests can be asked for `request.route == "attach"`.
+/// It compares equal to its [name](Self::name): `request.route == "attach"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Route {
@@ -60,11 +60,11 @@ pub enum Route {
     BatchFiles,
     /// `POST /vector_stores/{id}/file_batches/{batch}/cancel`: `cancel_batch`.
     CancelBatch,
-    /// Anything else: `unknown`.
+    /// Any other method and path: `unknown`.
     Unknown,
 }
 
-/// What the body of a request has to be.
+/// The body that a route expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     Nothing,
@@ -73,7 +73,7 @@ pub(super) enum Takes {
 }
 
 impl Route {
-    /// Every route, but for the unknown.
+    /// All routes except [`Unknown`](Self::Unknown).
     pub const ALL: [Self; 25] = [
         Self::Upload,
         Self::ListFiles,
@@ -102,7 +102,7 @@ impl Route {
         Self::CancelBatch,
     ];
 
-    /// How the call is named in logs.
+    /// Returns the name of the route in logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -135,7 +135,7 @@ impl Route {
         }
     }
 
-    /// Whether the call is about vector stores, for which clients send `OpenAI-Beta`.
+    /// Returns whether clients send `OpenAI-Beta` with the route, which is so for vector stores.
     pub(super) fn is_beta(self) -> bool {
         self >= Self::CreateStore && self < Self::Unknown
     }
@@ -174,7 +174,7 @@ impl PartialEq<&str> for Route {
     }
 }
 
-/// The call that a method and a path stand for, and the ids in the path.
+/// Returns the route of a method and a path, and the ids in the path.
 pub(super) fn find(method: &str, path: &str) -> (Route, Vec<String>) {
     let Some(below) = path.strip_prefix("/v1/") else {
         return (Route::Unknown, Vec::new());
@@ -263,7 +263,7 @@ mod tests {
             ("GET", "", "unknown", ""),
             ("GET", "files/f/more", "unknown", ""),
             ("GET", "vector_stores/v/more", "unknown", ""),
-            // An id may hold anything, if it is encoded.
+            // An encoded id may contain any character.
             ("GET", "files/a%2Fb%20c%25", "file", "a/b c%"),
         ] {
             let (found, found_ids) = find(method, &format!("/v1/{path}"));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_has_a_name_of_its_own() {
+    fn every_route_has_a_unique_name() {
         let names: std::collections::HashSet<&str> =
             Route::ALL.iter().map(|route| route.name()).collect();
         assert_eq!(names.len(), Route::ALL.len());

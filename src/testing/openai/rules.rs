@@ -1,102 +1,98 @@
-//! How the simulated service behaves for as long as nobody says otherwise.
+//! The rules of the simulated service.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The standing behaviour of an [`OpenAISimulator`](super::OpenAISimulator), to be changed with
-/// [`set`](super::OpenAISimulator::set) at any time.
+/// The behaviour of an [`OpenAISimulator`](super::OpenAISimulator). Change it at any time with
+/// [`set`](super::OpenAISimulator::set).
 ///
-/// By default it is as strict as OpenAI is known to be. Where nobody outside knows what OpenAI does, the default is what asks
-/// more of the client.
+/// The defaults follow the known behaviour of OpenAI. Where that is unknown, the default is the case that is harder for clients.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "switches that have nothing to do with each other"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "the switches are independent of each other")]
 pub struct Rules {
-    /// How long each request waits before it is processed; zero by default.
+    /// The delay before each request is processed; zero by default.
     pub latency: Duration,
 
-    /// Files of these purposes are not given back: `assistants`, `user_data`, `evals` and `fine-tune` by default.
+    /// The purposes whose files cannot be downloaded: `assistants`, `user_data`, `evals` and `fine-tune` by default.
     pub forbidden_downloads: BTreeSet<String>,
-    /// Whether files of no bytes are refused; `true` by default.
+    /// Refuses empty files; `true` by default.
     pub refuse_empty_files: bool,
-    /// How many bytes a file may have: 512 MiB by default.
+    /// The largest file in bytes: 512 MiB by default.
     pub max_file_bytes: u64,
-    /// The endings that files for the purpose `assistants` must have, in small letters and without the dot; `None` for any.
+    /// The extensions that files for the purpose `assistants` may have, in lowercase and without the dot; `None` for any.
     pub upload_extensions: Option<BTreeSet<String>>,
-    /// The endings of files that a vector store takes, in small letters and without the dot; `None` for any.
+    /// The extensions of files that a vector store accepts, in lowercase and without the dot; `None` for any.
     pub attach_extensions: Option<BTreeSet<String>>,
-    /// Whether the size of a file is answered as `null`, as it may be for one made of parts.
-    pub null_bytes: bool,
+    /// Reports the size of every file as `null`, as OpenAI may do for a file uploaded in parts.
+    pub null_file_sizes: bool,
 
-    /// How many attributes a file may have: 16 by default.
+    /// The maximum number of attributes of a file: 16 by default.
     pub max_attributes: usize,
-    /// How many characters the name of an attribute may have: 64 by default.
+    /// The maximum number of characters in the name of an attribute: 64 by default.
     pub max_attribute_key: usize,
-    /// How many characters the text of an attribute may have: 512 by default; OpenAI's guide says 256.
+    /// The maximum number of characters in a string attribute: 512 by default. OpenAI's guide says 256.
     pub max_attribute_value: usize,
-    /// Whether the text of an attribute is counted in bytes of UTF-8 rather than in characters.
+    /// Counts string attributes in bytes of UTF-8 instead of characters.
     pub attribute_values_in_bytes: bool,
-    /// What an update of attributes does with those it does not name.
+    /// The effect of an update on attributes that it does not name.
     pub attribute_updates: AttributeUpdates,
-    /// Whether numbers come back as floats, `14` as `14.0`. Above 2^53 they lose digits in any case.
+    /// Returns numbers as floats: `14` as `14.0`. Numbers above 2^53 lose digits with either setting.
     pub numbers_as_floats: bool,
 
-    /// How many answers that show a fresh attachment say `in_progress`, after the one to the attachment itself.
+    /// How many responses report a new attachment as `in_progress`, after the response to the attachment itself.
     pub in_progress_polls: u32,
-    /// How many requests for a fresh attachment are answered as if it were not there.
+    /// How many requests for a new attachment are answered with 404.
     pub missing_after_attach: u32,
-    /// How many listings, counted by their first pages, do not show a fresh attachment yet. Asked for by itself it is there.
+    /// How many listings, counted by their first pages, leave out a new attachment. A request for its status finds it.
     pub unlisted_after_attach: u32,
-    /// How many attachments of a fresh file are answered as if the file were not there.
+    /// How many attachments of a new file are answered with 404.
     pub missing_after_upload: u32,
-    /// How many listings still show a file that was detached.
+    /// How many listings still include a detached file.
     pub stale_after_delete: u32,
-    /// What attaching a file does that is attached already.
+    /// The effect of attaching a file that is attached already.
     pub double_attach: DoubleAttach,
-    /// What the deletion of a file leaves in the vector stores it was attached to.
+    /// The effect of deleting a file on the vector stores it is attached to.
     pub deleted_files: DeletedFiles,
-    /// Files that cannot be indexed.
+    /// The files whose indexing fails.
     pub fail_indexing: Vec<IndexingFailure>,
-    /// What polls are told in `openai-poll-after-ms`.
+    /// The header `openai-poll-after-ms` of status responses.
     pub poll_after: Option<Duration>,
-    /// Whether the counts of a batch that is in progress are all zero.
+    /// Reports zero for all counts of a batch in progress.
     pub zero_batch_counts: bool,
 
-    /// Whether each page begins with the entry that the page before ended with.
+    /// Repeats the last entry of each page as the first entry of the next.
     pub repeated_items: bool,
-    /// What pages say of their first and last ids.
+    /// The first and last ids that a page reports.
     pub page_ids: PageIds,
-    /// Whether also the last page says that there are more.
+    /// Reports `has_more` on every page, also on the last.
     pub always_has_more: bool,
-    /// What listing after an id does that is not in the list.
+    /// The response to a cursor that is not in the list.
     pub unknown_after: UnknownAfter,
 
-    /// How long chunks are where the client does not say, in tokens of 4 characters each: 800 by default.
+    /// The default size of chunks in tokens of 4 characters each: 800.
     pub chunk_tokens: u32,
-    /// How many tokens neighbours share where the client does not say: 400 by default.
+    /// The default overlap of neighbouring chunks in tokens: 400.
     pub chunk_overlap_tokens: u32,
-    /// In which order the chunks of a file are given back.
+    /// The order in which the text of a file is returned.
     pub chunk_order: ChunkOrder,
-    /// Whether line breaks at the end of a text are lost; `true` by default.
+    /// Drops newlines at the end of a text; `true` by default.
     pub trim_trailing_newlines: bool,
-    /// The shape in which the text of a file is given back.
+    /// The format of the text of a file.
     pub text_shape: TextShape,
-    /// How many chunks are given back at a time; `None`, the default, for all.
+    /// The number of chunks on a page of text; `None`, the default, for all.
     pub text_page: Option<usize>,
 
-    /// The shape of errors.
+    /// The format of errors.
     pub error_shape: ErrorShape,
-    /// Whether the connection is reset after each answer with a status of 400 to 499.
+    /// Resets the connection after each response with a status from 400 to 499.
     pub reset_after_4xx: bool,
-    /// Whether `OpenAI-Beta: assistants=v2` has to come with calls to vector stores, or must not.
+    /// Whether calls to vector stores must or must not have the header `OpenAI-Beta: assistants=v2`.
     pub beta_header: BetaHeader,
 }
 
 impl Rules {
-    /// As servers behave that give back every file, such as llama-stack and Azure: like the default in everything else.
+    /// Returns the default rules, but with every file downloadable, as from llama-stack and Azure.
     #[must_use]
     pub fn lenient() -> Self {
         Self { forbidden_downloads: BTreeSet::new(), ..Self::default() }
@@ -112,7 +108,7 @@ impl Default for Rules {
             max_file_bytes: 512 * 1024 * 1024,
             upload_extensions: Some(set(&UPLOAD_EXTENSIONS)),
             attach_extensions: Some(set(&ATTACH_EXTENSIONS)),
-            null_bytes: false,
+            null_file_sizes: false,
             max_attributes: 16,
             max_attribute_key: 64,
             max_attribute_value: 512,
@@ -146,14 +142,14 @@ impl Default for Rules {
     }
 }
 
-/// As the service names them where it refuses another.
+/// The extensions that OpenAI lists when it refuses another one.
 const UPLOAD_EXTENSIONS: [&str; 29] = [
     "c", "cpp", "css", "csv", "docx", "gif", "go", "html", "java", "jpeg", "jpg", "js", "json",
     "md", "pdf", "php", "pkl", "png", "pptx", "py", "rb", "tar", "tex", "ts", "txt", "webp",
     "xlsx", "xml", "zip",
 ];
 
-/// As OpenAI's guide to retrieval lists them.
+/// The extensions that OpenAI's retrieval guide lists.
 const ATTACH_EXTENSIONS: [&str; 21] = [
     "c", "cpp", "cs", "css", "doc", "docx", "go", "html", "java", "js", "json", "md", "pdf", "php",
     "pptx", "py", "rb", "sh", "tex", "ts", "txt",
@@ -163,131 +159,131 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// What an update of attributes does with those it does not name.
+/// The effect of an update on attributes that it does not name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttributeUpdates {
-    /// They are gone.
+    /// They are removed.
     #[default]
     Replace,
-    /// They stay.
+    /// They are kept.
     Merge,
 }
 
-/// What attaching a file does that is attached already.
+/// The effect of attaching a file that is attached already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DoubleAttach {
-    /// The old entry is answered, and the new attributes are ignored, as ogx does.
+    /// The response shows the present entry, and the new attributes are ignored, as in ogx.
     #[default]
     KeepsOld,
-    /// The new entry takes the place of the old one.
+    /// The new entry replaces the present one.
     Replaces,
-    /// Both are listed, as by llama-stack.
+    /// Both entries are listed, as in llama-stack.
     ListsTwice,
 }
 
-/// What the deletion of a file leaves in the vector stores it was attached to.
+/// The effect of deleting a file on the vector stores it is attached to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeletedFiles {
-    /// The entry is gone, but still counted, as seen with OpenAI.
+    /// The entry is removed but still counted, as observed with OpenAI.
     #[default]
     Counted,
-    /// Nothing, as documented.
+    /// The entry is removed, as OpenAI documents.
     Detached,
-    /// The entry is listed as before, as by ogx.
+    /// The entry is still listed, as in ogx.
     Listed,
 }
 
-/// What pages say of their first and last ids.
+/// The first and last ids that a page reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PageIds {
-    /// What they are.
+    /// The ids.
     #[default]
     Given,
-    /// That they are `null`, also where there are more.
+    /// `null`, also if there are more pages.
     Null,
-    /// Nothing.
+    /// Neither field is present.
     Omitted,
 }
 
-/// What listing after an id does that is not in the list.
+/// The response to a cursor that is not in the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownAfter {
-    /// It is refused with status 400.
+    /// Status 400.
     #[default]
     Refused,
-    /// It begins again with the first page, as ogx does.
+    /// The first page, as in ogx.
     Restarts,
 }
 
-/// In which order the chunks of a file are given back.
+/// The order of the chunks of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChunkOrder {
-    /// In the order of the text.
+    /// The order of the text.
     #[default]
     InOrder,
-    /// In the order of their letters, as by ogx.
+    /// Sorted by text, as in ogx.
     Lexicographic,
-    /// In an order that depends on this number alone.
+    /// Shuffled with this seed.
     Shuffled(u64),
 }
 
-/// The shape in which the text of a file is given back.
+/// The format of the text of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextShape {
     /// A page of chunks.
     #[default]
     Page,
-    /// One object with the chunks among its fields, as llama-stack answers and an example of OpenAI's documentation shows.
-    Obsolete,
+    /// One object with the chunks in a field, as in llama-stack and in an example of OpenAI's documentation.
+    Legacy,
 }
 
-/// The shape of errors.
+/// The format of errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorShape {
     /// `{"error": {"message", "type", "param", "code"}}`.
     #[default]
     OpenAI,
-    /// `{"detail": …}`, and status 400 for what is not there, as by llama-stack.
+    /// `{"detail": …}`, with status 400 for missing objects, as in llama-stack.
     FastApi,
 }
 
-/// Whether `OpenAI-Beta: assistants=v2` has to come with calls to vector stores.
+/// Whether calls to vector stores need the header `OpenAI-Beta: assistants=v2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BetaHeader {
-    /// It may.
+    /// Calls work with and without it.
     #[default]
     Optional,
-    /// Without it calls are refused with status 400.
+    /// Calls without it get status 400.
     Required,
-    /// With it calls are refused with status 400.
+    /// Calls with it get status 400.
     Forbidden,
 }
 
-/// Files that cannot be indexed, and what their entries say of that.
+/// The files whose indexing fails, and the error that their entries show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IndexingFailure {
-    /// What the name of such a file contains; empty for any name.
+    /// The text that the file name contains; empty for any name.
     pub filename_contains: String,
-    /// What its content contains; empty for any content.
+    /// The bytes that the content contains; empty for any content.
     pub content_contains: Vec<u8>,
-    /// The kind of failure: `server_error`, `unsupported_file`, `invalid_file` or one that is to come.
+    /// The error code, such as `server_error`, `unsupported_file` or `invalid_file`.
     pub code: String,
-    /// What is said of it.
+    /// The error message.
     pub message: String,
 }
 
 impl IndexingFailure {
-    /// The failure of every file, for now.
+    /// Creates a failure of every file.
     #[must_use]
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -298,14 +294,14 @@ impl IndexingFailure {
         }
     }
 
-    /// Only that of files whose name contains this.
+    /// Limits the failure to files whose name contains `part`.
     #[must_use]
     pub fn for_names_with(mut self, part: impl Into<String>) -> Self {
         self.filename_contains = part.into();
         self
     }
 
-    /// Only that of files whose content contains this.
+    /// Limits the failure to files whose content contains `part`.
     #[must_use]
     pub fn for_content_with(mut self, part: impl Into<Vec<u8>>) -> Self {
         self.content_contains = part.into();

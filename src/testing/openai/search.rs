@@ -1,24 +1,24 @@
-//! Search: by the words that a query and a chunk share, as nothing here knows what words mean.
+//! The endpoint of search. It scores a chunk by the words it shares with the query, because the simulator has no embeddings.
 
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answered, Refusal};
 use super::call::{Call, Fields, missing_parameter, not_one_of, wrong_type};
 use super::filters::Filter;
+use super::records::Entry;
+use super::response::{ApiError, ApiResult};
 use super::rules::Rules;
-use super::state::{Entry, State};
-use super::vector_stores::in_use;
+use super::state::State;
 use super::{attributes, chunks};
 
-/// What a client searches for.
+/// The search that a client requests.
 #[derive(Debug)]
 struct Search {
     queries: Vec<String>,
     filter: Option<Filter>,
-    most: usize,
-    least_score: f64,
+    max_results: usize,
+    min_score: f64,
 }
 
 /// A chunk that was found.
@@ -29,21 +29,21 @@ struct Hit<'a> {
     score: f64,
 }
 
-pub(super) fn search(state: &State, call: &Call) -> Answered {
-    let store = in_use(state, call.id(0))?;
+pub(super) fn search(state: &State, call: &Call) -> ApiResult {
+    let store = state.active_store(call.id(0))?;
     let search = Search::read(call.fields()?)?;
     let wanted: HashSet<String> = search.queries.iter().flat_map(|query| words(query)).collect();
-    let admitted = |entry: &&Entry| {
-        let admits = |filter: &Filter| filter.admits(&entry.attributes);
-        entry.status() == "completed" && search.filter.as_ref().is_none_or(admits)
+    let is_candidate = |entry: &&Entry| {
+        let matches = |filter: &Filter| filter.matches(&entry.attributes);
+        entry.status() == "completed" && search.filter.as_ref().is_none_or(matches)
     };
     let hits =
-        store.attached().filter(admitted).flat_map(|entry| hits(entry, &wanted, &state.rules));
-    let mut hits: Vec<Hit<'_>> = hits.filter(|hit| hit.score >= search.least_score).collect();
+        store.attached().filter(is_candidate).flat_map(|entry| hits(entry, &wanted, &state.rules));
+    let mut hits: Vec<Hit<'_>> = hits.filter(|hit| hit.score >= search.min_score).collect();
     hits.sort_by(|one, other| other.score.total_cmp(&one.score));
-    let has_more = hits.len() > search.most;
-    hits.truncate(search.most);
-    let data: Vec<Value> = hits.iter().map(|hit| hit.shown(&state.rules)).collect();
+    let has_more = hits.len() > search.max_results;
+    hits.truncate(search.max_results);
+    let data: Vec<Value> = hits.iter().map(|hit| hit.to_json(&state.rules)).collect();
     Ok(json!({
         "object": "vector_store.search_results.page",
         "search_query": search.queries,
@@ -55,7 +55,7 @@ pub(super) fn search(state: &State, call: &Call) -> Answered {
 }
 
 impl Search {
-    fn read(mut fields: Fields<'_>) -> Result<Self, Refusal> {
+    fn read(mut fields: Fields<'_>) -> Result<Self, ApiError> {
         let queries = match fields.value("query").ok_or_else(|| missing_parameter("query"))? {
             Value::String(query) => vec![query.clone()],
             Value::Array(queries) => queries
@@ -63,7 +63,7 @@ impl Search {
                 .map(|query| query.as_str().map(str::to_owned))
                 .collect::<Option<Vec<String>>>()
                 .ok_or_else(|| {
-                    Refusal::invalid("Invalid type for 'query': expected an array of strings.")
+                    ApiError::invalid("Invalid type for 'query': expected an array of strings.")
                         .with_param("query")
                         .with_code("invalid_type")
                 })?,
@@ -73,19 +73,17 @@ impl Search {
             Some(value) => Some(Filter::read(value, "filters")?),
             None => None,
         };
-        let most = fields.integer("max_num_results", 1, 50)?.unwrap_or(10);
+        let max_results = fields.integer("max_num_results", 1, 50)?.unwrap_or(10);
         fields.bool("rewrite_query")?;
-        let least_score = match fields.value("ranking_options") {
-            Some(value) => ranking(value)?,
-            None => 0.0,
-        };
+        let min_score = fields.value("ranking_options").map_or(Ok(0.0), read_min_score)?;
         fields.finish()?;
-        Ok(Self { queries, filter, most: usize::try_from(most).unwrap_or(usize::MAX), least_score })
+        let max_results = usize::try_from(max_results).unwrap_or(usize::MAX);
+        Ok(Self { queries, filter, max_results, min_score })
     }
 }
 
-/// Reads `ranking_options`: the least score that a hit must have.
-fn ranking(value: &Value) -> Result<f64, Refusal> {
+/// Reads `ranking_options` and returns the minimum score of a hit.
+fn read_min_score(value: &Value) -> Result<f64, ApiError> {
     const RANKERS: [&str; 3] = ["auto", "none", "default-2024-11-15"];
     let mut fields = Fields::of(value, "ranking_options")?;
     if let Some(ranker) = fields.text("ranker")?.filter(|ranker| !RANKERS.contains(ranker)) {
@@ -99,7 +97,7 @@ fn ranking(value: &Value) -> Result<f64, Refusal> {
     })
 }
 
-/// The chunks of a file that share a word with the query.
+/// Returns the chunks of a file that share a word with the query.
 fn hits<'a>(entry: &'a Entry, wanted: &HashSet<String>, rules: &Rules) -> Vec<Hit<'a>> {
     let chunks = chunks::of_file(&entry.filename, &entry.content, entry.chunking, rules);
     let hit = |text: String| {
@@ -109,7 +107,7 @@ fn hits<'a>(entry: &'a Entry, wanted: &HashSet<String>, rules: &Rules) -> Vec<Hi
     chunks.into_iter().filter_map(hit).collect()
 }
 
-/// The share of the words wanted that are in a text, from 0 to 1.
+/// Returns the share of the wanted words that a text has, from 0 to 1.
 fn score(text: &str, wanted: &HashSet<String>) -> f64 {
     let found: HashSet<String> = words(text).collect();
     let count = |number: usize| u32::try_from(number).map_or(f64::MAX, f64::from);
@@ -127,8 +125,8 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 }
 
 impl Hit<'_> {
-    fn shown(&self, rules: &Rules) -> Value {
-        let attributes = attributes::shown(&self.entry.attributes, rules);
+    fn to_json(&self, rules: &Rules) -> Value {
+        let attributes = attributes::to_json(&self.entry.attributes, rules);
         json!({
             "file_id": self.entry.file_id,
             "filename": self.entry.filename,

@@ -1,4 +1,4 @@
-//! The simulator as its users hold it.
+//! The handle that tests use: starts the server, changes its rules and reads its state.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,34 +12,38 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use super::faults::Fault;
+use super::chunks::Chunking;
+use super::fault::Fault;
 use super::log::Request;
+use super::records::{Entry, IndexingOutcome, Store};
 use super::rules::Rules;
-use super::server::{Service, listen, serve};
-use super::state::{Chunking, Entry, State, Store, indexed};
-use crate::{OpenAIConfig, Secret};
+use super::server::{listen, serve};
+use super::service::Service;
+use super::state::State;
+use crate::backends::openai::OpenAIConfig;
+use crate::core::secret::Secret;
 
-/// A server within the process that speaks OpenAI's API of files, uploads and vector stores, for tests without an account.
+/// An HTTP server in the process with OpenAI's API of files, uploads and vector stores, for tests without an account.
 ///
-/// It is as strict as OpenAI is known to be, down to the words of its errors: files for the purpose `assistants` are not given
-/// back, a vector store takes only files with certain endings, attributes have limits. [`Rules`] change how it behaves, and
-/// [`Fault`]s make single requests go wrong. It serves on a thread of its own, so it may be used from synchronous and from
-/// asynchronous code, until it is dropped.
+/// By default it is as strict as OpenAI and uses the same error messages: files for the purpose `assistants` cannot be
+/// downloaded, a vector store accepts only files with certain extensions, attributes have limits. [`Rules`] change its behaviour,
+/// and [`Fault`]s make single requests fail. It runs on its own thread until it is dropped, so synchronous and asynchronous code
+/// can use it.
 ///
-/// What it cannot do is to know what words mean: a search finds the chunks that share words with the query.
+/// It has no embeddings: a search finds the chunks that share words with the query.
 ///
 /// # Examples
 ///
 /// ```
-/// use f9::testing::{Fault, OpenAISimulator, Route};
+/// use f9::testing::openai::{Fault, OpenAISimulator, Route};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> reqwest::Result<()> {
 /// let openai = OpenAISimulator::start();
-/// let id = openai.plant_file("notes.txt", "user_data", "hello");
-/// openai.plant_attached(&id, serde_json::json!({ "path": "notes.txt" }));
+/// let id = openai.add_file("notes.txt", "user_data", "hello");
+/// openai.attach_file(&id, serde_json::json!({ "path": "notes.txt" }));
 ///
-/// // Any client will do.
+/// // Any HTTP client works.
 /// let url = format!("{}/files/{id}/content", openai.base_url());
 /// let get = || reqwest::Client::new().get(&url).bearer_auth(openai.api_key()).send();
 /// let refused = get().await?;
@@ -60,40 +64,40 @@ pub struct OpenAISimulator {
     address: SocketAddr,
     vector_store_id: String,
     service: Arc<Service>,
-    /// Both are there until the simulator is dropped.
+    /// Both are set until the simulator is dropped.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A file as the service has it.
+/// A file that the service stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredFile {
     /// The id, `file-…`.
     pub id: String,
-    /// The name it was given when it was uploaded.
+    /// The name in the upload.
     pub filename: String,
-    /// What it was uploaded for.
+    /// The purpose in the upload.
     pub purpose: String,
-    /// Its content.
+    /// The content.
     pub bytes: Bytes,
-    /// Seconds since 1970.
+    /// The time of the upload in seconds since 1970.
     pub created_at: u64,
-    /// Whether it is attached to the simulator's [vector store](OpenAISimulator::vector_store_id).
+    /// Whether the file is attached to the simulator's [vector store](OpenAISimulator::vector_store_id).
     pub attached: bool,
 }
 
-/// A file as the simulator's vector store has it.
+/// A file that is attached to the simulator's vector store.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct AttachedFile {
     /// The id of the file, `file-…`.
     pub id: String,
-    /// The attributes as the client sent them last.
+    /// The attributes in the last request that set them.
     pub attributes: Map<String, Value>,
     /// `in_progress`, `completed`, `failed` or `cancelled`.
     pub status: &'static str,
-    /// When it was attached, in seconds since 1970.
+    /// The time of the attachment in seconds since 1970.
     pub created_at: u64,
 }
 
@@ -102,17 +106,17 @@ impl OpenAISimulator {
     ///
     /// # Panics
     ///
-    /// If this machine has no port or no thread left.
+    /// If the system has no free port or cannot start a thread.
     #[must_use]
     pub fn start() -> Self {
         Self::with_rules(Rules::default())
     }
 
-    /// Starts a server that gives back files of every purpose, as llama-stack and Azure do.
+    /// Starts a server where files of every purpose can be downloaded, as from llama-stack and Azure.
     ///
     /// # Panics
     ///
-    /// If this machine has no port or no thread left.
+    /// If the system has no free port or cannot start a thread.
     #[must_use]
     pub fn lenient() -> Self {
         Self::with_rules(Rules::lenient())
@@ -138,25 +142,25 @@ impl OpenAISimulator {
         Self { address, vector_store_id, service, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Where the service is, with its version: `http://127.0.0.1:…/v1`.
+    /// Returns the URL of the service with its version: `http://127.0.0.1:…/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    /// The one key that is accepted.
+    /// Returns the key that the service accepts.
     #[must_use]
     pub fn api_key(&self) -> &str {
         self.service.key()
     }
 
-    /// The vector store that is there from the start, `vs_…`.
+    /// Returns the id of the vector store that exists from the start, `vs_…`.
     #[must_use]
     pub fn vector_store_id(&self) -> &str {
         &self.vector_store_id
     }
 
-    /// What it takes to open a backend on the simulator's vector store. Repetitions wait for a millisecond at first.
+    /// Returns the configuration of a backend on the simulator's vector store. Its first retry waits for one millisecond.
     #[must_use]
     pub fn config(&self) -> OpenAIConfig {
         OpenAIConfig::new(self.vector_store_id())
@@ -165,53 +169,53 @@ impl OpenAISimulator {
             .with_retry_delay(Duration::from_millis(1))
     }
 
-    /// Changes the rules, for requests that come from now on.
+    /// Changes the rules of later requests.
     pub fn set(&self, change: impl FnOnce(&mut Rules)) {
         change(Arc::make_mut(&mut self.service.state().rules));
     }
 
-    /// Lets something go wrong with a request to come.
+    /// Makes a later request fail.
     pub fn inject(&self, fault: impl Into<Fault>) {
         self.service.state().faults.push(fault.into());
     }
 
-    /// How many of the injected faults have not happened yet, or not as often as they should.
+    /// Returns how many injected faults have repetitions left.
     #[must_use]
     pub fn faults_left(&self) -> usize {
         self.service.state().faults.len()
     }
 
-    /// Forgets the faults that have not happened yet.
+    /// Removes the faults that have not happened yet.
     pub fn clear_faults(&self) {
         self.service.state().faults.clear();
     }
 
-    /// Lets the requests go on that are [held](super::FaultKind::Held) now.
+    /// Releases the requests that are [held](super::FaultKind::Held) now.
     pub fn release(&self) {
         self.service.release();
     }
 
-    /// How many requests have come so far that get no answer, however long it is waited for: the time-outs among the
-    /// [faults](super::FaultKind). A test need not wait for real until its client gives up, if it can move the clock.
+    /// Returns how many requests never get a response because of a timeout [fault](super::FaultKind). A test can wait for this
+    /// number and then advance its clock past the timeout of the client.
     #[must_use]
     pub fn unanswered(&self) -> usize {
         self.service.state().unanswered
     }
 
-    /// Every request that has come since they were last taken, in the order in which they began to come. They are kept until then,
-    /// with the files they brought.
+    /// Returns the requests since the last [`take_requests`](Self::take_requests), in the order of arrival. They are kept with
+    /// their files until then.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.service.state().log.all().to_vec()
     }
 
-    /// The same requests, which are then forgotten.
-    #[expect(clippy::must_use_candidate, reason = "also called to forget what came before")]
+    /// Returns the same requests and empties the log.
+    #[expect(clippy::must_use_candidate, reason = "also called to empty the log")]
     pub fn take_requests(&self) -> Vec<Request> {
         self.service.state().log.take()
     }
 
-    /// Every file there is, in the order of creation.
+    /// Returns all files, in the order of creation.
     #[must_use]
     pub fn files(&self) -> Vec<StoredFile> {
         let state = self.service.state();
@@ -227,7 +231,7 @@ impl OpenAISimulator {
         files.collect()
     }
 
-    /// What is attached to the simulator's vector store, in the order of attachment.
+    /// Returns the files attached to the simulator's vector store, in the order of attachment.
     #[must_use]
     pub fn vector_store_files(&self) -> Vec<AttachedFile> {
         let state = self.service.state();
@@ -241,23 +245,23 @@ impl OpenAISimulator {
         entries.collect()
     }
 
-    /// Puts a file there as it is, whatever the rules say of it, and gives its id.
-    pub fn plant_file(&self, filename: &str, purpose: &str, content: impl Into<Bytes>) -> String {
+    /// Adds a file without checking the rules and returns its id.
+    pub fn add_file(&self, filename: &str, purpose: &str, content: impl Into<Bytes>) -> String {
         let mut state = self.service.state();
         let id = state.add_file(filename, purpose, content.into());
         if let Some(file) = state.files.get_mut(&id) {
-            file.missing = 0;
+            file.misses_left = 0;
         }
         id
     }
 
-    /// Attaches a file with attributes, a JSON object, whatever the rules say of it. It is listed once more if it is attached already.
+    /// Attaches a file without checking the rules. `attributes` is a JSON object. A file that is attached already is listed twice.
     ///
     /// # Panics
     ///
-    /// If there is no such file, the attributes are no object, or the vector store was deleted.
-    #[expect(clippy::needless_pass_by_value, reason = "`json!({…})` is what it is called with")]
-    pub fn plant_attached(&self, id: &str, attributes: Value) {
+    /// If there is no such file, the attributes are not an object, or the vector store was deleted.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass `json!({…})`")]
+    pub fn attach_file(&self, id: &str, attributes: Value) {
         let mut state = self.service.state();
         let created_at = state.now();
         let rules = Arc::clone(&state.rules);
@@ -271,31 +275,31 @@ impl OpenAISimulator {
             chunking: Chunking { size: rules.chunk_tokens, overlap: rules.chunk_overlap_tokens },
             batch: None,
             polls_left: 0,
-            outcome: indexed(&file.filename, &file.content, &rules),
-            missing: 0,
-            unlisted: 0,
-            detached: None,
+            outcome: IndexingOutcome::of(&file.filename, &file.content, &rules),
+            misses_left: 0,
+            unlisted_left: 0,
+            stale_listings_left: None,
         };
         state.stores.get_mut(&self.vector_store_id).unwrap().entries.insert(entry);
     }
 
-    /// Lets a file have been uploaded so much earlier.
+    /// Moves the upload time of a file back.
     ///
     /// # Panics
     ///
     /// If there is no such file.
-    pub fn back_date(&self, id: &str, by: Duration) {
+    pub fn backdate_file(&self, id: &str, by: Duration) {
         let mut state = self.service.state();
         let file = state.files.get_mut(id).unwrap();
         file.created_at = file.created_at.saturating_sub(by.as_secs());
     }
 
-    /// Detaches a file, as somebody else would. The file itself stays.
-    pub fn remove_attachment(&self, id: &str) {
+    /// Detaches a file, as another client would. The file itself is kept.
+    pub fn detach_file(&self, id: &str) {
         self.in_store(|store| drop(store.entries.remove(id)));
     }
 
-    /// Lets the vector store expire: nothing is attached to it any more, and its status is `expired`.
+    /// Expires the vector store: detaches all files and sets its status to `expired`.
     pub fn expire(&self) {
         self.in_store(|store| {
             store.entries.clear();
@@ -303,8 +307,8 @@ impl OpenAISimulator {
         });
     }
 
-    /// Removes every file, upload and vector store but the simulator's own, which is then empty. Rules, faults and the log of
-    /// requests stay.
+    /// Removes all files and uploads, and all vector stores but the simulator's own, which is emptied. Keeps the rules, the faults
+    /// and the log of requests.
     pub fn clear(&self) {
         let mut state = self.service.state();
         state.files.clear();
@@ -314,7 +318,7 @@ impl OpenAISimulator {
         if let Some(mut own) = own {
             own.entries.clear();
             own.batches.clear();
-            own.ghosts = 0;
+            own.deleted_but_counted = 0;
             own.expired = false;
             state.stores.insert(own);
         }
@@ -337,7 +341,7 @@ impl fmt::Debug for OpenAISimulator {
 }
 
 impl Drop for OpenAISimulator {
-    /// Stops the server: open connections are closed, and its thread is gone.
+    /// Closes all connections, stops the server and joins its thread.
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

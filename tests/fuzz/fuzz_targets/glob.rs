@@ -1,15 +1,15 @@
-//! Patterns: the compiled one matches what trying everything matches.
+//! Patterns: the compiled pattern agrees with a reference that tries every way to match.
 
 #![no_main]
 
 use f9::{Error, ErrorKind, FilePath, GlobPattern};
 use libfuzzer_sys::fuzz_target;
 
-#[allow(dead_code, reason = "each target needs another part of it")]
+#[allow(dead_code, reason = "each target uses a part of it")]
 #[path = "../../properties/reference.rs"]
 mod reference;
 
-/// Whether trying everything comes to an end.
+/// Returns whether the reference ends in reasonable time.
 fn is_small(pattern: &str, path: &str) -> bool {
     let count = |of: char| pattern.matches(of).count();
     count('*') <= 6 && count('{') <= 4 && count(',') <= 8 && path.len() <= 40
@@ -24,7 +24,7 @@ fuzz_target!(|texts: (&str, &str)| {
     }
     let Ok(path) = FilePath::parse(text) else { return };
     let escaped = GlobPattern::parse(&GlobPattern::escape(&path));
-    // Escaping makes it longer, perhaps too long.
+    // An escaped path may be too long for a pattern.
     assert!(escaped.is_ok_and(|it| it.matches(&path)) || path.is_root() || path.len() > 1000);
     let matched = compiled.as_ref().map(|compiled| compiled.matches(&path)).map_err(Error::kind);
     if is_small(pattern, &path) {

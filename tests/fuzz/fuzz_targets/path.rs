@@ -1,11 +1,11 @@
-//! Paths: what the parser accepts is what the reference accepts, in the one form that the reference gives it.
+//! Paths: the parser accepts the same texts as the reference and normalizes them in the same way.
 
 #![no_main]
 
 use f9::{Error, FilePath};
 use libfuzzer_sys::fuzz_target;
 
-#[allow(dead_code, reason = "each target needs another part of it")]
+#[allow(dead_code, reason = "each target uses a part of it")]
 #[path = "../../properties/reference.rs"]
 mod reference;
 

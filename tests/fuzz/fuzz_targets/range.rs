@@ -1,4 +1,4 @@
-//! Ranges: a read gives the slice that the offsets mean, whatever they are.
+//! Ranges: a read returns the slice between its offsets, for all offsets.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use futures::TryStreamExt as _;
 use futures::executor::block_on;
 use libfuzzer_sys::fuzz_target;
 
-/// The offsets in a file of `size` bytes, computed where nothing overflows.
+/// Returns the offsets in a file of `size` bytes, computed without overflow.
 fn offsets(start: Bound<u64>, end: Bound<u64>, size: u64) -> Result<Range<u64>, ErrorKind> {
     let start = match start {
         Bound::Included(start) => i128::from(start),
@@ -33,7 +33,7 @@ type Input<'a> = (Bound<u64>, Bound<u64>, u64, u8, u8, &'a [u8]);
 
 fuzz_target!(|input: Input<'_>| {
     let (start, end, size, shift, chunk_size, content) = input;
-    // Near the content as often as far from it, and no file longer than there can be.
+    // Half of the offsets are near the content. A file has at most `u64::MAX / 2` bytes.
     let nearer = |bound: Bound<u64>| bound.map(|at| at.checked_shr(shift.into()).unwrap_or(0));
     let (start, end) = (nearer(start), nearer(end));
     let size = size >> 1;

@@ -1,4 +1,4 @@
-//! URIs: parts come back as they were put in, and no part of a password is ever shown.
+//! URIs: parts survive a round trip, and no part of a password is ever shown.
 
 #![no_main]
 
@@ -6,38 +6,38 @@ use f9::{BackendUri, Result, parse_uri};
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Stands for a secret.
+/// The secret that must not be shown.
 const SECRET: &str = "hUnter2";
 
 fuzz_target!(|parts: (&str, &str, &str, &str)| {
     let (user, path, name, value) = parts;
     if let Ok(uri) = parse_uri(user) {
-        is_sound(&uri);
+        assert_valid(&uri);
     }
-    comes_back(path, name, value);
+    assert_round_trip(path, name, value);
 
-    // A user ends where another part begins, and a port looks like digits.
+    // The user must not contain a delimiter of the URI.
     let user: String = user.chars().filter(|c| !"/?#@:".contains(*c)).collect();
-    // The fuzzer learns the secret from the comparisons below, and puts it where it is none.
+    // The fuzzer learns the secret from the comparisons below, and may put it into other parts.
     if [&*user, path, name, value].iter().any(|part| part.contains(SECRET)) {
         return;
     }
-    keeps_secret(&format!("git+https://{user}:{SECRET}{name}@{path}?{value}"));
-    keeps_secret(&format!("ssh://{user}:{SECRET}{name}@host/{path}"));
-    // A password is cut at any of these.
+    assert_secret_hidden(&format!("git+https://{user}:{SECRET}{name}@{path}?{value}"));
+    assert_secret_hidden(&format!("ssh://{user}:{SECRET}{name}@host/{path}"));
+    // Delimiters inside the password.
     for cut in ["/", "?", "?=", "&", "@", ":"] {
-        keeps_secret(&format!("git+https://{user}:a{cut}{SECRET}=@{path}?{value}"));
+        assert_secret_hidden(&format!("git+https://{user}:a{cut}{SECRET}=@{path}?{value}"));
     }
     for parameter in ["password", "api_key", "Token", "sig", "client_secret"] {
-        keeps_secret(&format!("s3://bucket/?{parameter}={SECRET}{value}&{name}={path}"));
+        assert_secret_hidden(&format!("s3://bucket/?{parameter}={SECRET}{value}&{name}={path}"));
     }
 });
 
-fn keeps_secret(text: &str) {
+fn assert_secret_hidden(text: &str) {
     let parsed: Result<BackendUri> = parse_uri(text);
     let shown = match &parsed {
         Ok(uri) => {
-            is_sound(uri);
+            assert_valid(uri);
             format!("{uri} {uri:?} {} {:?}", uri.invalid("reason"), uri.parameters().finish())
         }
         Err(error) => format!("{error} {error:?}"),
@@ -45,7 +45,7 @@ fn keeps_secret(text: &str) {
     assert!(!shown.contains(SECRET), "{text:?} is shown as {shown:?}");
 }
 
-fn is_sound(uri: &BackendUri) {
+fn assert_valid(uri: &BackendUri) {
     let scheme = uri.scheme();
     assert!(scheme.starts_with(|c: char| c.is_ascii_lowercase()), "{scheme:?}");
     assert!(!scheme.contains(|c: char| c.is_ascii_uppercase() || c == ':' || c == '/'));
@@ -58,8 +58,8 @@ fn is_sound(uri: &BackendUri) {
     assert!(!uri.to_string().contains(|c: char| c.is_ascii_control()), "{uri}");
 }
 
-/// Percent-encoded parts are decoded to what they were; NUL and an empty name are refused.
-fn comes_back(path: &str, name: &str, value: &str) {
+/// Asserts that percent-encoded parts are decoded to the originals. NUL and an empty name are refused.
+fn assert_round_trip(path: &str, name: &str, value: &str) {
     let encoded = |part| utf8_percent_encode(part, NON_ALPHANUMERIC);
     let text = format!("any://host/{}?{}={}", encoded(path), encoded(name), encoded(value));
     let refused = name.is_empty() || [path, name, value].iter().any(|part| part.contains('\0'));

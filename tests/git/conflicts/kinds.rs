@@ -1,4 +1,4 @@
-//! Every way in which two sides can contradict each other, settled in every way, with either side as the local one.
+//! Every kind of conflict, resolved in every way, with either side as the local one.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use f9::prelude::*;
 use f9::{ErrorKind, GitSyncFileBackend};
 
 use super::{
-    Dispute, Photograph, SETTLED, Way, assert_in_step, commit_each, copy, photograph, report,
-    settle,
+    Divergence, RESOLVED, Resolution, Snapshot, assert_equals_remote, commit_each, copy, report,
+    resolve, snapshot,
 };
 use crate::clones::opened;
 use crate::remote::{Change, Remote};
@@ -17,15 +17,15 @@ struct Kind {
     base: Vec<Change>,
     one: Vec<Change>,
     other: Vec<Change>,
-    /// What is reported where `one` is local, each as `status kind path`.
+    /// The report if `one` is local: each conflict as `status kind path`.
     report: Vec<&'static str>,
-    /// By what the outcome differs from `one`, if that side is chosen.
-    one_chosen: Vec<Change>,
-    /// By what the outcome differs from `other`, if that side is chosen.
-    other_chosen: Vec<Change>,
-    /// By what the outcome differs from `one`, if content is given for each path. If it is empty, by that content.
+    /// The difference of the result from `one`, if that side is accepted.
+    one_accepted: Vec<Change>,
+    /// The difference of the result from `other`, if that side is accepted.
+    other_accepted: Vec<Change>,
+    /// The difference of the result from `one`, if each path is resolved with content. If this is empty, that content is the difference.
     resolved: Vec<Change>,
-    /// The same, where `other` is local and that makes a difference.
+    /// The same if `other` is local, where the result depends on that.
     resolved_at_other: Option<Vec<Change>>,
 }
 
@@ -36,49 +36,54 @@ struct Side<'a> {
 }
 
 impl Kind {
-    /// Fails unless it is reported and settled as it should be.
-    async fn holds(self) {
+    /// Checks the report and every resolution.
+    async fn check(self) {
         for one_is_local in [true, false] {
-            Side { kind: &self, one_is_local }.holds().await;
+            Side { kind: &self, one_is_local }.check().await;
         }
     }
 }
 
 impl Side<'_> {
-    async fn holds(&self) {
+    async fn check(&self) {
         let Kind { base, one, other, .. } = self.kind;
         let (local, remote) = if self.one_is_local { (one, other) } else { (other, one) };
-        let dispute = Dispute::between(base, local, remote).await;
-        let shared = dispute.shared();
-        let mine = dispute.mine().await;
-        let theirs = dispute.clones.open("yours").await;
-        let before = photograph(mine.root());
-        dispute.assert_open(&mine, &self.report()).await;
-        assert_eq!(photograph(mine.root()), before);
+        let divergence = Divergence::between(base, local, remote).await;
+        let shared = divergence.shared();
+        let mine = divergence.mine().await;
+        let theirs = divergence.clones.open("yours").await;
+        let before = snapshot(mine.root());
+        divergence.assert_conflicts(&mine, &self.report()).await;
+        assert_eq!(snapshot(mine.root()), before);
         assert_reads(&mine, &before).await;
         drop(mine);
-        let mine = dispute.mine().await;
+        let mine = divergence.mine().await;
         assert_eq!(report(&mine).await, self.report());
-        assert_eq!(photograph(mine.root()), before);
-        for way in [Way::Local, Way::Remote, Way::Content] {
-            let (settling, pulling) = (format!("mine-{way:?}"), format!("yours-{way:?}"));
-            let settling = dispute.clones.config(&settling);
-            let pulling = dispute.clones.config(&pulling);
-            copy(mine.root(), &settling.path);
+        assert_eq!(snapshot(mine.root()), before);
+        for resolution in [Resolution::Local, Resolution::Remote, Resolution::Content] {
+            let (resolving, pulling) =
+                (format!("mine-{resolution:?}"), format!("yours-{resolution:?}"));
+            let resolving = divergence.clones.config(&resolving);
+            let pulling = divergence.clones.config(&pulling);
+            copy(mine.root(), &resolving.path);
             copy(theirs.root(), &pulling.path);
-            let settling = opened(settling).await;
+            let resolving = opened(resolving).await;
             for conflict in mine.conflict_report().await.unwrap() {
-                settle(&settling, conflict.path.as_str(), way).await;
+                resolve(&resolving, conflict.path.as_str(), resolution).await;
             }
-            assert_eq!(report(&settling).await, [""; 0], "{way:?}");
-            assert_eq!(photograph(settling.root()), before, "{way:?}");
-            settling.sync("Settle").await.unwrap();
-            assert_eq!(content(shared, "main"), self.outcome(&dispute, way), "{way:?}");
-            dispute.assert_concluded(&settling).await;
+            assert_eq!(report(&resolving).await, [""; 0], "{resolution:?}");
+            assert_eq!(snapshot(resolving.root()), before, "{resolution:?}");
+            resolving.sync("Resolve").await.unwrap();
+            assert_eq!(
+                content(shared, "main"),
+                self.outcome(&divergence, resolution),
+                "{resolution:?}"
+            );
+            divergence.assert_completed(&resolving).await;
             let pulling = opened(pulling).await;
             pulling.pull().await.unwrap();
-            assert_in_step(&pulling, shared);
-            shared.main().set(&dispute.remote);
+            assert_equals_remote(&pulling, shared);
+            shared.main().set(&divergence.remote);
         }
     }
 
@@ -95,18 +100,22 @@ impl Side<'_> {
         }
     }
 
-    /// Everything that is there in the end.
-    fn outcome(&self, dispute: &Dispute, way: Way) -> String {
-        let Dispute { local, remote, .. } = dispute;
+    /// Returns the expected files at the end.
+    fn outcome(&self, divergence: &Divergence, resolution: Resolution) -> String {
+        let Divergence { local, remote, .. } = divergence;
         let (one, other) = if self.one_is_local { (local, remote) } else { (remote, local) };
         let kind = self.kind;
-        let (from, changes) = match (way, self.one_is_local) {
-            (Way::Local, true) | (Way::Remote, false) => (one, kind.one_chosen.clone()),
-            (Way::Local, false) | (Way::Remote, true) => (other, kind.other_chosen.clone()),
-            (Way::Content, _) => (one, self.resolved()),
+        let (from, changes) = match (resolution, self.one_is_local) {
+            (Resolution::Local, true) | (Resolution::Remote, false) => {
+                (one, kind.one_accepted.clone())
+            }
+            (Resolution::Local, false) | (Resolution::Remote, true) => {
+                (other, kind.other_accepted.clone())
+            }
+            (Resolution::Content, _) => (one, self.resolved()),
         };
-        commit_each(dispute.shared(), "expected", from, &changes);
-        content(dispute.shared(), "expected")
+        commit_each(divergence.shared(), "expected", from, &changes);
+        content(divergence.shared(), "expected")
     }
 
     fn resolved(&self) -> Vec<Change> {
@@ -118,12 +127,12 @@ impl Side<'_> {
             return kind.resolved.clone();
         }
         let path = |line: &&str| line.splitn(3, ' ').last().unwrap().to_owned();
-        kind.report.iter().map(|line| Change::write(path(line), SETTLED)).collect()
+        kind.report.iter().map(|line| Change::write(path(line), RESOLVED)).collect()
     }
 }
 
-/// Fails unless the files in conflict read as they were.
-async fn assert_reads(mine: &GitSyncFileBackend, before: &Photograph) {
+/// Checks that the files in conflict have their content from before.
+async fn assert_reads(mine: &GitSyncFileBackend, before: &Snapshot) {
     for conflict in mine.conflict_report().await.unwrap() {
         let read = mine.read(&conflict.path).await;
         match before.get(Path::new(conflict.path.as_str())) {
@@ -163,7 +172,7 @@ async fn text() {
         report: vec!["UU Content d/f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -175,7 +184,7 @@ async fn bytes() {
         report: vec!["UU Binary f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -187,22 +196,22 @@ async fn links() {
         report: vec!["UU Symlink f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
-async fn text_that_is_executable_on_one_side() {
+async fn text_with_an_executable_bit_on_one_side() {
     let kind = Kind {
         base: vec![Change::write("f", "base")],
         one: vec![Change::write("f", "one"), Change::set_executable("f", true)],
         other: vec![Change::write("f", "other")],
         report: vec!["UU Content f"],
-        // Git merges the permission apart from the content; a side is chosen with its own.
-        resolved: vec![Change::write("f", SETTLED), Change::set_executable("f", true)],
-        resolved_at_other: Some(vec![Change::write("f", SETTLED)]),
+        // Git merges permissions separately; an accepted side keeps its own.
+        resolved: vec![Change::write("f", RESOLVED), Change::set_executable("f", true)],
+        resolved_at_other: Some(vec![Change::write("f", RESOLVED)]),
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -211,11 +220,11 @@ async fn added_with_two_permissions() {
         one: vec![Change::write("f", "same"), Change::set_executable("f", true)],
         other: vec![Change::write("f", "same")],
         report: vec!["AA Mode f"],
-        resolved: vec![Change::write("f", SETTLED), Change::set_executable("f", true)],
-        resolved_at_other: Some(vec![Change::write("f", SETTLED)]),
+        resolved: vec![Change::write("f", RESOLVED), Change::set_executable("f", true)],
+        resolved_at_other: Some(vec![Change::write("f", RESOLVED)]),
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -226,7 +235,7 @@ async fn added_twice() {
         report: vec!["AA Content d/f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -237,7 +246,7 @@ async fn links_added_twice() {
         report: vec!["AA Symlink f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -249,7 +258,7 @@ async fn modified_and_deleted() {
         report: vec!["UD ModifyDelete d/f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -261,7 +270,7 @@ async fn a_link_modified_and_deleted() {
         report: vec!["UD ModifyDelete f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -271,10 +280,10 @@ async fn renamed_to_two_places() {
         one: vec![Change::rename("f", "a")],
         other: vec![Change::rename("f", "b")],
         report: vec!["AU Rename a", "UA Rename b", "DD Rename f"],
-        resolved: ["a", "b", "f"].map(|path| Change::write(path, SETTLED)).to_vec(),
+        resolved: ["a", "b", "f"].map(|path| Change::write(path, RESOLVED)).to_vec(),
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -284,10 +293,10 @@ async fn renamed_to_two_places_and_edited_apart() {
         one: vec![Change::rename("f", "a"), Change::write("a", lines("one", "end"))],
         other: vec![Change::rename("f", "b"), Change::write("b", lines("base", "other"))],
         report: vec!["AU Rename a", "UA Rename b", "DD Rename f"],
-        // Whose place is chosen, its content is, too.
+        // The side whose path is accepted also provides the content.
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -299,7 +308,7 @@ async fn renamed_to_two_places_and_edited_against_each_other() {
         report: vec!["AU Rename a", "UA Rename b", "DD Rename f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -311,7 +320,7 @@ async fn renamed_and_deleted() {
         report: vec!["UD RenameDelete g"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -323,7 +332,7 @@ async fn renamed_alone_and_deleted() {
         report: vec!["UD RenameDelete g"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -333,11 +342,11 @@ async fn renamed_and_edited_against_edited() {
         one: vec![Change::rename("f", "g"), Change::write("g", lines("one", "end"))],
         other: vec![Change::write("f", lines("other", "end"))],
         report: vec!["UU Content g"],
-        // Nobody contradicts the new name.
-        other_chosen: vec![Change::rename("f", "g")],
+        // Only one side changes the name.
+        other_accepted: vec![Change::rename("f", "g")],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -347,10 +356,10 @@ async fn renamed_to_where_another_is_added() {
         one: vec![Change::rename("f", "g")],
         other: vec![Change::write("g", "other")],
         report: vec!["AA Content g"],
-        other_chosen: vec![Change::delete("f")],
+        other_accepted: vec![Change::delete("f")],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -360,10 +369,10 @@ async fn renamed_and_edited_against_edited_and_another_added() {
         one: vec![Change::rename("f", "g"), Change::write("g", lines("one", "end"))],
         other: vec![Change::write("f", lines("other", "end")), Change::write("g", "other")],
         report: vec!["AA Rename g"],
-        other_chosen: vec![Change::delete("f")],
+        other_accepted: vec![Change::delete("f")],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -373,12 +382,12 @@ async fn two_renamed_to_one_place() {
         one: vec![Change::rename("a", "c")],
         other: vec![Change::rename("b", "c")],
         report: vec!["AA Content c"],
-        one_chosen: vec![Change::delete("b")],
-        other_chosen: vec![Change::delete("a")],
-        resolved: vec![Change::delete("b"), Change::write("c", SETTLED)],
+        one_accepted: vec![Change::delete("b")],
+        other_accepted: vec![Change::delete("a")],
+        resolved: vec![Change::delete("b"), Change::write("c", RESOLVED)],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -389,7 +398,7 @@ async fn a_file_and_a_directory_added() {
         report: vec!["AA DirectoryFile x"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -401,7 +410,7 @@ async fn a_file_edited_and_made_a_directory() {
         report: vec!["UU DirectoryFile x"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -411,11 +420,11 @@ async fn a_directory_edited_and_made_a_file() {
         one: vec![Change::delete("x"), Change::write("x", "file")],
         other: vec![Change::write("x/y", lines("other", "end"))],
         report: vec!["AA DirectoryFile x", "DU ModifyDelete x/y"],
-        // The content given for the whole is a file, below which is no place.
-        resolved: vec![Change::write("x", SETTLED)],
+        // The given content makes the path a file, so nothing can be below it.
+        resolved: vec![Change::write("x", RESOLVED)],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -426,7 +435,7 @@ async fn a_link_and_a_directory_added() {
         report: vec!["AA DirectoryFile x"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -437,7 +446,7 @@ async fn a_submodule_and_a_directory_added() {
         report: vec!["AA DirectoryFile x"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -449,7 +458,7 @@ async fn a_file_edited_and_made_a_link() {
         report: vec!["UU Type f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -461,7 +470,7 @@ async fn a_link_changed_and_made_a_file() {
         report: vec!["UU Type f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -472,7 +481,7 @@ async fn a_file_and_a_link_added() {
         report: vec!["AA Type d/f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -483,7 +492,7 @@ async fn a_file_and_a_submodule_added() {
         report: vec!["AA Type f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -495,7 +504,7 @@ async fn a_file_edited_and_made_a_submodule() {
         report: vec!["UU Type f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -506,7 +515,7 @@ async fn a_link_and_a_submodule_added() {
         report: vec!["AA Type f"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -518,7 +527,7 @@ async fn submodules() {
         report: vec!["UU Submodule d/s"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -529,7 +538,7 @@ async fn submodules_added() {
         report: vec!["AA Submodule s"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -541,7 +550,7 @@ async fn a_submodule_moved_on_and_deleted() {
         report: vec!["UD ModifyDelete s"],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
 #[tokio::test]
@@ -560,17 +569,17 @@ async fn two_renamed_to_one_place_and_edited_against_each_other() {
             Change::write("a", a.replace("base", "other")),
         ],
         report: vec!["AA Rename c"],
-        one_chosen: vec![Change::delete("b")],
-        other_chosen: vec![Change::delete("a")],
-        resolved: vec![Change::delete("b"), Change::write("c", SETTLED)],
+        one_accepted: vec![Change::delete("b")],
+        other_accepted: vec![Change::delete("a")],
+        resolved: vec![Change::delete("b"), Change::write("c", RESOLVED)],
         ..Kind::default()
     };
-    kind.holds().await;
+    kind.check().await;
 }
 
-/// A directory on one side is a file on the other, and a file in it is in conflict by itself.
+/// A path is a directory on one side and a file on the other, and a file in the directory has its own conflict.
 #[tokio::test]
-async fn what_is_chosen_below_a_directory_counts_if_that_stays_one() {
+async fn a_resolution_below_a_directory_counts_if_it_stays_a_directory() {
     let base = [Change::write("x/y", "base"), Change::write("x/z", "z")];
     let local = [Change::delete("x"), Change::write("x", "file")];
     let remote = [Change::write("x/y", "theirs")];
@@ -578,46 +587,46 @@ async fn what_is_chosen_below_a_directory_counts_if_that_stays_one() {
     let directory = &["100644 kept", "100644 x/y", "100644 x/z"][..];
     let without = &["100644 kept", "100644 x/z"][..];
     for (whole, below, expected, content) in [
-        (Way::Local, Way::Remote, file, None),
-        (Way::Local, Way::Content, file, None),
-        (Way::Content, Way::Remote, file, None),
-        (Way::Remote, Way::Local, without, None),
-        (Way::Remote, Way::Remote, directory, Some("theirs")),
-        (Way::Remote, Way::Content, directory, Some(SETTLED)),
+        (Resolution::Local, Resolution::Remote, file, None),
+        (Resolution::Local, Resolution::Content, file, None),
+        (Resolution::Content, Resolution::Remote, file, None),
+        (Resolution::Remote, Resolution::Local, without, None),
+        (Resolution::Remote, Resolution::Remote, directory, Some("theirs")),
+        (Resolution::Remote, Resolution::Content, directory, Some(RESOLVED)),
     ] {
-        let dispute = Dispute::between(&base, &local, &remote).await;
-        let mine = dispute.mine().await;
+        let divergence = Divergence::between(&base, &local, &remote).await;
+        let mine = divergence.mine().await;
         mine.pull().await.unwrap_err();
-        settle(&mine, "x/y", below).await;
-        settle(&mine, "x", whole).await;
-        mine.sync("Settle").await.unwrap();
-        assert_eq!(dispute.shared().main().tree(), expected, "{whole:?}, {below:?}");
-        let found = dispute.shared().main().file("x/y");
+        resolve(&mine, "x/y", below).await;
+        resolve(&mine, "x", whole).await;
+        mine.sync("Resolve").await.unwrap();
+        assert_eq!(divergence.shared().main().tree(), expected, "{whole:?}, {below:?}");
+        let found = divergence.shared().main().file("x/y");
         assert_eq!(found.as_deref(), content.map(str::as_bytes), "{whole:?}, {below:?}");
-        dispute.assert_concluded(&mine).await;
+        divergence.assert_completed(&mine).await;
     }
 }
 
-/// Pulls, on either side, what is no conflict at all.
+/// Checks that a pull on either side merges without conflict.
 async fn is_merged(base: &[Change], one: &[Change], other: &[Change], expected: &[&str]) {
     for (local, remote) in [(one, other), (other, one)] {
-        let dispute = Dispute::between(base, local, remote).await;
-        let mine = dispute.mine().await;
+        let divergence = Divergence::between(base, local, remote).await;
+        let mine = divergence.mine().await;
         mine.sync("Merge").await.unwrap();
-        assert_eq!(dispute.shared().main().tree(), expected);
-        dispute.assert_concluded(&mine).await;
+        assert_eq!(divergence.shared().main().tree(), expected);
+        divergence.assert_completed(&mine).await;
     }
 }
 
 #[tokio::test]
-async fn an_edit_of_what_becomes_executable_is_no_conflict() {
+async fn an_edit_and_an_executable_bit_do_not_conflict() {
     let base = [Change::write("f", "base")];
     let one = [Change::set_executable("f", true)];
     is_merged(&base, &one, &[Change::write("f", "other")], &["100755 f", "100644 kept"]).await;
 }
 
 #[tokio::test]
-async fn a_file_added_to_a_directory_that_moves_is_no_conflict() {
+async fn a_file_added_to_a_renamed_directory_does_not_conflict() {
     let base = ["1", "2", "3"].map(|n| Change::write(format!("old/{n}"), lines(n, n)));
     let expected = ["100644 kept", "100644 new/1", "100644 new/2", "100644 new/3", "100644 old/4"];
     let (one, other) = ([Change::rename("old", "new")], [Change::write("old/4", "4")]);
@@ -625,7 +634,7 @@ async fn a_file_added_to_a_directory_that_moves_is_no_conflict() {
 }
 
 #[tokio::test]
-async fn the_same_change_on_both_sides_is_no_conflict() {
+async fn the_same_change_on_both_sides_does_not_conflict() {
     let base = [Change::write("f", "base"), Change::write("g", "g")];
     let same = [Change::write("f", "same"), Change::delete("g"), Change::symlink("l", "f")];
     is_merged(&base, &same, &same, &["100644 f", "100644 kept", "120000 l"]).await;

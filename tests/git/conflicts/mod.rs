@@ -1,4 +1,4 @@
-//! Local and remote changes that contradict each other, and how that is settled.
+//! Conflicts between local and remote changes, and their resolution.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,8 +20,8 @@ mod names;
 mod open;
 mod versions;
 
-/// A working tree `mine` with local commits, of a remote that went another way since.
-pub(super) struct Dispute {
+/// A working tree `mine` with local commits, and a remote with other commits.
+pub(super) struct Divergence {
     clones: Clones,
     /// The last commit of `mine`.
     local: String,
@@ -29,22 +29,22 @@ pub(super) struct Dispute {
     remote: String,
 }
 
-/// How a conflict is settled.
+/// How a conflict is resolved.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum Resolution {
     Local,
     Remote,
     Content,
 }
 
-/// What [`Way::Content`] gives.
-const SETTLED: &str = "settled\n";
+/// The content of [`Resolution::Content`].
+const RESOLVED: &str = "resolved\n";
 
-/// Everything in a working tree, without the repository: a directory, a file with its permissions, or where a link leads.
-type Photograph = BTreeMap<PathBuf, Option<(u32, Vec<u8>)>>;
+/// Everything in a working tree but `.git`: directories (`None`), files with permissions and content, and links with their targets.
+type Snapshot = BTreeMap<PathBuf, Option<(u32, Vec<u8>)>>;
 
-impl Dispute {
-    /// Besides what is in `base`, there is a file `kept` that nobody touches.
+impl Divergence {
+    /// Commits `local` and `remote` on top of `base`. A file `kept` is added, which no commit changes.
     async fn between(base: &[Change], local: &[Change], remote: &[Change]) -> Self {
         let clones = Clones::of(Remote::with(&[Change::write("kept", "kept")]));
         let shared = &clones.remote;
@@ -54,7 +54,7 @@ impl Dispute {
         let base = shared.main().head().unwrap();
         let mine = clones.open("mine").await;
         let local = commit_each(shared, "local", &base, local);
-        // By hand, so that there can be anything in it that git knows.
+        // With git, so that the commits may contain anything that git supports.
         let url = shared.path();
         let fetch = ["fetch".as_ref(), "-q".as_ref(), url.as_os_str(), "refs/heads/local".as_ref()];
         cli::run(mine.root(), fetch);
@@ -71,8 +71,8 @@ impl Dispute {
         &self.clones.remote
     }
 
-    /// Pulls, which fails for exactly these conflicts: each a path, a status and a kind.
-    async fn assert_open(&self, mine: &GitSyncFileBackend, expected: &[String]) {
+    /// Checks that a pull fails with exactly these conflicts, each as `status kind path`.
+    async fn assert_conflicts(&self, mine: &GitSyncFileBackend, expected: &[String]) {
         let error = mine.pull().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         assert_eq!(report(mine).await, expected);
@@ -80,34 +80,34 @@ impl Dispute {
         assert_eq!(error.conflicts(), open.collect::<Vec<_>>());
     }
 
-    /// Fails unless the remote's branch ends with a merge of both sides, which `mine` and everybody else then have.
-    async fn assert_concluded(&self, mine: &GitSyncFileBackend) {
+    /// Checks that the remote's branch ends with a merge of both sides, and that `mine` has it.
+    async fn assert_completed(&self, mine: &GitSyncFileBackend) {
         let (local, remote) = (&self.local, &self.remote);
         assert_eq!(self.shared().main().log("%P")[0], format!("{local} {remote}"));
         self.shared().assert_sound();
         assert_eq!(report(mine).await, [""; 0]);
-        assert_in_step(mine, self.shared());
+        assert_equals_remote(mine, self.shared());
     }
 }
 
-/// Fails unless a working tree holds what the remote does, and nothing else.
-fn assert_in_step(clone: &GitSyncFileBackend, remote: &Remote) {
+/// Checks that a working tree equals the remote and has no local changes.
+fn assert_equals_remote(clone: &GitSyncFileBackend, remote: &Remote) {
     assert_eq!(Some(head(clone.root())), remote.main().head());
     assert_eq!(cli::run(clone.root(), ["status", "--porcelain"]), "");
 }
 
-/// Makes a branch that is `from` with a commit for each change, and gives the last.
+/// Creates a branch at `from` with one commit for each change, and returns the last commit.
 fn commit_each(remote: &Remote, name: &str, from: &str, changes: &[Change]) -> String {
     let branch = remote.branch(name);
     branch.set(from);
-    // Each side at a time of its own: the same change at the same time would be the same commit.
+    // Each side has its own time, because the same change at the same time is the same commit.
     let began = if name == "main" { 1_000_000_000 } else { 1_100_000_000 };
     let each = (began..).zip(changes);
     let each = each.map(|(time, change)| branch.commit_at(time, std::slice::from_ref(change)));
     each.last().unwrap_or_else(|| from.to_owned())
 }
 
-/// The conflicts that are reported, each as `status kind path`.
+/// Returns the reported conflicts, each as `status kind path`.
 async fn report(clone: &GitSyncFileBackend) -> Vec<String> {
     let open = clone.conflict_report().await.unwrap();
     open.iter()
@@ -115,17 +115,18 @@ async fn report(clone: &GitSyncFileBackend) -> Vec<String> {
         .collect()
 }
 
-async fn settle(clone: &GitSyncFileBackend, path: &str, way: Way) {
-    match way {
-        Way::Local => clone.conflict_accept_local(path).await,
-        Way::Remote => clone.conflict_accept_remote(path).await,
-        Way::Content => clone.conflict_resolve(path, SETTLED.into()).await,
+async fn resolve(clone: &GitSyncFileBackend, path: &str, resolution: Resolution) {
+    match resolution {
+        Resolution::Local => clone.conflict_accept_local(path).await,
+        Resolution::Remote => clone.conflict_accept_remote(path).await,
+        Resolution::Content => clone.conflict_resolve(path, RESOLVED.into()).await,
     }
     .unwrap();
 }
 
-fn photograph(root: &Path) -> Photograph {
-    let mut found = Photograph::new();
+/// Reads everything in a working tree.
+fn snapshot(root: &Path) -> Snapshot {
+    let mut found = Snapshot::new();
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
@@ -149,7 +150,7 @@ fn photograph(root: &Path) -> Photograph {
     found
 }
 
-/// Makes a working tree that is the same as another to the last byte.
+/// Copies a working tree byte for byte.
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }

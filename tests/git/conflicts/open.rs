@@ -1,20 +1,20 @@
-//! What happens while conflicts are open.
+//! Operations while conflicts are unresolved.
 
 use std::fs;
 
 use f9::prelude::*;
 use f9::{ErrorKind, GitSyncFileBackend};
 
-use super::{Dispute, SETTLED, Way, assert_in_step, photograph, report, settle};
+use super::{Divergence, RESOLVED, Resolution, assert_equals_remote, report, resolve, snapshot};
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
 
-/// `mine` and the remote have each written their own into these files.
-async fn about(paths: &[&str]) -> Dispute {
+/// Creates conflicts at these paths: `mine` and the remote have different content.
+async fn conflicts_at(paths: &[&str]) -> Divergence {
     let write = |content: &str| -> Vec<Change> {
         paths.iter().map(|path| Change::write(path, content)).collect()
     };
-    Dispute::between(&write("base"), &write("mine"), &write("theirs")).await
+    Divergence::between(&write("base"), &write("mine"), &write("theirs")).await
 }
 
 fn text(remote: &Remote, path: &str) -> String {
@@ -22,226 +22,230 @@ fn text(remote: &Remote, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn some_are_settled_before_a_restart_and_the_rest_after() {
-    let dispute = about(&["a", "b", "c"]).await;
-    let mine = dispute.mine().await;
-    dispute.assert_open(&mine, &["a", "b", "c"].map(|path| format!("UU Content {path}"))).await;
-    settle(&mine, "b", Way::Remote).await;
+async fn conflicts_are_resolved_before_and_after_a_restart() {
+    let divergence = conflicts_at(&["a", "b", "c"]).await;
+    let mine = divergence.mine().await;
+    divergence
+        .assert_conflicts(&mine, &["a", "b", "c"].map(|path| format!("UU Content {path}")))
+        .await;
+    resolve(&mine, "b", Resolution::Remote).await;
     drop(mine);
 
-    let mine = dispute.mine().await;
+    let mine = divergence.mine().await;
     assert_eq!(report(&mine).await, ["UU Content a", "UU Content c"]);
-    settle(&mine, "a", Way::Content).await;
+    resolve(&mine, "a", Resolution::Content).await;
     drop(mine);
 
-    let mine = dispute.mine().await;
-    dispute.assert_open(&mine, &["UU Content c".to_owned()]).await;
-    settle(&mine, "c", Way::Local).await;
+    let mine = divergence.mine().await;
+    divergence.assert_conflicts(&mine, &["UU Content c".to_owned()]).await;
+    resolve(&mine, "c", Resolution::Local).await;
     drop(mine);
 
-    let mine = dispute.mine().await;
+    let mine = divergence.mine().await;
     assert_eq!(mine.read("b").await.unwrap(), "mine");
-    mine.sync("Settle").await.unwrap();
-    let shared = dispute.shared();
-    assert_eq!(["a", "b", "c"].map(|path| text(shared, path)), [SETTLED, "theirs", "mine"]);
-    dispute.assert_concluded(&mine).await;
+    mine.sync("Resolve").await.unwrap();
+    let shared = divergence.shared();
+    assert_eq!(["a", "b", "c"].map(|path| text(shared, path)), [RESOLVED, "theirs", "mine"]);
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn each_of_push_pull_and_sync_concludes() {
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
+async fn push_pull_and_sync_each_complete_the_merge() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Local).await;
-    mine.push("Settle").await.unwrap();
-    dispute.assert_concluded(&mine).await;
+    resolve(&mine, "a", Resolution::Local).await;
+    mine.push("Resolve").await.unwrap();
+    divergence.assert_completed(&mine).await;
 
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Local).await;
+    resolve(&mine, "a", Resolution::Local).await;
     mine.pull().await.unwrap();
-    assert_eq!(dispute.shared().main().head().unwrap(), dispute.remote);
-    mine.push("Settle").await.unwrap();
-    dispute.assert_concluded(&mine).await;
+    assert_eq!(divergence.shared().main().head().unwrap(), divergence.remote);
+    mine.push("Resolve").await.unwrap();
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn the_last_choice_counts() {
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
+async fn the_last_resolution_counts() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    for way in [Way::Remote, Way::Content, Way::Local, Way::Content] {
-        settle(&mine, "a", way).await;
+    for resolution in
+        [Resolution::Remote, Resolution::Content, Resolution::Local, Resolution::Content]
+    {
+        resolve(&mine, "a", resolution).await;
     }
-    mine.sync("Settle").await.unwrap();
-    assert_eq!(text(dispute.shared(), "a"), SETTLED);
-    dispute.assert_concluded(&mine).await;
+    mine.sync("Resolve").await.unwrap();
+    assert_eq!(text(divergence.shared(), "a"), RESOLVED);
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn what_others_change_meanwhile_is_open_again_and_the_rest_stays_settled() {
-    let dispute = about(&["a", "b", "c"]).await;
-    let mine = dispute.mine().await;
+async fn a_file_that_others_change_is_in_conflict_again_and_the_rest_stays_resolved() {
+    let divergence = conflicts_at(&["a", "b", "c"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Local).await;
-    settle(&mine, "b", Way::Local).await;
-    let newer = dispute
+    resolve(&mine, "a", Resolution::Local).await;
+    resolve(&mine, "b", Resolution::Local).await;
+    let newer = divergence
         .shared()
         .commit(&[Change::write("b", "theirs again"), Change::write("new", "from them")]);
-    dispute.assert_open(&mine, &["b", "c"].map(|path| format!("UU Content {path}"))).await;
+    divergence.assert_conflicts(&mine, &["b", "c"].map(|path| format!("UU Content {path}"))).await;
     assert!(!mine.exists("new").await.unwrap());
-    settle(&mine, "b", Way::Remote).await;
-    settle(&mine, "c", Way::Local).await;
-    mine.sync("Settle").await.unwrap();
-    let shared = dispute.shared();
+    resolve(&mine, "b", Resolution::Remote).await;
+    resolve(&mine, "c", Resolution::Local).await;
+    mine.sync("Resolve").await.unwrap();
+    let shared = divergence.shared();
     assert_eq!(["a", "b", "c"].map(|path| text(shared, path)), ["mine", "theirs again", "mine"]);
-    assert_eq!(shared.main().log("%P")[0], format!("{} {newer}", dispute.local));
+    assert_eq!(shared.main().log("%P")[0], format!("{} {newer}", divergence.local));
     assert_eq!(mine.read("new").await.unwrap(), "from them");
-    assert_in_step(&mine, shared);
+    assert_equals_remote(&mine, shared);
     shared.assert_sound();
 }
 
 #[tokio::test]
-async fn what_others_change_after_everything_was_settled_is_noticed_by_a_push() {
-    let dispute = about(&["a", "b"]).await;
-    let mine = dispute.mine().await;
+async fn a_push_merges_changes_made_after_the_last_resolution() {
+    let divergence = conflicts_at(&["a", "b"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Local).await;
-    settle(&mine, "b", Way::Local).await;
-    let newer = dispute.shared().commit(&[Change::write("b", "theirs again")]);
-    // The merge that was settled is concluded, and meets what is new.
-    let error = mine.push("Settle").await.unwrap_err();
+    resolve(&mine, "a", Resolution::Local).await;
+    resolve(&mine, "b", Resolution::Local).await;
+    let newer = divergence.shared().commit(&[Change::write("b", "theirs again")]);
+    // The resolved merge is completed, and the new changes conflict with it.
+    let error = mine.push("Resolve").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.conflicts()),
         (ErrorKind::Conflict, &["b".parse().unwrap()][..])
     );
-    assert_eq!(dispute.shared().main().head().unwrap(), newer);
+    assert_eq!(divergence.shared().main().head().unwrap(), newer);
     assert_eq!(mine.read("b").await.unwrap(), "mine");
-    settle(&mine, "b", Way::Remote).await;
-    mine.push("Settle").await.unwrap();
-    assert_eq!(text(dispute.shared(), "a"), "mine");
-    assert_eq!(text(dispute.shared(), "b"), "theirs again");
-    assert_in_step(&mine, dispute.shared());
-    dispute.shared().assert_sound();
+    resolve(&mine, "b", Resolution::Remote).await;
+    mine.push("Resolve").await.unwrap();
+    assert_eq!(text(divergence.shared(), "a"), "mine");
+    assert_eq!(text(divergence.shared(), "b"), "theirs again");
+    assert_equals_remote(&mine, divergence.shared());
+    divergence.shared().assert_sound();
 }
 
 #[tokio::test]
-async fn a_conflict_ends_when_others_come_to_the_same() {
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
+async fn a_conflict_ends_when_the_remote_gets_the_same_content() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    let newer = dispute.shared().commit(&[Change::write("a", "mine")]);
+    let newer = divergence.shared().commit(&[Change::write("a", "mine")]);
     mine.sync("Merge").await.unwrap();
     assert_eq!(report(&mine).await, [""; 0]);
-    let parents = format!("{} {newer}", dispute.local);
-    assert_eq!(dispute.shared().main().log("%P")[0], parents);
-    assert_in_step(&mine, dispute.shared());
+    let parents = format!("{} {newer}", divergence.local);
+    assert_eq!(divergence.shared().main().log("%P")[0], parents);
+    assert_equals_remote(&mine, divergence.shared());
 }
 
 #[tokio::test]
-async fn local_edits_while_something_is_open_open_the_file_again() {
-    let dispute = about(&["a", "b", "c"]).await;
-    let mine = dispute.mine().await;
+async fn a_local_edit_makes_a_resolved_file_a_conflict_again() {
+    let divergence = conflicts_at(&["a", "b", "c"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Local).await;
-    settle(&mine, "b", Way::Local).await;
+    resolve(&mine, "a", Resolution::Local).await;
+    resolve(&mine, "b", Resolution::Local).await;
     mine.update("b", "mine again").await.unwrap();
     mine.create("new", "from me").await.unwrap();
-    dispute.assert_open(&mine, &["b", "c"].map(|path| format!("UU Content {path}"))).await;
+    divergence.assert_conflicts(&mine, &["b", "c"].map(|path| format!("UU Content {path}"))).await;
     assert_eq!(mine.read("b").await.unwrap(), "mine again");
-    settle(&mine, "b", Way::Local).await;
-    settle(&mine, "c", Way::Remote).await;
-    mine.sync("Settle").await.unwrap();
-    let shared = dispute.shared();
+    resolve(&mine, "b", Resolution::Local).await;
+    resolve(&mine, "c", Resolution::Remote).await;
+    mine.sync("Resolve").await.unwrap();
+    let shared = divergence.shared();
     let texts = ["a", "b", "c", "new"].map(|path| text(shared, path));
     assert_eq!(texts, ["mine", "mine again", "theirs", "from me"]);
-    assert_in_step(&mine, shared);
+    assert_equals_remote(&mine, shared);
     shared.assert_sound();
 }
 
 #[tokio::test]
-async fn a_pull_concludes_and_keeps_what_was_edited_since_the_local_file_was_chosen() {
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
+async fn an_edit_after_accepting_the_local_file_is_kept() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Local).await;
+    resolve(&mine, "a", Resolution::Local).await;
     mine.update("a", "mine again").await.unwrap();
     mine.create("new", "from me").await.unwrap();
     mine.pull().await.unwrap();
     assert_eq!(mine.read("a").await.unwrap(), "mine again");
     mine.push("Again").await.unwrap();
-    let shared = dispute.shared();
+    let shared = divergence.shared();
     assert_eq!(["a", "new"].map(|path| text(shared, path)), ["mine again", "from me"]);
-    let parents = format!("{} {}", dispute.local, dispute.remote);
+    let parents = format!("{} {}", divergence.local, divergence.remote);
     assert_eq!(shared.main().log("%P")[1], parents);
-    assert_in_step(&mine, shared);
+    assert_equals_remote(&mine, shared);
 }
 
 #[tokio::test]
-async fn an_edit_after_the_remote_file_was_chosen_is_kept_and_opens_it_again() {
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
+async fn an_edit_after_accepting_the_remote_file_is_kept_and_conflicts_again() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Remote).await;
+    resolve(&mine, "a", Resolution::Remote).await;
     mine.update("a", "mine again").await.unwrap();
-    dispute.assert_open(&mine, &["UU Content a".to_owned()]).await;
+    divergence.assert_conflicts(&mine, &["UU Content a".to_owned()]).await;
     assert_eq!(mine.read("a").await.unwrap(), "mine again");
-    settle(&mine, "a", Way::Content).await;
-    mine.sync("Settle").await.unwrap();
-    assert_eq!(text(dispute.shared(), "a"), SETTLED);
-    let contents = dispute.shared().main().log("%s");
+    resolve(&mine, "a", Resolution::Content).await;
+    mine.sync("Resolve").await.unwrap();
+    assert_eq!(text(divergence.shared(), "a"), RESOLVED);
+    let contents = divergence.shared().main().log("%s");
     assert!(contents.contains(&"Local changes before a merge".to_owned()), "{contents:?}");
-    assert_in_step(&mine, dispute.shared());
+    assert_equals_remote(&mine, divergence.shared());
 }
 
 #[tokio::test]
-async fn a_file_in_conflict_that_is_deleted_here_is_a_conflict_of_another_kind() {
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
+async fn deleting_a_file_in_conflict_changes_the_kind_of_the_conflict() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
-    settle(&mine, "a", Way::Remote).await;
+    resolve(&mine, "a", Resolution::Remote).await;
     mine.delete("a").await.unwrap();
-    dispute.assert_open(&mine, &["DU ModifyDelete a".to_owned()]).await;
+    divergence.assert_conflicts(&mine, &["DU ModifyDelete a".to_owned()]).await;
     assert!(!mine.exists("a").await.unwrap());
-    settle(&mine, "a", Way::Local).await;
-    mine.sync("Settle").await.unwrap();
-    assert_eq!(dispute.shared().main().tree(), ["100644 kept"]);
-    assert_in_step(&mine, dispute.shared());
+    resolve(&mine, "a", Resolution::Local).await;
+    mine.sync("Resolve").await.unwrap();
+    assert_eq!(divergence.shared().main().tree(), ["100644 kept"]);
+    assert_equals_remote(&mine, divergence.shared());
 }
 
 #[tokio::test]
-async fn a_push_is_refused_and_loses_nothing() {
-    let dispute = about(&["a"]).await;
-    let mine = dispute.mine().await;
-    // Without a pull before, too.
+async fn a_push_with_conflicts_fails_and_loses_nothing() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = divergence.mine().await;
+    // No pull came before the first push.
     for content in ["one", "two", "three"] {
         mine.update("kept", content).await.unwrap();
-        let before = photograph(mine.root());
+        let before = snapshot(mine.root());
         let error = mine.push("Try").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert_eq!(error.conflicts(), ["a"]);
-        assert_eq!(photograph(mine.root()), before);
-        assert_eq!(dispute.shared().main().head().unwrap(), dispute.remote);
+        assert_eq!(snapshot(mine.root()), before);
+        assert_eq!(divergence.shared().main().head().unwrap(), divergence.remote);
         assert_eq!(report(&mine).await, ["UU Content a"]);
     }
     drop(mine);
-    let mine = dispute.mine().await;
+    let mine = divergence.mine().await;
     assert_eq!(mine.read("kept").await.unwrap(), "three");
-    settle(&mine, "a", Way::Remote).await;
-    mine.push("Settle").await.unwrap();
-    assert_eq!(text(dispute.shared(), "kept"), "three");
-    assert_eq!(text(dispute.shared(), "a"), "theirs");
-    let messages = dispute.shared().main().log("%s");
+    resolve(&mine, "a", Resolution::Remote).await;
+    mine.push("Resolve").await.unwrap();
+    assert_eq!(text(divergence.shared(), "kept"), "three");
+    assert_eq!(text(divergence.shared(), "a"), "theirs");
+    let messages = divergence.shared().main().log("%s");
     assert_eq!(messages.iter().filter(|message| *message == "Try").count(), 3, "{messages:?}");
-    assert_in_step(&mine, dispute.shared());
+    assert_equals_remote(&mine, divergence.shared());
 }
 
 async fn assert_no_conflict(mine: &GitSyncFileBackend, path: &str) {
     for refused in [
         mine.conflict_accept_local(path).await,
         mine.conflict_accept_remote(path).await,
-        mine.conflict_resolve(path, SETTLED.into()).await,
+        mine.conflict_resolve(path, RESOLVED.into()).await,
         mine.conflict_versions(path).await.map(drop),
     ] {
         let error = refused.unwrap_err();
@@ -251,9 +255,9 @@ async fn assert_no_conflict(mine: &GitSyncFileBackend, path: &str) {
 }
 
 #[tokio::test]
-async fn only_what_is_in_conflict_is_settled() {
-    let dispute = about(&["a", "d/f"]).await;
-    let mine = dispute.mine().await;
+async fn only_a_path_in_conflict_can_be_resolved() {
+    let divergence = conflicts_at(&["a", "d/f"]).await;
+    let mine = divergence.mine().await;
     let others = [
         "kept",
         "nowhere",
@@ -280,136 +284,139 @@ async fn only_what_is_in_conflict_is_settled() {
         assert_no_conflict(&mine, path).await;
     }
     assert_eq!(report(&mine).await, ["UU Content a", "UU Content d/f"]);
-    // Other spellings of a path are the path.
-    settle(&mine, "./a/", Way::Local).await;
-    settle(&mine, "d//f", Way::Remote).await;
+    // Other spellings of a path mean the same path.
+    resolve(&mine, "./a/", Resolution::Local).await;
+    resolve(&mine, "d//f", Resolution::Remote).await;
     assert_eq!(report(&mine).await, [""; 0]);
-    mine.sync("Settle").await.unwrap();
-    assert_eq!(text(dispute.shared(), "a"), "mine");
-    assert_eq!(text(dispute.shared(), "d/f"), "theirs");
-    dispute.assert_concluded(&mine).await;
+    mine.sync("Resolve").await.unwrap();
+    assert_eq!(text(divergence.shared(), "a"), "mine");
+    assert_eq!(text(divergence.shared(), "d/f"), "theirs");
+    divergence.assert_completed(&mine).await;
     for path in ["a", "d/f", "kept"] {
         assert_no_conflict(&mine, path).await;
     }
 }
 
 #[tokio::test]
-async fn the_last_settlement_publishes_where_that_is_wanted() {
-    let dispute = about(&["a", "b"]).await;
-    let mine = opened(dispute.clones.config("mine").with_auto_push(true)).await;
+async fn the_last_resolution_pushes_if_configured() {
+    let divergence = conflicts_at(&["a", "b"]).await;
+    let mine = opened(divergence.clones.config("mine").with_auto_push(true)).await;
     mine.pull().await.unwrap_err();
-    // A write is done, and told to be unpublished.
+    // A write is saved, and the error says that it is not published.
     let error = mine.create("new", "from me").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(mine.read("new").await.unwrap(), "from me");
-    assert_eq!(dispute.shared().main().head().unwrap(), dispute.remote);
+    assert_eq!(divergence.shared().main().head().unwrap(), divergence.remote);
 
-    settle(&mine, "a", Way::Remote).await;
-    assert_eq!(dispute.shared().main().head().unwrap(), dispute.remote);
-    settle(&mine, "b", Way::Local).await;
-    let shared = dispute.shared();
+    resolve(&mine, "a", Resolution::Remote).await;
+    assert_eq!(divergence.shared().main().head().unwrap(), divergence.remote);
+    resolve(&mine, "b", Resolution::Local).await;
+    let shared = divergence.shared();
     assert_eq!(["a", "b", "new"].map(|path| text(shared, path)), ["theirs", "mine", "from me"]);
     assert_eq!(mine.read("a").await.unwrap(), "theirs");
-    assert_in_step(&mine, shared);
+    assert_equals_remote(&mine, shared);
     shared.assert_sound();
     mine.update("a", "mine").await.unwrap();
     assert_eq!(text(shared, "a"), "mine");
 }
 
 #[tokio::test]
-async fn a_settlement_that_cannot_be_published_stays() {
-    let dispute = about(&["a"]).await;
-    let mine = opened(dispute.clones.config("mine").with_auto_push(true)).await;
+async fn a_resolution_is_kept_if_the_push_fails() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = opened(divergence.clones.config("mine").with_auto_push(true)).await;
     mine.pull().await.unwrap_err();
-    dispute.shared().hook("pre-receive", "echo not today; exit 1");
+    divergence.shared().hook("pre-receive", "echo not today; exit 1");
     let error = mine.conflict_accept_remote("a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     assert_eq!(report(&mine).await, [""; 0]);
-    assert_eq!(dispute.shared().main().head().unwrap(), dispute.remote);
-    dispute.shared().hook("pre-receive", "exit 0");
-    mine.push("Settle").await.unwrap();
-    assert_eq!(text(dispute.shared(), "a"), "theirs");
-    dispute.assert_concluded(&mine).await;
+    assert_eq!(divergence.shared().main().head().unwrap(), divergence.remote);
+    divergence.shared().hook("pre-receive", "exit 0");
+    mine.push("Resolve").await.unwrap();
+    assert_eq!(text(divergence.shared(), "a"), "theirs");
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn with_automatic_pulls_reads_go_on_and_the_report_tells() {
-    let dispute = about(&["a"]).await;
-    let mine = opened(dispute.clones.config("mine").with_auto_pull(true)).await;
+async fn with_automatic_pulls_reads_continue_and_the_report_lists_conflicts() {
+    let divergence = conflicts_at(&["a"]).await;
+    let mine = opened(divergence.clones.config("mine").with_auto_pull(true)).await;
     assert_eq!(mine.read("a").await.unwrap(), "mine");
     assert_eq!(report(&mine).await, ["UU Content a"]);
-    settle(&mine, "a", Way::Remote).await;
+    resolve(&mine, "a", Resolution::Remote).await;
     assert_eq!(mine.read("a").await.unwrap(), "theirs");
     assert_eq!(report(&mine).await, [""; 0]);
-    mine.push("Settle").await.unwrap();
-    dispute.assert_concluded(&mine).await;
+    mine.push("Resolve").await.unwrap();
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn another_open_backend_of_the_same_tree_sees_and_settles_them() {
-    let dispute = about(&["a", "b"]).await;
-    let (mine, other) = (dispute.mine().await, dispute.mine().await);
+async fn another_backend_on_the_same_tree_sees_and_resolves_conflicts() {
+    let divergence = conflicts_at(&["a", "b"]).await;
+    let (mine, other) = (divergence.mine().await, divergence.mine().await);
     mine.pull().await.unwrap_err();
     assert_eq!(report(&other).await, report(&mine).await);
-    settle(&other, "a", Way::Remote).await;
-    settle(&mine, "b", Way::Remote).await;
-    other.sync("Settle").await.unwrap();
+    resolve(&other, "a", Resolution::Remote).await;
+    resolve(&mine, "b", Resolution::Remote).await;
+    other.sync("Resolve").await.unwrap();
     assert_eq!(mine.read("b").await.unwrap(), "theirs");
-    dispute.assert_concluded(&mine).await;
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn many_settle_at_the_same_time() {
+async fn conflicts_are_resolved_concurrently() {
     let paths: Vec<String> = (0..12).map(|number| format!("f{number}")).collect();
-    let dispute = about(&paths.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let (mine, other) = (dispute.mine().await, dispute.mine().await);
+    let divergence = conflicts_at(&paths.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (mine, other) = (divergence.mine().await, divergence.mine().await);
     mine.pull().await.unwrap_err();
     let each = paths.iter().zip([&mine, &other].into_iter().cycle());
-    let ways = [Way::Remote, Way::Content, Way::Local].into_iter().cycle();
-    futures::future::join_all(each.zip(ways).map(|((path, by), way)| settle(by, path, way))).await;
+    let ways = [Resolution::Remote, Resolution::Content, Resolution::Local].into_iter().cycle();
+    futures::future::join_all(
+        each.zip(ways).map(|((path, by), resolution)| resolve(by, path, resolution)),
+    )
+    .await;
     assert_eq!(report(&mine).await, [""; 0]);
-    mine.sync("Settle").await.unwrap();
-    for (path, expected) in paths.iter().zip(["theirs", SETTLED, "mine"].into_iter().cycle()) {
-        assert_eq!(text(dispute.shared(), path), expected, "{path}");
+    mine.sync("Resolve").await.unwrap();
+    for (path, expected) in paths.iter().zip(["theirs", RESOLVED, "mine"].into_iter().cycle()) {
+        assert_eq!(text(divergence.shared(), path), expected, "{path}");
     }
-    dispute.assert_concluded(&mine).await;
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn within_a_session_the_merge_is_concluded_by_its_end() {
-    let dispute = about(&["a", "b"]).await;
-    let mine = opened(dispute.clones.config("mine").with_auto_push(true)).await;
+async fn the_end_of_a_session_completes_the_merge() {
+    let divergence = conflicts_at(&["a", "b"]).await;
+    let mine = opened(divergence.clones.config("mine").with_auto_push(true)).await;
     mine.pull().await.unwrap_err();
     let session = mine.sync_session().await.unwrap();
-    settle(&mine, "a", Way::Remote).await;
-    settle(&mine, "b", Way::Local).await;
-    assert_eq!(dispute.shared().main().head().unwrap(), dispute.remote);
+    resolve(&mine, "a", Resolution::Remote).await;
+    resolve(&mine, "b", Resolution::Local).await;
+    assert_eq!(divergence.shared().main().head().unwrap(), divergence.remote);
     session.finish().await.unwrap();
-    assert_eq!(text(dispute.shared(), "a"), "theirs");
-    dispute.assert_concluded(&mine).await;
+    assert_eq!(text(divergence.shared(), "a"), "theirs");
+    divergence.assert_completed(&mine).await;
 }
 
 #[tokio::test]
-async fn an_ignored_file_where_the_merge_has_another_is_a_conflict_and_stays() {
+async fn an_ignored_file_in_the_way_of_a_merge_is_a_conflict_and_kept() {
     let base = [Change::write("a", "base"), Change::write(".gitignore", "ignored\n")];
     let remote = [Change::write("a", "theirs"), Change::write("ignored", "theirs")];
-    let dispute = Dispute::between(&base, &[Change::write("a", "mine")], &remote).await;
-    let mine = dispute.mine().await;
-    // By hand: what is written through the backend is committed in any case.
+    let divergence = Divergence::between(&base, &[Change::write("a", "mine")], &remote).await;
+    let mine = divergence.mine().await;
+    // Written directly, because the backend commits ignored files that it writes.
     fs::write(mine.root().join("ignored"), "mine").unwrap();
-    dispute.assert_open(&mine, &["UU Content a".to_owned()]).await;
-    settle(&mine, "a", Way::Remote).await;
-    dispute.assert_open(&mine, &["AA Content ignored".to_owned()]).await;
+    divergence.assert_conflicts(&mine, &["UU Content a".to_owned()]).await;
+    resolve(&mine, "a", Resolution::Remote).await;
+    divergence.assert_conflicts(&mine, &["AA Content ignored".to_owned()]).await;
     assert_eq!(mine.read("ignored").await.unwrap(), "mine");
     assert_eq!(mine.read("a").await.unwrap(), "mine");
-    settle(&mine, "ignored", Way::Local).await;
-    mine.sync("Settle").await.unwrap();
-    assert_eq!(["a", "ignored"].map(|path| text(dispute.shared(), path)), ["theirs", "mine"]);
-    assert_in_step(&mine, dispute.shared());
+    resolve(&mine, "ignored", Resolution::Local).await;
+    mine.sync("Resolve").await.unwrap();
+    assert_eq!(["a", "ignored"].map(|path| text(divergence.shared(), path)), ["theirs", "mine"]);
+    assert_equals_remote(&mine, divergence.shared());
 }
 
 #[tokio::test]
-async fn two_that_began_an_empty_remote_settle_what_both_added() {
+async fn two_first_pushes_with_the_same_file_are_a_conflict() {
     let clones = Clones::of(Remote::empty());
     let (mine, yours) = (clones.open("mine").await, clones.open("yours").await);
     mine.create("a", "mine").await.unwrap();
@@ -419,12 +426,12 @@ async fn two_that_began_an_empty_remote_settle_what_both_added() {
     let error = mine.push("Mine").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(report(&mine).await, ["AA Content a"]);
-    settle(&mine, "a", Way::Local).await;
-    mine.push("Settle").await.unwrap();
+    resolve(&mine, "a", Resolution::Local).await;
+    mine.push("Resolve").await.unwrap();
     assert_eq!(text(&clones.remote, "a"), "mine");
     yours.pull().await.unwrap();
     for clone in [&mine, &yours] {
-        assert_in_step(clone, &clones.remote);
+        assert_equals_remote(clone, &clones.remote);
         assert_eq!(clone.read("b").await.unwrap(), "yours");
     }
     clones.remote.assert_sound();

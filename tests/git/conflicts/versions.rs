@@ -1,18 +1,18 @@
-//! What `conflict_versions` gives.
+//! The versions that `conflict_versions` returns.
 
 use f9::prelude::*;
 use f9::stream::ByteStream;
 use f9::{ErrorKind, GitSyncFileBackend};
 use futures::TryStreamExt as _;
 
-use super::{Dispute, Way, settle};
+use super::{Divergence, Resolution, resolve};
 use crate::remote::Change;
 
 async fn collected(stream: Option<ByteStream<'static>>) -> Option<Vec<u8>> {
     Some(stream?.try_collect::<Vec<_>>().await.unwrap().concat())
 }
 
-/// Base, local and remote.
+/// Returns the versions of base, local and remote.
 async fn versions(mine: &GitSyncFileBackend, path: &str) -> [Option<Vec<u8>>; 3] {
     let versions = mine.conflict_versions(path).await.unwrap();
     [
@@ -34,7 +34,7 @@ fn submodule(digit: &str) -> String {
     digit.repeat(40)
 }
 
-/// A conflict of every kind: base, local and remote.
+/// A conflict of every kind, as the changes of base, local and remote.
 fn every_kind() -> [Vec<Change>; 3] {
     use Change as C;
     let base = vec![
@@ -78,13 +78,13 @@ fn every_kind() -> [Vec<Change>; 3] {
 }
 
 #[tokio::test]
-async fn each_side_is_given_as_it_is() {
+async fn each_side_is_returned_byte_for_byte() {
     let [base, local, remote] = every_kind();
-    let dispute = Dispute::between(&base, &local, &remote).await;
-    let mine = dispute.mine().await;
+    let divergence = Divergence::between(&base, &local, &remote).await;
+    let mine = divergence.mine().await;
     mine.pull().await.unwrap_err();
     drop(mine);
-    let mine = dispute.mine().await;
+    let mine = divergence.mine().await;
     let moved = "moved\n".repeat(20);
     let moved = moved.as_bytes();
     let (one, two, three) = (submodule("1"), submodule("2"), submodule("3"));
@@ -105,45 +105,46 @@ async fn each_side_is_given_as_it_is() {
         ("place", [None, Some(b"mine"), None]),
     ];
     for (path, expected) in expected {
-        // Not by `assert_eq!`, which would print half a megabyte.
+        // Without `assert_eq!`, which would print half a megabyte.
         assert!(versions(&mine, path).await == some(expected), "{path}");
     }
     let error = mine.conflict_versions("place/below").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidOperation);
-    // Settled, they can still be looked at until the merge is concluded.
-    settle(&mine, "added", Way::Local).await;
+    // Versions of resolved conflicts are available until the merge is complete.
+    resolve(&mine, "added", Resolution::Local).await;
     let added = [None, Some(&b"mine"[..]), Some(b"theirs")];
     assert_eq!(versions(&mine, "added").await, some(added));
-    // All kinds at once are settled as each alone.
+    // All kinds at once are resolved like each kind alone.
     for conflict in mine.conflict_report().await.unwrap() {
-        settle(&mine, conflict.path.as_str(), Way::Local).await;
+        resolve(&mine, conflict.path.as_str(), Resolution::Local).await;
     }
-    mine.sync("Settle").await.unwrap();
-    let tree = |branch: &str| dispute.shared().git(["rev-parse", &format!("{branch}^{{tree}}")]);
+    mine.sync("Resolve").await.unwrap();
+    let tree = |branch: &str| divergence.shared().git(["rev-parse", &format!("{branch}^{{tree}}")]);
     assert_eq!(tree("main"), tree("local"));
-    dispute.assert_concluded(&mine).await;
+    divergence.assert_completed(&mine).await;
 }
 
 #[test]
-fn the_runtime_can_end_with_a_stream_that_was_dropped_half_way() {
+fn the_runtime_can_end_after_a_stream_was_dropped() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let dispute = runtime.block_on(async {
+    let divergence = runtime.block_on(async {
         let long = |last: &str| "line\n".repeat(100_000) + last;
         let write = |last: &str| [Change::write("f", long(last))];
-        let dispute = Dispute::between(&write("base"), &write("mine"), &write("theirs")).await;
-        let mine = dispute.mine().await;
+        let divergence =
+            Divergence::between(&write("base"), &write("mine"), &write("theirs")).await;
+        let mine = divergence.mine().await;
         mine.pull().await.unwrap_err();
         let mut local = mine.conflict_versions("f").await.unwrap().local.unwrap();
         assert!(!local.try_next().await.unwrap().unwrap().is_empty());
-        dispute
+        divergence
     });
-    // The process that was to be told to end never comes to its turn.
+    // The task that would end the process does not run any more.
     drop(runtime);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mine = dispute.mine().await;
-        settle(&mine, "f", Way::Local).await;
-        mine.sync("Settle").await.unwrap();
-        dispute.assert_concluded(&mine).await;
+        let mine = divergence.mine().await;
+        resolve(&mine, "f", Resolution::Local).await;
+        mine.sync("Resolve").await.unwrap();
+        divergence.assert_completed(&mine).await;
     });
 }

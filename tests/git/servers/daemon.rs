@@ -1,4 +1,4 @@
-//! git-daemon(1): anybody may read and write.
+//! git-daemon(1), open to everybody.
 
 use super::{Listener, cli};
 use crate::remote::{REPOSITORY, Remote};

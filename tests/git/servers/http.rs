@@ -1,4 +1,4 @@
-//! git-http-backend(1) behind a small web server, which can misbehave.
+//! git-http-backend(1) behind a small web server that can misbehave.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -19,59 +19,61 @@ pub(crate) struct Http {
     site: Arc<Site>,
 }
 
-/// What a server does with a request.
+/// The reaction of a server to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Behaviour {
-    /// Answers as it should.
+    /// Serves the request.
     Serve,
-    /// Sends the client to the same place of another server, given as `http://host:port`.
+    /// Redirects to the same path of another server, given as `http://host:port`.
     RedirectTo(String),
-    /// Answers so many times that it is unavailable, and then as it should.
+    /// Answers this many requests with 503 and serves the others.
     Unavailable { times: usize },
     /// Never answers.
     Stall,
-    /// Does what is asked, but hangs up in the middle of telling the result.
+    /// Serves the request, but closes the connection in the middle of the response.
     Cut,
-    /// Answers with a page that has nothing to do with git, as the entry to a hotel's network does.
+    /// Answers with a web page, as a captive portal does.
     Page(&'static str),
+    /// Answers with a status, such as `429 Too Many Requests`, and a plain text.
+    Fail { status: &'static str, text: &'static str },
 }
 
-/// What a client has asked for.
+/// A request of a client.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// With the query.
+    /// Includes the query.
     pub(crate) path: String,
-    /// By their names in lower case.
+    /// Keyed by names in lower case.
     headers: HashMap<String, String>,
 }
 
 #[derive(Debug)]
 struct Site {
     folder: PathBuf,
-    /// The one `Authorization` that is let in, if not everybody is.
+    /// The accepted `Authorization`; `None` accepts everybody.
     authorization: Option<String>,
-    /// What the requests for paths that end with the text meet with.
+    /// The end of a path, and the behaviour for requests of such paths.
     behaviour: Mutex<(String, Behaviour)>,
     requests: Mutex<Vec<Request>>,
     has_request: Condvar,
 }
 
-/// An answer without the headers that every one has.
+/// A response, without the headers that all have.
 #[derive(Debug)]
-struct Answer {
+struct Response {
     status: String,
     headers: Vec<String>,
     body: Vec<u8>,
 }
 
 impl Http {
-    /// A server that lets everybody read and write.
+    /// Starts a server that is open to everybody.
     pub(crate) fn serving(remote: &Remote) -> Self {
         Self::start(remote, None)
     }
 
-    /// A server that lets one user read and write.
+    /// Starts a server for one user.
     pub(crate) fn guarding(remote: &Remote, user: &str, password: &str) -> Self {
         Self::start(remote, Some(basic(user, password)))
     }
@@ -86,13 +88,13 @@ impl Http {
         });
         let served = Arc::clone(&site);
         let listener = Listener::open(move |connection| {
-            // A client that has gone away needs no answer.
+            // A client that has gone needs no response.
             drop(served.serve(connection));
         });
         Self { listener, site }
     }
 
-    /// Where the server is, for [`Behaviour::RedirectTo`].
+    /// Returns `http://host:port`.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.listener.address())
     }
@@ -101,58 +103,58 @@ impl Http {
         format!("{}/{REPOSITORY}", self.origin())
     }
 
-    /// The URL with the secret in it.
+    /// Returns the URL with a user name and a password.
     pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
         let [user, password] =
             [user, password].map(|part| utf8_percent_encode(part, NON_ALPHANUMERIC));
         format!("http://{user}:{password}@{}/{REPOSITORY}", self.listener.address())
     }
 
-    /// From now on, does this with every request.
+    /// Sets the behaviour for every request from now on.
     pub(crate) fn behave(&self, behaviour: Behaviour) {
         self.behave_at("", behaviour);
     }
 
-    /// From now on, does this with requests for paths that end with `end`, such as `/info/refs`, `/git-upload-pack` and
-    /// `/git-receive-pack`, and serves the others.
+    /// Sets the behaviour for requests of paths that end with `end`, such as `/info/refs`, `/git-upload-pack` and
+    /// `/git-receive-pack`. Other requests are served.
     pub(crate) fn behave_at(&self, end: &str, behaviour: Behaviour) {
         *self.site.behaviour.lock().unwrap() = (end.to_owned(), behaviour);
     }
 
-    /// Every request so far.
+    /// Returns all requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.site.requests.lock().unwrap().clone()
     }
 
-    /// Waits until a request for a path that ends with `end` has come.
+    /// Waits for a request of a path that ends with `end`.
     pub(crate) fn wait_for_request(&self, end: &str) {
-        let none = |requests: &mut Vec<Request>| !requests.iter().any(|one| one.asks_for(end));
+        let none = |requests: &mut Vec<Request>| !requests.iter().any(|one| one.is_for(end));
         let requests = self.site.requests.lock().unwrap();
         drop(self.site.has_request.wait_while(requests, none).unwrap());
     }
 }
 
 impl Request {
-    /// The header that tells who asks.
+    /// Returns the `Authorization` header.
     pub(crate) fn authorization(&self) -> Option<&str> {
         self.header("authorization")
     }
 
-    /// A header by its name in lower case.
+    /// Returns a header by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The path and the query.
+    /// Returns the path and the query.
     fn parts(&self) -> (&str, &str) {
         self.path.split_once('?').unwrap_or((&self.path, ""))
     }
 
-    fn asks_for(&self, end: &str) -> bool {
+    fn is_for(&self, end: &str) -> bool {
         self.parts().0.ends_with(end)
     }
 
-    /// Reads what stands before the body.
+    /// Reads the head of a request.
     fn read(stream: &mut BufReader<&TcpStream>) -> io::Result<Self> {
         let first = read_line(stream)?;
         let mut words = first.split(' ').map(str::to_owned);
@@ -192,7 +194,7 @@ impl Request {
 }
 
 impl Site {
-    /// Answers one request. Every request is read to its end first, because a client that is still sending would miss the answer.
+    /// Answers one request. It is read to its end first: a client that is still sending would miss the response.
     fn serve(&self, connection: &Connection) -> io::Result<()> {
         let mut stream = BufReader::new(&*connection.stream);
         let request = Request::read(&mut stream)?;
@@ -203,25 +205,28 @@ impl Site {
             return io::copy(&mut stream, &mut io::sink()).map(drop);
         }
         let body = request.read_body(&mut stream)?;
-        let answer = match &behaviour {
-            Behaviour::Unavailable { .. } => Answer::new("503 Service Unavailable", "", ""),
-            Behaviour::Page(page) => Answer::new("200 OK", "Content-Type: text/html", page),
+        let response = match &behaviour {
+            Behaviour::Unavailable { .. } => Response::new("503 Service Unavailable", "", ""),
+            Behaviour::Page(page) => Response::new("200 OK", "Content-Type: text/html", page),
+            Behaviour::Fail { status, text } => {
+                Response::new(status, "Content-Type: text/plain", text)
+            }
             Behaviour::RedirectTo(origin) => {
                 let location = format!("Location: {origin}{}", request.path);
-                Answer::new("302 Found", &location, "")
+                Response::new("302 Found", &location, "")
             }
             _ if self.refuses(&request) => {
-                Answer::new("401 Unauthorized", "WWW-Authenticate: Basic realm=\"notes\"", "")
+                Response::new("401 Unauthorized", "WWW-Authenticate: Basic realm=\"notes\"", "")
             }
             _ => self.run(connection, &request, &body),
         };
-        answer.send(&connection.stream, matches!(behaviour, Behaviour::Cut))
+        response.send(&connection.stream, matches!(behaviour, Behaviour::Cut))
     }
 
-    /// What is to be done with a request.
+    /// Returns the behaviour for a request.
     fn behaviour(&self, request: &Request) -> Behaviour {
         let (end, behaviour) = &mut *self.behaviour.lock().unwrap();
-        if !request.asks_for(end) {
+        if !request.is_for(end) {
             return Behaviour::Serve;
         }
         if let Behaviour::Unavailable { times } = behaviour {
@@ -234,12 +239,12 @@ impl Site {
     }
 
     fn refuses(&self, request: &Request) -> bool {
-        let let_in = self.authorization.as_deref();
-        let_in.is_some() && request.authorization() != let_in
+        let accepted = self.authorization.as_deref();
+        accepted.is_some() && request.authorization() != accepted
     }
 
-    /// Has git answer.
-    fn run(&self, connection: &Connection, request: &Request, body: &[u8]) -> Answer {
+    /// Lets git answer.
+    fn run(&self, connection: &Connection, request: &Request, body: &[u8]) -> Response {
         let (path, query) = request.parts();
         let mut git = cli::git(&self.folder);
         git.arg("http-backend")
@@ -259,22 +264,22 @@ impl Site {
         for (header, variable) in passed {
             git.envs(request.header(header).map(|value| (variable, value)));
         }
-        let done = cli::feed(connection.own(&mut git), body);
-        Answer::of_program(&done.stdout).unwrap_or_else(|| {
-            let said = String::from_utf8_lossy(&done.stderr);
-            Answer::new("500 Internal Server Error", "", &said)
+        let done = cli::feed(connection.mark(&mut git), body);
+        Response::from_cgi(&done.stdout).unwrap_or_else(|| {
+            let stderr = String::from_utf8_lossy(&done.stderr);
+            Response::new("500 Internal Server Error", "", &stderr)
         })
     }
 }
 
-impl Answer {
+impl Response {
     fn new(status: &str, header: &str, body: &str) -> Self {
         let headers = header.lines().map(str::to_owned).collect();
         Self { status: status.to_owned(), headers, body: body.as_bytes().to_vec() }
     }
 
-    /// What a CGI program has printed; nothing if it has not printed an answer.
-    fn of_program(printed: &[u8]) -> Option<Self> {
+    /// Parses the output of a CGI program.
+    fn from_cgi(printed: &[u8]) -> Option<Self> {
         let end = printed.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&printed[..end]);
         let status = head.lines().find_map(|line| line.strip_prefix("Status: "));
@@ -286,7 +291,7 @@ impl Answer {
         })
     }
 
-    /// Sends the answer, or all of it but the second half of its body.
+    /// Sends the response. If `is_cut`, the second half of the body is missing.
     fn send(&self, mut stream: &TcpStream, is_cut: bool) -> io::Result<()> {
         let length = self.body.len();
         let mut head = format!("HTTP/1.1 {}\r\nConnection: close\r\n", self.status);
@@ -299,7 +304,7 @@ impl Answer {
     }
 }
 
-/// A line without its end.
+/// Reads a line without its end.
 fn read_line(stream: &mut BufReader<&TcpStream>) -> io::Result<String> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
@@ -308,7 +313,7 @@ fn read_line(stream: &mut BufReader<&TcpStream>) -> io::Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-/// The header by which a user of a password asks.
+/// Returns the `Authorization` of a user with a password.
 pub(crate) fn basic(user: &str, password: &str) -> String {
     let secret = format!("{user}:{password}");
     format!("Basic {}", base64(secret.as_bytes()))
@@ -336,7 +341,7 @@ fn base64_is_padded() {
 }
 
 #[test]
-fn a_client_may_ask_before_it_sends() {
+fn a_client_can_send_expect_before_the_body() {
     let remote = Remote::empty();
     let http = Http::serving(&remote);
     let mut stream = TcpStream::connect(http.listener.address()).unwrap();
@@ -349,7 +354,7 @@ fn a_client_may_ask_before_it_sends() {
     stream.read_exact(&mut go_on).unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"0000").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
 }

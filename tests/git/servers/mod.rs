@@ -1,4 +1,4 @@
-//! Git servers on the loopback. Dropping one hangs up on its clients and ends every process that it started.
+//! Git servers on the loopback interface. Dropping one closes its connections and kills all processes that it started.
 
 mod daemon;
 mod http;
@@ -20,7 +20,7 @@ pub(crate) use self::http::{Behaviour, Http, Request, basic};
 pub(crate) use self::ssh::Ssh;
 use crate::cli;
 
-/// The variable by which the processes of a server are known, however far they are from the process that began it.
+/// The environment variable that marks all processes of a server, descendants included.
 const MARK: &str = "F9_TEST_SERVER";
 
 /// A port, and a thread for each connection to it.
@@ -35,11 +35,11 @@ pub(crate) struct Listener {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Arc<TcpStream>,
-    mark: String,
+    server: String,
 }
 
 impl Listener {
-    /// Opens a free port, where `serve` is called with each connection.
+    /// Opens a free port and calls `serve` with each connection.
     pub(crate) fn open(serve: impl Fn(&Connection) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -57,14 +57,14 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.is_open.store(false, Ordering::SeqCst);
-        // The acceptor looks at that when somebody comes.
+        // The acceptor checks the flag at the next connection.
         drop(TcpStream::connect(self.address));
         let ended = self.acceptor.take().unwrap().join();
         assert!(ended.is_ok() || thread::panicking(), "a server has panicked");
     }
 }
 
-/// Serves until the port is closed, then hangs up on everybody.
+/// Serves until the port is closed, then closes all connections.
 fn accept(listener: &TcpListener, is_open: &AtomicBool, serve: &(impl Fn(&Connection) + Sync)) {
     let mark = listener.local_addr().unwrap().to_string();
     let connected: Mutex<Vec<Weak<TcpStream>>> = Mutex::default();
@@ -76,13 +76,13 @@ fn accept(listener: &TcpListener, is_open: &AtomicBool, serve: &(impl Fn(&Connec
             }
             let stream = Arc::new(stream.unwrap());
             connected.lock().unwrap().push(Arc::downgrade(&stream));
-            let connection = Connection { stream, mark: mark.clone() };
+            let connection = Connection { stream, server: mark.clone() };
             served.push(scope.spawn(move || serve(&connection)));
         }
         for stream in connected.lock().unwrap().iter().filter_map(Weak::upgrade) {
             drop(stream.shutdown(Shutdown::Both));
         }
-        // A hook may not care that the client is gone.
+        // A hook may go on after the client has gone.
         while kill_marked(&mark) || served.iter().any(|thread| !thread.is_finished()) {
             thread::sleep(Duration::from_millis(1));
         }
@@ -90,39 +90,39 @@ fn accept(listener: &TcpListener, is_open: &AtomicBool, serve: &(impl Fn(&Connec
 }
 
 impl Connection {
-    /// `command` as a process of the server.
-    pub(crate) fn own<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env(MARK, &self.mark)
+    /// Marks `command` as a process of the server.
+    pub(crate) fn mark<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env(MARK, &self.server)
     }
 
-    /// Runs a program that speaks to the client by its standard input and output, as inetd(8) does, to its end.
+    /// Runs a program to its end with the connection as its standard input and output, as inetd(8) does.
     pub(crate) fn hand_to(&self, command: &mut Command) {
         let end = || OwnedFd::from(self.stream.try_clone().unwrap());
-        self.own(command).stdin(end()).stdout(end()).stderr(Stdio::null());
+        self.mark(command).stdin(end()).stdout(end()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         child.wait().unwrap();
     }
 }
 
-/// Kills the processes of a server, and says whether there were any.
+/// Kills the processes of a server. Reports whether there were any.
 fn kill_marked(mark: &str) -> bool {
     let marked = marked(mark);
     for process in &marked {
-        // It may have ended meanwhile.
+        // The process may have ended already.
         let _ended = kill_process(*process, Signal::KILL);
     }
     !marked.is_empty()
 }
 
-/// The processes of a server that live.
+/// Returns the running processes of a server.
 fn marked(mark: &str) -> Vec<Pid> {
     let variable = format!("{MARK}={mark}");
-    let has_it = |pid: &i32| {
-        // What cannot be read belongs to somebody else, or has ended.
+    let is_marked = |pid: &i32| {
+        // A process that cannot be read has ended or belongs to another user.
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
     };
     let names = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
     let ids = names.filter_map(|name| name.to_str()?.parse().ok());
-    ids.filter(has_it).filter_map(Pid::from_raw).collect()
+    ids.filter(is_marked).filter_map(Pid::from_raw).collect()
 }

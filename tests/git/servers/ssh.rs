@@ -1,4 +1,4 @@
-//! sshd(8), for the user whom the tests run as, who has a key.
+//! sshd(8) for the user of the test process.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,14 +15,14 @@ use crate::remote::Remote;
 /// A server of the protocol `ssh`, with the files of its clients.
 #[derive(Debug)]
 pub(crate) struct Ssh {
-    // Before the files, which it reads.
+    // Dropped before the files that it reads.
     listener: Listener,
     files: TempDir,
     user: String,
 }
 
 impl Ssh {
-    /// Starts a server, or says that `test` cannot run for want of one.
+    /// Starts a server. Reports that `test` cannot run if there is no sshd.
     pub(crate) fn start(test: &str) -> Option<Self> {
         let Some(sshd) = sshd() else {
             not_run(test, "it needs sshd");
@@ -36,7 +36,7 @@ impl Ssh {
         let known_keys = ["key.pub", "locked_key.pub"].map(|name| read(&files, name));
         fs::write(files.path().join("authorized_keys"), known_keys.concat()).unwrap();
         if rustix::process::geteuid().is_root() {
-            // It gives up its rights there, and does not start without.
+            // sshd needs it for privilege separation.
             fs::create_dir_all("/run/sshd").unwrap();
         }
         let (config, log) = (files.path().join("config"), files.path().join("log"));
@@ -60,42 +60,42 @@ impl Ssh {
         format!("ssh://{}@{}{}", self.user, self.listener.address(), path.display())
     }
 
-    /// The key that lets its owner in.
+    /// Returns an authorized key.
     pub(crate) fn key(&self) -> PathBuf {
         self.file("key")
     }
 
-    /// A key that the server does not know.
+    /// Returns a key that the server does not know.
     pub(crate) fn unauthorised_key(&self) -> PathBuf {
         self.file("unauthorised_key")
     }
 
-    /// The key in a file that everybody may read, which ssh(1) refuses to use.
+    /// Returns the key in a file that everybody may read. ssh(1) refuses to use it.
     pub(crate) fn open_key(&self) -> PathBuf {
         self.file("open_key")
     }
 
-    /// A key that the server knows, behind a passphrase.
+    /// Returns an authorized key with a passphrase.
     pub(crate) fn locked_key(&self) -> PathBuf {
         self.file("locked_key")
     }
 
-    /// The file that names the server with its key.
+    /// Returns a file with the key of the server.
     pub(crate) fn known_hosts(&self) -> PathBuf {
         self.file("known_hosts")
     }
 
-    /// A file that names the server with the key of another.
+    /// Returns a file with a wrong key for the server.
     pub(crate) fn wrong_known_hosts(&self) -> PathBuf {
         self.file("wrong_known_hosts")
     }
 
-    /// A file that names no server.
+    /// Returns a file without servers.
     pub(crate) fn empty_known_hosts(&self) -> PathBuf {
         self.file("empty_known_hosts")
     }
 
-    /// What the server tells of its clients.
+    /// Returns the log of the server.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.file("log")).unwrap_or_default()
     }
@@ -115,11 +115,11 @@ impl Ssh {
 
     fn config(&self) -> String {
         let mark = (MARK, self.listener.address().to_string());
-        let surroundings = cli::SURROUNDINGS.map(|(name, value)| (name, value.to_owned()));
-        let set = surroundings.into_iter().chain([("PATH", cli::path()), mark]);
+        let environment = cli::ENVIRONMENT.map(|(name, value)| (name, value.to_owned()));
+        let set = environment.into_iter().chain([("PATH", cli::path()), mark]);
         let set: String = set.map(|(name, value)| format!(" \"{name}={value}\"")).collect();
         let files = self.files.path().display();
-        // The account may be locked, its home anybody's: the key alone decides.
+        // The account may be locked and its home writable by others, so only the key counts.
         format!(
             "HostKey {files}/host\n\
              AuthorizedKeysFile {files}/authorized_keys\n\
@@ -136,14 +136,14 @@ impl Ssh {
     }
 }
 
-/// The server, which has to be started by its full path, and which the `PATH` of a user seldom leads to.
+/// Finds sshd, which must be started by its full path and is seldom in the `PATH` of a user.
 fn sshd() -> Option<PathBuf> {
     let path = cli::path();
     let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin", "/sbin"]);
     places.map(|place| Path::new(place).join("sshd")).find(|sshd| sshd.is_file())
 }
 
-/// The files of the keys that every server and its clients have, by their names.
+/// The key files of every server and its clients, by name.
 static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let files = tempfile::tempdir().unwrap();
     let mut keys = Vec::new();
@@ -169,7 +169,7 @@ fn read(files: &TempDir, name: &str) -> String {
     fs::read_to_string(files.path().join(name)).unwrap()
 }
 
-/// Whom the tests run as.
+/// Returns the name of the user of this process.
 fn user() -> String {
     let name = cli::succeed(Command::new("id").arg("-un"), b"");
     String::from_utf8(name).unwrap().trim_end().to_owned()

@@ -1,29 +1,29 @@
-//! Random steps come to the same in a vector store as in memory, whatever goes wrong on the way.
+//! Random steps have the same results in a vector store as in memory, also after faults.
 //!
-//! `F9_SEED` repeats a run that has failed, with `F9_STORES` as it was then. By default 6 stores are tried. A full run tries 24:
-//! `F9_STORES=24 cargo test --all-features --test openai properties`.
+//! `F9_SEED` repeats a failed run if `F9_STORES` is the same. By default 6 stores are tried. A full run tries 24: `F9_STORES=24
+//! cargo test --all-features --test openai properties`.
 
 use std::time::Duration;
 
-use f9::testing::{Fault, FaultKind, OpenAISimulator, Retry, Route};
+use f9::testing::openai::{Fault, FaultKind, OpenAISimulator, Retry, Route};
 use f9::{OpenAIEncoding, OpenAIVectorStoreFileBackend};
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 use reference::State;
 use steps::{Answer, Entry, Step, pick};
 
 mod reference;
 mod steps;
 
-/// How many steps are taken in each store.
+/// Steps per store.
 const STEPS: u64 = 40;
 
-/// How many stores there are.
+/// Returns the number of stores.
 fn stores() -> u64 {
     std::env::var("F9_STORES").map_or(6, |stores| stores.parse().unwrap())
 }
 
-/// A vector store, and two handles onto it.
+/// A vector store and two handles for it.
 struct Pair {
     name: String,
     simulator: OpenAISimulator,
@@ -33,17 +33,17 @@ struct Pair {
 }
 
 impl Pair {
-    async fn open(dice: &mut Dice, number: u64) -> Self {
+    async fn open(rng: &mut Rng, number: u64) -> Self {
         let simulator = if number.is_multiple_of(2) {
             OpenAISimulator::start()
         } else {
             OpenAISimulator::lenient()
         };
         let encodings = [OpenAIEncoding::Auto, OpenAIEncoding::Raw, OpenAIEncoding::Framed];
-        let encoding = pick(dice, &encodings);
+        let encoding = pick(rng, &encodings);
         let config = || simulator.config().with_encoding(encoding).with_retries(2);
         let hour = Duration::from_secs(3600);
-        let ttls = pick(dice, &[[Duration::ZERO; 2], [hour; 2], [Duration::ZERO, hour]]);
+        let ttls = pick(rng, &[[Duration::ZERO; 2], [hour; 2], [Duration::ZERO, hour]]);
         let name = format!("store {number} ({encoding:?}, cache_ttl {ttls:?})");
         let [one, other] =
             ttls.map(|ttl| OpenAIVectorStoreFileBackend::open(config().with_cache_ttl(ttl)));
@@ -56,12 +56,12 @@ impl Pair {
         OpenAIVectorStoreFileBackend::open(config).await.unwrap()
     }
 
-    fn step(&self, dice: &mut Dice) -> (Step, &OpenAIVectorStoreFileBackend) {
-        let step = Step::any(dice, self.encoding == OpenAIEncoding::Raw);
-        (step, &self.handles[usize::try_from(dice.below(2)).unwrap()])
+    fn step(&self, rng: &mut Rng) -> (Step, &OpenAIVectorStoreFileBackend) {
+        let step = Step::any(rng, self.encoding == OpenAIEncoding::Raw);
+        (step, &self.handles[usize::try_from(rng.below(2)).unwrap()])
     }
 
-    /// Checks that each handle lists what there is.
+    /// Checks that each handle lists the expected tree.
     async fn assert_listed(&self, place: &str) {
         for (number, handle) in self.handles.iter().enumerate() {
             let list = Step::List { prefix: "", depth: f9::Depth::All };
@@ -76,12 +76,12 @@ impl Pair {
 }
 
 #[tokio::test]
-async fn a_vector_store_does_what_memory_does() {
-    let mut dice = Dice::new("a_vector_store_does_what_memory_does");
+async fn a_vector_store_behaves_like_memory() {
+    let mut rng = Rng::new("a_vector_store_behaves_like_memory");
     for number in 0..stores() {
-        let mut pair = Pair::open(&mut dice, number).await;
+        let mut pair = Pair::open(&mut rng, number).await;
         for count in 0..STEPS {
-            let (step, handle) = pair.step(&mut dice);
+            let (step, handle) = pair.step(&mut rng);
             let place = format!("step {count} of {}: {step:.300?}", pair.name);
             let expected = pair.state.expect(&step).await;
             let etag = step.etag(handle).await;
@@ -99,12 +99,12 @@ async fn a_vector_store_does_what_memory_does() {
         }
         let (files, entries) = (pair.simulator.files(), pair.simulator.vector_store_files());
         assert_eq!(entries.len(), pair.state.files.len() + pair.state.directories.len());
-        assert_eq!(files.len(), entries.len(), "nothing is left over");
+        assert_eq!(files.len(), entries.len(), "nothing is left");
     }
 }
 
-/// Something that goes wrong with one of the next requests, or with some that follow each other.
-fn any_fault(dice: &mut Dice) -> Fault {
+/// Returns a fault for one of the next requests, or for several in a row.
+fn any_fault(rng: &mut Rng) -> Fault {
     let kinds = [
         FaultKind::status(400),
         FaultKind::status(403),
@@ -123,8 +123,8 @@ fn any_fault(dice: &mut Dice) -> Fault {
         FaultKind::TruncatedBody { after: 10 },
         FaultKind::SlowBody { chunk: 64, delay: Duration::from_micros(50) },
     ];
-    let fault = Fault::new(pick(dice, &kinds)).times(pick(dice, &[1, 3, 9, 9]));
-    let fault = if dice.below(2) == 0 { fault.processed() } else { fault };
+    let fault = Fault::new(pick(rng, &kinds)).times(pick(rng, &[1, 3, 9, 9]));
+    let fault = if rng.below(2) == 0 { fault.processed() } else { fault };
     let changing = [
         Route::Upload,
         Route::Attach,
@@ -135,23 +135,23 @@ fn any_fault(dice: &mut Dice) -> Fault {
         Route::Content,
         Route::Text,
     ];
-    match dice.below(2) {
-        0 => fault.after(usize::try_from(dice.below(4)).unwrap()),
-        _ => fault.on(pick(dice, &changing)).after(usize::try_from(dice.below(2)).unwrap()),
+    match rng.below(2) {
+        0 => fault.after(usize::try_from(rng.below(4)).unwrap()),
+        _ => fault.on(pick(rng, &changing)).after(usize::try_from(rng.below(2)).unwrap()),
     }
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_the_old_or_the_new_is_there() {
-    let mut dice = Dice::new("whatever_goes_wrong_the_old_or_the_new_is_there");
+async fn after_any_fault_the_old_or_the_new_version_exists() {
+    let mut rng = Rng::new("after_any_fault_the_old_or_the_new_version_exists");
     let mut failures: u64 = 0;
     for number in 0..stores() {
-        let mut pair = Pair::open(&mut dice, number).await;
+        let mut pair = Pair::open(&mut rng, number).await;
         for count in 0..STEPS {
-            let (step, handle) = pair.step(&mut dice);
+            let (step, handle) = pair.step(&mut rng);
             let expected = pair.state.expect(&step).await;
             let etag = step.etag(handle).await;
-            let fault = (dice.below(5) > 0).then(|| any_fault(&mut dice));
+            let fault = (rng.below(5) > 0).then(|| any_fault(&mut rng));
             let place = format!("step {count} of {}: {step:.300?} with {fault:?}", pair.name);
             if let Some(fault) = fault {
                 pair.simulator.inject(fault);
@@ -192,19 +192,16 @@ async fn whatever_goes_wrong_the_old_or_the_new_is_there() {
         }
         let fresh = pair.fresh().await;
         fresh.repair().await.unwrap();
-        assert!(fresh.survey().await.unwrap().is_empty());
+        assert!(fresh.check().await.unwrap().is_empty());
         assert_eq!(State::of(&fresh).await.unwrap(), pair.state);
         let entries = pair.simulator.vector_store_files();
         assert_eq!(entries.len(), pair.state.files.len() + pair.state.directories.len());
     }
     println!("{failures} steps have failed");
-    assert!(
-        failures > stores() * STEPS / 32,
-        "{failures} steps have failed, which is too few to say anything"
-    );
+    assert!(failures > stores() * STEPS / 32, "only {failures} steps have failed");
 }
 
-/// Checks that what a step that failed has left behind is, at each path, what was there before or what should be there after it.
+/// Checks that after a failed step each path holds what it held before, or what the step should write.
 fn assert_whole(step: &Step, [old, new, found]: [&State; 3], place: &str) {
     if step.changes_nothing() {
         assert_eq!(found, old, "{place}");
@@ -229,7 +226,7 @@ fn assert_whole(step: &Step, [old, new, found]: [&State; 3], place: &str) {
     }
 }
 
-/// The same for many files at once, of which some have failed.
+/// As [`assert_whole`], for a bulk operation that failed for some files.
 fn assert_whole_each(
     step: &Step,
     outcomes: &[Result<Entry, f9::ErrorKind>],

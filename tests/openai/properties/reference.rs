@@ -1,4 +1,4 @@
-//! What steps should come to: that which they come to in memory, but for directories on the way, which do not last.
+//! The expected results of steps: those in memory, except that implicit directories do not persist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,22 +9,22 @@ use futures::TryStreamExt as _;
 
 use super::steps::{Answer, Step, Subject, entry};
 
-/// All that is in a store.
+/// The content of a store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct State {
     pub(crate) files: BTreeMap<String, Bytes>,
-    /// The directories that were made by themselves.
+    /// The directories that were created explicitly.
     pub(crate) directories: BTreeSet<String>,
 }
 
-/// What a step should give, and what should be there then.
+/// The expected result of a step, and the expected content afterwards.
 pub(crate) struct Expected {
     pub(crate) outcome: Result<Answer, ErrorKind>,
     pub(crate) state: State,
 }
 
 impl State {
-    /// What is in a store of which entries tell whether they stand for themselves.
+    /// Reads a store whose entries report whether a directory is explicit.
     pub(crate) async fn of(files: &dyn Subject) -> f9::Result<Self> {
         let mut state = Self::default();
         let listed = files.list_with("", ListOptions::recursive()).await?;
@@ -40,7 +40,7 @@ impl State {
         Ok(state)
     }
 
-    /// The listing of all there is.
+    /// Returns the recursive listing.
     pub(crate) fn listing(&self) -> Vec<(String, Option<u64>)> {
         let mut paths: BTreeMap<String, Option<u64>> = BTreeMap::new();
         for path in self.files.keys().chain(&self.directories) {
@@ -72,7 +72,7 @@ impl State {
         memory
     }
 
-    /// What `step` should come to here.
+    /// Returns the expected result of `step`.
     pub(crate) async fn expect(&self, step: &Step) -> Expected {
         let memory = self.in_memory().await;
         let etag = step.etag(&memory).await;
@@ -91,7 +91,7 @@ impl State {
         Expected { outcome, state }
     }
 
-    /// Whether a directory that is there after `step` was made by itself, and so stays.
+    /// Whether a directory that exists after `step` was created explicitly and so stays.
     fn keeps(&self, path: &str, step: &Step, is_done: bool) -> bool {
         let canonical = |path: &str| FilePath::parse(path).unwrap().to_string();
         let was_made = self.directories.contains(path);

@@ -1,4 +1,4 @@
-//! Steps, as the dice fall, and what comes of them.
+//! Random steps and their outcomes.
 
 use bytes::Bytes;
 use f9::prelude::*;
@@ -10,9 +10,9 @@ use f9::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
-/// Few paths, so that steps meet: some are a file for one and a directory for another, some sort around `d/`.
+/// Few paths, so that steps collide: some are a file in one step and a directory in another, and some sort around `d/`.
 const PATHS: [&str; 13] =
     ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "a/b", "d/a/b/c", "d-", "d.x", "d0", "/d//e/./é"];
 
@@ -37,18 +37,18 @@ pub(crate) enum Step {
     Checksum { path: &'static str, algorithm: ChecksumAlgorithm },
 }
 
-/// What a write does with what is there.
+/// The precondition of a write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     Create,
     Overwrite,
-    /// Where the etag is that which is there.
+    /// With the current etag.
     Current,
-    /// Where the etag is another.
+    /// With another etag.
     Stale,
 }
 
-/// What a call gives, without times and tokens, which each store makes its own.
+/// The result of a call, without times and etags, which differ between stores.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Nothing,
@@ -60,14 +60,14 @@ pub(crate) enum Answer {
     Many(Vec<Result<Entry, ErrorKind>>),
 }
 
-/// A path, with the size if it is a file.
+/// A path, and the size if it is a file.
 pub(crate) type Entry = (String, Option<u64>);
 
 pub(crate) fn entry(info: &FileInfo) -> Entry {
     (info.path.to_string(), info.size)
 }
 
-/// A store that steps can be taken in.
+/// A store to run steps in.
 #[async_trait]
 pub(crate) trait Subject: AsyncFileBackend {
     async fn create_all(
@@ -109,39 +109,39 @@ impl Subject for MemoryFileBackend {
 }
 
 impl Step {
-    /// Some step, with content that is text if it has to be.
-    pub(crate) fn any(dice: &mut Dice, text_only: bool) -> Self {
-        let (path, to) = (pick(dice, &PATHS), pick(dice, &PATHS));
-        let content = content(dice, text_only);
+    /// Returns a random step, with text as content if `text_only`.
+    pub(crate) fn any(rng: &mut Rng, text_only: bool) -> Self {
+        let (path, to) = (pick(rng, &PATHS), pick(rng, &PATHS));
+        let content = content(rng, text_only);
         let mode = pick(
-            dice,
+            rng,
             &[Mode::Create, Mode::Overwrite, Mode::Overwrite, Mode::Current, Mode::Stale],
         );
-        let depth = pick(dice, &[Depth::One, Depth::All]);
-        match dice.below(26) {
+        let depth = pick(rng, &[Depth::One, Depth::All]);
+        match rng.below(26) {
             0..4 => Self::Create { path, content, mode },
             4..6 => Self::StreamWrite { path, content, mode },
             6..8 => {
-                let mode = pick(dice, &[WriteMode::Create, WriteMode::Overwrite]);
-                Self::CreateMany { paths: some_paths(dice), content, mode }
+                let mode = pick(rng, &[WriteMode::Create, WriteMode::Overwrite]);
+                Self::CreateMany { paths: some_paths(rng), content, mode }
             }
-            8 => Self::CreateDir { path, mode: pick(dice, &[DirMode::Create, DirMode::Overwrite]) },
+            8 => Self::CreateDir { path, mode: pick(rng, &[DirMode::Create, DirMode::Overwrite]) },
             9..12 => {
                 let matches = [None, None, None, Some(Mode::Current), Some(Mode::Stale)];
-                let matches = pick(dice, &matches);
-                let mode = pick(dice, &[UpdateMode::Replace, UpdateMode::Append]);
+                let matches = pick(rng, &matches);
+                let mode = pick(rng, &[UpdateMode::Replace, UpdateMode::Append]);
                 Self::Update { path, content, mode, matches }
             }
             12..15 => Self::Delete { path, depth },
             15..17 => Self::Copy { from: path, to, mode },
             17..20 => Self::Rename { from: path, to, mode },
-            20..22 => Self::Read { path, range: range(dice) },
-            22 => Self::Info { path: pick(dice, &["", path]) },
-            23 => Self::List { prefix: pick(dice, &["", path]), depth },
-            24 => Self::Glob { pattern: pick(dice, &PATTERNS) },
+            20..22 => Self::Read { path, range: range(rng) },
+            22 => Self::Info { path: pick(rng, &["", path]) },
+            23 => Self::List { prefix: pick(rng, &["", path]), depth },
+            24 => Self::Glob { pattern: pick(rng, &PATTERNS) },
             _ => {
                 let algorithms = [ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Md5];
-                Self::Checksum { path, algorithm: pick(dice, &algorithms) }
+                Self::Checksum { path, algorithm: pick(rng, &algorithms) }
             }
         }
     }
@@ -157,7 +157,7 @@ impl Step {
         )
     }
 
-    /// The etag that the step asks for, if it asks for one.
+    /// Returns the etag for the precondition of the step, if it has one.
     pub(crate) async fn etag(&self, files: &dyn Subject) -> Option<Etag> {
         let (path, mode) = match self {
             Self::Create { path, mode, .. }
@@ -246,22 +246,22 @@ impl Step {
                 Answer::Paths(found.into_iter().map(String::from).collect())
             }
             Self::Checksum { path, algorithm } => {
-                Answer::Sum(files.checksum(path, *algorithm).await?)
+                Answer::Sum(files.checksum(path, *algorithm).await?.into_hex())
             }
             other => panic!("{other:?} gives an entry"),
         })
     }
 }
 
-pub(crate) fn pick<T: Clone>(dice: &mut Dice, items: &[T]) -> T {
-    dice.pick(items).unwrap().clone()
+pub(crate) fn pick<T: Clone>(rng: &mut Rng, items: &[T]) -> T {
+    rng.pick(items).unwrap().clone()
 }
 
-/// Paths of which none lies below another.
-fn some_paths(dice: &mut Dice) -> Vec<&'static str> {
+/// Returns paths of which none lies below another.
+fn some_paths(rng: &mut Rng) -> Vec<&'static str> {
     let mut paths: Vec<&str> = Vec::new();
-    for _ in 0..=dice.below(6) {
-        let path = pick(dice, &PATHS[..PATHS.len() - 1]);
+    for _ in 0..=rng.below(6) {
+        let path = pick(rng, &PATHS[..PATHS.len() - 1]);
         let is_below = |one: &str, other: &str| one.starts_with(&format!("{other}/"));
         if paths
             .iter()
@@ -273,13 +273,13 @@ fn some_paths(dice: &mut Dice) -> Vec<&'static str> {
     paths
 }
 
-fn content(dice: &mut Dice, text_only: bool) -> Bytes {
-    let first = dice.below(1_000_000);
+fn content(rng: &mut Rng, text_only: bool) -> Bytes {
+    let first = rng.below(1_000_000);
     let words = |count: u64| {
         let words = (first..first + count).map(|number| format!("word{number}\n"));
         Bytes::from(words.collect::<String>())
     };
-    match dice.below(12) {
+    match rng.below(12) {
         0 => Bytes::new(),
         1 => words(700),
         2..6 if !text_only => {
@@ -292,10 +292,10 @@ fn content(dice: &mut Dice, text_only: bool) -> Bytes {
     }
 }
 
-fn range(dice: &mut Dice) -> Option<ByteRange> {
+fn range(rng: &mut Rng) -> Option<ByteRange> {
     let offsets = [0, 1, 2, 3, 8, 9, 50, 5000, u64::MAX];
-    let (start, end) = (pick(dice, &offsets), pick(dice, &offsets));
-    match dice.below(6) {
+    let (start, end) = (pick(rng, &offsets), pick(rng, &offsets));
+    match rng.below(6) {
         0 => Some(ByteRange::Bounded(start..end)),
         1 => Some(ByteRange::From(start)),
         2 => Some(ByteRange::Suffix(start)),

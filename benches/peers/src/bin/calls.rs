@@ -1,5 +1,5 @@
-//! Prints, for each verb of f9's local backend, the system calls that one call of it makes, in order, and how many trips to the
-//! blocking pool that takes. Each verb runs in a process of its own, below `strace`, between two look-ups that stand out.
+//! Prints the system calls of each verb of the local backend in order, and the number of trips to the blocking pool. Each verb runs in its
+//! own process under `strace`, between two lookups of a marker path.
 
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,7 @@ const VERBS: &[&str] = &[
     "checksum of 1 MiB",
 ];
 
-/// What is looked up before and after.
+/// The path of the marker lookups.
 const MARK: &str = "/mark-of-calls";
 
 #[tokio::main(flavor = "current_thread")]
@@ -59,11 +59,11 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Does a verb twice: what is done for the first time only is not told of.
+/// Runs a verb twice, and marks the second run, so that one-time initialization does not count.
 async fn traced(verb: &str, root: &Path) -> Result<()> {
     let durability = if verb.ends_with("Synced") { Durability::Synced } else { Durability::Atomic };
     let files = LocalFileBackend::builder(root).durability(durability).open().await?;
-    // The standard library looks closer at the first look-up that fails.
+    // The standard library makes an extra call at the first failed lookup.
     drop(fs::metadata("/no-mark"));
     for name in ["first", "second"] {
         fs::create_dir_all(root.join(name).join("deep"))?;
@@ -132,8 +132,8 @@ async fn act(files: &LocalFileBackend, verb: &str, dir: &str) -> Result<()> {
     Ok(())
 }
 
-/// What threads do to run, to wait and to get memory; the rest is what the verb asks of the file system.
-const OWN: &[&str] = &[
+/// Calls for scheduling, waiting and memory. All other calls belong to the verb.
+const NOT_OF_THE_VERB: &[&str] = &[
     "futex",
     "epoll_wait",
     "mmap",
@@ -155,13 +155,13 @@ const OWN: &[&str] = &[
     "exit",
 ];
 
-/// The number of trips to the pool, and the calls between the two marks.
+/// Returns the number of trips to the pool, and the calls between the two markers.
 fn summary(log: &str) -> (usize, String) {
     let mut lines = log.lines().skip_while(|line| !line.contains(MARK));
     let runtime = lines.next().and_then(|line| line.split(' ').next()).unwrap_or_default();
     let mut trips = 0;
     let mut calls: Vec<(String, usize)> = Vec::new();
-    let mut away: Option<&str> = None;
+    let mut pool_thread: Option<&str> = None;
     for line in lines.take_while(|line| !line.contains(MARK)) {
         let Some((thread, call)) = line.split_once(' ') else { continue };
         let call = call.trim_start();
@@ -170,15 +170,15 @@ fn summary(log: &str) -> (usize, String) {
         if name.starts_with("<...") || name.starts_with("+++") {
             continue;
         }
-        if OWN.contains(&name) || wakes {
-            // Whoever has been away and waits, or wakes another, has come to the end of what it was sent for.
-            if away == Some(thread) {
-                away = None;
+        if NOT_OF_THE_VERB.contains(&name) || wakes {
+            // A pool thread that waits or wakes another thread has finished its task.
+            if pool_thread == Some(thread) {
+                pool_thread = None;
             }
             continue;
         }
-        if thread != runtime && away != Some(thread) {
-            away = Some(thread);
+        if thread != runtime && pool_thread != Some(thread) {
+            pool_thread = Some(thread);
             trips += 1;
         }
         match calls.last_mut() {
@@ -186,9 +186,9 @@ fn summary(log: &str) -> (usize, String) {
             _ => calls.push((name.to_owned(), 1)),
         }
     }
-    let told = calls.into_iter().map(|(name, count)| match count {
+    let cells = calls.into_iter().map(|(name, count)| match count {
         1 => format!("`{name}`"),
         count => format!("`{name}` ×{count}"),
     });
-    (trips, told.collect::<Vec<_>>().join(", "))
+    (trips, cells.collect::<Vec<_>>().join(", "))
 }

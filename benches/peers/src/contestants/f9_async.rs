@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use f9::prelude::*;
-use f9::{ChecksumAlgorithm, Durability, FileInfo, ListOptions, LocalFileBackend};
+use f9::{Checksum, ChecksumAlgorithm, Durability, FileInfo, ListOptions, LocalFileBackend};
 use futures::{TryStreamExt as _, executor, stream};
 
 use super::{Files, Listed};
@@ -61,14 +61,14 @@ impl Files for LocalFileBackend {
     }
 
     async fn checksum(&self, path: &str, algorithm: Algorithm) -> Result<String> {
-        Ok(AsyncFileBackend::checksum(self, path, known(algorithm)).await?)
+        Ok(AsyncFileBackend::checksum(self, path, known(algorithm)).await?.into_hex())
     }
 
     async fn checksum_many(&self, paths: &[String]) -> Result<Vec<String>> {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         let found =
             AsyncFileBackend::checksum_many(self, &paths, ChecksumAlgorithm::Sha256).await?;
-        Ok(found.into_values().collect())
+        Ok(found.into_values().map(Checksum::into_hex).collect())
     }
 }
 

@@ -1,11 +1,11 @@
-//! f9 without a runtime of the caller's.
+//! The blocking facade of f9, on a thread without a runtime.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use f9::blocking::LocalFileBackend;
-use f9::{ChecksumAlgorithm, ListOptions};
+use f9::{Checksum, ChecksumAlgorithm, ListOptions};
 
 use super::f9_async::{known, listed};
 use super::{Files, Listed};
@@ -54,12 +54,12 @@ impl Files for Arc<LocalFileBackend> {
     }
 
     async fn checksum(&self, path: &str, algorithm: Algorithm) -> Result<String> {
-        Ok(LocalFileBackend::checksum(self, path, known(algorithm))?)
+        Ok(LocalFileBackend::checksum(self, path, known(algorithm))?.into_hex())
     }
 
     async fn checksum_many(&self, paths: &[String]) -> Result<Vec<String>> {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         let found = LocalFileBackend::checksum_many(self, &paths, ChecksumAlgorithm::Sha256)?;
-        Ok(found.into_values().collect())
+        Ok(found.into_values().map(Checksum::into_hex).collect())
     }
 }

@@ -1,4 +1,4 @@
-//! Who is measured: f9, its peers, and the bare calls that bound what is possible.
+//! The contestants: f9, its peers, and direct calls as the lower bound.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,27 +18,27 @@ mod opendal_fs;
 mod std_fs;
 mod tokio_fs;
 
-/// What each of them can do in a folder. Who lacks a verb does what its user would do instead.
+/// The verbs of a contestant. The provided methods do what a user would do if a library lacks the verb.
 pub trait Files: Clone + Send + Sync + 'static {
     type Content: AsRef<[u8]> + Send;
 
     fn read(&self, path: &str) -> impl Future<Output = Result<Self::Content>> + Send;
 
-    /// The size of a file; whatever else the look-up tells is thrown away.
+    /// Returns the size of a file.
     fn info(&self, path: &str) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Makes a new file in a directory that is there.
+    /// Creates a file in an existing directory.
     fn create(&self, path: &str, data: Bytes) -> impl Future<Output = Result<()>> + Send;
 
     fn stream_read(&self, path: &str, sink: &mut Sink) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes a new file from pieces that come one by one.
+    /// Creates a file from a stream of pieces.
     fn stream_write(&self, path: &str, pieces: Pieces) -> impl Future<Output = Result<()>> + Send;
 
-    /// All files below the folder, sorted by path.
+    /// Returns all files, sorted by path.
     fn list(&self) -> impl Future<Output = Result<Vec<Listed>>> + Send;
 
-    /// The paths of all files that end in `.rs`, sorted.
+    /// Returns the paths of all files that end in `.rs`, sorted.
     fn rust_files(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
 
     fn checksum(
@@ -53,7 +53,7 @@ pub trait Files: Clone + Send + Sync + 'static {
         }
     }
 
-    /// The SHA-256 digests of files, in the order of their paths.
+    /// Returns the SHA-256 digests of files, in the order of `paths`.
     fn checksum_many(&self, paths: &[String]) -> impl Future<Output = Result<Vec<String>>> + Send {
         async move {
             let mut digests = Vec::new();
@@ -67,7 +67,7 @@ pub trait Files: Clone + Send + Sync + 'static {
     }
 }
 
-/// What a listing tells of a file.
+/// A file in a listing.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
     pub path: String,
@@ -75,20 +75,20 @@ pub struct Listed {
     pub modified: SystemTime,
 }
 
-/// What a contestant is to the comparison.
+/// The role of a contestant in the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// What the targets are about.
+    /// The subject of the targets.
     F9,
     /// A library for async code.
     Peer,
-    /// Calls that promise nothing but what the machine can do.
+    /// Direct calls, without the guarantees of a library.
     Bare,
-    /// One of the others in a setting that differs only in how it writes.
+    /// Another contestant with a different way of writing.
     Writer,
 }
 
-/// How a contestant is called in the tables, and how its writes behave.
+/// The name of a contestant in the tables, and the way it writes.
 #[derive(Clone, Copy)]
 pub struct Profile {
     pub name: &'static str,
@@ -102,7 +102,7 @@ impl Profile {
     }
 }
 
-/// All contestants, with `root` as their folder.
+/// Returns all contestants with `root` as their directory.
 pub fn all(root: &Path, runtime: &Arc<Runtime>) -> Result<Vec<Box<dyn Contestant>>> {
     use Role::{Bare, F9, Peer, Writer};
     let on = || Some(Arc::clone(runtime));
@@ -122,7 +122,7 @@ pub fn all(root: &Path, runtime: &Arc<Runtime>) -> Result<Vec<Box<dyn Contestant
     ])
 }
 
-/// `std::fs` called by a task: what an async program must not do.
+/// Returns `std::fs` called in a task, which an async program must not do.
 pub fn std_in_a_task(root: &Path, runtime: &Arc<Runtime>) -> Box<dyn Contestant> {
     let on = Some(Arc::clone(runtime));
     driven(std_fs::open(root, false), on, "std::fs in the task", Role::Bare, "")

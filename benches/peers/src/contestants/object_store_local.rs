@@ -12,7 +12,7 @@ use super::{Files, Listed};
 use crate::Result;
 use crate::content::{Pieces, Sink};
 
-/// Parts of a multipart upload that may be under way.
+/// The number of concurrent parts of a multipart upload.
 const PARTS_AHEAD: usize = 2;
 
 pub fn open(root: &std::path::Path, fsync: bool) -> Result<Arc<LocalFileSystem>> {

@@ -1,4 +1,4 @@
-//! `std::fs` on the calling thread: the bare loop, with one buffer that is used again.
+//! `std::fs` on the calling thread, in a direct loop with one reused buffer.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use crate::content::{PIECE, Pieces, Sink};
 #[derive(Clone)]
 pub struct StdFs {
     root: Arc<PathBuf>,
-    /// Writes to a temporary beside the file, then renames it.
+    /// Writes to a temporary file in the same directory and renames it.
     renames: bool,
 }
 
@@ -100,20 +100,20 @@ pub fn rust_files(root: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Calls `seen` for every file below `dir`, with its path, which begins with `prefix`.
+/// Calls `visit` for every file below `dir` with its path, which begins with `prefix`.
 fn walk(
     dir: &Path,
     prefix: &str,
-    seen: &mut impl FnMut(String, DirEntry) -> Result<()>,
+    visit: &mut impl FnMut(String, DirEntry) -> Result<()>,
 ) -> Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().into_string().map_err(|_| "a name is not UTF-8")?;
         let path = format!("{prefix}{name}");
         if entry.file_type()?.is_dir() {
-            walk(&entry.path(), &format!("{path}/"), seen)?;
+            walk(&entry.path(), &format!("{path}/"), visit)?;
         } else {
-            seen(path, entry)?;
+            visit(path, entry)?;
         }
     }
     Ok(())

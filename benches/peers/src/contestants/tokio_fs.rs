@@ -1,4 +1,4 @@
-//! `tokio::fs`, a trip to the blocking pool for each call.
+//! `tokio::fs`, with a trip to the blocking pool for each call.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,18 +53,21 @@ impl Files for TokioFs {
         Ok(())
     }
 
-    /// In one hop: one for each entry would be too slow for anybody to want it.
+    /// In one trip to the pool. One trip per entry would be unrealistically slow.
     async fn list(&self) -> Result<Vec<Listed>> {
-        hop(&self.0, std_fs::list).await
+        in_pool(&self.0, std_fs::list).await
     }
 
     async fn rust_files(&self) -> Result<Vec<String>> {
-        hop(&self.0, std_fs::rust_files).await
+        in_pool(&self.0, std_fs::rust_files).await
     }
 }
 
-async fn hop<T: Send + 'static>(root: &Arc<PathBuf>, walk: fn(&Path) -> Result<T>) -> Result<T> {
+async fn in_pool<T: Send + 'static>(
+    root: &Arc<PathBuf>,
+    walk: fn(&Path) -> Result<T>,
+) -> Result<T> {
     let root = Arc::clone(root);
-    #[expect(clippy::disallowed_methods, reason = "a user of tokio would")]
+    #[expect(clippy::disallowed_methods, reason = "users of tokio do this")]
     tokio::task::spawn_blocking(move || walk(&root)).await?
 }

@@ -22,12 +22,13 @@ fn large(arena: &Arena, work: &'static str, algorithm: Algorithm) -> Result<Outc
     let pieces = Pieces::of(arena.sizes.stream_bytes);
     let (size, digest) = (pieces.size(), &pieces.digest(algorithm));
     folder.write_large("large.bin", pieces)?;
-    let readers = folder.contestants.iter().filter(|who| who.profile().role != Role::Writer);
+    let readers =
+        folder.contestants.iter().filter(|contestant| contestant.profile().role != Role::Writer);
     let mut lanes: Vec<Lane<'_>> = readers
-        .map(|who| {
-            Lane::new(who.profile(), move || {
-                let (took, found) = who.checksum("large.bin", algorithm)?;
-                assert_eq!(found, *digest, "{} is wrong", who.profile().name);
+        .map(|contestant| {
+            Lane::new(contestant.profile(), move || {
+                let (took, found) = contestant.checksum("large.bin", algorithm)?;
+                assert_eq!(found, *digest, "{} is wrong", contestant.profile().name);
                 Ok(took)
             })
         })
@@ -46,20 +47,21 @@ fn large(arena: &Arena, work: &'static str, algorithm: Algorithm) -> Result<Outc
     Ok(Outcome { work, title, unit: Unit::Rate(size), writes: false, rows })
 }
 
-/// The bare loop does one file after the other; peers have no such verb.
+/// The direct loop does one file after the other. The peers have no such verb.
 pub fn many(arena: &Arena, work: &'static str) -> Result<Outcome> {
     let folder = arena.folder(work)?;
     let paths = &small_paths("d", arena.sizes.hashed_files);
     folder.fill(paths, &small::content())?;
     let wanted = ["f9", "f9::blocking", "std::fs"];
-    let hashers = folder.contestants.iter().filter(|who| wanted.contains(&who.profile().name));
+    let hashers =
+        folder.contestants.iter().filter(|contestant| wanted.contains(&contestant.profile().name));
     let mut expected = None;
     let mut lanes = Vec::new();
-    for who in hashers {
-        let (_, digests) = who.checksum_many(paths)?;
+    for contestant in hashers {
+        let (_, digests) = contestant.checksum_many(paths)?;
         assert_eq!(*expected.get_or_insert_with(|| digests.clone()), digests);
-        assert_eq!(digests.len(), paths.len(), "{} missed something", who.profile().name);
-        lanes.push(Lane::new(who.profile(), move || Ok(who.checksum_many(paths)?.0)));
+        assert_eq!(digests.len(), paths.len(), "{} missed something", contestant.profile().name);
+        lanes.push(Lane::new(contestant.profile(), move || Ok(contestant.checksum_many(paths)?.0)));
     }
     let rows = interleaved(arena.sizes.rounds, lanes)?;
     let title = format!("sha256 of {} files of 4 KiB, cached", paths.len());

@@ -1,4 +1,4 @@
-//! How much memory a stream takes above what the idle process has: each in a process of its own, which is asked for its peak.
+//! The memory of a stream above the idle process. Each contestant runs in its own process, which prints its peak.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::contestants::{self, Role};
 use crate::outcome::{Outcome, Unit};
 use crate::rounds::{Lane, Sample, interleaved};
 
-/// What the first argument of such a process is.
+/// The first argument of such a process.
 pub const CHILD: &str = "--memory-of";
 
 pub fn read(arena: &Arena, work: &'static str) -> Result<Outcome> {
@@ -31,13 +31,15 @@ fn streamed(arena: &Arena, work: &'static str, verb: &str) -> Result<Outcome> {
         folder.write_large("large.bin", Pieces::of(size))?;
     }
     let (folder, path) = (&folder, &path);
-    let wanted = folder.contestants.iter().filter(|who| who.profile().role != Role::Writer);
-    let lanes = wanted.map(|who| {
-        let name = who.profile().name;
-        Lane::new(who.profile(), move || {
+    let wanted =
+        folder.contestants.iter().filter(|contestant| contestant.profile().role != Role::Writer);
+    let lanes = wanted.map(|contestant| {
+        let name = contestant.profile().name;
+        Lane::new(contestant.profile(), move || {
             let mut child = Command::new(env::current_exe()?);
             child.args([CHILD, name, verb]).arg(&folder.root).arg(size.to_string());
-            let peak = told_by(&mut child).map_err(|error| format!("{name} failed: {error}"))?;
+            let peak =
+                measured_by(&mut child).map_err(|error| format!("{name} failed: {error}"))?;
             assert_eq!(fs::metadata(path)?.len(), size, "{name} left another size");
             if verb == "write" {
                 fs::remove_file(path)?;
@@ -51,38 +53,41 @@ fn streamed(arena: &Arena, work: &'static str, verb: &str) -> Result<Outcome> {
     Ok(Outcome { work, title, unit: Unit::Memory, writes: false, rows })
 }
 
-/// The process that is measured: streams once and prints by how many bytes its resident memory grew at most.
+/// Runs in the measured process: streams once, and prints the largest growth of its resident memory in bytes.
 pub fn child(arguments: &[String]) -> Result<()> {
     let [name, verb, root, size] = arguments else {
-        return Err("the memory of what?".into());
+        return Err("expected four arguments: contestant, verb, root and size".into());
     };
     let all = contestants::all(Path::new(root), &Arc::new(runtime()?))?;
-    let who = all.iter().find(|who| who.profile().name == name).ok_or("nobody of that name")?;
+    let contestant = all
+        .iter()
+        .find(|contestant| contestant.profile().name == name)
+        .ok_or("no contestant has this name")?;
     let pieces = Pieces::of(size.parse()?).fresh();
     let growth = Growth::begin()?;
     match verb.as_str() {
-        "read" => drop(who.stream_read("large.bin", Sink::Count(0))?),
-        _ => drop(who.stream_write("large.bin", &pieces)?),
+        "read" => drop(contestant.stream_read("large.bin", Sink::Count(0))?),
+        _ => drop(contestant.stream_write("large.bin", &pieces)?),
     }
     println!("{}", growth.most()?);
     Ok(())
 }
 
-/// The number of bytes that a process of its own has measured and printed.
-pub fn told_by(child: &mut Command) -> Result<f64> {
+/// Returns the number of bytes that a measured process prints.
+pub fn measured_by(child: &mut Command) -> Result<f64> {
     let output = child.output()?;
-    let told = String::from_utf8(output.stdout)?.trim().parse();
-    told.map_err(|_| String::from_utf8_lossy(&output.stderr).into())
+    let bytes = String::from_utf8(output.stdout)?.trim().parse();
+    bytes.map_err(|_| String::from_utf8_lossy(&output.stderr).into())
 }
 
-/// By how many bytes the resident memory of this process grows.
+/// The growth of the resident memory of this process.
 pub struct Growth {
     idle: u64,
 }
 
 impl Growth {
     pub fn begin() -> Result<Self> {
-        fs::write("/proc/self/clear_refs", "5")?; // the peak begins anew
+        fs::write("/proc/self/clear_refs", "5")?; // resets the peak
         Ok(Self { idle: resident("VmRSS:")? })
     }
 
@@ -90,15 +95,18 @@ impl Growth {
         Ok(resident("VmRSS:")?.saturating_sub(self.idle))
     }
 
-    /// Since the beginning.
+    /// Returns the largest growth so far.
     pub fn most(&self) -> Result<u64> {
         Ok(resident("VmHWM:")?.saturating_sub(self.idle))
     }
 }
 
-/// A number of bytes that the kernel tells of this process.
+/// Returns a memory size of this process in bytes.
 fn resident(name: &str) -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("not told")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .ok_or("a line is missing from /proc/self/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }

@@ -1,9 +1,9 @@
-//! What is to be done.
+//! The list of works.
 
 use crate::Result;
 use crate::arena::Arena;
 use crate::outcome::Outcome;
-use crate::work::cold::Told::{Time, WorstDelay, WorstDelayWhenCached as WhenCached};
+use crate::work::cold::Metric::{Time, WorstDelay, WorstDelayWhenCached as WhenCached};
 use crate::work::git::Walk::{Again, First};
 use crate::work::openai::index;
 
@@ -16,7 +16,7 @@ mod small;
 mod stream;
 mod tree;
 
-/// A work and how it is done.
+/// A work.
 pub struct Work {
     pub name: &'static str,
     pub run: fn(&Arena, &'static str) -> Result<Outcome>,

@@ -1,4 +1,4 @@
-//! Many files of 4 KiB, one at a time or 64 at a time.
+//! Many files of 4 KiB, one or 64 at a time.
 
 use std::fs;
 use std::sync::Arc;
@@ -40,10 +40,12 @@ fn look(
     let paths = small_paths("d", arena.sizes.small_files);
     folder.fill(&paths, &content())?;
     let mut lanes = Vec::new();
-    for who in folder.contestants.iter().filter(|who| who.profile().role != Role::Writer) {
-        who.act(&Act::Compare(content()), &paths, at_a_time)?;
-        let run = || acted(&**who, act, &paths, at_a_time);
-        lanes.push(Lane::new(who.profile(), run));
+    for contestant in
+        folder.contestants.iter().filter(|contestant| contestant.profile().role != Role::Writer)
+    {
+        contestant.act(&Act::Compare(content()), &paths, at_a_time)?;
+        let run = || acted(&**contestant, act, &paths, at_a_time);
+        lanes.push(Lane::new(contestant.profile(), run));
     }
     let rows = interleaved(arena.sizes.rounds, lanes)?;
     let title = format!("{title}, {at_a_time} at a time");
@@ -51,13 +53,13 @@ fn look(
 }
 
 pub fn acted(
-    who: &dyn Contestant,
+    contestant: &dyn Contestant,
     act: &Act,
     paths: &Arc<[String]>,
     at_a_time: usize,
 ) -> Result<Took> {
-    let (took, sum) = who.act(act, paths, at_a_time)?;
-    assert_eq!(sum, (paths.len() * SIZE) as u64, "{} missed something", who.profile().name);
+    let (took, sum) = contestant.act(act, paths, at_a_time)?;
+    assert_eq!(sum, (paths.len() * SIZE) as u64, "{} skipped a file", contestant.profile().name);
     Ok(took)
 }
 
@@ -65,12 +67,12 @@ pub fn create(arena: &Arena, work: &'static str, at_a_time: usize) -> Result<Out
     let folder = arena.folder(work)?;
     let count = arena.sizes.small_files / 2;
     let (act, folder) = (&Act::Create(content()), &folder);
-    let lanes = folder.contestants.iter().map(|who| {
+    let lanes = folder.contestants.iter().map(|contestant| {
         let mut turn = 0;
-        Lane::new(who.profile(), move || {
+        Lane::new(contestant.profile(), move || {
             turn += 1;
-            let paths = small_paths(&format!("{}-{turn}", who.profile().name), count);
-            created(folder, &**who, act, &paths, at_a_time)
+            let paths = small_paths(&format!("{}-{turn}", contestant.profile().name), count);
+            created(folder, &**contestant, act, &paths, at_a_time)
         })
     });
     let rows = interleaved(arena.sizes.rounds, lanes.collect())?;
@@ -78,11 +80,10 @@ pub fn create(arena: &Arena, work: &'static str, at_a_time: usize) -> Result<Out
     Ok(Outcome { work, title, unit: Unit::Files(count), writes: true, rows })
 }
 
-/// The directories are there before. What was created stays, as a file system may be slow to give a freed inode to the next: ext4
-/// searches past those that were freed in the last minutes.
+/// Creates files in existing directories, and keeps them, because ext4 is slow after a deletion: it searches past recently freed inodes.
 fn created(
     folder: &Folder,
-    who: &dyn Contestant,
+    contestant: &dyn Contestant,
     act: &Act,
     paths: &Arc<[String]>,
     at_a_time: usize,
@@ -91,9 +92,9 @@ fn created(
         folder.make_parent(path)?;
     }
     folder.settle()?;
-    let took = acted(who, act, paths, at_a_time)?;
+    let took = acted(contestant, act, paths, at_a_time)?;
     for path in paths.iter() {
-        assert!(fs::read(folder.root.join(path))? == content(), "{path} is not what was written");
+        assert!(fs::read(folder.root.join(path))? == content(), "{path} has another content");
     }
     Ok(took)
 }

@@ -15,13 +15,15 @@ pub fn read(arena: &Arena, work: &'static str) -> Result<Outcome> {
     let (size, digest) = (pieces.size(), pieces.digest(Algorithm::Blake3));
     folder.write_large("large.bin", pieces)?;
     let mut lanes = Vec::new();
-    for who in folder.contestants.iter().filter(|who| who.profile().role != Role::Writer) {
-        let name = who.profile().name;
-        let (_, seen) = who.stream_read("large.bin", Sink::hashing(Algorithm::Blake3))?;
+    for contestant in
+        folder.contestants.iter().filter(|contestant| contestant.profile().role != Role::Writer)
+    {
+        let name = contestant.profile().name;
+        let (_, seen) = contestant.stream_read("large.bin", Sink::hashing(Algorithm::Blake3))?;
         assert_eq!(seen.into_hex(), digest, "{name} read another content");
-        lanes.push(Lane::new(who.profile(), move || {
-            let (took, seen) = who.stream_read("large.bin", Sink::Count(0))?;
-            assert!(matches!(seen, Sink::Count(bytes) if bytes == size), "{name} missed something");
+        lanes.push(Lane::new(contestant.profile(), move || {
+            let (took, seen) = contestant.stream_read("large.bin", Sink::Count(0))?;
+            assert!(matches!(seen, Sink::Count(bytes) if bytes == size), "{name} skipped a part");
             Ok(took)
         }));
     }
@@ -35,16 +37,20 @@ pub fn write(arena: &Arena, work: &'static str) -> Result<Outcome> {
     let pieces = Pieces::of(arena.sizes.stream_bytes);
     let digest = pieces.digest(Algorithm::Blake3);
     let (folder, pieces, digest) = (&folder, &pieces, &digest);
-    let lanes = folder.contestants.iter().map(|who| {
+    let lanes = folder.contestants.iter().map(|contestant| {
         let mut turn = 0;
-        Lane::new(who.profile(), move || {
+        Lane::new(contestant.profile(), move || {
             turn += 1;
             let path = format!("{turn}.bin");
-            let took = who.stream_write(&path, pieces)?;
+            let took = contestant.stream_write(&path, pieces)?;
             let written = folder.root.join(path);
             if turn == 1 {
                 let found = blake3::Hasher::new().update_mmap(&written)?.finalize();
-                assert!(found.to_hex() == **digest, "{} wrote otherwise", who.profile().name);
+                assert!(
+                    found.to_hex() == **digest,
+                    "{} wrote another content",
+                    contestant.profile().name
+                );
             }
             fs::remove_file(written)?;
             folder.settle()?;

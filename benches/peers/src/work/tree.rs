@@ -1,4 +1,4 @@
-//! A tree of many files, of which one in five ends in `.rs`.
+//! A tree of many files, one in five with the extension `.rs`.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::rounds::{Lane, Row, Sample, interleaved};
 
 const FILES_IN_EACH: usize = 50;
 
-fn planted(arena: &Arena, work: &'static str) -> Result<Folder> {
+fn create_tree(arena: &Arena, work: &'static str) -> Result<Folder> {
     let folder = arena.folder(work)?;
     let paths: Vec<String> = (0..arena.sizes.directories * FILES_IN_EACH)
         .map(|n| {
@@ -25,14 +25,16 @@ fn planted(arena: &Arena, work: &'static str) -> Result<Folder> {
 }
 
 pub fn list(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let folder = planted(arena, work)?;
+    let folder = create_tree(arena, work)?;
     let mut expected = None;
     let mut lanes = Vec::new();
-    for who in folder.contestants.iter().filter(|who| who.profile().role != Role::Writer) {
-        let (_, found) = who.list()?;
+    for contestant in
+        folder.contestants.iter().filter(|contestant| contestant.profile().role != Role::Writer)
+    {
+        let (_, found) = contestant.list()?;
         let expected = expected.get_or_insert(folder.contestants[0].list()?.1);
-        assert!(*expected == found, "{} lists otherwise", who.profile().name);
-        lanes.push(Lane::new(who.profile(), || Ok(who.list()?.0)));
+        assert!(*expected == found, "{} has another listing", contestant.profile().name);
+        lanes.push(Lane::new(contestant.profile(), || Ok(contestant.list()?.0)));
     }
     let rows = interleaved(arena.sizes.rounds, lanes)?;
     let count = arena.sizes.directories * FILES_IN_EACH;
@@ -41,16 +43,22 @@ pub fn list(arena: &Arena, work: &'static str) -> Result<Outcome> {
 }
 
 pub fn glob(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let folder = planted(arena, work)?;
+    let folder = create_tree(arena, work)?;
     let mut lanes = Vec::new();
     let expected = folder.contestants[0].rust_files()?.1;
-    for who in folder.contestants.iter().filter(|who| who.profile().role != Role::Writer) {
-        assert!(expected == who.rust_files()?.1, "{} finds otherwise", who.profile().name);
-        lanes.push(Lane::new(who.profile(), || Ok(who.rust_files()?.0)));
+    for contestant in
+        folder.contestants.iter().filter(|contestant| contestant.profile().role != Role::Writer)
+    {
+        assert!(
+            expected == contestant.rust_files()?.1,
+            "{} found other files",
+            contestant.profile().name
+        );
+        lanes.push(Lane::new(contestant.profile(), || Ok(contestant.rust_files()?.0)));
     }
     let fd = ["fd", "fdfind"].into_iter().find(|name| find(name, &folder).is_ok());
     if let Some(fd) = fd {
-        assert!(expected == find(fd, &folder)?.1, "fd finds otherwise");
+        assert!(expected == find(fd, &folder)?.1, "fd found other files");
         lanes.push(Lane::new(Profile::bare("fd"), || Ok(find(fd, &folder)?.0)));
     }
     let mut rows = interleaved(arena.sizes.rounds, lanes)?;
@@ -60,7 +68,7 @@ pub fn glob(arena: &Arena, work: &'static str) -> Result<Outcome> {
     Ok(Outcome { work, title, unit: Unit::Time, writes: false, rows })
 }
 
-/// What the command finds, with all its threads; and how long it takes with its start and the sorting of its answer.
+/// Runs the command with its default threads, and returns its sorted output. The time includes the start and the sorting.
 fn find(fd: &str, folder: &Folder) -> Result<(Sample, Vec<String>)> {
     let start = Start::now();
     let mut command = Command::new(fd);

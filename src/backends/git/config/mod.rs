@@ -1,4 +1,4 @@
-//! What a user says of a git backend, and what follows from it.
+//! The configuration of a git backend.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::branch::check_branch;
-use super::remote::{Protocol, Remote, refused, shown};
-use crate::options::setters;
-use crate::{Result, Secret, SecretSource, offload};
+use super::remote::{Protocol, Remote, invalid_field, redacted};
+use crate::core::error::Result;
+use crate::core::options::setters;
+use crate::core::secret::{Secret, SecretSource};
+use crate::sys::pool;
 
-/// Which repository is worked with, where, as whom, and how.
+/// The configuration of a [`GitSyncFileBackend`](crate::GitSyncFileBackend).
 ///
-/// From JSON, only `remote_url` and `path` are needed; a field of another name is an error that lists the known ones. Durations
-/// are numbers of seconds. What cannot work is told when the backend opens. `Debug` shows no secret, and so no user's name for
-/// a server, which may be a token.
+/// JSON needs only `remote_url` and `path`. An unknown field is an error that lists the known ones. Durations are numbers of seconds.
+/// Invalid settings are reported when the backend opens. `Debug` shows no secret, and no user name for a server, which may be a token.
 ///
 /// # Examples
 ///
@@ -43,14 +44,13 @@ use crate::{Result, Secret, SecretSource, offload};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GitConfig {
-    /// Where the repository is: an `https`, `http`, `ssh`, `git` or `file` URL, `user@host:path` for ssh, or a local path. A
-    /// user's name and a password in an HTTP URL are used as if they stood in the fields below, and kept out of everything that
-    /// git stores.
+    /// The address of the repository: an `https`, `http`, `ssh`, `git` or `file` URL, `user@host:path` for ssh, or a local path. A user
+    /// name and a password in an HTTP URL have the same effect as the fields below, and git does not store them.
     pub remote_url: String,
-    /// The directory of the working tree, made if missing.
+    /// The directory of the working tree. It is created if missing.
     pub path: PathBuf,
-    /// The branch; `main` by default, also where the default branch of the remote is another. One that the remote does not have is
-    /// made by the first push.
+    /// The branch; `main` by default, whatever the default branch of the remote. The first push creates a branch that the remote does
+    /// not have.
     #[serde(default = "main_branch")]
     pub branch: String,
     /// The author of commits; `f9-sync` by default.
@@ -59,54 +59,54 @@ pub struct GitConfig {
     /// The author's mail address; `f9-sync@example.com` by default.
     #[serde(default = "default_author_email")]
     pub author_email: String,
-    /// The user's name for an HTTP server, or for an ssh server that `remote_url` gives no name for. Empty is as good as none.
+    /// The user name for an HTTP server, or for an ssh server if `remote_url` has no user. An empty string counts as unset.
     #[serde(default)]
     pub username: Option<String>,
-    /// The password or token for an HTTP server. A token without `username` goes by the name of `x-access-token`. In JSON it
-    /// may be `env:NAME` or `file:/path`, which is read when the backend opens. Empty is as good as none.
+    /// The password or token for an HTTP server. A token without `username` is sent with the user name `x-access-token`. In JSON it may be
+    /// `env:NAME` or `file:/path`, which is read when the backend opens. An empty string counts as unset.
     #[serde(default)]
     pub password: Option<SecretSource>,
-    /// The private key for an ssh server; `~/` is the home directory. Empty is as good as none, and without ssh it means nothing.
+    /// The private key for an ssh server; `~/` is the home directory. An empty path counts as unset. Other protocols ignore it.
     #[serde(default)]
     pub ssh_key_path: Option<PathBuf>,
-    /// The file with the keys of known ssh servers; like [`ssh_key_path`](Self::ssh_key_path).
+    /// The file with the keys of known ssh servers. The rules of [`ssh_key_path`](Self::ssh_key_path) apply.
     #[serde(default)]
     pub known_hosts: Option<PathBuf>,
-    /// Whether what reads pulls first.
+    /// Pulls before every read.
     #[serde(default)]
     pub auto_pull: bool,
-    /// Whether what writes pushes after.
+    /// Pushes after every write.
     #[serde(default)]
     pub auto_push: bool,
-    /// How old the last pull may be for an automatic one to be spared; `None` spares none.
-    #[serde(default, deserialize_with = "crate::seconds::optional")]
+    /// Skips an automatic pull if the last one is younger than this; `None` pulls every time.
+    #[serde(default, deserialize_with = "crate::core::duration::optional")]
     pub max_staleness: Option<Duration>,
-    /// Whether `info` and `list` give the times of commits, as by default, or those of the files in the working tree.
+    /// Whether `info` and `list` return the times of commits (the default) or those of the files in the working tree.
     #[serde(default = "yes")]
     pub history_times: bool,
-    /// How long git may take.
+    /// The time limits of git.
     #[serde(default)]
     pub timeouts: GitTimeouts,
 }
 
-/// How long git may take, before it is stopped.
+/// The time limits of git. A process that exceeds its limit is terminated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GitTimeouts {
-    /// For a command that speaks with the remote; 10 minutes by default.
-    #[serde(deserialize_with = "crate::seconds::required")]
+    /// The limit for a command that reaches the remote; 10 minutes by default.
+    #[serde(deserialize_with = "crate::core::duration::required")]
     pub network: Duration,
-    /// For any other command; 5 minutes by default.
-    #[serde(deserialize_with = "crate::seconds::required")]
+    /// The limit for any other command; 5 minutes by default.
+    #[serde(deserialize_with = "crate::core::duration::required")]
     pub local: Duration,
-    /// For other users of the working tree to let it go; 30 seconds by default.
-    #[serde(deserialize_with = "crate::seconds::required")]
+    /// The longest wait for other users of the working tree; 30 seconds by default.
+    #[serde(deserialize_with = "crate::core::duration::required")]
     pub lock: Duration,
 }
 
 impl GitConfig {
-    /// The configuration of a clone of `remote_url` at `path`, with everything else as it is by default.
+    /// Creates the configuration of a clone of `remote_url` at `path`, with the defaults for everything else.
     #[must_use]
     pub fn new(remote_url: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self {
@@ -134,28 +134,28 @@ impl GitConfig {
         self
     }
 
-    /// Sets the author's name.
+    /// Sets the name of the author.
     #[must_use]
     pub fn with_author_name(mut self, author_name: impl Into<String>) -> Self {
         self.author_name = author_name.into();
         self
     }
 
-    /// Sets the author's mail address.
+    /// Sets the mail address of the author.
     #[must_use]
     pub fn with_author_email(mut self, author_email: impl Into<String>) -> Self {
         self.author_email = author_email.into();
         self
     }
 
-    /// Sets the user's name for the server.
+    /// Sets the user name for the server.
     #[must_use]
     pub fn with_username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// Sets the password or token, a [`Secret`] or where one is kept.
+    /// Sets the password or token: a [`Secret`], or the place to read it from.
     #[must_use]
     pub fn with_password(mut self, password: impl Into<SecretSource>) -> Self {
         self.password = Some(password.into());
@@ -178,24 +178,24 @@ impl GitConfig {
 }
 
 setters!(GitConfig {
-    /// Sets whether what reads pulls first.
+    /// Sets whether every read pulls first.
     with_auto_pull(auto_pull: bool) => auto_pull;
-    /// Sets whether what writes pushes after.
+    /// Sets whether every write pushes afterwards.
     with_auto_push(auto_push: bool) => auto_push;
-    /// Sets how old the last pull may be for an automatic one to be spared.
+    /// Sets the age of the last pull below which an automatic pull is skipped.
     with_max_staleness(max_staleness: Duration) => Some(max_staleness);
-    /// Sets whether times are those of commits.
+    /// Sets whether `info` and `list` return the times of commits.
     with_history_times(history_times: bool) => history_times;
-    /// Sets how long git may take.
+    /// Sets the time limits of git.
     with_timeouts(timeouts: GitTimeouts) => timeouts;
 });
 
 setters!(GitTimeouts {
-    /// Sets how long a command may take that speaks with the remote.
+    /// Sets the limit for a command that reaches the remote.
     with_network(network: Duration) => network;
-    /// Sets how long any other command may take.
+    /// Sets the limit for any other command.
     with_local(local: Duration) => local;
-    /// Sets how long others may keep the working tree.
+    /// Sets the longest wait for other users of the working tree.
     with_lock(lock: Duration) => lock;
 });
 
@@ -209,16 +209,16 @@ impl Default for GitTimeouts {
     }
 }
 
-/// What the paths of a configuration start from.
+/// The directories from which the paths of a configuration start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bases<'a> {
-    /// Where relative paths start; absolute.
+    /// The start of relative paths. It is absolute.
     pub(crate) directory: &'a Path,
-    /// What `~/` means for ssh's files.
+    /// The directory `~/` of ssh's files.
     pub(crate) home: Option<&'a Path>,
 }
 
-/// What a [`GitConfig`] means, when it has been found to make sense.
+/// A [`GitConfig`] that has been checked.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckedConfig {
     pub(crate) remote: Remote,
@@ -234,25 +234,25 @@ pub(crate) struct CheckedConfig {
 }
 
 impl GitConfig {
-    /// Gets the password from where it is kept.
+    /// Reads the password from its source.
     pub(crate) async fn read_password(&self) -> Result<Option<Secret>> {
         let Some(source) = self.password.clone() else {
             return Ok(None);
         };
-        // The file may be slow to answer: it may stand on a network, or be a FIFO.
-        let secret = offload::run(move || source.resolve()).await;
+        // The file may be slow: it may be on a network, or a FIFO.
+        let secret = pool::run(move || source.resolve()).await;
         secret.map(Some).map_err(|error| {
-            let reason = error.message().unwrap_or("it cannot be read").to_owned();
-            refused("password", reason).with_source(error)
+            let reason = error.message().unwrap_or("cannot be read").to_owned();
+            invalid_field("password", reason).with_source(error)
         })
     }
 
-    /// Finds out what the configuration means, without looking at anything outside of it. `password` is what
-    /// [`read_password`](Self::read_password) found.
+    /// Checks the configuration and resolves its paths, without reading anything outside of it. `password` comes from
+    /// [`read_password`](Self::read_password).
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the field that cannot be, and never a value.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), which names the invalid field and never its value.
     pub(crate) fn check(
         &self,
         bases: Bases<'_>,
@@ -260,9 +260,9 @@ impl GitConfig {
     ) -> Result<CheckedConfig> {
         check_path("path", &self.path)?;
         if self.path.as_os_str().is_empty() {
-            return Err(refused("path", "it is empty"));
+            return Err(invalid_field("path", "must not be empty"));
         }
-        check_branch(&self.branch).map_err(|reason| refused("branch", reason))?;
+        check_branch(&self.branch).map_err(|reason| invalid_field("branch", reason))?;
         check_author("author_name", &self.author_name)?;
         check_author("author_email", &self.author_email)?;
         self.check_durations()?;
@@ -292,13 +292,13 @@ impl GitConfig {
             ("timeouts.local", local),
             ("timeouts.lock", lock),
         ] {
-            if duration > crate::seconds::YEAR {
-                return Err(refused(field, "it is longer than a year"));
+            if duration > crate::core::duration::YEAR {
+                return Err(invalid_field(field, "must not be longer than a year"));
             }
         }
         for (field, duration) in [("timeouts.network", network), ("timeouts.local", local)] {
             if duration.is_zero() {
-                return Err(refused(field, "nothing can be done in no time"));
+                return Err(invalid_field(field, "must be greater than zero"));
             }
         }
         Ok(())
@@ -308,7 +308,7 @@ impl GitConfig {
 impl fmt::Debug for GitConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitConfig")
-            .field("remote_url", &shown(&self.remote_url))
+            .field("remote_url", &redacted(&self.remote_url))
             .field("path", &self.path)
             .field("branch", &self.branch)
             .field("author_name", &self.author_name)
@@ -326,22 +326,21 @@ impl fmt::Debug for GitConfig {
     }
 }
 
-/// git takes some characters out of a name without a word, and refuses one of which nothing is left.
+/// git silently drops some characters of a name, and refuses a name of which nothing is left.
 fn check_author(field: &'static str, text: &str) -> Result<()> {
     if text.contains(['<', '>', '\n', '\r', '\0']) {
-        return Err(refused(field, "it holds `<`, `>`, a line break or NUL"));
+        return Err(invalid_field(field, "contains `<`, `>`, a line break or a NUL byte"));
     }
-    let dropped_at_the_ends =
-        |c: char| c <= ' ' || matches!(c, '.' | ',' | ':' | ';' | '"' | '\\' | '\'');
-    if text.chars().all(dropped_at_the_ends) {
-        return Err(refused(field, "it is empty, or nothing but punctuation"));
+    let is_dropped = |c: char| c <= ' ' || matches!(c, '.' | ',' | ':' | ';' | '"' | '\\' | '\'');
+    if text.chars().all(is_dropped) {
+        return Err(invalid_field(field, "must not be empty or only punctuation"));
     }
     Ok(())
 }
 
 fn check_path(field: &'static str, path: &Path) -> Result<()> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(refused(field, "it holds NUL"));
+        return Err(invalid_field(field, "contains a NUL byte"));
     }
     Ok(())
 }
@@ -354,7 +353,9 @@ fn ssh_file(field: &'static str, path: &Path, bases: Bases<'_>) -> Result<Option
     let Ok(below_home) = path.strip_prefix("~") else {
         return Ok(Some(bases.directory.join(path)));
     };
-    let home = bases.home.ok_or_else(|| refused(field, "the home directory is not known"))?;
+    let home = bases.home.ok_or_else(|| {
+        invalid_field(field, "the home directory is unknown; write an absolute path")
+    })?;
     Ok(Some(home.join(below_home)))
 }
 

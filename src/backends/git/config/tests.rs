@@ -3,7 +3,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ErrorKind;
+use crate::core::error::ErrorKind;
 
 fn bases() -> Bases<'static> {
     Bases { directory: Path::new("/base"), home: Some(Path::new("/home/me")) }
@@ -61,7 +61,7 @@ fn json_sets_every_field() {
 }
 
 #[test]
-fn null_is_none() {
+fn null_means_unset() {
     let config = from_json(json!({
         "remote_url": "https://host/r", "path": "/c", "username": null, "password": null,
         "ssh_key_path": null, "known_hosts": null, "max_staleness": null,
@@ -72,7 +72,7 @@ fn null_is_none() {
 }
 
 #[test]
-fn json_errors_name_what_is_known() {
+fn an_error_of_json_lists_the_known_fields() {
     let error = json_error(json!({"remote_url": "r", "path": "p", "pasword": "hunter2"}));
     assert!(error.contains("unknown field `pasword`"), "{error}");
     for known in ["`remote_url`", "`password`", "`max_staleness`", "`timeouts`"] {
@@ -89,7 +89,7 @@ fn json_errors_name_what_is_known() {
 }
 
 #[test]
-fn durations_in_json_are_seconds_that_make_sense() {
+fn durations_in_json_are_seconds_up_to_a_year() {
     for (seconds, millis) in [(json!(0), 0), (json!(0.5), 500), (json!(31_536_000), 31_536_000_000)]
     {
         let config = json!({"remote_url": "r", "path": "p", "max_staleness": seconds});
@@ -113,7 +113,7 @@ fn durations_in_json_are_seconds_that_make_sense() {
 }
 
 #[test]
-fn a_check_gives_what_the_configuration_means() {
+fn a_check_resolves_paths_and_credentials() {
     let config = GitConfig::new("host:r", "clone")
         .with_branch("feature/x")
         .with_author_name("A")
@@ -145,44 +145,50 @@ fn a_check_gives_what_the_configuration_means() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_by_name() {
+fn an_invalid_field_is_refused_by_its_name() {
     let year = Duration::from_secs(365 * 86_400);
     let timeouts = GitTimeouts::default();
     for (config, message) in [
-        (GitConfig::new("", "/c"), "`remote_url`: it is empty"),
+        (GitConfig::new("", "/c"), "`remote_url`: must not be empty"),
         (GitConfig::new("ext::sh", "/c"), "`remote_url`: `transport::address`"),
-        (GitConfig::new("/r", ""), "`path`: it is empty"),
-        (GitConfig::new("/r", "a\0b"), "`path`: it holds NUL"),
-        (valid().with_branch(""), "`branch`: it is empty"),
-        (valid().with_branch("-x"), "`branch`: it begins with `-`"),
-        (valid().with_branch("HEAD"), "`branch`: HEAD is no branch"),
-        (valid().with_author_name(""), "`author_name`: it is empty"),
-        (valid().with_author_name(" .,:;\"'\\\t"), "`author_name`: it is empty"),
-        (valid().with_author_name("a<b"), "`author_name`: it holds `<`"),
-        (valid().with_author_name("a>b"), "`author_name`: it holds `<`"),
-        (valid().with_author_name("a\nb"), "`author_name`: it holds `<`"),
-        (valid().with_author_name("a\rb"), "`author_name`: it holds `<`"),
-        (valid().with_author_name("a\0b"), "`author_name`: it holds `<`"),
-        (valid().with_author_email(""), "`author_email`: it is empty"),
-        (valid().with_author_email("<a@b>"), "`author_email`: it holds `<`"),
-        (valid().with_username("a\nb"), "`username`: the user's name holds a line break"),
-        (valid().with_ssh_key_path("a\0"), "`ssh_key_path`: it holds NUL"),
-        (valid().with_known_hosts("a\0"), "`known_hosts`: it holds NUL"),
-        (valid().with_max_staleness(year * 2), "`max_staleness`: it is longer than a year"),
+        (GitConfig::new("/r", ""), "`path`: must not be empty"),
+        (GitConfig::new("/r", "a\0b"), "`path`: contains a NUL byte"),
+        (valid().with_branch(""), "`branch`: must not be empty"),
+        (valid().with_branch("-x"), "`branch`: begins with `-`"),
+        (valid().with_branch("HEAD"), "`branch`: HEAD is not a branch"),
+        (valid().with_author_name(""), "`author_name`: must not be empty"),
+        (valid().with_author_name(" .,:;\"'\\\t"), "`author_name`: must not be empty"),
+        (valid().with_author_name("a<b"), "`author_name`: contains `<`"),
+        (valid().with_author_name("a>b"), "`author_name`: contains `<`"),
+        (valid().with_author_name("a\nb"), "`author_name`: contains `<`"),
+        (valid().with_author_name("a\rb"), "`author_name`: contains `<`"),
+        (valid().with_author_name("a\0b"), "`author_name`: contains `<`"),
+        (valid().with_author_email(""), "`author_email`: must not be empty"),
+        (valid().with_author_email("<a@b>"), "`author_email`: contains `<`"),
+        (valid().with_username("a\nb"), "`username`: the user name contains a line break"),
+        (valid().with_ssh_key_path("a\0"), "`ssh_key_path`: contains a NUL byte"),
+        (valid().with_known_hosts("a\0"), "`known_hosts`: contains a NUL byte"),
+        (valid().with_max_staleness(year * 2), "`max_staleness`: must not be longer than a year"),
         (
             valid().with_timeouts(timeouts.with_network(Duration::ZERO)),
-            "`timeouts.network`: nothing",
+            "`timeouts.network`: must be greater than zero",
         ),
-        (valid().with_timeouts(timeouts.with_local(Duration::ZERO)), "`timeouts.local`: nothing"),
+        (
+            valid().with_timeouts(timeouts.with_local(Duration::ZERO)),
+            "`timeouts.local`: must be greater than zero",
+        ),
         (
             valid().with_timeouts(timeouts.with_network(Duration::MAX)),
-            "`timeouts.network`: it is longer",
+            "`timeouts.network`: must not be longer",
         ),
         (
             valid().with_timeouts(timeouts.with_local(Duration::MAX)),
-            "`timeouts.local`: it is longer",
+            "`timeouts.local`: must not be longer",
         ),
-        (valid().with_timeouts(timeouts.with_lock(Duration::MAX)), "`timeouts.lock`: it is longer"),
+        (
+            valid().with_timeouts(timeouts.with_lock(Duration::MAX)),
+            "`timeouts.lock`: must not be longer",
+        ),
     ] {
         let error = config.check(bases(), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{message}");
@@ -191,16 +197,19 @@ fn what_cannot_be_is_refused_by_name() {
     for password in ["hunter2\n", "hunter2\r", "hunter2\0"] {
         let error = valid().check(bases(), Some(Secret::new(password))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert_eq!(error.message(), Some("`password`: the password holds a line break or NUL"));
+        assert_eq!(
+            error.message(),
+            Some("`password`: the password contains a line break or a NUL byte")
+        );
     }
     let homeless = Bases { home: None, ..bases() };
     let error = GitConfig::new("host:r", "/c").with_ssh_key_path("~/k").check(homeless, None);
-    let message = "`ssh_key_path`: the home directory is not known";
+    let message = "`ssh_key_path`: the home directory is unknown; write an absolute path";
     assert_eq!(error.unwrap_err().message(), Some(message));
 }
 
 #[test]
-fn every_limit_itself_is_accepted() {
+fn the_largest_and_smallest_values_are_accepted() {
     let year = Duration::from_secs(365 * 86_400);
     let timeouts = GitTimeouts::default().with_network(year).with_lock(Duration::ZERO);
     let config = valid().with_timeouts(timeouts).with_max_staleness(year);
@@ -208,10 +217,10 @@ fn every_limit_itself_is_accepted() {
     valid().with_max_staleness(Duration::ZERO).check(bases(), None).unwrap();
 }
 
-/// Every name of up to three of the characters that git drops, and some that it keeps.
+/// Tries names of up to two characters: some that git drops, some that it keeps.
 #[test]
-fn git_takes_every_author_that_is_accepted() {
-    let git_takes = |name: &str, email: &str| {
+fn git_accepts_every_author_that_the_check_accepts() {
+    let git_accepts_author = |name: &str, email: &str| {
         let mut git = Command::new("git");
         git.args(["var", "GIT_AUTHOR_IDENT"]).env("GIT_CONFIG_GLOBAL", "/dev/null");
         git.env("GIT_AUTHOR_NAME", name).env("GIT_AUTHOR_EMAIL", email);
@@ -227,14 +236,15 @@ fn git_takes_every_author_that_is_accepted() {
         for name in &names {
             let accepted = check_author("author_name", name).is_ok();
             // Older versions drop dots too. Names that git would change in the middle are not accepted either.
-            let expected = git_takes(&name.replace('.', ","), "a@b") && !name.contains(['<', '>']);
+            let expected =
+                git_accepts_author(&name.replace('.', ","), "a@b") && !name.contains(['<', '>']);
             assert_eq!(accepted, expected, "{name:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_password_is_read_from_where_it_is_kept() {
+async fn a_password_is_read_from_its_source() {
     assert_eq!(valid().read_password().await.unwrap(), None);
     let plain = valid().with_password(Secret::new("env:PATH"));
     assert_eq!(plain.read_password().await.unwrap(), Some(Secret::new("env:PATH")));
@@ -270,7 +280,7 @@ fn no_secret_is_shown() {
 }
 
 #[test]
-fn what_is_no_secret_is_shown() {
+fn everything_but_secrets_is_shown() {
     let config = GitConfig::new("git@host:r", "/c").with_password(SecretSource::from_text("env:P"));
     let shown = format!("{config:?}");
     assert!(

@@ -1,21 +1,22 @@
-//! What a file held in some commit.
+//! Reads files of earlier commits.
 
 use bytes::Bytes;
 
 use crate::backends::git::command::Git;
-use crate::{Error, ErrorKind, FilePath, Result};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::path::FilePath;
 
-/// The content of the file at `path` in `revision`, any expression of gitrevisions(7) that names a commit or a tree. Of a symbolic
-/// link it is the path that it leads to.
+/// Returns the content of the file at `path` in `revision`, an expression of gitrevisions(7) for a commit or a tree. The content of a
+/// symbolic link is its target.
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](ErrorKind::InvalidInput) if there is no such revision; [`NotFound`](ErrorKind::NotFound),
-/// [`IsADirectory`](ErrorKind::IsADirectory); [`NotAFile`](ErrorKind::NotAFile) for a submodule.
+/// [`InvalidInput`](ErrorKind::InvalidInput) if there is no such revision; [`NotFound`](ErrorKind::NotFound) or
+/// [`IsADirectory`](ErrorKind::IsADirectory) if there is no file; [`NotAFile`](ErrorKind::NotAFile) for a submodule.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the process and leaves nothing behind.
+/// Dropping the future ends the process.
 pub(in crate::backends::git) async fn read_at(
     git: &Git,
     path: &FilePath,
@@ -31,16 +32,16 @@ pub(in crate::backends::git) async fn read_at(
         return Err(refused());
     }
     let parent = path.parent().unwrap_or_default();
-    let asked = [
+    let requests = [
         format!("{revision}^{{tree}}"),
         format!("{revision}:{parent}"),
         format!("{revision}:{path}"),
     ];
-    let [tree, directory, file] = &asked;
+    let [tree, directory, file] = &requests;
     let input = format!("info {tree}\0contents {directory}\0contents {file}\0");
     let output = git.local(["cat-file", "--batch-command", "-z"]).input(input).output().await?;
     if !output.is_success() {
-        // Git gives up on an expression that asks for more than its notes hold, such as `main@{9}`.
+        // Git exits with an error if the reflog is too short for the expression, such as `main@{9}`.
         let error = output.error();
         return Err(if error.kind() == ErrorKind::Io { refused() } else { error });
     }
@@ -62,29 +63,29 @@ pub(in crate::backends::git) async fn read_at(
     }
 }
 
-/// Whether git can read `text` as a revision and as nothing else: no option, and no path that follows a colon.
+/// Whether git reads `text` as a revision: not as an option, and without a path after a colon.
 fn is_expression(text: &str) -> bool {
-    let is_foreign = |c: char| c == ':' || c.is_whitespace() || c.is_control();
-    !text.is_empty() && !text.starts_with('-') && !text.contains(is_foreign)
+    let is_invalid = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+    !text.is_empty() && !text.starts_with('-') && !text.contains(is_invalid)
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Object {
-    /// How many bytes an object name has inside a tree.
+    /// The length of an object id inside a tree.
     id_bytes: usize,
     kind: String,
     content: Bytes,
 }
 
-/// Takes the answer about `asked` off the start of `printed`: `<oid> <type> <size>\n`, the content, and `\n`; or `asked missing\n`.
-fn reply(printed: &mut Bytes, asked: &str, has_content: bool) -> Result<Option<Object>> {
+/// Takes the reply to `request` from the start of `printed`: `<oid> <type> <size>\n`, the content, and `\n`; or `<request> missing\n`.
+fn reply(printed: &mut Bytes, request: &str, has_content: bool) -> Result<Option<Object>> {
     let unreadable =
-        || Error::new(ErrorKind::Internal).with_message("git printed something else than objects");
-    // What was asked may hold line ends.
-    let echo = printed.strip_prefix(asked.as_bytes());
-    for said in [&b" missing\n"[..], b" ambiguous\n"] {
-        if echo.is_some_and(|rest| rest.starts_with(said)) {
-            drop(printed.split_to(asked.len() + said.len()));
+        || Error::new(ErrorKind::Internal).with_message("unexpected output of `git cat-file`");
+    // The request may contain line breaks, so it is compared as a whole.
+    let echo = printed.strip_prefix(request.as_bytes());
+    for status in [&b" missing\n"[..], b" ambiguous\n"] {
+        if echo.is_some_and(|rest| rest.starts_with(status)) {
+            drop(printed.split_to(request.len() + status.len()));
             return Ok(None);
         }
     }
@@ -93,7 +94,7 @@ fn reply(printed: &mut Bytes, asked: &str, has_content: bool) -> Result<Option<O
     let line = std::str::from_utf8(&line[..end]).map_err(|_| unreadable())?;
     let (id, kind, size) = match line.split(' ').collect::<Vec<_>>()[..] {
         [id, kind, size] => (id, kind, size.parse::<usize>().map_err(|_| unreadable())?),
-        // A newer git says so of what lies in another repository.
+        // A newer git reports a path in a submodule like this.
         [_, "submodule"] => return Ok(None),
         _ => return Err(unreadable()),
     };
@@ -108,7 +109,7 @@ fn reply(printed: &mut Bytes, asked: &str, has_content: bool) -> Result<Option<O
     Ok(Some(Object { id_bytes: id.len() / 2, kind: kind.to_owned(), content }))
 }
 
-/// The mode of the entry `name` in a tree: `<mode> <name>\0<oid>` for each.
+/// Returns the mode of the entry `name` in a tree, whose entries are `<mode> <name>\0<oid>`.
 fn mode<'a>(tree: &'a Object, name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = &tree.content[..];
     loop {

@@ -1,29 +1,30 @@
-//! What `git log -z --name-status` prints, entry by entry.
+//! Parses the output of `git log -z --name-status`, entry by entry.
 //!
-//! A path can be any bytes but NUL, so nothing is told by how a field looks where a path may stand: the status before says how many
-//! paths follow, and the format how many fields a commit has.
+//! A path can be any bytes but NUL, so a field that may be a path is never recognized by its content: the status before it says how many
+//! paths follow, and the format says how many fields a commit has.
 
 use std::num::IntErrorKind;
 use std::ops::ControlFlow;
 
 use futures::stream::TryStreamExt as _;
 
-use crate::stream::ByteStream;
-use crate::{Error, ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::stream::ByteStream;
 
-/// How a commit is to begin: no status has small letters. More fields may follow, each behind `%x00`.
+/// The format of a commit's first field. It differs from every status, which has no lower-case letters. More fields may follow, each
+/// after `%x00`.
 pub(super) const HEAD: &str = "commit %H %at %ct %P";
 
-/// What makes `git log` tell which files a commit touched: a merge those that differ from each of its parents, with their names
-/// in all of them.
+/// Options of `git log` to list the files that a commit changed. A merge lists the files that differ from all of its parents, with their
+/// names in each of them.
 pub(super) const CHANGES: [&str; 6] =
     ["-c", "-M", "--combined-all-paths", "--root", "--name-status", "-z"];
 
-/// The first line of a commit.
+/// The first field of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head<'a> {
     pub(super) id: &'a str,
-    /// Seconds after 1970, or those of `committed` where git cannot read the date.
+    /// Unix time. It is that of `committed` if git cannot parse the date.
     pub(super) authored: i64,
     pub(super) committed: i64,
     parents: &'a str,
@@ -43,7 +44,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Reads a date. Git prints none that it cannot read, and what does not fit any clock as it stands.
+/// Parses a date. Git prints nothing for a date that it cannot parse, and prints a number of any size as it is.
 fn seconds(text: &str) -> Option<i64> {
     text.parse().map_or_else(
         |error: std::num::ParseIntError| match error.kind() {
@@ -55,42 +56,42 @@ fn seconds(text: &str) -> Option<i64> {
     )
 }
 
-/// A file that a commit touched.
+/// A file that a commit changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Change<'a> {
-    /// A letter for each parent.
+    /// One status letter for each parent.
     letters: &'a [u8],
-    /// The names before, if any is told, and the one since, apart by NULs.
+    /// The names before, if listed, and the name after, separated by NUL.
     paths: &'a [u8],
 }
 
 impl<'a> Change<'a> {
-    /// What the file is called since, or was, if it is gone.
+    /// Returns the name after the commit; of a deleted file, the name before.
     pub(super) fn path(&self) -> &'a [u8] {
         self.paths.rsplit(|&byte| byte == 0).next().unwrap_or_default()
     }
 
-    /// The names that it lost.
+    /// Returns the names from which the file was renamed.
     pub(super) fn names_before(&self) -> impl Iterator<Item = &'a [u8]> {
         let names = self.paths.split(|&byte| byte == 0);
         self.letters.iter().zip(names).filter(|(letter, _)| **letter == b'R').map(|(_, name)| name)
     }
 
-    /// Whether this is told of a merge.
-    pub(super) fn is_merged(&self) -> bool {
+    /// Whether the commit is a merge.
+    pub(super) fn is_of_merge(&self) -> bool {
         self.letters.len() > 1
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry<'a> {
-    /// A commit, with the fields that the format has besides, apart by NULs. Its changes follow.
+    /// A commit, with the additional fields of the format, separated by NUL. Its changes follow.
     Commit(Head<'a>, &'a [u8]),
     Change(Change<'a>),
 }
 
-/// Gives `take` each entry of what is `printed`, until it breaks. A commit has `more` fields besides its head.
-pub(super) async fn each(
+/// Calls `take` with each entry of the output, until it breaks. A commit has `more` fields after its head.
+pub(super) async fn for_each(
     mut printed: ByteStream<'static>,
     more: usize,
     mut take: impl FnMut(Entry<'_>) -> ControlFlow<()> + Send,
@@ -99,11 +100,11 @@ pub(super) async fn each(
     while let Some(chunk) = printed.try_next().await? {
         unread.extend_from_slice(&chunk);
         let mut rest = &unread[..];
-        while let Some((entry, behind)) = next(rest, more)? {
+        while let Some((entry, remaining)) = next(rest, more)? {
             if take(entry).is_break() {
                 return Ok(());
             }
-            rest = behind;
+            rest = remaining;
         }
         let read = unread.len() - rest.len();
         unread.drain(..read);
@@ -111,9 +112,9 @@ pub(super) async fn each(
     if is_separators(&unread) { Ok(()) } else { Err(unreadable()) }
 }
 
-/// The first entry of `bytes` and what is behind it; `None` if it is not all there yet.
+/// Parses the first entry of `bytes`. Returns it with the rest; `None` if the entry is not complete yet.
 pub(super) fn next(bytes: &[u8], more: usize) -> Result<Option<(Entry<'_>, &[u8])>> {
-    // An entry begins behind any number of separators, of which a merge has others than a commit with one parent.
+    // Any number of separators precedes an entry. A merge has others than a commit with one parent.
     let Some(start) = bytes.iter().position(|&byte| !is_separator(byte)) else { return Ok(None) };
     let Some((head, rest)) = fields(&bytes[start..], 1) else { return Ok(None) };
     if let Some(line) = head.strip_prefix(b"commit ") {
@@ -129,12 +130,12 @@ pub(super) fn next(bytes: &[u8], more: usize) -> Result<Option<(Entry<'_>, &[u8]
     let paths = match letters {
         [b'R' | b'C'] => 2,
         [_] => 1,
-        of_parents => of_parents.len() + 1,
+        per_parent => per_parent.len() + 1,
     };
     Ok(fields(rest, paths).map(|(paths, rest)| (Entry::Change(Change { letters, paths }), rest)))
 }
 
-/// The first `count` fields, without the last one's NUL, and what is behind it.
+/// Splits off the first `count` fields, without the NUL after the last one.
 fn fields(bytes: &[u8], count: usize) -> Option<(&[u8], &[u8])> {
     let Some(last) = count.checked_sub(1) else { return Some((&[], bytes)) };
     let end = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0).nth(last)?.0;
@@ -150,5 +151,5 @@ fn is_separator(byte: u8) -> bool {
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Internal).with_message("git printed something else than its log")
+    Error::new(ErrorKind::Internal).with_message("unexpected output of `git log`")
 }

@@ -1,4 +1,4 @@
-//! What the commits tell: when each file came to be and when it last changed, who changed it, and what it was before.
+//! The history: the times, authors and earlier versions of files, as git's commits record them.
 
 mod content;
 mod entries;
@@ -17,39 +17,39 @@ pub use self::revisions::Revision;
 pub(super) use self::revisions::log;
 pub(super) use self::times::Times;
 use super::command::Git;
-use super::output::Oid;
-use crate::Result;
+use super::parse::Oid;
+use crate::core::error::Result;
 
-/// The times of all files, kept for the last head that somebody asked about.
+/// A cache of the times of all files at one head.
 #[derive(Default)]
 pub(super) struct History {
     cached: Mutex<Option<(Oid, Arc<Times>)>>,
 }
 
 impl History {
-    /// The times of all that `head` and its ancestors hold.
+    /// Returns the times of all files in `head` and its ancestors.
     ///
-    /// A head that continues the one asked about before costs a walk over the commits between them, another one a walk over all.
-    /// Who asks meanwhile waits for that walk.
+    /// If `head` is a descendant of the cached head, this walks over the commits between them, otherwise over all commits. Concurrent
+    /// calls wait for the walk.
     ///
     /// # Errors
     ///
-    /// What keeps git from walking.
+    /// The failures of `git log`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the walk; who asks next begins it anew.
+    /// Dropping the future ends the walk. The next call starts it again.
     pub(super) async fn times(&self, git: &Git, head: &Oid) -> Result<Arc<Times>> {
         let mut cached = self.cached.lock().await;
-        if let Some((known, times)) = &mut *cached {
-            if known == head {
+        if let Some((cached_head, times)) = &mut *cached {
+            if cached_head == head {
                 return Ok(Arc::clone(times));
             }
-            // It fails where the head known before has been rewritten and cleaned up since.
-            let newer = times::walk(git, &format!("{known}..{head}")).await;
-            if let Some(newer) = newer.ok().filter(|newer| newer.continues(known)) {
+            // This fails if the cached head was rewritten and garbage-collected.
+            let newer = times::walk(git, &format!("{cached_head}..{head}")).await;
+            if let Some(newer) = newer.ok().filter(|newer| newer.continues(cached_head)) {
                 Arc::make_mut(times).extend(newer);
-                *known = head.clone();
+                *cached_head = head.clone();
                 return Ok(Arc::clone(times));
             }
         }
@@ -59,8 +59,8 @@ impl History {
     }
 }
 
-/// The time that is `seconds` after 1970.
-fn time(seconds: i64) -> SystemTime {
+/// Converts a Unix time. A time that does not fit is 1970.
+fn unix_time(seconds: i64) -> SystemTime {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let epoch = SystemTime::UNIX_EPOCH;
     let time = if seconds < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };

@@ -1,4 +1,4 @@
-//! The commits that touched a path.
+//! Lists the commits that changed a path.
 
 use std::ops::ControlFlow;
 use std::time::SystemTime;
@@ -6,41 +6,42 @@ use std::time::SystemTime;
 use serde::{Serialize, Serializer};
 
 use super::entries::{self, CHANGES, Entry, HEAD, Head};
-use super::time;
+use super::unix_time;
 use crate::backends::git::command::Git;
-use crate::backends::git::output::Oid;
-use crate::{Error, ErrorKind, FilePath, Result};
+use crate::backends::git::parse::Oid;
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::path::FilePath;
 
-/// A commit that touched a path.
+/// A commit that changed a path.
 ///
-/// Serialised, times are RFC 3339 in UTC, the nearest one where that cannot tell the year.
+/// Times are serialized as RFC 3339 in UTC. A year that RFC 3339 cannot express becomes the nearest one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Revision {
-    /// The name of the commit.
+    /// The id of the commit.
     pub id: String,
-    /// What the file was called in that commit, with a replacement character for what is no UTF-8.
+    /// The path of the file in that commit. Bytes that are not UTF-8 become replacement characters.
     pub path: FilePath,
-    /// Who wrote it.
+    /// The name of the author.
     pub author_name: String,
-    /// The address of who wrote it.
+    /// The email address of the author.
     pub author_email: String,
-    /// When it was written.
+    /// The author date.
     #[serde(serialize_with = "rfc3339")]
     pub authored_at: SystemTime,
-    /// When it was put where it stands in the history.
+    /// The committer date.
     #[serde(serialize_with = "rfc3339")]
     pub committed_at: SystemTime,
-    /// The whole message, without the line ends after it.
+    /// The whole message, without trailing line breaks.
     pub message: String,
 }
 
 fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&crate::info::rfc3339::nearest(*time))
+    serializer.collect_str(&crate::core::rfc3339::nearest(*time))
 }
 
 impl Revision {
-    /// `fields`: the author's name and address and the message.
+    /// `fields` are the author's name and email address, and the message.
     fn new(head: Head<'_>, fields: &[u8], path: &FilePath) -> Self {
         let mut fields = fields.split(|&byte| byte == 0).map(String::from_utf8_lossy);
         let mut next = || fields.next().unwrap_or_default();
@@ -49,30 +50,30 @@ impl Revision {
             path: path.clone(),
             author_name: next().into_owned(),
             author_email: next().into_owned(),
-            authored_at: time(head.authored),
-            committed_at: time(head.committed),
+            authored_at: unix_time(head.authored),
+            committed_at: unix_time(head.committed),
             message: next().trim_end_matches('\n').to_owned(),
         }
     }
 }
 
-/// The last `limit` commits that touched `path` or something below it, the newest first. A file is followed through its names; the
-/// root has all commits.
+/// Returns the last `limit` commits that changed `path` or something below it, newest first. Follows a file through renames. For
+/// the root, returns all commits.
 ///
 /// # Errors
 ///
-/// [`NotFound`](ErrorKind::NotFound) if no commit ever held `path`.
+/// [`NotFound`](ErrorKind::NotFound) if no commit ever contained `path`.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the process and leaves nothing behind.
+/// Dropping the future ends the process.
 pub(in crate::backends::git) async fn log(
     git: &Git,
     head: Option<&Oid>,
     path: &FilePath,
     limit: Option<usize>,
 ) -> Result<Vec<Revision>> {
-    let mut gathered = Gathered { path, limit, found: Vec::new(), current: None, followed: None };
+    let mut log = Log { path, limit, found: Vec::new(), current: None, is_file: None };
     if let Some(head) = head {
         let format = format!("--format={HEAD}%x00%an%x00%ae%x00%B");
         let mut arguments = vec!["log", "--encoding=UTF-8", "-z", &format];
@@ -83,10 +84,10 @@ pub(in crate::backends::git) async fn log(
             arguments.extend(["--follow", head.as_str(), "--", path.as_str()]);
         }
         let printed = git.local(arguments).stream()?;
-        entries::each(printed, 3, |entry| gathered.take(entry)).await?;
-        gathered.finish();
+        entries::for_each(printed, 3, |entry| log.take(entry)).await?;
+        log.finish();
     }
-    let Gathered { mut found, .. } = gathered;
+    let Log { mut found, .. } = log;
     if found.is_empty() && !path.is_root() {
         return Err(Error::new(ErrorKind::NotFound).with_path(path.as_str()));
     }
@@ -94,17 +95,17 @@ pub(in crate::backends::git) async fn log(
     Ok(found)
 }
 
-struct Gathered<'a> {
+struct Log<'a> {
     path: &'a FilePath,
     limit: Option<usize>,
     found: Vec<Revision>,
-    /// The last commit seen, whose changes are not known yet: git also tells of merges that did not touch the path.
+    /// The commit that was read last; `None` after its first change. Git also lists merges that did not change the path.
     current: Option<Revision>,
-    /// Whether the path is a file's, which has other names in older commits.
-    followed: Option<bool>,
+    /// Whether the path is a file, which may have other names in older commits. `None` before the first change.
+    is_file: Option<bool>,
 }
 
-impl Gathered<'_> {
+impl Log<'_> {
     fn take(&mut self, entry: Entry<'_>) -> ControlFlow<()> {
         match entry {
             Entry::Commit(head, fields) => {
@@ -112,9 +113,9 @@ impl Gathered<'_> {
                 self.current = Some(Revision::new(head, fields, self.path));
             }
             Entry::Change(change) => {
-                let followed = *self.followed.get_or_insert(change.path() == self.path.as_bytes());
+                let is_file = *self.is_file.get_or_insert(change.path() == self.path.as_bytes());
                 self.found.extend(self.current.take().map(|mut revision| {
-                    if followed {
+                    if is_file {
                         let path = String::from_utf8_lossy(change.path());
                         revision.path = FilePath::found(path.into_owned());
                     }
@@ -122,7 +123,7 @@ impl Gathered<'_> {
                 }));
             }
         }
-        // One at least tells that the path is known.
+        // Reads at least one commit, to check that the path exists.
         match self.limit {
             Some(limit) if self.found.len() >= limit.max(1) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
@@ -130,7 +131,8 @@ impl Gathered<'_> {
     }
 
     fn finish(&mut self) {
-        let unconditional = self.current.take().filter(|_| self.path.is_root());
-        self.found.extend(unconditional);
+        // The log of the root lists no changes.
+        let commit = self.current.take().filter(|_| self.path.is_root());
+        self.found.extend(commit);
     }
 }

@@ -1,42 +1,42 @@
-//! When each file and directory was first and last touched, gathered in one walk over the commits.
+//! The times of the first and last commit of each file and directory, collected in one walk over the commits.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::entries::{self, CHANGES, Change, Entry, HEAD, Head};
-use super::time;
-use crate::Result;
+use super::unix_time;
 use crate::backends::git::command::Git;
-use crate::backends::git::output::Oid;
+use crate::backends::git::parse::Oid;
+use crate::core::error::Result;
 
-/// The path of a file or directory, or the name of a commit.
+/// The path of a file or directory, or the id of a commit.
 type Name = Box<[u8]>;
 
-/// What the commits tell about one path.
+/// The times of one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::backends::git) struct Known {
-    /// When the first commit that touched it was written.
+pub(in crate::backends::git) struct FileTimes {
+    /// The author date of the first commit.
     pub(in crate::backends::git) created: SystemTime,
-    /// When the last one was.
+    /// The author date of the last commit.
     pub(in crate::backends::git) modified: SystemTime,
 }
 
-/// The dates of a commit, in seconds after 1970.
+/// The dates of a commit, in Unix time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Moment {
+struct Dates {
     authored: i64,
     committed: i64,
 }
 
-/// The first and the last commit that touched something.
+/// The first and the last commit of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
-    first: Moment,
-    last: Moment,
+    first: Dates,
+    last: Dates,
 }
 
-/// When each path was touched that any commit holds.
+/// The times of every path in the history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::backends::git) struct Times {
     files: HashMap<Name, Span>,
@@ -44,45 +44,45 @@ pub(in crate::backends::git) struct Times {
 }
 
 impl Times {
-    /// When the file at `path` was touched, also under the names that it had before.
-    pub(in crate::backends::git) fn of(&self, path: &str) -> Option<Known> {
-        self.files.get(path.as_bytes()).map(Span::known)
+    /// Returns the times of the file at `path`, including its earlier names.
+    pub(in crate::backends::git) fn of_file(&self, path: &str) -> Option<FileTimes> {
+        self.files.get(path.as_bytes()).map(Span::times)
     }
 
-    /// When anything below the directory `path` was touched; the root is the empty path.
-    pub(in crate::backends::git) fn of_directory(&self, path: &str) -> Option<Known> {
-        self.directories.get(path.as_bytes()).map(Span::known)
+    /// Returns the times of everything below the directory `path`. The root is the empty path.
+    pub(in crate::backends::git) fn of_directory(&self, path: &str) -> Option<FileTimes> {
+        self.directories.get(path.as_bytes()).map(Span::times)
     }
 
-    /// Takes in what commits tell that continue those known so far.
+    /// Adds the times of newer commits.
     pub(super) fn extend(&mut self, newer: Walk) {
-        // Where a branch came in that had left before, some of the new commits are older than some of the known.
-        let newer_in_all = newer.ahead.len() == 1;
-        // All are taken away before any is put back: the name that a file left may be another's new one.
+        // If a branch was merged that had forked off before, some of the new commits are older than some of the known ones.
+        let all_newer = newer.pending.len() == 1;
+        // All are removed before any is inserted, because the old name of one file may be the new name of another.
         let known = newer
             .names
             .into_iter()
             .filter_map(|(name, later)| self.files.remove(&name).zip(Some(later)));
         let moved: Vec<_> = known.filter_map(|(span, later)| Some((later?, span))).collect();
         join(&mut self.files, moved, false);
-        join(&mut self.files, newer.times.files, newer_in_all);
-        join(&mut self.directories, newer.times.directories, newer_in_all);
+        join(&mut self.files, newer.times.files, all_newer);
+        join(&mut self.directories, newer.times.directories, all_newer);
     }
 }
 
 fn join(
     known: &mut HashMap<Name, Span>,
     others: impl IntoIterator<Item = (Name, Span)>,
-    newer_in_all: bool,
+    all_newer: bool,
 ) {
     for (name, other) in others {
         known
             .entry(name)
             .and_modify(|span| {
-                if newer_in_all || other.last.committed >= span.last.committed {
+                if all_newer || other.last.committed >= span.last.committed {
                     span.last = other.last;
                 }
-                if !newer_in_all && other.first.committed < span.first.committed {
+                if !all_newer && other.first.committed < span.first.committed {
                     span.first = other.first;
                 }
             })
@@ -91,48 +91,50 @@ fn join(
 }
 
 impl Span {
-    fn known(&self) -> Known {
-        Known { created: time(self.first.authored), modified: time(self.last.authored) }
+    fn times(&self) -> FileTimes {
+        FileTimes {
+            created: unix_time(self.first.authored),
+            modified: unix_time(self.last.authored),
+        }
     }
 }
 
-/// A walk over commits from the newest to the oldest, none before all of its children.
+/// A walk over commits from the newest to the oldest, where every commit follows all of its children.
 ///
-/// A rename says that what happened to a file before, under the name that it had then, belongs to the name that it has now. And
-/// that what happened to the new name before was another file's; but this holds for the ancestors of that commit alone, while the
-/// walk may next come to one of a branch beside, that has renamed the same file in the same way. So the new name is not forgotten
-/// until no branch but one is left.
+/// After a rename, older commits of the old name count for the new name. Older commits of the new name belong to another file, but only
+/// in the ancestors of the rename; the walk may next visit a parallel branch that renamed the same file in the same way. So the new name
+/// is dropped when only one branch is left.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     times: Times,
-    /// What the file of this name is called now, for names that mean something else in older commits. `None`: it is no more.
+    /// For names that belong to another file in older commits: the current name of that file. `None` if it no longer exists.
     names: HashMap<Name, Option<Name>>,
-    /// The names to be forgotten.
-    taken: HashSet<Name>,
-    /// Commits that are still to come, and in the end those where the walk was told to stop.
-    ahead: HashSet<Name>,
-    now: Moment,
+    /// The names to drop when only one branch is left.
+    new_names: HashSet<Name>,
+    /// The commits to be visited. At the end, those where the walk stopped.
+    pending: HashSet<Name>,
+    now: Dates,
 }
 
-/// Walks over `commits`: a head, or `A..B`.
+/// Walks over `commits`, a head or a range `A..B`.
 pub(super) async fn walk(git: &Git, commits: &str) -> Result<Walk> {
     let format = format!("--format={HEAD}");
     let arguments = ["log", "--date-order", &format].into_iter().chain(CHANGES);
     let printed = git.local(arguments.chain([commits, "--"])).stream()?;
     let mut walk = Walk::default();
-    entries::each(printed, 0, |entry| {
+    entries::for_each(printed, 0, |entry| {
         walk.take(entry);
         ControlFlow::Continue(())
     })
     .await?;
-    walk.forget_taken();
+    walk.drop_new_names();
     Ok(walk)
 }
 
 impl Walk {
-    /// Whether the commits are descendants of `known`, apart from branches that came in.
-    pub(super) fn continues(&self, known: &Oid) -> bool {
-        self.ahead.contains(known.as_str().as_bytes())
+    /// Whether the commits are descendants of `earlier`, apart from merged branches.
+    pub(super) fn continues(&self, earlier: &Oid) -> bool {
+        self.pending.contains(earlier.as_str().as_bytes())
     }
 
     pub(super) fn into_times(self) -> Times {
@@ -147,15 +149,15 @@ impl Walk {
     }
 
     fn commit(&mut self, head: Head<'_>) {
-        self.forget_taken();
-        self.ahead.remove(head.id.as_bytes());
-        self.ahead.extend(head.parents().map(|parent| parent.as_bytes().into()));
-        self.now = Moment { authored: head.authored, committed: head.committed };
+        self.drop_new_names();
+        self.pending.remove(head.id.as_bytes());
+        self.pending.extend(head.parents().map(|parent| parent.as_bytes().into()));
+        self.now = Dates { authored: head.authored, committed: head.committed };
     }
 
-    fn forget_taken(&mut self) {
-        if self.ahead.len() <= 1 {
-            self.names.extend(self.taken.drain().map(|name| (name, None)));
+    fn drop_new_names(&mut self) {
+        if self.pending.len() <= 1 {
+            self.names.extend(self.new_names.drain().map(|name| (name, None)));
         }
     }
 
@@ -166,31 +168,31 @@ impl Walk {
             None => Some(path),
         };
         if let Some(name) = name {
-            touch(&mut self.times.files, name, self.now);
+            record(&mut self.times.files, name, self.now);
         }
         let name: Option<Name> = name.map(Into::into);
-        self.touch_directories(path);
+        self.record_directories(path);
         for before in change.names_before().filter(|before| *before != path) {
-            self.touch_directories(before);
-            self.taken.remove(before);
+            self.record_directories(before);
+            self.new_names.remove(before);
             self.names.insert(before.into(), name.clone());
-            // Other parents of a merge may have had it under the new name.
-            if !change.is_merged() {
-                self.taken.insert(path.into());
+            // Other parents of a merge may have the file under the new name already.
+            if !change.is_of_merge() {
+                self.new_names.insert(path.into());
             }
         }
     }
 
-    fn touch_directories(&mut self, path: &[u8]) {
+    fn record_directories(&mut self, path: &[u8]) {
         let mut path = path;
         while !path.is_empty() {
             path = &path[..path.iter().rposition(|&byte| byte == b'/').unwrap_or(0)];
-            touch(&mut self.times.directories, path, self.now);
+            record(&mut self.times.directories, path, self.now);
         }
     }
 }
 
-fn touch(spans: &mut HashMap<Name, Span>, name: &[u8], now: Moment) {
+fn record(spans: &mut HashMap<Name, Span>, name: &[u8], now: Dates) {
     if let Some(span) = spans.get_mut(name) {
         span.first = now;
     } else {
@@ -200,10 +202,10 @@ fn touch(spans: &mut HashMap<Name, Span>, name: &[u8], now: Moment) {
 
 #[cfg(test)]
 impl Times {
-    /// Of names that are no text, too.
-    pub(super) fn of_bytes(&self, path: &[u8], directory: bool) -> Option<Known> {
+    /// Returns the times of a path that may not be UTF-8.
+    pub(super) fn of_bytes(&self, path: &[u8], directory: bool) -> Option<FileTimes> {
         let spans = if directory { &self.directories } else { &self.files };
-        spans.get(path).map(Span::known)
+        spans.get(path).map(Span::times)
     }
 
     pub(super) fn sorted(&self) -> Vec<String> {

@@ -1,6 +1,11 @@
-use super::*;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
-fn parsed(text: &str) -> Remote {
+use super::*;
+use crate::core::error::ErrorKind;
+
+fn parse(text: &str) -> Remote {
     Remote::parse(text, Path::new("/base")).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -10,7 +15,7 @@ fn refusal(text: &str) -> String {
     error.message().unwrap().to_owned()
 }
 
-/// The name and the password, exposed.
+/// Returns the name and the password.
 fn credentials(remote: &Remote) -> Option<(String, String)> {
     let credentials = remote.credentials()?;
     Some((credentials.username().to_owned(), credentials.password().expose().to_owned()))
@@ -20,11 +25,11 @@ fn pair(name: &str, password: &str) -> Option<(String, String)> {
     Some((name.to_owned(), password.to_owned()))
 }
 
-/// The address; protocol, what git gets, where credentials go, local path.
-type Understood =
+/// An address; its protocol, the URL for git, the scope of credentials, the local path.
+type ParsedAddress =
     (&'static str, &'static str, &'static str, Option<&'static str>, Option<&'static str>);
 
-const ADDRESSES: &[Understood] = &[
+const ADDRESSES: &[ParsedAddress] = &[
     ("https://host/org/repo.git", "https", "https://host/org/repo.git", Some("https://host"), None),
     ("HTTPS://Host:8443/r", "https", "https://Host:8443/r", Some("https://Host:8443"), None),
     ("http://127.0.0.1:80/a/", "http", "http://127.0.0.1:80/a/", Some("http://127.0.0.1:80"), None),
@@ -74,30 +79,30 @@ const ADDRESSES: &[Understood] = &[
 ];
 
 #[test]
-fn addresses_are_understood_as_git_does() {
+fn addresses_are_parsed_as_git_does() {
     for &(text, protocol, url, scope, local) in ADDRESSES {
-        let remote = parsed(text);
+        let remote = parse(text);
         assert_eq!(remote.protocol().name(), protocol, "{text}");
         assert_eq!(remote.url(), url, "{text}");
         assert_eq!(remote.credential_scope().as_deref(), scope, "{text}");
-        // Bytes: a `Path` would not tell a slash at the end.
+        // As text: a `Path` compares equal with a slash at the end.
         assert_eq!(remote.local_path().and_then(Path::to_str), local, "{text}");
         assert_eq!(
             (remote.to_string(), format!("{remote:?}")),
             (url.to_owned(), format!("Remote({url:?})"))
         );
-        // What git gets means the same again.
-        assert_eq!(parsed(url).url(), url, "{text}");
+        // The URL for git is the same address.
+        assert_eq!(parse(url).url(), url, "{text}");
         assert!(remote.is_same_as(url), "{text}");
     }
 }
 
-/// What is no address, and why.
-const REFUSED: &[(&str, &str)] = &[
-    ("", "it is empty"),
-    ("-", "it begins with `-`"),
-    ("--upload-pack=touch x", "it begins with `-`"),
-    ("-oProxyCommand=x:r", "it begins with `-`"),
+/// Invalid addresses and the reasons.
+const INVALID: &[(&str, &str)] = &[
+    ("", "must not be empty"),
+    ("-", "begins with `-`"),
+    ("--upload-pack=touch x", "begins with `-`"),
+    ("-oProxyCommand=x:r", "begins with `-`"),
     ("ext::sh -c x", "`transport::address`"),
     ("ext::sh[ -c x", "`transport::address`"),
     ("ext::http://host/r", "`transport::address`"),
@@ -106,48 +111,48 @@ const REFUSED: &[(&str, &str)] = &[
     ("https::https://host/r", "`transport::address`"),
     ("a.b+c-d::x", "`transport::address`"),
     ("::x", "`transport::address`"),
-    ("u@host::x", "its path begins with `:`"),
-    ("ftp://host/r", "an unknown scheme"),
-    ("git+https://host/r", "an unknown scheme"),
-    ("ssh+git://host/r", "an unknown scheme"),
-    ("://host/r", "an unknown scheme"),
-    ("ht tp://host/r", "an unknown scheme"),
-    ("me:pw@host://r", "an unknown scheme"),
-    ("https://", "it has no path"),
-    ("https:///r", "it has no host"),
-    ("https://me@/r", "it has no host"),
-    ("https://:80/r", "it has no host"),
-    ("ssh:///r", "it has no host"),
-    (":r", "it has no host"),
-    ("me@:r", "it has no host"),
-    ("https://host", "it has no path"),
-    ("https://host/", "it has no path"),
-    ("ssh://host//", "it has no path"),
-    ("git://host", "it has no path"),
-    ("host:", "it has no path"),
-    ("host:/", "it has no path"),
-    ("file://", "it has no path"),
-    ("file:///", "it has no path"),
-    ("file://localhost", "it has no path"),
-    ("file://host/r", "names no host"),
-    ("file://me:pw@localhost/r", "names no host"),
-    ("https://-host/r", "its host begins with `-`"),
-    ("ssh://-oProxyCommand=x/r", "its host begins with `-`"),
-    ("ssh://me@-x/r", "its host begins with `-`"),
-    ("me@-x:r", "its host begins with `-`"),
-    ("https://a b/r", "its host is not made of"),
-    ("https://a%2Fb/r", "its host is not made of"),
-    ("https://a\\b/r", "its host is not made of"),
-    ("https://hôst/r", "its host is not made of"),
-    ("a b:r", "its host is not made of"),
-    ("a\nb:r", "its host is not made of"),
+    ("u@host::x", "the path begins with `:`"),
+    ("ftp://host/r", "unknown scheme"),
+    ("git+https://host/r", "unknown scheme"),
+    ("ssh+git://host/r", "unknown scheme"),
+    ("://host/r", "unknown scheme"),
+    ("ht tp://host/r", "unknown scheme"),
+    ("me:pw@host://r", "unknown scheme"),
+    ("https://", "the path is missing"),
+    ("https:///r", "the host is missing"),
+    ("https://me@/r", "the host is missing"),
+    ("https://:80/r", "the host is missing"),
+    ("ssh:///r", "the host is missing"),
+    (":r", "the host is missing"),
+    ("me@:r", "the host is missing"),
+    ("https://host", "the path is missing"),
+    ("https://host/", "the path is missing"),
+    ("ssh://host//", "the path is missing"),
+    ("git://host", "the path is missing"),
+    ("host:", "the path is missing"),
+    ("host:/", "the path is missing"),
+    ("file://", "the path is missing"),
+    ("file:///", "the path is missing"),
+    ("file://localhost", "the path is missing"),
+    ("file://host/r", "has no host"),
+    ("file://me:pw@localhost/r", "has no host"),
+    ("https://-host/r", "the host begins with `-`"),
+    ("ssh://-oProxyCommand=x/r", "the host begins with `-`"),
+    ("ssh://me@-x/r", "the host begins with `-`"),
+    ("me@-x:r", "the host begins with `-`"),
+    ("https://a b/r", "the host may contain only"),
+    ("https://a%2Fb/r", "the host may contain only"),
+    ("https://a\\b/r", "the host may contain only"),
+    ("https://hôst/r", "the host may contain only"),
+    ("a b:r", "the host may contain only"),
+    ("a\nb:r", "the host may contain only"),
     ("https://a\tb/r", "a control character"),
     ("https://host/\n", "a control character"),
     ("file:///a\n", "a control character"),
-    ("https://host/r%0a", "its path holds a control character"),
-    ("git://host/r%0D", "its path holds a control character"),
-    ("git://host/%C2%85", "its path holds a control character"),
-    ("host:r\n", "its path holds a control character"),
+    ("https://host/r%0a", "the path contains a control character"),
+    ("git://host/r%0D", "the path contains a control character"),
+    ("git://host/%C2%85", "the path contains a control character"),
+    ("host:r\n", "the path contains a control character"),
     ("https://host/%00", "NUL"),
     ("file:///%00", "NUL"),
     ("/a\0", "NUL"),
@@ -165,30 +170,30 @@ const REFUSED: &[(&str, &str)] = &[
     ("https://host:+80/r", "1 to 65535"),
     ("https://host:80:80/r", "1 to 65535"),
     ("https://me:p/w@host/r", "1 to 65535"),
-    ("https://::1/r", "it has no host"),
+    ("https://::1/r", "the host is missing"),
     ("https://[::1/r", "a `]` is missing"),
-    ("https://[x]/r", "no IPv6 address"),
-    ("https://[]/r", "no IPv6 address"),
-    ("https://[fe80::1%25eth0]/r", "no IPv6 address"),
-    ("[host:22]:r", "no IPv6 address"),
-    ("https://[::1]x/r", "other than a port"),
-    ("a[b:c]:d", "its host is not made of"),
-    ("[::1]x]:r", "other than a port"),
+    ("https://[x]/r", "not an IPv6 address"),
+    ("https://[]/r", "not an IPv6 address"),
+    ("https://[fe80::1%25eth0]/r", "not an IPv6 address"),
+    ("[host:22]:r", "not an IPv6 address"),
+    ("https://[::1]x/r", "only `:port`"),
+    ("a[b:c]:d", "the host may contain only"),
+    ("[::1]x]:r", "only `:port`"),
     ("https://a:b\n@host/r", "a control character"),
-    ("https://a%3Ab@host/r", "the user's name holds a `:`"),
-    ("https://a%0A@host/r", "the user's name holds a line break"),
-    ("https://a:%0D@host/r", "the password holds a line break"),
+    ("https://a%3Ab@host/r", "the user name contains a `:`"),
+    ("https://a%0A@host/r", "the user name contains a line break"),
+    ("https://a:%0D@host/r", "the password contains a line break"),
     ("https://a:%00@host/r", "NUL"),
-    ("ssh://me:pw@host/r", "a password has no place"),
-    ("ssh://me:@host/r", "a password has no place"),
-    ("ssh://-me@host/r", "the user's name begins with `-`"),
-    ("-me@host:r", "it begins with `-`"),
-    ("ssh://a%3Ab@host/r", "the user's name holds"),
-    ("ssh://a@b@host/r", "the user's name holds"),
-    ("a b@host:r", "the user's name holds"),
-    ("git://me@host/r", "knows no users"),
-    ("host:-r", "its path begins with `-`"),
-    ("me@host:--upload-pack=x", "its path begins with `-`"),
+    ("ssh://me:pw@host/r", "ssh takes no password"),
+    ("ssh://me:@host/r", "ssh takes no password"),
+    ("ssh://-me@host/r", "the user name begins with `-`"),
+    ("-me@host:r", "begins with `-`"),
+    ("ssh://a%3Ab@host/r", "the user name contains"),
+    ("ssh://a@b@host/r", "the user name contains"),
+    ("a b@host:r", "the user name contains"),
+    ("git://me@host/r", "has no users"),
+    ("host:-r", "the path begins with `-`"),
+    ("me@host:--upload-pack=x", "the path begins with `-`"),
     ("me:pw@host:r", "an `@` follows the first `:`"),
     ("me:pw@host/r", "an `@` follows the first `:`"),
     ("me:p/w@host/r", "an `@` follows the first `:`"),
@@ -196,8 +201,8 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_could_mean_something_else_is_refused() {
-    for &(text, reason) in REFUSED {
+fn an_invalid_or_ambiguous_address_is_refused() {
+    for &(text, reason) in INVALID {
         let refusal = refusal(text);
         assert!(refusal.starts_with("`remote_url`: "), "{text:?}: {refusal}");
         assert!(refusal.contains(reason), "{text:?}: {refusal}");
@@ -206,8 +211,8 @@ fn what_could_mean_something_else_is_refused() {
 
 #[test]
 fn http_credentials_come_from_the_url_or_from_the_configuration() {
-    // The user of the URL; the name and the password of the configuration; what the server is told.
-    for (user, name, password, told) in [
+    // The user of the URL; the name and the password of the configuration; the credentials.
+    for (user, name, password, expected) in [
         ("", None, None, None),
         ("", Some(""), Some(""), None),
         ("me@", None, None, pair("me", "")),
@@ -226,9 +231,9 @@ fn http_credentials_come_from_the_url_or_from_the_configuration() {
         ("me:pw@", Some("you"), Some("new"), pair("you", "new")),
     ] {
         for scheme in ["http", "https"] {
-            let remote = parsed(&format!("{scheme}://{user}host/r"));
+            let remote = parse(&format!("{scheme}://{user}host/r"));
             let remote = remote.with_user(name, password.map(Secret::new)).unwrap();
-            assert_eq!(credentials(&remote), told, "{user} {name:?} {password:?}");
+            assert_eq!(credentials(&remote), expected, "{user} {name:?} {password:?}");
             assert_eq!(remote.url(), format!("{scheme}://host/r"));
         }
     }
@@ -245,72 +250,97 @@ fn only_http_sends_passwords() {
         ("git://host/r", "git://host/r"),
         ("/r", "file:///r"),
     ] {
-        let remote = parsed(text).with_user(Some("me"), Some(Secret::new("hunter2"))).unwrap();
+        let remote = parse(text).with_user(Some("me"), Some(Secret::new("hunter2"))).unwrap();
         assert_eq!(remote.url(), url);
         assert_eq!(remote.credentials(), None);
         assert_eq!(remote.credential_scope(), None);
     }
 }
 
-/// The address, the configured name and password; why they are refused.
-const USERS_THAT_CANNOT_BE_SENT: &[(&str, Option<&str>, Option<&str>, &str)] = &[
-    ("https://host/r", Some("a\nb"), None, "`username`: the user's name holds a line break or NUL"),
-    ("https://host/r", Some("a\rb"), None, "`username`: the user's name holds a line break or NUL"),
-    ("https://host/r", Some("a\0"), None, "`username`: the user's name holds a line break or NUL"),
-    ("https://host/r", Some("a:b"), None, "`username`: the user's name holds a `:`"),
-    ("https://host/r", None, Some("a\n"), "`password`: the password holds a line break or NUL"),
-    ("https://host/r", None, Some("\ra"), "`password`: the password holds a line break or NUL"),
-    ("https://host/r", None, Some("a\0b"), "`password`: the password holds a line break or NUL"),
+/// An address, the configured name and password, and the reason for refusing them.
+const INVALID_USERS: &[(&str, Option<&str>, Option<&str>, &str)] = &[
+    (
+        "https://host/r",
+        Some("a\nb"),
+        None,
+        "`username`: the user name contains a line break or a NUL byte",
+    ),
+    (
+        "https://host/r",
+        Some("a\rb"),
+        None,
+        "`username`: the user name contains a line break or a NUL byte",
+    ),
+    (
+        "https://host/r",
+        Some("a\0"),
+        None,
+        "`username`: the user name contains a line break or a NUL byte",
+    ),
+    ("https://host/r", Some("a:b"), None, "`username`: the user name contains a `:`"),
+    (
+        "https://host/r",
+        None,
+        Some("a\n"),
+        "`password`: the password contains a line break or a NUL byte",
+    ),
+    (
+        "https://host/r",
+        None,
+        Some("\ra"),
+        "`password`: the password contains a line break or a NUL byte",
+    ),
+    (
+        "https://host/r",
+        None,
+        Some("a\0b"),
+        "`password`: the password contains a line break or a NUL byte",
+    ),
     (
         "https://me:pw@host/r",
         Some("you"),
         None,
-        "`username`: `remote_url` has a password, for another user",
+        "`username`: `remote_url` has the password of another user; set `password` too",
     ),
     (
         "https://:pw@host/r",
         Some("you"),
         None,
-        "`username`: `remote_url` has a password, for another user",
+        "`username`: `remote_url` has the password of another user; set `password` too",
     ),
-    ("ssh://host/r", Some("-a"), None, "`username`: the user's name begins with `-`"),
-    (
-        "host:r",
-        Some("a:b"),
-        None,
-        "`username`: a password has no place in an ssh address, only a user's name",
-    ),
+    ("ssh://host/r", Some("-a"), None, "`username`: the user name begins with `-`"),
+    ("host:r", Some("a:b"), None, "`username`: ssh takes no password; use a key (`ssh_key_path`)"),
     (
         "host:r",
         Some("a b"),
         None,
-        "`username`: the user's name holds a space, a control character or one of @/%[]?#",
+        "`username`: the user name contains a space, a control character or one of @/%[]?#",
     ),
     (
         "host:r",
         Some("a@b"),
         None,
-        "`username`: the user's name holds a space, a control character or one of @/%[]?#",
+        "`username`: the user name contains a space, a control character or one of @/%[]?#",
     ),
     (
         "host:r",
         Some("a\n"),
         None,
-        "`username`: the user's name holds a space, a control character or one of @/%[]?#",
+        "`username`: the user name contains a space, a control character or one of @/%[]?#",
     ),
 ];
 
 #[test]
-fn users_that_cannot_be_sent_are_refused() {
-    for &(text, name, password, reason) in USERS_THAT_CANNOT_BE_SENT {
-        let error = parsed(text).with_user(name, password.map(Secret::new)).unwrap_err();
+fn a_user_that_cannot_be_sent_is_refused() {
+    for &(text, name, password, reason) in INVALID_USERS {
+        let error = parse(text).with_user(name, password.map(Secret::new)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert_eq!(error.message(), Some(reason));
     }
 }
 
 #[test]
-fn two_addresses_of_one_repository_are_told() {
+fn two_addresses_of_one_repository_are_equal() {
     for (one, other) in [
         ("https://host/r", "HTTPS://HOST:443/r.git/"),
         ("https://host/r", "https://me:pw@host/r"),
@@ -327,8 +357,8 @@ fn two_addresses_of_one_repository_are_told() {
         ("r", "/base/r"),
         ("/a b%41", "file:///a%20b%2541"),
     ] {
-        assert!(parsed(one).is_same_as(other), "{one} {other}");
-        assert!(parsed(other).is_same_as(one) || one == "r", "{other} {one}");
+        assert!(parse(one).is_same_as(other), "{one} {other}");
+        assert!(parse(other).is_same_as(one) || one == "r", "{other} {one}");
     }
     for (one, other) in [
         ("https://host/r", "http://host/r"),
@@ -347,13 +377,12 @@ fn two_addresses_of_one_repository_are_told() {
         ("/base/r", "r"),
         ("/srv/r", "/srv/rgit"),
     ] {
-        assert!(!parsed(one).is_same_as(other), "{one} {other}");
+        assert!(!parse(one).is_same_as(other), "{one} {other}");
     }
 }
 
-/// git is asked which path it would look at, for each path that could be misread.
 #[test]
-fn git_finds_the_same_local_path() {
+fn git_finds_a_repository_at_every_odd_path() {
     let parent = tempfile::tempdir().unwrap();
     for name in
         ["a b", "a:b", "a::b", "-a", "%41", "a?#", "é", "a\nb", "x:", "~", "a@b", "\\", "'\"$x"]
@@ -372,16 +401,16 @@ fn git_finds_the_same_local_path() {
 }
 
 #[test]
-fn a_path_that_is_not_utf8_survives() {
+fn a_path_that_is_not_utf8_is_kept() {
     let base = PathBuf::from(OsString::from_vec(b"/a\xff".to_vec()));
     let remote = Remote::parse("r", &base).unwrap();
     assert_eq!(remote.url(), "file:///a%FF/r");
     assert_eq!(remote.local_path(), Some(base.join("r").as_path()));
-    assert_eq!(parsed(&remote.url()), remote);
+    assert_eq!(parse(&remote.url()), remote);
 }
 
 #[test]
-fn no_password_is_shown_or_told_to_git() {
+fn no_password_is_shown_or_given_to_git() {
     for text in [
         "https://me:hunter2@host/r",
         "https://hunter2@host/r",
@@ -405,29 +434,29 @@ fn no_password_is_shown_or_told_to_git() {
         "ext::hunter2",
         "-hunter2",
     ] {
-        assert!(!shown(text).contains("hunter2"), "{text}");
+        assert!(!redacted(text).contains("hunter2"), "{text}");
         match Remote::parse(text, Path::new("/base")) {
             Ok(remote) if remote.local_path().is_none() => {
                 let all =
                     format!("{remote} {remote:?} {} {:?}", remote.url(), remote.credentials());
                 assert!(!all.contains("hunter2"), "{all}");
             }
-            // That is a path.
+            // A local path.
             Ok(_) => assert!(text.starts_with("//")),
             Err(error) => assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}"),
         }
     }
     let remote =
-        parsed("https://host/r").with_user(Some("token"), Some(Secret::new("hunter2"))).unwrap();
+        parse("https://host/r").with_user(Some("token"), Some(Secret::new("hunter2"))).unwrap();
     let all = format!("{remote} {remote:?} {:?}", remote.credentials());
     assert_eq!(all, "https://host/r Remote(\"https://host/r\") Some(Credentials(***))");
 }
 
 #[test]
-fn what_is_no_secret_is_shown() {
+fn an_address_without_a_secret_is_shown() {
     for text in ["https://host/r", "ssh://git@host/r", "git@host:r", "/srv/r", "r"] {
-        assert_eq!(shown(text), text);
+        assert_eq!(redacted(text), text);
     }
-    assert_eq!(shown("https://me:pw@host/r"), "https://host/r");
-    assert_eq!(shown("nonsense://host"), "***");
+    assert_eq!(redacted("https://me:pw@host/r"), "https://host/r");
+    assert_eq!(redacted("nonsense://host"), "***");
 }

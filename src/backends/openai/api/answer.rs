@@ -1,34 +1,34 @@
-//! What the service tells, read with patience: services that speak this protocol leave fields out, send null for them, floats for
-//! whole numbers and words that are not documented yet.
+//! The types of the service's responses. Parsing is tolerant: compatible services omit fields, send null, send floats for integers
+//! and use undocumented values.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// What is kept with a file in a vector store.
+/// The attributes that a vector store keeps with a file.
 pub(crate) type Attributes = Map<String, Value>;
 
-/// A file in a vector store.
+/// A file of a vector store.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VectorStoreFile {
-    /// That of the file itself.
+    /// The id of the uploaded file.
     pub(crate) id: String,
-    /// When it was attached, in seconds since 1970; 0 where the service does not say.
+    /// When it was attached, in seconds since 1970; 0 if the service does not report it.
     pub(crate) created_at: u64,
     pub(crate) status: FileStatus,
-    /// Why it could not be parsed.
+    /// Why the service could not parse it.
     pub(crate) last_error: Option<IndexingError>,
     pub(crate) attributes: Attributes,
 }
 
-/// How far the service is with parsing a file.
+/// How far the service has parsed a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FileStatus {
     InProgress,
     Completed,
     Cancelled,
     Failed,
-    /// A word that was not known when this was written, or none at all.
+    /// An undocumented value, or none.
     Unknown(String),
 }
 
@@ -39,52 +39,45 @@ pub(crate) struct IndexingError {
     pub(crate) message: String,
 }
 
-/// A file as it was uploaded.
+/// An uploaded file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredFile {
     pub(crate) id: String,
     pub(crate) filename: String,
-    /// Its size, where the service knows it.
+    /// Its size, if the service reports it.
     pub(crate) bytes: Option<u64>,
-    /// When it was uploaded, in seconds since 1970; 0 where the service does not say.
+    /// When it was uploaded, in seconds since 1970; 0 if the service does not report it.
     pub(crate) created_at: u64,
     pub(crate) purpose: String,
 }
 
-/// A file in which something was found.
+/// A file that a search returned.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Found {
+pub(crate) struct SearchResult {
     pub(crate) file_id: String,
     pub(crate) filename: String,
-    /// How well it fits, from 0 to 1.
+    /// The relevance, from 0 to 1.
     pub(crate) score: f64,
     pub(crate) attributes: Attributes,
-    /// The chunks that fit.
+    /// The matching chunks.
     pub(crate) texts: Vec<String>,
 }
 
-/// What is known of the vector store itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StoreStatus {
-    /// Whether its time is over: it has lost its files then.
-    pub(crate) expired: bool,
-}
-
-/// How many entries the service tells at a time.
+/// How many entries the service returns per page.
 const FULL_PAGE: usize = 100;
 
-/// One part of a long answer.
+/// One page of a list.
 #[derive(Debug, PartialEq)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
-    /// Whether there are more: as the service says, and where it does not, whether the page is as long as pages of entries are.
+    /// Whether more pages follow: as the service reports, else whether this page is full.
     pub(super) has_more: bool,
-    /// How the next part is asked for, where the service says so.
+    /// The token of the next page, if the service reports one.
     pub(super) next_page: Option<String>,
 }
 
-/// What is told in lists.
-pub(super) trait Listed: Sized {
+/// An item of a list.
+pub(super) trait ListItem: Sized {
     fn read(answer: Value) -> Option<Self>;
     fn id(&self) -> &str;
 }
@@ -101,7 +94,7 @@ impl<T> Page<T> {
     }
 }
 
-impl Listed for VectorStoreFile {
+impl ListItem for VectorStoreFile {
     fn id(&self) -> &str {
         &self.id
     }
@@ -109,7 +102,7 @@ impl Listed for VectorStoreFile {
     fn read(mut answer: Value) -> Option<Self> {
         Some(Self {
             id: identifier(&mut answer, "id")?,
-            created_at: answer.get("created_at").and_then(whole).unwrap_or_default(),
+            created_at: answer.get("created_at").and_then(integer).unwrap_or_default(),
             status: FileStatus::of(text(answer.get_mut("status")).unwrap_or_default()),
             last_error: answer.get_mut("last_error").and_then(IndexingError::read),
             attributes: attributes(answer.get_mut("attributes")),
@@ -138,7 +131,7 @@ impl IndexingError {
     }
 }
 
-impl Listed for StoredFile {
+impl ListItem for StoredFile {
     fn id(&self) -> &str {
         &self.id
     }
@@ -147,14 +140,14 @@ impl Listed for StoredFile {
         Some(Self {
             id: identifier(&mut answer, "id")?,
             filename: text(answer.get_mut("filename")).unwrap_or_default(),
-            bytes: answer.get("bytes").and_then(whole),
-            created_at: answer.get("created_at").and_then(whole).unwrap_or_default(),
+            bytes: answer.get("bytes").and_then(integer),
+            created_at: answer.get("created_at").and_then(integer).unwrap_or_default(),
             purpose: text(answer.get_mut("purpose")).unwrap_or_default(),
         })
     }
 }
 
-impl Found {
+impl SearchResult {
     pub(super) fn read(mut answer: Value) -> Option<Self> {
         Some(Self {
             file_id: identifier(&mut answer, "file_id")?,
@@ -166,17 +159,15 @@ impl Found {
     }
 }
 
-impl StoreStatus {
-    pub(super) fn read(mut answer: Value) -> Option<Self> {
-        identifier(&mut answer, "id")?;
-        let status = answer.get("status").and_then(Value::as_str);
-        Some(Self { expired: status == Some("expired") })
-    }
+/// Returns whether the vector store that `answer` describes has expired.
+pub(super) fn is_expired(mut answer: Value) -> Option<bool> {
+    identifier(&mut answer, "id")?;
+    Some(answer.get("status").and_then(Value::as_str) == Some("expired"))
 }
 
-/// A part of the text that was parsed from a file. What is not text is passed over.
+/// Reads a page of the text that the service parsed from a file. Parts that are not text are skipped.
 pub(super) fn parsed_text(mut answer: Value) -> Option<Page<String>> {
-    // Older services put the whole text into a field of what looks like a search result.
+    // Older services return the whole text in the shape of a search result.
     let field = if answer.get("data").is_some() { "data" } else { "content" };
     let items = list(answer.get_mut(field)?.take())?;
     answer.as_object_mut()?.insert("data".to_owned(), Value::Array(Vec::new()));
@@ -184,8 +175,8 @@ pub(super) fn parsed_text(mut answer: Value) -> Option<Page<String>> {
     Some(Page { items: texts(Value::Array(items)), ..page })
 }
 
-/// Whether the answer to a request to delete something says that it was not done.
-pub(super) fn is_kept(answer: &Value) -> bool {
+/// Whether the response to a deletion reports that nothing was deleted.
+pub(super) fn reports_not_deleted(answer: &Value) -> bool {
     answer.get("deleted").and_then(Value::as_bool) == Some(false)
 }
 
@@ -197,7 +188,7 @@ fn texts(content: Value) -> Vec<String> {
     }
 }
 
-/// The items of a list, of which null is an empty one.
+/// Returns the items of a list; null counts as an empty list.
 fn list(value: Value) -> Option<Vec<Value>> {
     match value {
         Value::Array(items) => Some(items),
@@ -224,8 +215,8 @@ fn identifier(answer: &mut Value, field: &str) -> Option<String> {
     text(answer.get_mut(field)).filter(|id| !id.is_empty())
 }
 
-/// A number of seconds or bytes, without the fraction that some services add.
-fn whole(value: &Value) -> Option<u64> {
+/// Returns a number of seconds or bytes, without the fraction that some services add.
+fn integer(value: &Value) -> Option<u64> {
     let float = || Duration::try_from_secs_f64(value.as_f64()?).ok();
     value.as_u64().or_else(|| Some(float()?.as_secs()))
 }
@@ -258,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_null_or_new_is_borne() {
+    fn missing_null_and_unknown_values_are_accepted() {
         let bare = VectorStoreFile::read(json!({"id": "a"})).unwrap();
         assert_eq!((bare.created_at, bare.attributes.len()), (0, 0));
         assert_eq!((bare.status, bare.last_error), (FileStatus::Unknown(String::new()), None));
@@ -273,12 +264,13 @@ mod tests {
         assert_eq!((file.bytes, file.filename.as_str()), (None, ""));
         let file = StoredFile::read(json!({"id": "a", "bytes": 14.0, "purpose": "vision"}));
         assert_eq!(file.map(|file| (file.bytes, file.purpose)), Some((Some(14), "vision".into())));
-        let found = Found::read(json!({"file_id": "a", "score": 1, "content": "text"})).unwrap();
+        let found =
+            SearchResult::read(json!({"file_id": "a", "score": 1, "content": "text"})).unwrap();
         assert_eq!((found.score, found.texts), (1.0, vec!["text".to_owned()]));
     }
 
     #[test]
-    fn whole_numbers_come_in_many_forms() {
+    fn integers_are_read_from_floats_too() {
         for (value, number) in [
             (json!(0), Some(0)),
             (json!(u64::MAX), Some(u64::MAX)),
@@ -290,24 +282,24 @@ mod tests {
             (json!("14"), None),
             (json!(null), None),
         ] {
-            assert_eq!(whole(&value), number, "{value}");
+            assert_eq!(integer(&value), number, "{value}");
         }
     }
 
     #[test]
-    fn what_has_no_identifier_is_nothing() {
+    fn a_response_without_an_id_is_refused() {
         for answer in [json!({}), json!({"id": ""}), json!({"id": 7}), json!([]), json!("a")] {
             assert_eq!(VectorStoreFile::read(answer.clone()), None, "{answer}");
             assert_eq!(StoredFile::read(answer.clone()), None, "{answer}");
-            assert_eq!(Found::read(answer.clone()), None, "{answer}");
-            assert_eq!(StoreStatus::read(answer.clone()), None, "{answer}");
+            assert_eq!(SearchResult::read(answer.clone()), None, "{answer}");
+            assert_eq!(is_expired(answer.clone()), None, "{answer}");
             let page = Page::read(json!({"data": [answer]}), StoredFile::read);
             assert_eq!(page, None);
         }
     }
 
     #[test]
-    fn a_page_says_whether_there_are_more() {
+    fn a_page_reports_whether_more_follow() {
         let page = |answer| Page::read(answer, |item| item.as_u64());
         let read = page(json!({"data": [1, 2], "has_more": true, "last_id": null})).unwrap();
         assert_eq!((read.items, read.has_more, read.next_page), (vec![1, 2], true, None));
@@ -322,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn parsed_text_comes_in_two_shapes() {
+    fn parsed_text_is_read_in_both_shapes() {
         let texts = |answer| parsed_text(answer).map(|page| page.items.join("|"));
         let part = |text: &str| json!({"type": "text", "text": text});
         let page = json!({"data": [part("a"), part("b")], "has_more": true, "next_page": "p2"});
@@ -339,9 +331,9 @@ mod tests {
     }
 
     #[test]
-    fn a_store_may_be_over() {
-        let expired = |status| StoreStatus::read(json!({"id": "vs_1", "status": status}));
-        assert_eq!(expired("expired"), Some(StoreStatus { expired: true }));
-        assert_eq!(expired("in_progress"), Some(StoreStatus { expired: false }));
+    fn an_expired_store_is_recognized() {
+        let expired = |status| is_expired(json!({"id": "vs_1", "status": status}));
+        assert_eq!(expired("expired"), Some(true));
+        assert_eq!(expired("in_progress"), Some(false));
     }
 }

@@ -1,4 +1,4 @@
-//! What went wrong, read from the answers of the service and from what became of the connection.
+//! Failures of calls, derived from the service's response or from the connection's error.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,147 +6,122 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::retry::{self, Advice};
-use crate::{Error, ErrorKind, Secret};
+use crate::core::error::{Error, ErrorKind};
+use crate::net::key_redaction::Redaction;
+use crate::net::retry::{self, RetryHint};
 
-/// The most of what the service says that becomes part of an error, in bytes.
-const MOST: usize = 300;
+/// The most bytes of the service's message in an error.
+const MAX_MESSAGE_BYTES: usize = 300;
 
-const HIDDEN: &str = "***";
+/// Phrases with which services report that something does not exist.
+const NOT_FOUND_PHRASES: [&str; 4] =
+    ["not found", "no such ", "no file found", "no vector store found"];
 
-/// By what words services say that something is not there.
-const MISSING: [&str; 4] = ["not found", "no such ", "no file found", "no vector store found"];
-
-/// A call that failed, and what that means for a repetition.
+/// A failed call, and whether to retry it.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
-    /// The status of the answer; `None` where none came.
+    /// The status of the response; `None` without a response.
     pub(super) status: Option<u16>,
-    /// Whether a repetition may help.
-    pub(super) is_passing: bool,
-    /// Whether the service may have done what it was asked for all the same.
+    /// Whether a retry may help.
+    pub(super) is_retryable: bool,
+    /// Whether the service may have done the work despite the failure.
     pub(super) is_ambiguous: bool,
-    /// How long the service wants to be left alone.
-    pub(super) after: Option<Duration>,
+    /// How long the service asks to wait.
+    pub(super) retry_after: Option<Duration>,
 }
 
-/// What a call is about: what is missing where the answer is 404 and does not say.
+/// The object of a call: what is missing if a 404 does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum About {
+pub(super) enum Target {
     VectorStore,
     File,
 }
 
-/// An answer that is a refusal.
+/// A response with an error status.
 #[derive(Debug)]
-pub(super) struct Refusal<'a> {
-    pub(super) about: About,
+pub(super) struct ErrorResponse<'a> {
+    pub(super) target: Target,
     pub(super) status: u16,
-    pub(super) advice: Advice,
+    pub(super) hint: RetryHint,
     pub(super) request_id: Option<&'a str>,
-    /// Where the service says it is instead.
+    /// The target of a redirect.
     pub(super) location: Option<&'a str>,
     pub(super) body: &'a [u8],
 }
 
-/// An error of this backend.
+/// Returns an error of this backend.
 pub(super) fn error(kind: ErrorKind, message: impl Into<String>) -> Error {
     Error::new(kind).with_message(message.into()).with_backend("openai")
 }
 
-/// Keeps the key out of what is shown.
-#[derive(Debug)]
-pub(super) struct Redaction(pub(super) Secret);
-
-impl Redaction {
-    /// The text without the key, and without what looks like one.
-    pub(super) fn apply(&self, text: &str) -> String {
-        let key = self.0.expose();
-        let text = if key.is_empty() { text.to_owned() } else { text.replace(key, HIDDEN) };
-        let mut shown = String::with_capacity(text.len());
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find("sk-") {
-            let (before, key) = rest.split_at(at);
-            let in_a_word = before.ends_with(|c: char| c.is_alphanumeric());
-            let end = key.find(|c: char| !is_of_a_key(c)).unwrap_or(key.len());
-            let (key, after) = key.split_at(end);
-            shown.push_str(before);
-            shown.push_str(if in_a_word { key } else { HIDDEN });
-            rest = after;
-        }
-        shown + rest
-    }
-}
-
-/// The service itself shows keys with stars in their middle.
-fn is_of_a_key(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*')
-}
-
 impl Failure {
-    /// A failure that stays however often the call is made, and after which nothing was done.
-    pub(super) fn lasting(error: Error) -> Self {
-        Self { error, status: None, is_passing: false, is_ambiguous: false, after: None }
+    /// A permanent failure after which nothing was done.
+    pub(super) fn permanent(error: Error) -> Self {
+        Self { error, status: None, is_retryable: false, is_ambiguous: false, retry_after: None }
     }
 
-    /// Nothing was answered in time. `is_passing` where there is some left for a repetition.
-    pub(super) fn timeout(message: impl Into<String>, is_passing: bool) -> Self {
+    /// No response in time. `is_retryable` if time is left for a retry.
+    pub(super) fn timeout(message: impl Into<String>, is_retryable: bool) -> Self {
         let error = error(ErrorKind::Timeout, message);
-        Self { is_passing, is_ambiguous: true, ..Self::lasting(error) }
+        Self { is_retryable, is_ambiguous: true, ..Self::permanent(error) }
     }
 
-    /// The service has done what it was asked for, it seems, but its answer is of no use.
+    /// The service seems to have done the work, but its response is unusable.
     pub(super) fn unreadable(error: Error) -> Self {
-        Self { is_ambiguous: true, ..Self::lasting(error) }
+        Self { is_ambiguous: true, ..Self::permanent(error) }
     }
 
-    /// The answer is too long to be kept.
-    pub(super) fn too_long(most: usize) -> Self {
-        let message = format!("unexpected answer: more than {} MiB", most / (1024 * 1024));
+    /// The response exceeds the limit.
+    pub(super) fn too_long(max: usize) -> Self {
+        let message = format!("unexpected response: larger than {} MiB", max / (1024 * 1024));
         Self::unreadable(error(ErrorKind::Remote, message))
     }
 
-    /// What became of a request to `host` that got no answer, or not the whole of it.
-    pub(super) fn broken(cause: &reqwest::Error, host: &str, redaction: &Redaction) -> Self {
-        let says = redaction.apply(&one_line(&root_cause(cause)));
-        // Certificates and whatever else TLS does not like are told as invalid data.
+    /// The connection to `host` failed before the response was complete.
+    pub(super) fn from_connection(
+        cause: &reqwest::Error,
+        host: &str,
+        redaction: &Redaction,
+    ) -> Self {
+        let message = redaction.apply(&one_line(&root_cause(cause)));
+        // TLS reports certificates and all else that it rejects as invalid data.
         let is_untrusted = cause.is_connect() && is_io(cause, io::ErrorKind::InvalidData);
         let kind = match () {
             () if is_untrusted => ErrorKind::UntrustedServer,
-            () if is_no_http(cause) => ErrorKind::Remote,
+            () if is_not_http(cause) => ErrorKind::Remote,
             () if cause.is_builder() => ErrorKind::InvalidInput,
             () if cause.is_timeout() => ErrorKind::Timeout,
             () => ErrorKind::Unreachable,
         };
         Self {
-            is_passing: matches!(kind, ErrorKind::Unreachable | ErrorKind::Timeout),
+            is_retryable: matches!(kind, ErrorKind::Unreachable | ErrorKind::Timeout),
             is_ambiguous: !cause.is_connect() && !cause.is_builder(),
-            ..Self::lasting(error(kind, format!("{host}: {says}")))
+            ..Self::permanent(error(kind, format!("{host}: {message}")))
         }
     }
 
-    /// The service has answered, but not with what it was asked for.
-    pub(super) fn refused(refusal: &Refusal<'_>, redaction: &Redaction) -> Self {
-        let said = Said::read(refusal.body, redaction);
-        let kind = said.kind(refusal);
-        let status = refusal.status;
-        let is_passing = kind != ErrorKind::QuotaExceeded
-            && refusal.advice.repeat.unwrap_or_else(|| retry::is_passing(status));
-        let after = refusal.advice.after;
-        let mut error = error(kind, said.message(kind, refusal, redaction));
-        if is_passing {
+    /// The service responded with an error status.
+    pub(super) fn from_response(response: &ErrorResponse<'_>, redaction: &Redaction) -> Self {
+        let body = ErrorBody::read(response.body, redaction);
+        let kind = body.kind(response);
+        let status = response.status;
+        let is_retryable = kind != ErrorKind::QuotaExceeded
+            && response.hint.should_retry.unwrap_or_else(|| retry::is_retryable_status(status));
+        let retry_after = response.hint.after;
+        let mut error = error(kind, body.message(kind, response, redaction));
+        if is_retryable {
             error = error.transient();
         }
-        if let Some(after) = after.filter(|_| error.is_retryable()) {
-            error = error.with_retry_after(after);
+        if let Some(wait) = retry_after.filter(|_| error.is_retryable()) {
+            error = error.with_retry_after(wait);
         }
         let is_ambiguous = matches!(status, 408 | 409 | 500..);
-        Self { error, status: Some(status), is_passing, is_ambiguous, after }
+        Self { error, status: Some(status), is_retryable, is_ambiguous, retry_after }
     }
 }
 
-/// How a failed connection ended, in the words of whom it happened to.
+/// Returns the innermost error, which describes what happened.
 pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
@@ -155,13 +130,13 @@ fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
-        // Its own `source` is that of the error within.
+        // `source` of an I/O error skips the error that it wraps.
         Some(io) if io.get_ref().is_some() => io.get_ref().map(|within| within as _),
         _ => error.source(),
     })
 }
 
-fn is_no_http(error: &(dyn StdError + 'static)) -> bool {
+fn is_not_http(error: &(dyn StdError + 'static)) -> bool {
     causes(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
         .any(hyper::Error::is_parse)
@@ -173,132 +148,141 @@ fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
         .any(|cause| cause.kind() == kind)
 }
 
-/// Why content ended before its end, as an error of a stream.
-pub(super) fn of_content(cause: &reqwest::Error, host: &str, redaction: &Redaction) -> Error {
+/// The error of a download that ended early.
+pub(super) fn download_error(cause: &reqwest::Error, host: &str, redaction: &Redaction) -> Error {
     if is_io(cause, io::ErrorKind::UnexpectedEof) {
-        return error(ErrorKind::UnexpectedEof, format!("{host} sent less than it said it would"));
+        return error(ErrorKind::UnexpectedEof, format!("{host} sent fewer bytes than announced"));
     }
-    Failure::broken(cause, host, redaction).error
+    Failure::from_connection(cause, host, redaction).error
 }
 
-/// What a refusal says, whatever it looks like.
+/// The error message of a response, in any known shape.
 #[derive(Debug, Default, PartialEq)]
-struct Said {
+struct ErrorBody {
     text: String,
     format: Format,
-    /// Whether the quota is used up, where that is told by a word of its own.
-    no_quota: bool,
+    /// Whether a separate code reports that the quota is used up.
+    is_quota_used_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Format {
-    /// That of OpenAI, and JSON that is like it.
+    /// OpenAI's shape, and similar JSON.
     Envelope,
-    /// That of `FastAPI`, in which independent services are written.
+    /// The shape of `FastAPI`, which other implementations use.
     Detail,
-    /// Text or HTML, which come from what lies before the service.
+    /// Text or HTML, which proxies in front of the service send.
     #[default]
     Foreign,
 }
 
-impl Said {
+impl ErrorBody {
     fn read(body: &[u8], redaction: &Redaction) -> Self {
         let Ok(answer @ Value::Object(_)) = serde_json::from_slice(body) else {
-            let text = redaction.apply(&visible(&String::from_utf8_lossy(body)));
+            let text = redaction.apply(&plain_text(&String::from_utf8_lossy(body)));
             return Self { text, ..Self::default() };
         };
         let inner = answer.get("error").filter(|error| error.is_object()).unwrap_or(&answer);
-        let field = |name: &str| inner.get(name).map(words).filter(|words| !words.is_empty());
+        let field = |name: &str| inner.get(name).map(json_text).filter(|words| !words.is_empty());
         let detail = field("detail");
         let format = if detail.is_some() { Format::Detail } else { Format::Envelope };
         let text = field("message").or(detail).or_else(|| field("error")).unwrap_or_default();
-        let is_no_quota = |name| field(name).is_some_and(|word| word == "insufficient_quota");
-        let no_quota = is_no_quota("code") || is_no_quota("type");
-        Self { text: redaction.apply(&text), format, no_quota }
+        let says_quota_is_used_up =
+            |name| field(name).is_some_and(|word| word == "insufficient_quota");
+        let is_quota_used_up = says_quota_is_used_up("code") || says_quota_is_used_up("type");
+        Self { text: redaction.apply(&text), format, is_quota_used_up }
     }
 
-    fn kind(&self, refusal: &Refusal<'_>) -> ErrorKind {
+    fn kind(&self, response: &ErrorResponse<'_>) -> ErrorKind {
         let text = self.text.to_ascii_lowercase();
         let says = |words: &str| text.contains(words);
-        match refusal.status {
+        match response.status {
             401 => ErrorKind::Unauthenticated,
-            429 if self.no_quota => ErrorKind::QuotaExceeded,
+            429 if self.is_quota_used_up => ErrorKind::QuotaExceeded,
             429 => ErrorKind::RateLimited,
             400 | 403 if says("not allowed to download") => ErrorKind::DownloadForbidden,
             400 | 404 if says("vector store") && says("has expired") => ErrorKind::RootGone,
             403 => ErrorKind::PermissionDenied,
-            // A page of what lies before the service must not pass for a missing file.
-            404 if self.format != Format::Foreign => self.missing(refusal.about),
-            // So says llama-stack.
-            400 if self.format == Format::Detail && MISSING.iter().any(|words| says(words)) => {
-                self.missing(refusal.about)
+            // The 404 page of a proxy must not count as a missing file.
+            404 if self.format != Format::Foreign => self.missing(response.target),
+            // llama-stack responds like this.
+            400 if self.format == Format::Detail
+                && NOT_FOUND_PHRASES.iter().any(|words| says(words)) =>
+            {
+                self.missing(response.target)
             }
             413 => ErrorKind::TooLarge,
             _ => ErrorKind::Remote,
         }
     }
 
-    /// What is missing: the file or the whole store.
-    fn missing(&self, about: About) -> ErrorKind {
+    /// Returns which object is missing: the file or the whole store.
+    fn missing(&self, target: Target) -> ErrorKind {
         let text = self.text.to_ascii_lowercase().replace('_', " ");
-        let speaks_of_a_file = text.contains("file") && !text.contains("no vector store found");
-        match about {
-            _ if speaks_of_a_file => ErrorKind::NotFound,
+        let mentions_a_file = text.contains("file") && !text.contains("no vector store found");
+        match target {
+            _ if mentions_a_file => ErrorKind::NotFound,
             _ if text.contains("vector store") => ErrorKind::RootGone,
-            About::VectorStore => ErrorKind::RootGone,
-            About::File => ErrorKind::NotFound,
+            Target::VectorStore => ErrorKind::RootGone,
+            Target::File => ErrorKind::NotFound,
         }
     }
 
-    fn message(&self, kind: ErrorKind, refusal: &Refusal<'_>, redaction: &Redaction) -> String {
+    fn message(
+        &self,
+        kind: ErrorKind,
+        response: &ErrorResponse<'_>,
+        redaction: &Redaction,
+    ) -> String {
         let text = one_line(&self.text);
-        let mut message = match (kind, refusal.location.and_then(origin)) {
-            (ErrorKind::DownloadForbidden, _) => advise(&text),
-            (_, Some(place)) if (300..400).contains(&refusal.status) => {
-                format!("the service is at {place}, and `base_url` must say so")
+        let mut message = match (kind, response.location.and_then(origin)) {
+            (ErrorKind::DownloadForbidden, _) => download_hint(&text),
+            (_, Some(place)) if (300..400).contains(&response.status) => {
+                format!("redirected to {place}; set `base_url` to it")
             }
             _ => text,
         };
         if !message.is_empty() {
             message.push(' ');
         }
-        message += &format!("(status {}", refusal.status);
-        if let Some(id) = refusal.request_id {
+        message += &format!("(status {}", response.status);
+        if let Some(id) = response.request_id {
             message += &format!(", request {}", redaction.apply(&one_line(id)));
         }
         message + ")"
     }
 }
 
-/// What to do about content that the service keeps, after its own words.
-fn advise(text: &str) -> String {
+/// Appends to the service's message what to do about files that it does not let download.
+fn download_hint(text: &str) -> String {
     let purpose = text.rsplit_once("purpose:").map(|(_, purpose)| purpose.trim());
     let purpose = purpose.filter(|purpose| !purpose.is_empty() && !purpose.contains(' '));
-    let files = purpose.map_or("such files".to_owned(), |p| format!("files of purpose `{p}`"));
+    let files =
+        purpose.map_or("these files".to_owned(), |p| format!("files with the purpose `{p}`"));
     format!(
-        "{text}; {files} come back only as parsed text: `read` must be `auto` or `vector_store_text`, and \
-         what is not plain text be written with `encoding` `framed`"
+        "{text}; {files} can only be read as parsed text: set `read` to `auto` or `vector_store_text`, and write \
+         binary content with `encoding` `framed`"
     )
 }
 
-/// Scheme, host and port of a URL, which are all of it that can be shown.
+/// Returns scheme, host and port of a URL. The rest may hold secrets.
 fn origin(location: &str) -> Option<String> {
     let url = reqwest::Url::parse(location).ok()?;
     Some(url.origin().ascii_serialization()).filter(|_| url.has_host())
 }
 
-/// The words in a value of JSON; `FastAPI` tells a list of what is wrong.
-fn words(value: &Value) -> String {
+/// Returns the text in a JSON value; `FastAPI` sends a list of problems.
+fn json_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().map(words).collect::<Vec<_>>().join("; "),
-        Value::Object(part) => part.get("msg").map(words).unwrap_or_default(),
+        Value::Array(parts) => parts.iter().map(json_text).collect::<Vec<_>>().join("; "),
+        Value::Object(part) => part.get("msg").map(json_text).unwrap_or_default(),
         _ => String::new(),
     }
 }
 
-/// What a person would read: the title of a page, else its text, else the text as it is.
-fn visible(text: &str) -> String {
+/// Returns the title of an HTML page, else its text, else the text unchanged.
+fn plain_text(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|start| {
         let start = start + lower.get(start..)?.find('>')? + 1;
@@ -320,19 +304,19 @@ fn visible(text: &str) -> String {
     shown
 }
 
-/// An answer that is not what was asked for, though it says so.
+/// The error for a successful response with unusable content.
 pub(super) fn unexpected(body: &[u8], request_id: Option<&str>, redaction: &Redaction) -> Error {
     let readable = |text: &str| one_line(&redaction.apply(text));
-    let says = readable(&visible(&String::from_utf8_lossy(body)));
+    let says = readable(&plain_text(&String::from_utf8_lossy(body)));
     let says = if says.is_empty() { "nothing" } else { &says };
-    let mut message = format!("unexpected answer: {says}");
+    let mut message = format!("unexpected response: {says}");
     if let Some(id) = request_id {
         message += &format!(" (request {})", readable(id));
     }
     error(ErrorKind::Remote, message)
 }
 
-/// As one line that is not too long.
+/// Joins the text to one line of limited length.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let mut line = String::new();
@@ -342,8 +326,8 @@ fn one_line(text: &str) -> String {
         }
         line.push_str(word);
     }
-    if line.len() <= MOST {
+    if line.len() <= MAX_MESSAGE_BYTES {
         return line;
     }
-    format!("{}…", &line[..line.floor_char_boundary(MOST)])
+    format!("{}…", &line[..line.floor_char_boundary(MAX_MESSAGE_BYTES)])
 }

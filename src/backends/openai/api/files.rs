@@ -1,22 +1,24 @@
-//! The calls on files themselves.
+//! The calls on uploaded files.
 
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 
-use super::answer::{Listed as _, Page, StoredFile, is_kept};
-use super::failure::{About, error};
-use super::sending::{Content, Upload};
-use super::transport::{Answer, Call, Tries};
+use super::answer::{ListItem as _, Page, StoredFile, reports_not_deleted};
+use super::call::{Answer, Call};
+use super::failure::{Target, error};
+use super::transport::RetryState;
+use super::upload::{Content, Upload};
 use super::{Client, encoded, segment};
-use crate::{ByteStream, ErrorKind, Result};
+use crate::core::error::{ErrorKind, Result};
+use crate::core::stream::ByteStream;
 
 impl Client {
-    /// Uploads a file, and tells by which identifier it is known now.
+    /// Uploads a file and returns its id.
     ///
-    /// `name` is one that no other file has: by it the file is found again where a failure left open whether it was uploaded. `content`
-    /// gives length and bytes for each attempt anew; an error of its stream ends the call and is its error.
+    /// `name` must be unique: after an ambiguous failure, the call looks for a file with this name. `content` returns the length and
+    /// the bytes for each attempt. If its stream fails, the call returns that error.
     pub(in super::super) async fn upload(
         &self,
         name: &str,
@@ -25,59 +27,61 @@ impl Client {
     ) -> Result<String> {
         let purpose = &self.0.purpose;
         let upload = Upload { purpose, name, content_type, content };
-        let call = Call::upload("files".to_owned(), upload).paced(self.0.uploads.as_ref());
+        let call = Call::upload("files".to_owned(), upload).rate_limited(self.0.uploads.as_ref());
         let transport = &self.0.transport;
-        let mut tries = transport.tries();
+        let mut state = transport.retry_state();
         loop {
-            let failure = match self.create(&call, &mut tries, StoredFile::read).await {
+            let failure = match self.create(&call, &mut state, StoredFile::read).await {
                 Ok(file) => return Ok(file.id),
                 Err(failure) => failure,
             };
-            let may_repeat = transport.pause(&failure, &mut tries).await;
+            let may_retry = transport.wait_to_retry(&failure, &mut state).await;
             if failure.is_ambiguous {
-                match self.uploaded(name, content().0, tries.to_look()).await {
+                match self.find_upload(name, content().0, state.for_lookup()).await {
                     Ok(Some(id)) => return Ok(id),
                     Ok(None) => {}
                     Err(_) => return Err(failure.error),
                 }
             }
-            if !may_repeat {
+            if !may_retry {
                 return Err(failure.error);
             }
         }
     }
 
-    /// Looks for a file that may have been uploaded just now.
-    async fn uploaded(&self, name: &str, length: u64, mut tries: Tries) -> Result<Option<String>> {
-        let path = format!("{}&order=desc&limit=100", files_of(&self.0.purpose));
-        let answer = self.0.transport.repeat(&Call::get(path), &mut tries).await;
+    /// Looks for an upload whose response was lost.
+    async fn find_upload(
+        &self,
+        name: &str,
+        length: u64,
+        mut state: RetryState,
+    ) -> Result<Option<String>> {
+        let purpose = encoded(&self.0.purpose);
+        let path = format!("files?purpose={purpose}&order=desc&limit=100");
+        let answer = self.0.transport.retry(&Call::get(path), &mut state).await;
         let answer = answer.map_err(|failure| failure.error)?;
         let files = self.read(&answer, |answer| Page::read(answer, StoredFile::read))?.items;
-        let is_it = |file: &StoredFile| {
+        let is_upload = |file: &StoredFile| {
             file.filename == name && file.bytes.is_none_or(|bytes| bytes == length)
         };
-        Ok(files.into_iter().find(is_it).map(|file| file.id))
+        Ok(files.into_iter().find(is_upload).map(|file| file.id))
     }
 
-    /// What is known of a file; `None` where there is none.
+    /// Returns a file, or `None` if it does not exist.
     pub(in super::super) async fn file(&self, file: &str) -> Result<Option<StoredFile>> {
-        match self.call(&Call::get(file_path(file)?)).await {
-            Ok(answer) => Ok(Some(self.read(&answer, StoredFile::read)?)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.read_if_found(self.call(&Call::get(file_path(file)?)).await, StoredFile::read)
     }
 
-    /// What `keep` makes of all files of the project, whatever their purpose and whichever vector store they are in: one request
-    /// for each 10,000.
+    /// Lists all files of the project, of any purpose and any vector store, and returns the values that `keep` returns. It sends one
+    /// request per 10,000 files.
     pub(in super::super) async fn files<T: Send>(
         &self,
         keep: impl Fn(StoredFile) -> Option<T> + Send + Sync,
     ) -> Result<Vec<T>> {
-        self.all("files?order=asc&limit=10000", About::File, keep).await
+        self.all("files?order=asc&limit=10000", Target::File, keep).await
     }
 
-    /// Deletes a file. One that is not there is deleted already.
+    /// Deletes a file. A missing file counts as deleted.
     pub(in super::super) async fn delete_file(&self, file: &str) -> Result<()> {
         match self.call(&Call::delete(file_path(file)?)).await {
             Ok(answer) => self.expect_deleted(&answer),
@@ -86,15 +90,15 @@ impl Client {
         }
     }
 
-    /// The bytes of a file as they were uploaded.
+    /// Returns the bytes of a file as they were uploaded.
     ///
-    /// The stream may take as long as its consumer likes, but each chunk must come within the idle timeout. It ends with
-    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) where bytes are missing, and with [`Unreachable`](ErrorKind::Unreachable) where the
-    /// connection broke otherwise.
+    /// The consumer may read slowly, but each chunk must arrive within the idle timeout. The stream ends with
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if bytes are missing, and with [`Unreachable`](ErrorKind::Unreachable) if the
+    /// connection broke in another way.
     ///
     /// # Errors
     ///
-    /// [`DownloadForbidden`](ErrorKind::DownloadForbidden) where the service keeps files of this purpose.
+    /// [`DownloadForbidden`](ErrorKind::DownloadForbidden) if the service does not return files of this purpose.
     pub(in super::super) async fn content(&self, file: &str) -> Result<ByteStream<'static>> {
         let path = format!("{}/content", file_path(file)?);
         let call = Call { accept: "application/binary", ..Call::get(path) };
@@ -103,7 +107,7 @@ impl Client {
         let chunks = stream::try_unfold(response, move |mut response| {
             let inner = Arc::clone(&inner);
             async move {
-                let chunk = inner.transport.next(&mut response).await?;
+                let chunk = inner.transport.next_chunk(&mut response).await?;
                 Ok(chunk.map(|chunk| (chunk, response)))
             }
         });
@@ -115,10 +119,13 @@ impl Client {
         if answer.body.is_empty() {
             return Ok(());
         }
-        if self
-            .read(answer, |answer| Some(answer).filter(Value::is_object).as_ref().map(is_kept))?
-        {
-            return Err(error(ErrorKind::Remote, "the service did not delete it"));
+        let is_kept =
+            |answer| Some(answer).filter(Value::is_object).as_ref().map(reports_not_deleted);
+        if self.read(answer, is_kept)? {
+            return Err(error(
+                ErrorKind::Remote,
+                "the service reported that it did not delete the file",
+            ));
         }
         Ok(())
     }
@@ -126,8 +133,4 @@ impl Client {
 
 fn file_path(file: &str) -> Result<String> {
     Ok(format!("files/{}", segment(file)?))
-}
-
-fn files_of(purpose: &str) -> String {
-    format!("files?purpose={}", encoded(purpose))
 }

@@ -1,47 +1,44 @@
-//! The calls to the service, over HTTP, as its documentation and its behaviour define them.
+//! The HTTP calls of the service, according to its documentation and its observed behaviour.
 //!
-//! Each call is one method of [`Client`], which knows when and how often to repeat it. A call that creates something is never repeated
-//! blindly after a failure that left open whether it was done: there are no keys by which the service would recognize the repetition,
-//! so the client looks first. Errors name this backend, and neither a path nor an operation.
+//! Each call is one method of [`Client`], which decides when to retry it. The service has no idempotency keys. After an ambiguous
+//! failure of a call that creates something, the client therefore checks whether it was created before it retries. Errors name this
+//! backend, but no path and no operation.
 
 mod answer;
-mod entries;
+mod attachments;
+mod call;
 mod failure;
 mod files;
 mod open;
-mod pace;
 mod pages;
-mod recent;
-mod sending;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod upload;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use answer::Page;
-pub(super) use answer::{Attributes, FileStatus, Found, StoreStatus, StoredFile, VectorStoreFile};
-use failure::{About, Failure, error};
-use pace::Pace;
-pub(super) use recent::Attached;
-use recent::Recent;
-use transport::{Answer, Call, Transport, Tries};
+pub(super) use answer::{Attributes, FileStatus, SearchResult, StoredFile, VectorStoreFile};
+use call::{Answer, Call};
+use failure::{Failure, Target, error};
+use transport::{RetryState, Transport};
 
-use crate::{ErrorKind, Result};
+use super::recent_writes::RecentWrites;
+use crate::core::error::{ErrorKind, Result};
+use crate::net::percent::encoded;
+use crate::net::rate_limit::RateLimiter;
 
-/// What needs no encoding in a segment of a path, nor as a value in a query.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// A vector store, and the files of its project. Cheap to clone; the clones share connections, turns and counters.
+/// A vector store and the files of its project. Clones are cheap and share connections, rate limits and counters.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of a call gives the call up: whether the service does what was asked for is open then.
+/// Dropping the future of a call abandons it: the service may or may not do the work.
 #[derive(Clone)]
 pub(super) struct Client(Arc<Inner>);
 
@@ -49,43 +46,45 @@ struct Inner {
     transport: Transport,
     vector_store: String,
     purpose: String,
-    /// As it is sent with each attachment; `None` for what the service does by itself.
+    /// Sent with each attachment; `None` selects the service's default.
     chunking: Option<Value>,
-    uploads: Option<Pace>,
-    attachments: Option<Pace>,
-    recent: Recent,
+    uploads: Option<RateLimiter>,
+    attachments: Option<RateLimiter>,
+    recent_writes: Arc<RecentWrites>,
+    /// How long the service may answer 404 for a new attachment.
+    propagation_delay: Duration,
 }
 
 impl Client {
-    /// How many requests were sent so far; each repetition is one.
+    /// Returns the number of requests sent, including retries.
     pub(super) fn requests(&self) -> u64 {
-        self.0.transport.sent.load(Ordering::Relaxed)
+        self.0.transport.requests_sent.load(Ordering::Relaxed)
     }
 
-    /// What state the vector store is in.
-    pub(super) async fn vector_store(&self) -> Result<StoreStatus> {
-        let call = Call::get(self.store_path("")?).about(About::VectorStore);
+    /// Returns whether the vector store has expired. An expired store has lost its files.
+    pub(super) async fn is_vector_store_expired(&self) -> Result<bool> {
+        let call = Call::get(self.store_path("")?).target(Target::VectorStore);
         let answer = self.call(&call).await?;
-        self.read(&answer, StoreStatus::read)
+        self.read(&answer, answer::is_expired)
     }
 
-    /// The files that fit `query` best, the best first. `max_results` is 50 at most.
+    /// Returns the files that match `query` best, best first. `max_results` is at most 50.
     pub(super) async fn search(
         &self,
         query: &str,
         filters: Option<Value>,
         max_results: u32,
-    ) -> Result<Vec<Found>> {
+    ) -> Result<Vec<SearchResult>> {
         let mut body = json!({ "query": query, "max_num_results": max_results });
         if let (Some(filters), Some(body)) = (filters, body.as_object_mut()) {
             body.insert("filters".to_owned(), filters);
         }
-        let call = Call::post(self.store_path("/search")?, &body).about(About::VectorStore);
+        let call = Call::post(self.store_path("/search")?, &body).target(Target::VectorStore);
         let answer = self.call(&call).await?;
-        self.read(&answer, |answer| Some(Page::read(answer, Found::read)?.items))
+        self.read(&answer, |answer| Some(Page::read(answer, SearchResult::read)?.items))
     }
 
-    /// The path of the vector store and what is behind it.
+    /// Returns a path below the vector store.
     fn store_path(&self, rest: &str) -> Result<String> {
         Ok(format!("vector_stores/{}{rest}", segment(&self.0.vector_store)?))
     }
@@ -94,18 +93,31 @@ impl Client {
         self.0.transport.call(call).await.map_err(|failure| failure.error)
     }
 
-    /// Makes a call once that creates something.
+    /// Makes a call that creates something, once.
     async fn create<T>(
         &self,
         call: &Call<'_>,
-        tries: &mut Tries,
+        state: &mut RetryState,
         read: fn(Value) -> Option<T>,
     ) -> Result<T, Failure> {
-        let answer = self.0.transport.attempt(call, tries).await?;
+        let answer = self.0.transport.attempt(call, state).await?;
         self.read(&answer, read).map_err(Failure::unreadable)
     }
 
-    /// Reads an answer, which is an error if it is not what `read` expects.
+    /// As [`read`](Self::read); `None` if the service responded with 404.
+    fn read_if_found<T>(
+        &self,
+        answer: Result<Answer>,
+        read: impl FnOnce(Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        match answer {
+            Ok(answer) => self.read(&answer, read).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Parses a response; fails if it is not what `read` expects.
     fn read<T>(&self, answer: &Answer, read: impl FnOnce(Value) -> Option<T>) -> Result<T> {
         let value = serde_json::from_slice(&answer.body).ok();
         value.and_then(read).ok_or_else(|| {
@@ -125,15 +137,11 @@ impl fmt::Debug for Client {
     }
 }
 
-/// An identifier as a segment of a path.
+/// Encodes an id as a path segment.
 fn segment(id: &str) -> Result<String> {
-    // None of these would name what is meant, however it is encoded: URLs drop such segments.
+    // URLs drop such segments, even encoded ones.
     if matches!(id, "" | "." | "..") {
-        return Err(error(ErrorKind::InvalidInput, format!("`{id}` identifies nothing")));
+        return Err(error(ErrorKind::InvalidInput, format!("`{id}` is not a valid id")));
     }
     Ok(encoded(id))
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
 }

@@ -1,4 +1,4 @@
-//! How a client is made of a configuration.
+//! Creates a client from a configuration.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,66 +9,70 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::failure::{Redaction, error, root_cause};
-use super::pace::Pace;
-use super::recent::{Attached, Recent};
+use super::failure::{error, root_cause};
 use super::transport::Transport;
 use super::{Client, Inner};
-use crate::backends::openai::config::is_this_machine;
-use crate::retry::Backoff;
-use crate::{ErrorKind, OpenAIChunking, OpenAIConfig, OpenAIRates, Result, Secret};
+use crate::backends::openai::config::url::is_this_machine;
+use crate::backends::openai::recent_writes::RecentWrites;
+use crate::backends::openai::{OpenAIChunking, OpenAIConfig, OpenAIRates};
+use crate::core::error::{ErrorKind, Result};
+use crate::core::secret::Secret;
+use crate::net::key_redaction::Redaction;
+use crate::net::rate_limit::RateLimiter;
+use crate::net::retry::Backoff;
 
-/// The host whose limits are known.
+/// The host whose rate limits are documented.
 const OPENAI: &str = "api.openai.com";
 
-/// For how long an answer is not believed that denies what was done a moment before.
-const DOUBT: Duration = Duration::from_secs(10);
+/// How long after an attachment a 404 for it is retried.
+const PROPAGATION_DELAY: Duration = Duration::from_secs(10);
 
-/// Shorter than what lies between keeps connections for that nobody uses.
+/// Shorter than the idle timeout of common proxies.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
 impl Client {
-    /// A client of a configuration that has been [checked](OpenAIConfig::check). It connects to nothing yet, but reads the certificates of
-    /// the system: call it where a little blocking is allowed.
+    /// Creates a client from a [checked](OpenAIConfig::check) configuration. It does not connect, but it reads the system's
+    /// certificates: call it where brief blocking is allowed.
     ///
     /// # Errors
     ///
-    /// [`UntrustedServer`](ErrorKind::UntrustedServer) if no certificates can be had.
+    /// [`UntrustedServer`](ErrorKind::UntrustedServer) if the certificates cannot be loaded.
     pub(in super::super) fn new(
         config: &OpenAIConfig,
         key: Secret,
-        attached: Arc<Attached>,
+        recent_writes: Arc<RecentWrites>,
     ) -> Result<Self> {
         let url = base_url(config)?;
         let headers = headers(config, &key)?;
-        let of_openai = url.host_str() == Some(OPENAI);
-        let rates = config.rates.or_else(|| of_openai.then(OpenAIRates::default));
+        let is_openai = url.host_str() == Some(OPENAI);
+        let rates = config.rates.or_else(|| is_openai.then(OpenAIRates::default));
         let transport = Transport {
             http: http(&url, headers, config)?,
             host: host(&url),
             base_url: url.into(),
             send_beta_header: config.send_beta_header,
             timeouts: config.timeouts,
-            backoff: Backoff { retries: config.retries, first: config.retry_delay },
-            permits: Semaphore::new(config.concurrency),
-            sent: AtomicU64::new(0),
-            redaction: Redaction(key),
+            backoff: Backoff { max_retries: config.retries, first: config.retry_delay },
+            slots: Semaphore::new(config.concurrency),
+            requests_sent: AtomicU64::new(0),
+            redaction: Redaction::new(key),
         };
         let client = Self(Arc::new(Inner {
             transport,
             vector_store: config.vector_store_id.clone(),
             purpose: config.purpose.clone(),
             chunking: chunking(config.chunking),
-            uploads: rates.map(|rates| Pace::per_minute(rates.uploads)),
-            attachments: rates.map(|rates| Pace::per_minute(rates.attachments)),
-            recent: Recent::new(DOUBT.min(config.timeouts.total), attached),
+            uploads: rates.map(|rates| RateLimiter::per_minute(rates.uploads)),
+            attachments: rates.map(|rates| RateLimiter::per_minute(rates.attachments)),
+            recent_writes,
+            propagation_delay: PROPAGATION_DELAY.min(config.timeouts.total),
         }));
         client.store_path("")?;
         Ok(client)
     }
 }
 
-/// The base URL with a slash at its end.
+/// Returns the base URL with a trailing slash.
 fn base_url(config: &OpenAIConfig) -> Result<Url> {
     let mut url = config.parsed_base_url()?;
     let path = format!("{}/", url.path().trim_end_matches('/'));
@@ -97,8 +101,9 @@ fn headers(config: &OpenAIConfig, key: &Secret) -> Result<HeaderMap> {
 }
 
 fn header(value: &str) -> Result<HeaderValue> {
-    let unsent = |_| error(ErrorKind::InvalidInput, "a value cannot be sent in a header");
-    HeaderValue::from_str(value).map_err(unsent)
+    let invalid =
+        |_| error(ErrorKind::InvalidInput, "a value contains characters that a header cannot hold");
+    HeaderValue::from_str(value).map_err(invalid)
 }
 
 fn http(url: &Url, headers: HeaderMap, config: &OpenAIConfig) -> Result<reqwest::Client> {
@@ -108,10 +113,10 @@ fn http(url: &Url, headers: HeaderMap, config: &OpenAIConfig) -> Result<reqwest:
         .connect_timeout(config.timeouts.connect)
         .pool_idle_timeout(IDLE_CONNECTION)
         .pool_max_idle_per_host(config.concurrency)
-        // A redirected POST would become a GET, or its content be missing; and the key is for one service alone.
+        // A redirected POST would become a GET or lose its body, and the key must not reach another host.
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        // Repetitions are counted and paced here.
+        // Retries are counted and rate limited by the transport.
         .retry(reqwest::retry::never());
     if is_this_machine(url) {
         builder = builder.no_proxy();
@@ -120,7 +125,7 @@ fn http(url: &Url, headers: HeaderMap, config: &OpenAIConfig) -> Result<reqwest:
         }
     }
     builder.build().map_err(|cause| {
-        let message = format!("TLS cannot be set up: {}", root_cause(&cause));
+        let message = format!("cannot set up TLS: {}", root_cause(&cause));
         error(ErrorKind::UntrustedServer, message)
     })
 }

@@ -1,97 +1,101 @@
-//! Lists that come in pages.
+//! Paginated lists.
 
 use std::collections::HashSet;
 
-use super::answer::{Listed, Page};
-use super::failure::{About, Failure, error};
-use super::transport::Call;
+use super::answer::{ListItem, Page};
+use super::call::Call;
+use super::failure::{Failure, Target, error};
 use super::{Client, encoded};
-use crate::{ErrorKind, Result};
+use crate::core::error::{ErrorKind, Result};
 
-/// How often a list is begun anew because what it had come to has been deleted meanwhile.
-const MOST_BEGINNINGS: usize = 4;
+/// How often a listing starts over after its cursor was deleted.
+const MAX_PASSES: usize = 4;
 
-/// How one walk from beginning to end came out.
-enum Walk<T> {
-    Whole(Vec<T>),
-    /// The service does not know any more where the walk was.
-    Lost,
+/// The result of one pass over the pages.
+enum Pass<T> {
+    Complete(Vec<T>),
+    /// The service no longer knows the cursor.
+    CursorLost,
 }
 
 impl Client {
-    /// All items of a list, each once, in the order of the service, as far as `keep` makes something of them, so that a long list
-    /// is never whole in memory. `list` is its path with a query.
-    pub(super) async fn all<T: Listed + Send, U: Send>(
+    /// Returns all items of a list, each once, in the service's order, mapped by `keep`, so that a long list is never in memory as
+    /// a whole. `list` is its path with a query.
+    pub(super) async fn all<T: ListItem + Send, U: Send>(
         &self,
         list: &str,
-        about: About,
+        target: Target,
         keep: impl Fn(T) -> Option<U> + Send + Sync,
     ) -> Result<Vec<U>> {
-        for _ in 0..MOST_BEGINNINGS {
-            if let Walk::Whole(items) = self.walk(list, about, &keep).await? {
+        for _ in 0..MAX_PASSES {
+            if let Pass::Complete(items) = self.pass(list, target, &keep).await? {
                 return Ok(items);
             }
         }
-        Err(error(ErrorKind::Remote, "the list begins anew again and again").transient())
+        Err(error(
+            ErrorKind::Remote,
+            "the listing was restarted too often because its cursor was deleted; try again",
+        )
+        .transient())
     }
 
-    async fn walk<T: Listed + Send, U: Send>(
+    async fn pass<T: ListItem + Send, U: Send>(
         &self,
         list: &str,
-        about: About,
+        target: Target,
         keep: impl Fn(T) -> Option<U> + Send + Sync,
-    ) -> Result<Walk<U>> {
+    ) -> Result<Pass<U>> {
         let mut items = Vec::new();
         let mut seen = HashSet::new();
-        let mut beginning = None;
-        let mut before = HashSet::new();
+        let mut first_of_all = None;
+        let mut previous = HashSet::new();
         let mut cursor: Option<String> = None;
         loop {
-            let page: Page<T> = match self.page(list, about, cursor.as_deref()).await {
+            let page: Page<T> = match self.page(list, target, cursor.as_deref()).await {
                 Ok(page) => page,
                 Err(failure) if cursor.is_some() && matches!(failure.status, Some(400 | 404)) => {
-                    return Ok(Walk::Lost);
+                    return Ok(Pass::CursorLost);
                 }
                 Err(failure) => return Err(failure.error),
             };
             let last = page.items.last().map(|item| item.id().to_owned());
-            // What the walk was to go on after may come once more, where a service does not leave it out.
+            // Some services repeat the cursor's item at the start of the next page.
             let first = page.items.first().map(|item| item.id().to_owned());
-            let begins_anew = first.is_some() && first != cursor && first == beginning;
+            let restarts = first.is_some() && first != cursor && first == first_of_all;
             let ids: HashSet<String> = page.items.iter().map(|item| item.id().to_owned()).collect();
             let seen_before = seen.len();
             let new = page.items.into_iter().filter(|item| seen.insert(item.id().to_owned()));
             items.extend(new.filter_map(&keep));
             if cursor.is_none() {
-                beginning = first;
+                first_of_all = first;
             }
             cursor = last.filter(|_| page.has_more);
             let has_new = seen.len() > seen_before;
-            // Nothing new has come, and more is said to be there. A service that gives the page before once more is at its end; any other
-            // page of known items means that it has begun anew without a word, as it does not know the item to go on after.
-            let is_end_again = !begins_anew && ids.is_subset(&before);
-            if cursor.is_some() && !has_new && !is_end_again {
-                return Ok(Walk::Lost);
+            // The page has no new item, but reports that more follow. A service that repeats the previous page is at its end. Any
+            // other page of known items means that the server lost our cursor and silently restarted.
+            let is_last_page_again = !restarts && ids.is_subset(&previous);
+            if cursor.is_some() && !has_new && !is_last_page_again {
+                return Ok(Pass::CursorLost);
             }
             if cursor.is_none() || !has_new {
-                return Ok(Walk::Whole(items));
+                return Ok(Pass::Complete(items));
             }
-            before = ids;
+            previous = ids;
         }
     }
 
-    async fn page<T: Listed>(
+    async fn page<T: ListItem>(
         &self,
         list: &str,
-        about: About,
+        target: Target,
         cursor: Option<&str>,
     ) -> Result<Page<T>, Failure> {
         let mut path = list.to_owned();
         if let Some(cursor) = cursor {
             path += &format!("&after={}", encoded(cursor));
         }
-        let call = Call::get(path).about(about);
+        let call = Call::get(path).target(target);
         let answer = self.0.transport.call(&call).await?;
-        self.read(&answer, |answer| Page::<T>::read(answer, T::read)).map_err(Failure::lasting)
+        self.read(&answer, |answer| Page::<T>::read(answer, T::read)).map_err(Failure::permanent)
     }
 }

@@ -1,8 +1,8 @@
-//! How the attributes of an attachment tell which file it is.
+//! How paths and metadata are stored in the attributes of an attachment.
 //!
-//! A vector store keeps no paths: everything f9 knows of a file stands in up to 16 attributes of its attachment. A path longer than
-//! one value is cut into pieces. `path`, `is_dir`, `size`, `modified_at` and `encoding` mean what they mean to the Python library
-//! `f9_file_backend`, whose entries are read as well.
+//! A vector store has no paths: f9 keeps all metadata of a file in up to 16 attributes of its attachment. A path longer than one
+//! value is split into pieces. `path`, `is_dir`, `size`, `modified_at` and `encoding` are those of the Python library
+//! `f9_file_backend`, whose entries can be read too.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,27 +10,30 @@ use serde_json::Value;
 
 use super::api::{Attributes, VectorStoreFile};
 use super::body::BodyEncoding;
-use crate::tree::HasEtag;
-use crate::{Checksum, ChecksumAlgorithm, Error, ErrorKind, Etag, FilePath, Result};
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::etag::Etag;
+use crate::core::path::FilePath;
+use crate::core::tree::HasEtag;
 
 /// The longest value of an attribute, in bytes. The reference says 512 characters, the guide 256.
 const MAX_VALUE_BYTES: usize = 256;
 
-/// The longest path that can be kept, in bytes.
+/// The longest path that fits, in bytes.
 const MAX_PATH_BYTES: usize = 2048;
 
-/// How many pieces a path may have, so that with the other attributes they are 16. Pieces end between characters, so that one of them
-/// may have three bytes less than a value can.
+/// The most pieces of a path; with the other attributes they make 16. Pieces end between characters, so each may be three bytes
+/// shorter than a value.
 const MAX_PIECES: usize = 9;
 const _: () = assert!(MAX_PIECES * (MAX_VALUE_BYTES - 3) >= MAX_PATH_BYTES);
 
-/// What the attachment of a file or a directory tells of it.
+/// A file or directory, as its attachment describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
-    /// Of the uploaded file, and so of the attachment.
+    /// The id of the uploaded file, and so of the attachment.
     pub(super) id: String,
     pub(super) kind: Kind,
-    /// Of two versions at a path, the one with the higher number is the newer.
+    /// Of two versions of a path, the one with the higher number is newer.
     pub(super) generation: u64,
     pub(super) created_at: SystemTime,
     pub(super) modified_at: SystemTime,
@@ -41,15 +44,15 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Directory,
-    File(FileKind),
+    File(FileMeta),
 }
 
-/// What is known of the content of a file.
+/// The metadata of a file's content.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct FileKind {
+pub(super) struct FileMeta {
     pub(super) size: u64,
     pub(super) encoding: BodyEncoding,
-    /// Unknown for files that the Python library wrote.
+    /// Unknown for files written by the Python library.
     pub(super) sha256: Option<[u8; 32]>,
 }
 
@@ -59,7 +62,7 @@ impl HasEtag for Entry {
     }
 }
 
-impl FileKind {
+impl FileMeta {
     pub(super) fn checksum(&self) -> Option<Checksum> {
         let digits = hex::encode(self.sha256?);
         Checksum::new(ChecksumAlgorithm::Sha256, &digits).ok()
@@ -67,8 +70,8 @@ impl FileKind {
 }
 
 impl Entry {
-    /// Of two entries for one path, the greater is the newer.
-    pub(super) fn age(&self) -> impl Ord + '_ {
+    /// Orders the entries of one path: the greatest is the newest.
+    pub(super) fn version(&self) -> impl Ord + '_ {
         (self.generation, self.modified_at, self.attached_at, &self.id)
     }
 
@@ -76,25 +79,25 @@ impl Entry {
         self.kind == Kind::Directory
     }
 
-    /// What is known of the content, if it is a file.
-    pub(super) fn file(&self) -> Option<&FileKind> {
+    /// Returns the metadata of the content if the entry is a file.
+    pub(super) fn meta(&self) -> Option<&FileMeta> {
         match &self.kind {
-            Kind::File(file) => Some(file),
+            Kind::File(meta) => Some(meta),
             Kind::Directory => None,
         }
     }
 
-    /// What the attributes of an attachment tell; `None` for one that is no file of f9's.
+    /// Parses the attributes of an attachment; `None` if f9 did not write it.
     pub(super) fn from_attachment(attachment: &VectorStoreFile) -> Option<(FilePath, Self)> {
         let attributes = &attachment.attributes;
-        let path = path_from(attributes)?;
+        let path = path_of_attributes(attributes)?;
         let kind = if attributes.get("is_dir").is_some_and(is_true) {
             Kind::Directory
         } else {
-            Kind::File(FileKind {
+            Kind::File(FileMeta {
                 size: number(attributes.get("size")?)?,
                 encoding: BodyEncoding::from_name(attributes.get("encoding")?.as_str()?)?,
-                sha256: attributes.get("sha256").and_then(|value| digest(value.as_str()?)),
+                sha256: attributes.get("sha256").and_then(|value| parse_sha256(value.as_str()?)),
             })
         };
         let attached = UNIX_EPOCH + Duration::from_secs(attachment.created_at);
@@ -111,8 +114,8 @@ impl Entry {
         Some((path, entry))
     }
 
-    /// The attributes that move this entry from one path to another: should the service add them to those there are, nothing of the
-    /// old path is left.
+    /// Returns the attributes that move this entry from `old` to `path`. They overwrite every piece of the old path, in case the
+    /// service merges attributes instead of replacing them.
     ///
     /// # Errors
     ///
@@ -125,7 +128,7 @@ impl Entry {
         Ok(attributes)
     }
 
-    /// The attributes that make an attachment this entry at `path`.
+    /// Returns the attributes of this entry at `path`.
     ///
     /// # Errors
     ///
@@ -137,13 +140,13 @@ impl Entry {
         }
         attributes.insert("is_dir".to_owned(), (self.kind == Kind::Directory).into());
         attributes.insert("generation".to_owned(), self.generation.into());
-        // As text: the service keeps numbers as doubles, which cannot hold nanoseconds.
+        // As text: the service stores numbers as doubles, which cannot hold nanoseconds.
         attributes.insert("created_at".to_owned(), seconds(self.created_at).into());
         attributes.insert("modified_at".to_owned(), seconds(self.modified_at).into());
-        if let Kind::File(file) = &self.kind {
-            attributes.insert("size".to_owned(), file.size.into());
-            attributes.insert("encoding".to_owned(), file.encoding.name().into());
-            if let Some(sha256) = file.sha256 {
+        if let Kind::File(meta) = &self.kind {
+            attributes.insert("size".to_owned(), meta.size.into());
+            attributes.insert("encoding".to_owned(), meta.encoding.name().into());
+            if let Some(sha256) = meta.sha256 {
                 attributes.insert("sha256".to_owned(), hex::encode(sha256).into());
             }
         }
@@ -155,12 +158,12 @@ impl Entry {
 ///
 /// # Errors
 ///
-/// `InvalidPath` telling how long a path may be.
+/// `InvalidPath` with the maximum length.
 pub(super) fn check_path(path: &FilePath) -> Result<()> {
     pieces(path).map(drop)
 }
 
-/// The piece of a path that `path` holds, by which a search may be narrowed.
+/// Returns the value of the attribute `path`, for filters of a search.
 pub(super) fn first_piece(path: &FilePath) -> &str {
     &path[..path.floor_char_boundary(MAX_VALUE_BYTES)]
 }
@@ -172,7 +175,7 @@ fn piece_name(number: usize) -> String {
 fn pieces(path: &FilePath) -> Result<Vec<&str>> {
     if path.len() > MAX_PATH_BYTES {
         return Err(Error::new(ErrorKind::InvalidPath).with_message(format!(
-            "{} bytes, a vector store holds paths of up to {MAX_PATH_BYTES}",
+            "the path has {} bytes; a vector store holds paths of up to {MAX_PATH_BYTES}",
             path.len(),
         )));
     }
@@ -185,8 +188,8 @@ fn pieces(path: &FilePath) -> Result<Vec<&str>> {
     Ok(pieces)
 }
 
-/// The path that attributes tell; `None` for those of somebody else.
-pub(super) fn path_from(attributes: &Attributes) -> Option<FilePath> {
+/// Returns the path in the attributes; `None` if f9 did not write them.
+pub(super) fn path_of_attributes(attributes: &Attributes) -> Option<FilePath> {
     let mut path = attributes.get("path")?.as_str()?.to_owned();
     for number in 1..MAX_PIECES {
         let Some(piece) = attributes.get(&piece_name(number)) else { break };
@@ -195,7 +198,7 @@ pub(super) fn path_from(attributes: &Attributes) -> Option<FilePath> {
     FilePath::parse_entry(&path).ok()
 }
 
-/// Servers give booleans back as they are, as text, or as numbers.
+/// Servers return booleans as booleans, text or numbers.
 fn is_true(value: &Value) -> bool {
     match value {
         Value::Bool(is) => *is,
@@ -204,35 +207,37 @@ fn is_true(value: &Value) -> bool {
     }
 }
 
-/// Servers give numbers back as integers, as floats, or as text.
+/// Servers return numbers as integers, floats or text.
 fn number(value: &Value) -> Option<u64> {
     let text = match value {
-        Value::Number(number) => return number.as_u64().or_else(|| whole(number.as_f64()?)),
+        Value::Number(number) => {
+            return number.as_u64().or_else(|| exact_integer(number.as_f64()?));
+        }
         Value::String(text) => text,
         _ => return None,
     };
-    text.parse().ok().or_else(|| whole(text.parse().ok()?))
+    text.parse().ok().or_else(|| exact_integer(text.parse().ok()?))
 }
 
-fn whole(number: f64) -> Option<u64> {
-    /// Above this, doubles skip numbers.
+fn exact_integer(number: f64) -> Option<u64> {
+    /// Above this, doubles skip integers.
     const EXACT: f64 = 9_007_199_254_740_992.0;
 
     let is_whole = (0.0..=EXACT).contains(&number) && number.fract() == 0.0;
-    // Through text: a cast would be refused as one that may lose digits.
+    // Through text, because the lints refuse a lossy cast.
     is_whole.then(|| format!("{number:.0}").parse().ok()).flatten()
 }
 
-/// Seconds since 1970 with nanoseconds; times before that are told as 1970.
+/// Seconds since 1970 with nanoseconds; earlier times become 1970.
 fn seconds(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}.{:09}", since.as_secs(), since.subsec_nanos())
+    let duration = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos())
 }
 
 fn time(value: &Value) -> Option<SystemTime> {
     let since = match value {
         Value::Number(number) => Duration::try_from_secs_f64(number.as_f64()?).ok()?,
-        // Digit by digit, as a double would round the nanoseconds.
+        // Digit by digit, because a double would round the nanoseconds.
         Value::String(text) => {
             let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
             if fraction.len() > 9 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -245,8 +250,8 @@ fn time(value: &Value) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(since)
 }
 
-/// A SHA-256 from its hexadecimal digits.
-pub(super) fn digest(digits: &str) -> Option<[u8; 32]> {
+/// Parses the hexadecimal digits of a SHA-256.
+pub(super) fn parse_sha256(digits: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     hex::decode_to_slice(digits, &mut digest).ok()?;
     Some(digest)

@@ -39,10 +39,10 @@ fn entry(kind: Kind) -> Entry {
 
 fn file(size: u64) -> Entry {
     let sha256 = Some([0xab; 32]);
-    entry(Kind::File(FileKind { size, encoding: BodyEncoding::Framed, sha256 }))
+    entry(Kind::File(FileMeta { size, encoding: BodyEncoding::Framed, sha256 }))
 }
 
-/// Paths of which the longest are too long, of characters of one to four bytes.
+/// Paths of characters with one to four bytes; the longest are too long.
 fn paths() -> impl Strategy<Value = FilePath> {
     let name = prop_oneof!["[a-z]{1,255}", "[é-ü]{1,120}", "[一-龥]{1,85}", "[😀-😏]{1,63}"];
     prop::collection::vec(name, 1..12).prop_map(|names| path(&names.join("/")))
@@ -50,7 +50,7 @@ fn paths() -> impl Strategy<Value = FilePath> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(
+    fn attributes_are_read_back_as_written(
         path in paths(),
         size in 0..1_u64 << 53,
         generation in 0..1_u64 << 53,
@@ -60,7 +60,7 @@ proptest! {
         encoding in prop::sample::select(vec![BodyEncoding::Raw, BodyEncoding::Framed, BodyEncoding::Base64]),
         is_dir in any::<bool>(),
     ) {
-        let kind = if is_dir { Kind::Directory } else { Kind::File(FileKind { size, encoding, sha256 }) };
+        let kind = if is_dir { Kind::Directory } else { Kind::File(FileMeta { size, encoding, sha256 }) };
         let entry = Entry {
             generation,
             created_at: at(created.0, created.1),
@@ -84,7 +84,7 @@ proptest! {
     }
 }
 
-/// A path of so many bytes, all of whose characters but the first ones have `width` bytes.
+/// Returns a path of `bytes` bytes whose characters have `width` bytes, except for the first ones.
 fn long_path(bytes: usize, width: usize) -> FilePath {
     let wide = ["", "a", "é", "一", "😀"][width];
     let mut text = String::new();
@@ -103,7 +103,7 @@ fn long_path(bytes: usize, width: usize) -> FilePath {
 }
 
 #[test]
-fn paths_of_two_thousand_bytes_fit_whatever_their_characters() {
+fn paths_of_two_thousand_bytes_fit_with_any_characters() {
     for width in 1..=4 {
         for bytes in [1, 255, 256, 257, 512, 2047, 2048] {
             let path = long_path(bytes, width);
@@ -121,7 +121,7 @@ fn paths_of_two_thousand_bytes_fit_whatever_their_characters() {
 }
 
 #[test]
-fn the_first_piece_is_what_the_attribute_says() {
+fn the_first_piece_equals_the_path_attribute() {
     for path in [long_path(2048, 3), long_path(256, 1), long_path(300, 4), path("a")] {
         let attributes = file(1).to_attributes(&path).unwrap();
         assert_eq!(attributes["path"], first_piece(&path));
@@ -129,10 +129,10 @@ fn the_first_piece_is_what_the_attribute_says() {
 }
 
 #[test]
-fn numbers_are_read_in_every_shape_that_servers_give_them() {
+fn numbers_are_read_in_every_form_that_servers_send() {
     let with_size = |size: Value| {
         let (_, entry) = read(&json!({"path": "a", "size": size, "encoding": "raw"}))?;
-        Some(entry.file()?.size)
+        Some(entry.meta()?.size)
     };
     for (given, expected) in [
         (json!(14), Some(14)),
@@ -199,7 +199,7 @@ fn entries_of_the_python_library_are_read() {
     }))
     .unwrap();
     assert_eq!(read_path, "notes/a.txt");
-    let kind = FileKind { size: 14, encoding: BodyEncoding::Base64, sha256: None };
+    let kind = FileMeta { size: 14, encoding: BodyEncoding::Base64, sha256: None };
     let time = at(1_700_000_000, 250_000_000);
     let expected = Entry {
         generation: 0,
@@ -220,7 +220,7 @@ fn entries_of_the_python_library_are_read() {
 }
 
 #[test]
-fn truth_is_read_in_every_shape_that_servers_give_it() {
+fn booleans_are_read_in_every_form_that_servers_send() {
     for (given, expected) in [
         (json!(true), true),
         (json!("true"), true),
@@ -241,7 +241,7 @@ fn truth_is_read_in_every_shape_that_servers_give_it() {
 }
 
 #[test]
-fn what_is_no_file_of_f9s_is_passed_over() {
+fn attachments_of_other_programs_are_skipped() {
     for foreign in [
         json!({}),
         json!({"author": "somebody"}),
@@ -262,17 +262,17 @@ fn what_is_no_file_of_f9s_is_passed_over() {
     }
     let odd = json!({"path": "a", "size": 1, "encoding": "raw", "sha256": "abc", "created_at": [], "generation": "x"});
     let (_, odd) = read(&odd).unwrap();
-    assert_eq!((odd.file().unwrap().sha256, odd.generation), (None, 0));
+    assert_eq!((odd.meta().unwrap().sha256, odd.generation), (None, 0));
 }
 
-/// As a service does that adds new attributes to those there are.
+/// Merges attributes as some services do.
 fn merged(mut old: Attributes, new: Attributes) -> Value {
     old.extend(new);
     old.into()
 }
 
 #[test]
-fn nothing_is_left_of_a_longer_path() {
+fn merged_attributes_keep_nothing_of_a_longer_path() {
     let entry = file(3);
     for (old, new) in [(2048, 1), (2048, 256), (2048, 257), (600, 300), (300, 600), (1, 2048)] {
         for (old_width, new_width) in [(1, 1), (3, 1), (1, 4)] {
@@ -295,7 +295,7 @@ fn nothing_is_left_of_a_longer_path() {
 }
 
 #[test]
-fn the_newest_is_the_one_of_the_highest_generation_and_then_the_latest() {
+fn the_newest_entry_has_the_highest_generation_and_then_the_latest_time() {
     let old = file(1);
     for newer in [
         Entry { generation: 8, modified_at: at(1, 0), attached_at: 0, ..old.clone() },
@@ -303,6 +303,6 @@ fn the_newest_is_the_one_of_the_highest_generation_and_then_the_latest() {
         Entry { attached_at: 1_700_000_010, id: "file-0".to_owned(), ..old.clone() },
         Entry { id: "file-2".to_owned(), ..old.clone() },
     ] {
-        assert!(newer.age() > old.age(), "{newer:?}");
+        assert!(newer.version() > old.version(), "{newer:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! A service's parser for tests: cuts a text into chunks in the ways that have been seen.
+//! A simulated parser that splits a text into chunks in the ways seen in practice.
 
 use proptest::prelude::*;
 
-/// In which order chunks are given back.
+/// The order in which chunks are returned.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) enum Order {
     OfTheText,
@@ -11,17 +11,17 @@ pub(in super::super) enum Order {
     Shuffled(u64),
 }
 
-/// Cuts a text into chunks of tokens of four characters.
+/// Splits a text into chunks of tokens of four characters.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Chunker {
-    /// The tokens of a chunk.
+    /// Tokens per chunk.
     pub(in super::super) size: usize,
-    /// The tokens that two neighbours share.
+    /// Tokens that two neighbours share.
     pub(in super::super) overlap: usize,
     pub(in super::super) order: Order,
-    /// Whether white space at the end of the text is dropped.
+    /// Whether trailing white space of the text is dropped.
     pub(in super::super) trim: bool,
-    /// Whether there are chunks that lie within the one before.
+    /// Whether trailing chunks may lie within the one before.
     pub(in super::super) runs_out: bool,
 }
 
@@ -30,7 +30,7 @@ impl Chunker {
         Self { size, overlap, order: Order::OfTheText, trim: false, runs_out: false }
     }
 
-    pub(in super::super) fn cut(&self, text: &str) -> Vec<String> {
+    pub(in super::super) fn split(&self, text: &str) -> Vec<String> {
         let text = if self.trim { text.trim_end() } else { text };
         let ends = text.char_indices().map(|(at, _)| at).step_by(4).chain([text.len()]);
         let tokens: Vec<usize> = ends.collect();
@@ -62,7 +62,7 @@ impl Order {
     }
 }
 
-/// Any chunker whose chunks have `sizes` tokens and share `overlap` percent of them, half at most.
+/// Generates chunkers whose chunks have `sizes` tokens and share `overlap` percent of them, at most half.
 pub(super) fn chunkers(
     sizes: std::ops::RangeInclusive<usize>,
     overlap: std::ops::RangeInclusive<usize>,

@@ -1,22 +1,22 @@
-//! In which form content is uploaded, and whether it is text.
+//! The encodings of uploaded content, and the check for text.
 
 use super::{MAX_BODY, frame};
-use crate::{Error, ErrorKind, OpenAIEncoding, Result};
+use crate::backends::openai::OpenAIEncoding;
+use crate::core::error::{Error, ErrorKind, Result};
 
-/// The form of an uploaded body, as an attribute of the file tells it. Content of no bytes is
-/// [`EMPTY_BODY`](super::EMPTY_BODY) in each of them.
+/// The encoding of an uploaded body, as stored in an attribute. Empty content is [`EMPTY_BODY`](super::EMPTY_BODY) in each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BodyEncoding {
-    /// The content as it is.
+    /// The content unchanged.
     Raw,
     /// Lines with numbers and checksums, see [`frame`].
     Framed,
-    /// The whole content as one base64 text, as the Python original writes. It is only ever read.
+    /// The whole content as one base64 text, as the Python original writes it. Read only.
     Base64,
 }
 
 impl BodyEncoding {
-    /// The text of the attribute.
+    /// The value of the attribute.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -25,28 +25,28 @@ impl BodyEncoding {
         }
     }
 
-    /// The encoding of which this is the attribute.
+    /// Parses the value of the attribute.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::Raw, Self::Framed, Self::Base64].into_iter().find(|known| known.name() == name)
     }
 
-    /// How content is written that is text, or is not.
+    /// Chooses the encoding for content that is or is not text.
     ///
     /// # Errors
     ///
-    /// [`InvalidData`](ErrorKind::InvalidData) for what is no text and must be written as it is.
+    /// [`InvalidData`](ErrorKind::InvalidData) for content that is not text with the encoding `raw`.
     pub(crate) fn choose(encoding: OpenAIEncoding, is_text: bool) -> Result<Self> {
         match encoding {
             OpenAIEncoding::Framed => Ok(Self::Framed),
             OpenAIEncoding::Auto | OpenAIEncoding::Raw if is_text => Ok(Self::Raw),
             OpenAIEncoding::Auto => Ok(Self::Framed),
             OpenAIEncoding::Raw => Err(Error::new(ErrorKind::InvalidData).with_message(
-                "with the encoding `raw` only UTF-8 text without NUL can be kept; `auto` keeps anything",
+                "the encoding `raw` accepts only UTF-8 text without NUL; use `auto` for other content",
             )),
         }
     }
 
-    /// How long the body is for a content of `size` bytes.
+    /// Returns the length of the body for content of `size` bytes.
     pub(crate) const fn body_len(self, size: u64) -> u64 {
         match self {
             _ if size == 0 => super::EMPTY_BODY.len() as u64,
@@ -56,7 +56,7 @@ impl BodyEncoding {
         }
     }
 
-    /// Checks that the body for a content of at least `size` bytes can be uploaded.
+    /// Checks that content of at least `size` bytes can be uploaded.
     ///
     /// # Errors
     ///
@@ -67,25 +67,26 @@ impl BodyEncoding {
         }
         let largest = match self {
             Self::Raw => "512 MiB",
-            // So far lines have 83 bytes for 48.
-            Self::Framed => "about 297 MiB, as its encoding takes more space",
+            // Up to this size, a line has 83 bytes for 48.
+            Self::Framed => "about 297 MiB in the framed encoding",
             Self::Base64 => "384 MiB",
         };
-        Err(Error::new(ErrorKind::TooLarge)
-            .with_message(format!("the service takes 512 MiB a file, and so content of {largest}")))
+        Err(Error::new(ErrorKind::TooLarge).with_message(format!(
+            "the service accepts files of up to 512 MiB; the limit for this content is {largest}"
+        )))
     }
 }
 
-/// Finds out whether content that comes piece by piece is text: UTF-8 without NUL, which parsers take for a sign of something else.
+/// Checks whether streamed content is text: UTF-8 without NUL, which parsers treat as binary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TextCheck {
-    /// The first bytes of a character whose rest has not come yet.
+    /// The first bytes of an incomplete character.
     partial: Vec<u8>,
     failed: bool,
 }
 
 impl TextCheck {
-    /// Looks at the next bytes.
+    /// Checks the next bytes.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !self.failed
             && !self.partial.is_empty()
@@ -111,7 +112,7 @@ impl TextCheck {
         }
     }
 
-    /// Whether no more bytes could make it text.
+    /// Whether the bytes so far already rule out text.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
     }
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_has_failed_for_ever() {
+    fn a_failed_text_check_stays_failed() {
         assert!(!is_text(&[b"\xff", b"text"]));
         assert!(!is_text(&[b"\xe2", b"text"]));
         assert!(!is_text(&[b"\xe2\x82", b"", b"\xac\0", b"text"]));
@@ -164,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_makes_no_difference_where_content_is_cut(
+        fn the_text_check_does_not_depend_on_how_content_is_split(
             content in prop_oneof![
                 any::<String>().prop_map(String::into_bytes),
                 prop::collection::vec(any::<u8>(), 0..8),
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn text_stays_as_it_is_and_the_rest_is_framed() {
+    fn text_is_written_raw_and_binary_content_framed() {
         use BodyEncoding::{Framed, Raw};
         for (encoding, is_text, expected) in [
             (OpenAIEncoding::Auto, true, Some(Raw)),
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn names_read_back() {
+    fn encoding_names_are_read_back() {
         for encoding in [BodyEncoding::Raw, BodyEncoding::Framed, BodyEncoding::Base64] {
             assert_eq!(BodyEncoding::from_name(encoding.name()), Some(encoding));
         }
@@ -207,20 +208,20 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_never_empty_and_has_its_limit() {
+    fn a_body_is_never_empty_and_has_a_limit() {
         for encoding in [BodyEncoding::Raw, BodyEncoding::Framed, BodyEncoding::Base64] {
             assert_eq!(encoding.body_len(0), 1);
-            let most = largest(|size| encoding.body_len(size) <= MAX_BODY);
-            encoding.check_size(most).unwrap();
-            let error = encoding.check_size(most + 1).unwrap_err();
+            let max = largest(|size| encoding.body_len(size) <= MAX_BODY);
+            encoding.check_size(max).unwrap();
+            let error = encoding.check_size(max + 1).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TooLarge);
             encoding.check_size(u64::MAX).unwrap_err();
-            let mebibytes = (most as f64 / f64::from(1 << 20)).round();
+            let mebibytes = (max as f64 / f64::from(1 << 20)).round();
             assert!(error.message().unwrap().contains(&format!(" {mebibytes} MiB")), "{error}");
         }
     }
 
-    /// The largest number that fits, where all smaller ones do too.
+    /// Returns the largest number that fits, given that all smaller ones fit.
     fn largest(fits: impl Fn(u64) -> bool) -> u64 {
         let (mut fitting, mut over) = (0, 2 * MAX_BODY);
         while over - fitting > 1 {

@@ -1,18 +1,18 @@
-//! Under which name content is uploaded.
+//! The names of uploads.
 //!
-//! The service tells by the extension whether it accepts a file at all, and how it parses it.
+//! The service decides by the extension whether it accepts a file and how it parses it.
 
 use super::BodyEncoding;
-use crate::FilePath;
+use crate::core::path::FilePath;
 
-/// The longest that is kept of a name, in characters.
+/// The longest stem of a name, in characters.
 const MAX_STEM: usize = 64;
 
-/// The extensions that content keeps, with their media types: those accepted for uploads and in vector stores alike, whose files come
-/// out of the service's parser as the text that they are.
+/// Extensions that uploads keep, with their media types. The service accepts them for uploads and in vector stores, and its parser
+/// returns their text unchanged.
 ///
-/// Not among them: what is no plain text to the parser (`doc`, `docx`, `pdf`, `pptx`), what loses its marks on the way (`html`), what is
-/// refused if it is not well-formed (`json`), and what is elsewhere taken for a video (`ts`).
+/// Excluded: formats that are not plain text to the parser (`doc`, `docx`, `pdf`, `pptx`), markup that it removes (`html`), files
+/// that it refuses if malformed (`json`), and an extension that some services treat as video (`ts`).
 const KEPT: &[(&str, &str)] = &[
     ("c", "text/x-c"),
     ("cpp", "text/x-c++"),
@@ -28,12 +28,12 @@ const KEPT: &[(&str, &str)] = &[
     ("txt", "text/plain"),
 ];
 
-/// The name under which the file at `path` is uploaded: `<stem>.<tag>.<extension>`, in ASCII letters, digits, `_`, `-` and `.`.
+/// Returns the upload name of the file at `path`: `<stem>.<tag>.<extension>`, in ASCII letters, digits, `_`, `-` and `.`.
 ///
-/// `tag` tells versions apart; it is made of the same characters.
+/// `tag` distinguishes versions; it consists of the same characters.
 pub(crate) fn upload_name(path: &FilePath, encoding: BodyEncoding, tag: &str) -> String {
     let name = path.name().unwrap_or_default();
-    // The dot of `.profile` begins no extension.
+    // The leading dot of `.profile` starts no extension.
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => (stem, extension.to_ascii_lowercase()),
         _ => (name, String::new()),
@@ -46,7 +46,7 @@ pub(crate) fn upload_name(path: &FilePath, encoding: BodyEncoding, tag: &str) ->
     format!("{stem}.{tag}.{extension}")
 }
 
-/// The media type of a name that [`upload_name`] gave.
+/// Returns the media type of a name from [`upload_name`].
 pub(crate) fn content_type(name: &str) -> &'static str {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let found = KEPT.iter().find(|(kept, _)| *kept == extension);
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_ones_that_every_service_accepts() {
+    fn upload_names_contain_only_safe_characters_and_kept_extensions() {
         for (path, expected) in [
             ("a/b/notes.md", "notes.1a2b.md"),
             ("Main.PY", "Main.1a2b.py"),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_content_as_it_is_keeps_its_extension() {
+    fn only_raw_content_keeps_its_extension() {
         let path = FilePath::parse("a.py").unwrap();
         for encoding in [BodyEncoding::Framed, BodyEncoding::Base64] {
             assert_eq!(upload_name(&path, encoding, "t"), "a.t.txt");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_media_type_goes_with_the_name() {
+    fn the_media_type_follows_from_the_extension() {
         assert_eq!(content_type("notes.1a2b.md"), "text/markdown");
         assert_eq!(content_type("notes.1a2b.txt"), "text/plain");
         assert_eq!(content_type("none"), "text/plain");

@@ -1,34 +1,39 @@
-//! Reading: from the file, or from what the service has parsed of it, and never anything but what was written.
+//! Reads the uploaded file or the text that the service parsed from it, and verifies the content.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::attributes::{Entry, FileKind};
+use super::attributes::{Entry, FileMeta};
 use super::body::{BodyEncoding, frame, text};
 use super::config::OpenAIReadMode;
-use super::store::{Store, file_at};
-use crate::stream::{ByteStream, collect, rechunked};
-use crate::{
-    Checksum, ChecksumAlgorithm, DEFAULT_CHUNK_SIZE, Error, ErrorKind, Etag, FilePath, Hasher,
-    ReadOptions, Result, offload,
-};
+use super::list::file_at;
+use super::store::Store;
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::etag::Etag;
+use crate::core::options::ReadOptions;
+use crate::core::path::FilePath;
+use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, collect, rechunked};
+use crate::sys::pool;
 
-/// How many versions of a file are tried, each of which is replaced and removed before its content is read.
+mod verify;
+
+use verify::{Verifier, mismatch, verified};
+
+/// How many versions of a file are tried if each is replaced before its content is read.
 const MAX_VERSIONS: usize = 16;
 
 impl Store {
     pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
         let path = FilePath::parse_entry(path)?;
         options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
-        self.index.fresh().await?;
-        let (_, content) = self.take_content(&path, &options, collect).await?;
+        self.index.refresh().await?;
+        let (_, content) = self.with_content(&path, &options, collect).await?;
         Ok(content)
     }
 
@@ -39,15 +44,15 @@ impl Store {
     ) -> Result<ByteStream<'static>> {
         let path = FilePath::parse_entry(path)?;
         let chunk_size = options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
-        self.index.fresh().await?;
-        // Nothing has been given away before the first piece is there.
-        let take = |content| begun(rechunked(content, chunk_size));
-        let (_, content) = self.take_content(&path, &options, take).await?;
+        self.index.refresh().await?;
+        // No piece was returned yet, so an interrupted download can restart.
+        let take = |content| prefetch(rechunked(content, chunk_size));
+        let (_, content) = self.with_content(&path, &options, take).await?;
         Ok(content)
     }
 
-    /// What `take` makes of the content at `path`, and the entry that it is of. It is begun anew where the connection breaks half-way.
-    pub(super) async fn take_content<T, F: Future<Output = Result<T>>>(
+    /// Passes the content at `path` to `take` and returns the result with the entry. Restarts if the connection breaks.
+    pub(super) async fn with_content<T, F: Future<Output = Result<T>>>(
         self: &Arc<Self>,
         path: &FilePath,
         options: &ReadOptions,
@@ -55,10 +60,10 @@ impl Store {
     ) -> Result<(Entry, T)> {
         let mut failures = 0;
         loop {
-            // What keeps it from beginning has been tried again already.
-            let (entry, content) = self.content_at(path, options).await?;
+            // Failures to open were retried already.
+            let (entry, content) = self.open_content(path, options).await?;
             match take(content).await {
-                Err(error) if is_broken_off(&error) && failures < self.config.retries => {
+                Err(error) if is_interrupted(&error) && failures < self.config.retries => {
                     failures += 1;
                 }
                 taken => return Ok((entry, taken?)),
@@ -66,17 +71,18 @@ impl Store {
         }
     }
 
-    /// What is known to be at `path`, and its content, verified, in pieces as they come.
-    async fn content_at(
+    /// Returns the entry at `path` and its verified content as a stream.
+    async fn open_content(
         self: &Arc<Self>,
         path: &FilePath,
         options: &ReadOptions,
     ) -> Result<(Entry, ByteStream<'static>)> {
         let (store, path, options) = (Arc::clone(self), path.clone(), options.clone());
-        driven(async move { store.find_content(&path, &options).await }).await
+        let open = async move { store.open_newest_version(&path, &options).await };
+        pool::spawn_abort_on_drop(open).await
     }
 
-    async fn find_content(
+    async fn open_newest_version(
         self: &Arc<Self>,
         path: &FilePath,
         options: &ReadOptions,
@@ -87,17 +93,18 @@ impl Store {
                 Err(error) if error.kind() == ErrorKind::NotFound => error,
                 content => return Ok((entry, content?)),
             };
-            // It may have been replaced since it was looked up.
-            self.index.fresh_within(Duration::ZERO).await?;
+            // It may have been replaced since the lookup.
+            self.index.refresh_now().await?;
             let now = self.index.read(|entries| file_at(entries, path))?;
             if now.id == entry.id {
                 return Err(Error::new(ErrorKind::NotFound)
-                    .with_message("it is listed, but the service has lost its content")
+                    .with_message("the file is listed, but the service has lost its content")
                     .with_source(error));
             }
             entry = now;
         }
-        Err(Error::new(ErrorKind::Contention).with_message("it was replaced each time it was read"))
+        Err(Error::new(ErrorKind::Contention)
+            .with_message("the file was replaced during each attempt to read it; try again"))
     }
 
     async fn read_entry(
@@ -105,26 +112,26 @@ impl Store {
         entry: &Entry,
         options: &ReadOptions,
     ) -> Result<ByteStream<'static>> {
-        let file = entry.file().ok_or(ErrorKind::IsADirectory)?;
+        let meta = entry.meta().ok_or(ErrorKind::IsADirectory)?;
         options.check_etag(Some(&Etag::new(&*entry.id)))?;
-        let range = options.resolve_range(file.size)?;
+        let range = options.resolve_range(meta.size)?;
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let reads_file = self.reads_files();
-        if reads_file {
+        let may_download = self.may_download();
+        if may_download {
             match self.client.content(&entry.id).await {
-                Ok(body) => return Ok(part(verified(decoded(body, file), file), range)),
+                Ok(body) => return Ok(slice(verified(decoded(body, meta), meta), range)),
                 Err(error) if self.falls_back(&error) => {
                     self.is_download_forbidden.store(true, Ordering::Relaxed);
                 }
                 Err(error) => return Err(error),
             }
         }
-        let content = match self.parsed_content(entry, file).await {
-            Err(error) if !reads_file && self.may_be_allowed(&error) => {
+        let content = match self.parsed_content(entry, meta).await {
+            Err(error) if !may_download && self.should_try_download(&error) => {
                 let Ok(body) = self.client.content(&entry.id).await else { return Err(error) };
-                return Ok(part(verified(decoded(body, file), file), range));
+                return Ok(slice(verified(decoded(body, meta), meta), range));
             }
             content => content?,
         };
@@ -133,7 +140,7 @@ impl Store {
         Ok(stream::iter([Ok(content.slice(start..end))]).boxed())
     }
 
-    fn reads_files(&self) -> bool {
+    fn may_download(&self) -> bool {
         match self.config.read {
             OpenAIReadMode::FilesContent => true,
             OpenAIReadMode::VectorStoreText => false,
@@ -145,77 +152,73 @@ impl Store {
         self.config.read == OpenAIReadMode::Auto && error.kind() == ErrorKind::DownloadForbidden
     }
 
-    /// Whether a file may be downloaded that does not come back as text: those that were refused may have had another purpose.
-    fn may_be_allowed(&self, error: &Error) -> bool {
+    /// Whether to try a download after the parsed text was unusable: the earlier refusal may have been for a file of another
+    /// purpose.
+    fn should_try_download(&self, error: &Error) -> bool {
         let is_refused =
             matches!(error.kind(), ErrorKind::DownloadForbidden | ErrorKind::IntegrityMismatch);
         self.config.read == OpenAIReadMode::Auto && is_refused
     }
 
-    /// The content put together from the text that the service has parsed.
-    async fn parsed_content(&self, entry: &Entry, file: &FileKind) -> Result<Bytes> {
-        if let Ok(content) = self.text_of(entry, file).await {
+    /// Rebuilds the content from the text that the service parsed.
+    async fn parsed_content(&self, entry: &Entry, meta: &FileMeta) -> Result<Bytes> {
+        if let Ok(content) = self.parsed_text(entry, meta).await {
             return Ok(content);
         }
-        // It may not have been parsed yet when it was asked for.
+        // It may not have been parsed yet.
         let status = self.wait_until_indexed(&entry.id, self.config.timeouts.indexing).await?;
         let is_auto = self.config.read == OpenAIReadMode::Auto;
         if let Err(error) = status.into_result() {
-            return Err(if is_auto { self.not_given_back(file, error) } else { error });
+            return Err(if is_auto { self.cannot_be_read(meta, error) } else { error });
         }
-        // Of framed content, the service gives back all or has damaged it; of other text, often only parts.
-        let may_be_other = is_auto && file.encoding != BodyEncoding::Framed;
-        self.text_of(entry, file).await.map_err(|error| match error.kind() {
-            ErrorKind::IntegrityMismatch if may_be_other => self.not_given_back(file, error),
+        // The service returns framed content completely or damaged, and of other text often only parts.
+        let may_be_other = is_auto && meta.encoding != BodyEncoding::Framed;
+        self.parsed_text(entry, meta).await.map_err(|error| match error.kind() {
+            ErrorKind::IntegrityMismatch if may_be_other => self.cannot_be_read(meta, error),
             _ => error,
         })
     }
 
-    async fn text_of(&self, entry: &Entry, file: &FileKind) -> Result<Bytes> {
-        let (chunks, file) = (self.client.text(&entry.id).await?, file.clone());
-        offload::run(move || reassembled(&chunks, &file)).await
+    async fn parsed_text(&self, entry: &Entry, meta: &FileMeta) -> Result<Bytes> {
+        let (chunks, meta) = (self.client.text(&entry.id).await?, meta.clone());
+        pool::run(move || reassembled(&chunks, &meta)).await
     }
 
-    /// Why a file does not come back, and what would make it.
-    fn not_given_back(&self, file: &FileKind, reason: Error) -> Error {
+    /// Returns why a file cannot be read, and what to do about it.
+    fn cannot_be_read(&self, meta: &FileMeta, reason: Error) -> Error {
         let (is_unparsed, purpose) = (reason.kind() == ErrorKind::Remote, &self.config.purpose);
         let why = match reason.message() {
             Some(message) if is_unparsed => message.to_owned(),
-            _ => "the text that was parsed of it is not the content".to_owned(),
+            _ => "its parsed text does not match the content".to_owned(),
         };
-        let advice = match file.encoding {
-            BodyEncoding::Raw if !is_unparsed => "write it with the encoding `framed`, or with",
-            _ => "write it with",
+        let advice = match meta.encoding {
+            BodyEncoding::Raw if !is_unparsed => {
+                "write the file with the encoding `framed` or with"
+            }
+            _ => "write the file with",
         };
         Error::new(ErrorKind::DownloadForbidden)
             .with_message(format!(
-                "files of purpose `{purpose}` cannot be downloaded, and {why}; {advice} a purpose that allows downloads"
+                "files with the purpose `{purpose}` cannot be downloaded, and {why}; {advice} a purpose that allows downloads"
             ))
             .with_source(reason)
     }
 }
 
-/// Drives calls on, also while nobody polls who waits for them: they hold turns that others wait for.
-pub(super) async fn driven<T: Send + 'static>(
-    calls: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    offload::detached(calls).await
-}
-
-/// Content whose first piece has come.
-async fn begun(mut content: ByteStream<'static>) -> Result<ByteStream<'static>> {
+/// Waits for the first piece and returns the whole stream.
+async fn prefetch(mut content: ByteStream<'static>) -> Result<ByteStream<'static>> {
     let first = content.try_next().await?;
     Ok(stream::iter(first.map(Ok)).chain(content).boxed())
 }
 
-/// Whether a download that failed so may succeed when it is begun anew.
-fn is_broken_off(error: &Error) -> bool {
+/// Whether a failed download may succeed if it is restarted.
+fn is_interrupted(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::Unreachable)
 }
 
-/// What a body holds.
-fn decoded(body: ByteStream<'static>, file: &FileKind) -> ByteStream<'static> {
-    match file.encoding {
+/// Decodes a body.
+fn decoded(body: ByteStream<'static>, meta: &FileMeta) -> ByteStream<'static> {
+    match meta.encoding {
         BodyEncoding::Raw => body,
         BodyEncoding::Framed => unframed(body),
         BodyEncoding::Base64 => {
@@ -243,112 +246,44 @@ fn from_base64(text: &[u8]) -> Result<Bytes> {
     STANDARD
         .decode(text)
         .map(Bytes::from)
-        .map_err(|error| mismatch("it is no base64").with_source(error))
+        .map_err(|error| mismatch("the body is not valid base64").with_source(error))
 }
 
-/// The text of all chunks as the content it was parsed from.
-fn reassembled(chunks: &[String], file: &FileKind) -> Result<Bytes> {
-    let check = Check::new(file);
-    let not_it = || mismatch("the text that the service has parsed is not the content");
-    let is_it = |content: &[u8]| check.clone().whole(content).is_ok();
-    match file.encoding {
+/// Rebuilds the content from the text of all chunks.
+fn reassembled(chunks: &[String], meta: &FileMeta) -> Result<Bytes> {
+    let verifier = Verifier::new(meta);
+    let no_match = || mismatch("the parsed text does not match the content");
+    let matches = |content: &[u8]| verifier.clone().check_all(content).is_ok();
+    match meta.encoding {
         BodyEncoding::Framed => {
-            let content = frame::reassemble(chunks, file.size)?;
-            check.whole(&content)?;
+            let content = frame::reassemble(chunks, meta.size)?;
+            verifier.check_all(&content)?;
             Ok(content)
         }
-        BodyEncoding::Raw if check.expected.is_none() => {
-            let content = only(chunks).ok_or_else(not_it)?;
-            check.whole(content.as_bytes())?;
+        BodyEncoding::Raw if verifier.expected.is_none() => {
+            let content = only_chunk(chunks).ok_or_else(no_match)?;
+            verifier.check_all(content.as_bytes())?;
             Ok(Bytes::copy_from_slice(content.as_bytes()))
         }
-        BodyEncoding::Raw => text::reassemble(chunks, file.size, is_it).ok_or_else(not_it),
+        BodyEncoding::Raw => text::reassemble(chunks, meta.size, matches).ok_or_else(no_match),
         BodyEncoding::Base64 => {
-            let content = from_base64(only(chunks).ok_or_else(not_it)?.as_bytes())?;
-            check.whole(&content)?;
+            let content = from_base64(only_chunk(chunks).ok_or_else(no_match)?.as_bytes())?;
+            verifier.check_all(&content)?;
             Ok(content)
         }
     }
 }
 
-/// The one chunk there is. Of more, the Python library leaves nothing by which it could be verified how they belong together.
-fn only(chunks: &[String]) -> Option<&str> {
+/// Returns the only chunk. Several chunks of a file of the Python library cannot be verified.
+fn only_chunk(chunks: &[String]) -> Option<&str> {
     match chunks {
         [only] => Some(only),
         _ => None,
     }
 }
 
-/// Compares content, as it comes, with what is known of it.
-#[derive(Clone)]
-struct Check {
-    size: u64,
-    left: u64,
-    expected: Option<Checksum>,
-    hasher: Hasher,
-}
-
-impl Check {
-    fn new(file: &FileKind) -> Self {
-        let hasher = Hasher::new(ChecksumAlgorithm::Sha256);
-        Self { size: file.size, left: file.size, expected: file.checksum(), hasher }
-    }
-
-    fn push(&mut self, piece: &[u8]) -> Result<()> {
-        let left = self.left.checked_sub(piece.len() as u64);
-        self.left =
-            left.ok_or_else(|| mismatch(format!("more than the {} bytes written", self.size)))?;
-        if self.expected.is_some() {
-            self.hasher.update(piece);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<()> {
-        if self.left > 0 {
-            return Err(mismatch(format!("{} of {} bytes are missing", self.left, self.size)));
-        }
-        self.expected.map_or(Ok(()), |expected| expected.expect(&self.hasher.finish()))
-    }
-
-    fn whole(mut self, content: &[u8]) -> Result<()> {
-        self.push(content)?;
-        self.finish()
-    }
-}
-
-fn mismatch(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::IntegrityMismatch).with_message(message)
-}
-
-/// The same content, whose last piece is given only when all of it has been found to be what was written.
-fn verified(content: ByteStream<'static>, file: &FileKind) -> ByteStream<'static> {
-    let state = (content, Some(Check::new(file)), None::<Bytes>);
-    let pieces = stream::try_unfold(state, async |(mut content, mut check, mut held)| {
-        loop {
-            let Some(checking) = &mut check else { return Ok(None) };
-            match content.try_next().await? {
-                Some(piece) if piece.is_empty() => {}
-                Some(piece) => {
-                    checking.push(&piece)?;
-                    if let Some(before) = held.replace(piece) {
-                        return Ok(Some((before, (content, check, held))));
-                    }
-                }
-                None => {
-                    if let Some(check) = check.take() {
-                        check.finish()?;
-                    }
-                    return Ok(held.take().map(|last| (last, (content, None, None))));
-                }
-            }
-        }
-    });
-    pieces.boxed()
-}
-
-/// A range of content that is read to its end all the same, so that it is verified.
-fn part(content: ByteStream<'static>, range: Range<u64>) -> ByteStream<'static> {
+/// Returns a range of the content, but reads all of it so that it is verified.
+fn slice(content: ByteStream<'static>, range: Range<u64>) -> ByteStream<'static> {
     let mut at = 0;
     let pieces = content.map_ok(move |mut piece| {
         let begins = at;

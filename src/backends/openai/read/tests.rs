@@ -1,22 +1,22 @@
-//! Contents of all kinds, written and read back through all that may become of them on their way.
+//! Random contents, written and read back through everything that a parser may do to them.
 //!
-//! By default 1,000 are tried. A full run tries ten times as many: `F9_CONTENTS=10000 cargo test --all-features --lib content_comes_back`.
-
-use std::hash::{BuildHasher as _, RandomState};
+//! Tries 1,000 by default. A full run tries ten times as many: `F9_CONTENTS=10000 cargo test --all-features --lib
+//! content_comes_back`.
 
 use super::*;
-use crate::OpenAIEncoding;
+use crate::backends::openai::OpenAIEncoding;
 use crate::backends::openai::attributes::Kind;
 use crate::backends::openai::body::Content;
 use crate::backends::openai::body::chunker::{Chunker, Order};
-use crate::backends::openai::write::file_kind;
+use crate::backends::openai::write::file_meta;
+use crate::sys::random;
 
-/// Random numbers (`SplitMix64`), from the seed in the variable `F9_SEED` if there is one.
+/// Random numbers (`SplitMix64`), seeded by the variable `F9_SEED` if it is set.
 struct Numbers(u64);
 
 impl Numbers {
     fn new(test: &str) -> Self {
-        let any = |_| RandomState::new().hash_one(test);
+        let any = |_| u64::from_ne_bytes(random::bytes().unwrap());
         let seed = std::env::var("F9_SEED").map_or_else(any, |seed| seed.parse().unwrap());
         println!("{test}: F9_SEED={seed}");
         Self(seed)
@@ -38,7 +38,7 @@ impl Numbers {
     }
 }
 
-/// Any character but NUL, of any plane.
+/// Returns any character but NUL, of any plane.
 fn character(numbers: &mut Numbers) -> char {
     loop {
         let plane = numbers.pick(&[0, 0, 0, 1, 1, 2, 3, 14, 15, 16]) << 16;
@@ -67,7 +67,7 @@ fn words(numbers: &mut Numbers, size: usize, between: &str) -> String {
     text
 }
 
-/// A text of about `size` bytes.
+/// Returns a text of about `size` bytes.
 fn text(numbers: &mut Numbers, size: usize) -> String {
     let blank = |numbers: &mut Numbers| {
         let count = numbers.below(4);
@@ -102,7 +102,7 @@ fn bytes(numbers: &mut Numbers, size: usize) -> Vec<u8> {
     }
 }
 
-/// Most are small.
+/// Returns a size; most are small.
 fn size(numbers: &mut Numbers, number: usize) -> usize {
     match number {
         _ if number % 2500 == 7 => numbers.below(2 * 1024 * 1024),
@@ -129,18 +129,18 @@ async fn sent(content: &Content, encoding: BodyEncoding) -> Bytes {
     collect(body.map_err(Error::from).boxed()).await.unwrap()
 }
 
-async fn downloaded(body: &Bytes, file: &FileKind, numbers: &mut Numbers) -> Result<Bytes> {
+async fn downloaded(body: &Bytes, file: &FileMeta, numbers: &mut Numbers) -> Result<Bytes> {
     let piece = 1 + body.len() / 100 + numbers.below(body.len().min(100_000));
     let pieces: Vec<_> = body.chunks(piece).map(Bytes::copy_from_slice).map(Ok).collect();
     collect(verified(decoded(stream::iter(pieces).boxed(), file), file)).await
 }
 
-/// How many contents are tried.
+/// Returns the number of contents.
 fn contents() -> usize {
     std::env::var("F9_CONTENTS").map_or(1_000, |contents| contents.parse().unwrap())
 }
 
-/// How many texts were parsed as they are, and how many of them came back.
+/// How many texts were parsed unchanged, and how many of them came back.
 #[derive(Default)]
 struct Count {
     whole: usize,
@@ -150,8 +150,8 @@ struct Count {
 }
 
 #[tokio::test]
-async fn content_comes_back_as_it_was_or_not_at_all() {
-    let mut numbers = Numbers::new("content_comes_back_as_it_was_or_not_at_all");
+async fn content_comes_back_unchanged_or_not_at_all() {
+    let mut numbers = Numbers::new("content_comes_back_unchanged_or_not_at_all");
     let mut count = Count::default();
     for number in 0..contents() {
         let size = size(&mut numbers, number);
@@ -163,19 +163,19 @@ async fn content_comes_back_as_it_was_or_not_at_all() {
             bytes(&mut numbers, size)
         };
         if plain.is_empty() {
-            // What is empty is never read.
+            // Empty content is never requested.
             continue;
         }
         let content = Content::from_bytes(plain.clone().into()).await.unwrap();
         let encoding = content.encoding(asked).unwrap();
-        let Kind::File(file) = file_kind(&content, encoding) else { panic!("a file") };
+        let Kind::File(file) = file_meta(&content, encoding) else { panic!("a file") };
         let chunker = chunker(&mut numbers);
         let place =
             format!("{number}: {encoding:?} {chunker:?} {:.100?}", Bytes::from(plain.clone()));
         let body = sent(&content, encoding).await;
         let back = downloaded(&body, &file, &mut numbers).await;
         assert_eq!(back.unwrap_or_else(|error| panic!("{place}: {error}")), plain, "{place}");
-        let chunks = chunker.cut(str::from_utf8(&body).unwrap());
+        let chunks = chunker.split(str::from_utf8(&body).unwrap());
         let is_whole = chunks == [str::from_utf8(&body).unwrap()];
         match reassembled(&chunks, &file) {
             Ok(back) => {
@@ -188,19 +188,19 @@ async fn content_comes_back_as_it_was_or_not_at_all() {
                 count.add(encoding, is_whole, false);
             }
         }
-        // An entry of the Python library has no checksum by which a guess could be verified.
+        // Entries of the Python library have no checksum to verify a guess.
         for encoding in [BodyEncoding::Raw, BodyEncoding::Base64] {
-            let file = FileKind { encoding, sha256: None, ..file.clone() };
+            let file = FileMeta { encoding, sha256: None, ..file.clone() };
             let body = match encoding {
                 BodyEncoding::Raw => plain.clone(),
                 _ => STANDARD.encode(&plain).into_bytes(),
             };
             let Ok(body) = str::from_utf8(&body) else { continue };
-            let chunks = chunker.cut(body);
+            let chunks = chunker.split(body);
             if let Ok(back) = reassembled(&chunks, &file) {
-                assert!(back == plain, "{place}: wrong without a checksum");
+                assert!(back == plain, "{place}: wrong content without a checksum");
             } else {
-                assert_ne!(chunks, [body], "{place}: what is whole comes back");
+                assert_ne!(chunks, [body], "{place}: complete text must be restored");
             }
         }
     }
@@ -226,7 +226,7 @@ impl Count {
         );
         assert_eq!(self.whole_back, self.whole);
         assert!(self.whole * 10 > contents() && self.cut * 20 > contents());
-        // About 90 % of some 160 do by default, so that fewer than 75 % are no accident.
-        assert!(self.cut_back * 4 > self.cut * 3, "too few texts come back from their chunks");
+        // About 90 % of some 160 come back by default, so fewer than 75 % is no coincidence.
+        assert!(self.cut_back * 4 > self.cut * 3, "too few texts were rebuilt from their chunks");
     }
 }

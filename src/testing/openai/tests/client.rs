@@ -1,18 +1,18 @@
-//! A plain client of the simulator.
+//! A plain HTTP client of the simulator.
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::testing::OpenAISimulator;
+use crate::testing::openai::OpenAISimulator;
 
-/// A simulator and a client that has its key.
-pub(super) struct Talk {
+/// A simulator, and an HTTP client with its key.
+pub(super) struct TestClient {
     pub(super) openai: OpenAISimulator,
     client: Client,
 }
 
-/// An answer with its JSON, which is `null` where it has none.
+/// A response. Its JSON is `null` if the body is something else.
 #[derive(Debug, PartialEq)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -20,29 +20,29 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// What was answered, which must be a success.
+    /// Returns the body, and panics unless the status is 200.
     #[track_caller]
     pub(super) fn ok(self) -> Value {
         assert_eq!(self.status, 200, "{}", self.json);
         self.json
     }
 
-    /// The status, the message and the code of an error.
+    /// Returns the status, the message and the code of an error.
     #[track_caller]
-    pub(super) fn refused(&self) -> (u16, &str, Option<&str>) {
+    pub(super) fn error(&self) -> (u16, &str, Option<&str>) {
         let error = &self.json["error"];
         assert!(error["type"].is_string() && error.get("param").is_some(), "{}", self.json);
         (self.status, error["message"].as_str().unwrap(), error["code"].as_str())
     }
 }
 
-impl Talk {
+impl TestClient {
     pub(super) fn strict() -> Self {
         Self::with(OpenAISimulator::start())
     }
 
     pub(super) fn with(openai: OpenAISimulator) -> Self {
-        // Certificates, which take long to load, are of no use here.
+        // The simulator speaks plain HTTP, and certificates take long to load.
         let client = Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
         Self { openai, client }
     }
@@ -53,9 +53,9 @@ impl Talk {
     }
 
     pub(super) async fn send(&self, request: RequestBuilder) -> Reply {
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        let body = answer.bytes().await.unwrap();
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.bytes().await.unwrap();
         Reply { status, json: serde_json::from_slice(&body).unwrap_or_default() }
     }
 
@@ -72,7 +72,7 @@ impl Talk {
         self.send(request.body(body.to_string())).await
     }
 
-    /// The path of something below the simulator's vector store.
+    /// Returns a path below the simulator's vector store.
     pub(super) fn at(&self, below: &str) -> String {
         format!("vector_stores/{}{below}", self.openai.vector_store_id())
     }
@@ -83,7 +83,7 @@ impl Talk {
         self.send(self.request(Method::POST, "files").multipart(form)).await
     }
 
-    /// Uploads a file and gives its id.
+    /// Uploads a file and returns its id.
     pub(super) async fn upload(&self, name: &str, purpose: &str, content: &[u8]) -> String {
         self.try_upload(name, purpose, content).await.ok()["id"].as_str().unwrap().to_owned()
     }
@@ -93,14 +93,14 @@ impl Talk {
         self.post(&self.at("/files"), body).await
     }
 
-    /// Uploads and attaches a text and gives its id.
-    pub(super) async fn attached(&self, content: &str) -> String {
+    /// Uploads and attaches a text and returns its id.
+    pub(super) async fn attach_new(&self, content: &str) -> String {
         let id = self.upload("a.txt", "assistants", content.as_bytes()).await;
         self.try_attach(&id, json!({})).await.ok();
         id
     }
 
-    /// The ids on a page of the files of the vector store.
+    /// Lists the vector store, and returns the ids on the page and `has_more`.
     pub(super) async fn listed(&self, query: &str) -> (Vec<String>, bool) {
         let page = self.get(&self.at(&format!("/files?{query}"))).await.ok();
         let id = |item: &Value| item["id"].as_str().unwrap().to_owned();
@@ -108,7 +108,7 @@ impl Talk {
         (ids, page["has_more"].as_bool().unwrap())
     }
 
-    /// The texts that the content endpoint of the vector store gives.
+    /// Returns the texts of the content endpoint of the vector store.
     pub(super) async fn text(&self, id: &str) -> Vec<String> {
         let page = self.get(&self.at(&format!("/files/{id}/content"))).await.ok();
         let text = |item: &Value| item["text"].as_str().unwrap().to_owned();

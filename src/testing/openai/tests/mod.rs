@@ -1,8 +1,9 @@
-//! The simulator as a plain HTTP client sees it.
+//! Tests of the simulator through a plain HTTP client.
 
 mod client;
 mod connections;
 mod core;
 mod faults;
+mod indexing;
 mod rules;
 mod shapes;

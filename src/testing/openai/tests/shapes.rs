@@ -1,24 +1,28 @@
-//! Requests of a wrong shape are answered with what is wrong about them.
+//! Invalid requests get an error that names the parameter.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use super::client::Talk;
+use super::client::TestClient;
 
-/// Each of these bodies is refused, for a parameter and with a code.
-async fn refuses<const N: usize>(talk: &Talk, path: &str, bodies: [(Value, &str, &str); N]) {
+/// Asserts that each body is refused with an error about a parameter and with a code.
+async fn assert_refused<const N: usize>(
+    client: &TestClient,
+    path: &str,
+    bodies: [(Value, &str, &str); N],
+) {
     for (body, param, code) in bodies {
-        let reply = talk.post(path, body.clone()).await;
-        assert_eq!((reply.refused().0, reply.refused().2), (400, Some(code)), "{body}");
+        let reply = client.post(path, body.clone()).await;
+        assert_eq!((reply.error().0, reply.error().2), (400, Some(code)), "{body}");
         assert_eq!(reply.json["error"]["param"], param, "{body}");
     }
 }
 
 #[tokio::test]
-async fn an_attachment_of_a_wrong_shape_is_refused() {
-    let talk = Talk::strict();
-    let id = talk.upload("a.txt", "assistants", b"x").await;
+async fn an_invalid_attachment_is_refused() {
+    let client = TestClient::strict();
+    let id = client.upload("a.txt", "assistants", b"x").await;
     let with = |chunking: Value| json!({ "file_id": id, "chunking_strategy": chunking });
     let chunks = |size: u32, overlap: u32| {
         let sizes = json!({ "max_chunk_size_tokens": size, "chunk_overlap_tokens": overlap });
@@ -41,23 +45,23 @@ async fn an_attachment_of_a_wrong_shape_is_refused() {
         (chunks(4097, 0), size, "integer_above_max_value"),
         (chunks(100, 51), overlap, "integer_above_max_value"),
     ];
-    refuses(&talk, &talk.at("/files"), bodies).await;
-    assert!(talk.openai.vector_store_files().is_empty());
+    assert_refused(&client, &client.at("/files"), bodies).await;
+    assert!(client.openai.vector_store_files().is_empty());
     for fits in [chunks(100, 50), chunks(4096, 0), with(json!({ "type": "auto" }))] {
-        talk.post(&talk.at("/files"), fits).await.ok();
+        client.post(&client.at("/files"), fits).await.ok();
     }
 }
 
 #[tokio::test]
-async fn an_update_or_a_batch_of_a_wrong_shape_is_refused() {
-    let talk = Talk::strict();
-    let id = talk.attached("x").await;
+async fn an_invalid_update_or_batch_is_refused() {
+    let client = TestClient::strict();
+    let id = client.attach_new("x").await;
     let bodies = [
         (json!({}), "attributes", "missing_required_parameter"),
         (json!({ "attributes": "a" }), "attributes", "invalid_type"),
         (json!({ "attributes": {}, "more": 1 }), "more", "unknown_parameter"),
     ];
-    refuses(&talk, &talk.at(&format!("/files/{id}")), bodies).await;
+    assert_refused(&client, &client.at(&format!("/files/{id}")), bodies).await;
     let file = |file: Value| json!({ "files": [file] });
     let bodies = [
         (json!({}), "file_ids", "missing_required_parameter"),
@@ -69,17 +73,17 @@ async fn an_update_or_a_batch_of_a_wrong_shape_is_refused() {
         (file(json!({})), "files[0].file_id", "missing_required_parameter"),
         (file(json!({ "file_id": id, "attributes": 1 })), "files[0].attributes", "invalid_type"),
     ];
-    refuses(&talk, &talk.at("/file_batches"), bodies).await;
-    // What applies to all is ignored where each file has its own.
+    assert_refused(&client, &client.at("/file_batches"), bodies).await;
+    // `attributes` is ignored beside `files`, where each file has its own.
     let body = json!({ "files": [{ "file_id": id }], "attributes": { "a": 1 } });
-    talk.openai.remove_attachment(&id);
-    talk.post(&talk.at("/file_batches"), body).await.ok();
-    assert!(talk.openai.vector_store_files()[0].attributes.is_empty());
+    client.openai.detach_file(&id);
+    client.post(&client.at("/file_batches"), body).await.ok();
+    assert!(client.openai.vector_store_files()[0].attributes.is_empty());
 }
 
 #[tokio::test]
-async fn a_search_of_a_wrong_shape_is_refused() {
-    let talk = Talk::strict();
+async fn an_invalid_search_is_refused() {
+    let client = TestClient::strict();
     let with = |name: &str, value: Value| json!({ "query": "a", name: value });
     let bodies = [
         (json!({}), "query", "missing_required_parameter"),
@@ -100,12 +104,12 @@ async fn a_search_of_a_wrong_shape_is_refused() {
             "invalid_type",
         ),
     ];
-    refuses(&talk, &talk.at("/search"), bodies).await;
+    assert_refused(&client, &client.at("/search"), bodies).await;
 }
 
 #[tokio::test]
-async fn a_vector_store_of_a_wrong_shape_is_refused() {
-    let talk = Talk::strict();
+async fn an_invalid_vector_store_is_refused() {
+    let client = TestClient::strict();
     let expiry =
         |days: u32, anchor: &str| json!({ "expires_after": { "anchor": anchor, "days": days } });
     let bodies = [
@@ -116,59 +120,59 @@ async fn a_vector_store_of_a_wrong_shape_is_refused() {
         (expiry(366, "last_active_at"), "expires_after.days", "integer_above_max_value"),
         (expiry(1, "created_at"), "expires_after.anchor", "invalid_value"),
     ];
-    refuses(&talk, "vector_stores", bodies.clone()).await;
-    refuses(&talk, &talk.at(""), bodies).await;
+    assert_refused(&client, "vector_stores", bodies.clone()).await;
+    assert_refused(&client, &client.at(""), bodies).await;
     let bodies = [
         (json!({ "file_ids": vec!["file-x"; 501] }), "file_ids", "array_above_max_length"),
         (json!({ "file_ids": ["x"] }), "file_ids", "invalid_value"),
     ];
-    refuses(&talk, "vector_stores", bodies).await;
-    assert_eq!(talk.get("vector_stores").await.ok()["data"].as_array().unwrap().len(), 1);
+    assert_refused(&client, "vector_stores", bodies).await;
+    assert_eq!(client.get("vector_stores").await.ok()["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_or_no_form_is_refused() {
-    let talk = Talk::strict();
+async fn a_body_that_is_not_json_or_not_a_form_is_refused() {
+    let client = TestClient::strict();
     let post = |path: &str, kind: &'static str, body: &'static str| {
-        talk.request(Method::POST, path).header("content-type", kind).body(body)
+        client.request(Method::POST, path).header("content-type", kind).body(body)
     };
-    let files = talk.at("/files");
-    let refused = talk.send(post(&files, "application/json", "{")).await;
-    assert!(refused.refused().1.starts_with("We could not parse the JSON body of your request."));
-    assert_eq!(talk.send(post(&files, "application/json", "[]")).await.refused().0, 400);
-    let refused = talk.send(post(&files, "text/plain", "{}")).await;
-    assert_eq!(refused.refused().2, Some("unsupported_content_type"));
-    assert_eq!(talk.send(post("files", "application/json", "{}")).await.refused().0, 400);
+    let files = client.at("/files");
+    let refused = client.send(post(&files, "application/json", "{")).await;
+    assert!(refused.error().1.starts_with("We could not parse the JSON body of your request."));
+    assert_eq!(client.send(post(&files, "application/json", "[]")).await.error().0, 400);
+    let refused = client.send(post(&files, "text/plain", "{}")).await;
+    assert_eq!(refused.error().2, Some("unsupported_content_type"));
+    assert_eq!(client.send(post("files", "application/json", "{}")).await.error().0, 400);
     let broken = post("files", "multipart/form-data; boundary=x", "--x\r\nContent");
-    assert_eq!(talk.send(broken).await.refused().0, 400);
+    assert_eq!(client.send(broken).await.error().0, 400);
 
     let file = || Part::bytes(b"x".to_vec()).file_name("a.txt");
-    let send = |form| talk.send(talk.request(Method::POST, "files").multipart(form));
+    let send = |form| client.send(client.request(Method::POST, "files").multipart(form));
     let refused = send(Form::new().part("file", file())).await;
-    assert_eq!(refused.refused().1, "Missing required parameter: 'purpose'.");
+    assert_eq!(refused.error().1, "Missing required parameter: 'purpose'.");
     let refused = send(Form::new().text("purpose", "vision")).await;
-    assert_eq!(refused.refused().1, "Missing required parameter: 'file'.");
+    assert_eq!(refused.error().1, "Missing required parameter: 'file'.");
     let refused = send(Form::new().text("purpose", "x").part("file", file())).await;
     assert_eq!(
-        refused.refused().1,
+        refused.error().1,
         "'x' is not one of ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals'] - 'purpose'"
     );
     for (anchor, seconds) in [("created_at", "3599"), ("created_at", "2592001"), ("now", "3600")] {
         let form = Form::new().text("purpose", "vision").part("file", file());
         let form =
             form.text("expires_after[anchor]", anchor).text("expires_after[seconds]", seconds);
-        assert_eq!(send(form).await.refused().0, 400, "{anchor} {seconds}");
+        assert_eq!(send(form).await.error().0, 400, "{anchor} {seconds}");
     }
-    assert!(talk.openai.files().is_empty());
+    assert!(client.openai.files().is_empty());
     // The order of the fields does not matter.
     send(Form::new().part("file", file()).text("purpose", "vision")).await.ok();
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found() {
-    let talk = Talk::strict();
-    let id = talk.upload("a.txt", "assistants", b"x").await;
-    let store = talk.openai.vector_store_id();
+async fn a_missing_object_is_not_found() {
+    let client = TestClient::strict();
+    let id = client.upload("a.txt", "assistants", b"x").await;
+    let store = client.openai.vector_store_id();
     let no_store = "No vector store found with id 'vs_x'.";
     let no_file = format!("No file found with id '{id}' in vector store '{store}'.");
     let no_batch = format!("No file batch found with id 'vsfb_x' in vector store '{store}'.");
@@ -178,95 +182,95 @@ async fn what_does_not_exist_is_not_found() {
         ("vector_stores/vs_x".to_owned(), no_store),
         ("vector_stores/vs_x/files".to_owned(), no_store),
         ("vector_stores/vs_x/files/file-x".to_owned(), no_store),
-        (talk.at(&format!("/files/{id}")), &no_file),
-        (talk.at(&format!("/files/{id}/content")), &no_file),
-        (talk.at("/file_batches/vsfb_x"), &no_batch),
-        (talk.at("/file_batches/vsfb_x/files"), &no_batch),
+        (client.at(&format!("/files/{id}")), &no_file),
+        (client.at(&format!("/files/{id}/content")), &no_file),
+        (client.at("/file_batches/vsfb_x"), &no_batch),
+        (client.at("/file_batches/vsfb_x/files"), &no_batch),
         ("models".to_owned(), "Invalid URL (GET /v1/models)"),
     ] {
-        assert_eq!(talk.get(&path).await.refused(), (404, message, None), "{path}");
+        assert_eq!(client.get(&path).await.error(), (404, message, None), "{path}");
     }
     for (path, message) in [
         (
             "vector_stores/x".to_owned(),
             "Invalid 'vector_store_id': 'x'. Expected an ID that begins with 'vs_'.",
         ),
-        (talk.at("/files/x"), "Invalid 'file_id': 'x'. Expected an ID that begins with 'file'."),
+        (client.at("/files/x"), "Invalid 'file_id': 'x'. Expected an ID that begins with 'file'."),
         (
-            talk.at("/file_batches/x"),
+            client.at("/file_batches/x"),
             "Invalid 'batch_id': 'x'. Expected an ID that begins with 'vsfb_'.",
         ),
     ] {
-        assert_eq!(talk.get(&path).await.refused(), (400, message, Some("invalid_value")));
+        assert_eq!(client.get(&path).await.error(), (400, message, Some("invalid_value")));
     }
     for path in
         ["vector_stores/vs_x/files", "vector_stores/vs_x/search", "uploads/upload_x/complete"]
     {
-        assert_eq!(talk.post(path, json!({ "file_id": id })).await.refused().0, 404, "{path}");
+        assert_eq!(client.post(path, json!({ "file_id": id })).await.error().0, 404, "{path}");
     }
-    let gone = talk.try_attach("file-gone", Value::Null).await;
-    assert_eq!(gone.refused(), (404, "No such File object: file-gone", None));
+    let gone = client.try_attach("file-gone", Value::Null).await;
+    assert_eq!(gone.error(), (404, "No such File object: file-gone", None));
 }
 
 #[tokio::test]
-async fn an_upload_is_checked_part_by_part() {
-    let talk = Talk::strict();
+async fn an_upload_checks_its_parts_when_it_completes() {
+    let client = TestClient::strict();
     let new = |bytes: u64| json!({ "filename": "a.txt", "purpose": "vision", "bytes": bytes, "mime_type": "text/plain" });
     assert_eq!(
-        talk.post("uploads", new(8 * 1024 * 1024 * 1024 + 1)).await.refused().2,
+        client.post("uploads", new(8 * 1024 * 1024 * 1024 + 1)).await.error().2,
         Some("integer_above_max_value")
     );
-    assert_eq!(talk.post("uploads", new(0)).await.refused().1, "File is empty.");
-    let id = talk.post("uploads", new(2)).await.ok()["id"].as_str().unwrap().to_owned();
+    assert_eq!(client.post("uploads", new(0)).await.error().1, "File is empty.");
+    let id = client.post("uploads", new(2)).await.ok()["id"].as_str().unwrap().to_owned();
     let part = |content: &'static [u8]| {
         let form = Form::new().part("data", Part::bytes(content));
-        talk.send(talk.request(Method::POST, &format!("uploads/{id}/parts")).multipart(form))
+        client.send(client.request(Method::POST, &format!("uploads/{id}/parts")).multipart(form))
     };
-    assert_eq!(part(b"").await.refused().0, 400);
+    assert_eq!(part(b"").await.error().0, 400);
     let (b, a) = (part(b"b").await.ok(), part(b"a").await.ok());
     let path = format!("uploads/{id}/complete");
-    let complete = |body: Value| talk.post(&path, body);
+    let complete = |body: Value| client.post(&path, body);
     for body in [
         json!({}),
         json!({ "part_ids": ["part_x", b["id"]] }),
         json!({ "part_ids": [a["id"]] }),
         json!({ "part_ids": [a["id"], b["id"]], "md5": "00" }),
     ] {
-        assert_eq!(complete(body.clone()).await.refused().0, 400, "{body}");
+        assert_eq!(complete(body.clone()).await.error().0, 400, "{body}");
     }
-    // That of `ab`.
+    // The MD5 checksum of `ab`.
     let md5 = "187EF4436122D1CC2F40DC2B92F0EBA0";
     let done = complete(json!({ "part_ids": [a["id"], b["id"]], "md5": md5 })).await.ok();
     assert_eq!((&done["status"], &done["file"]["bytes"]), (&json!("completed"), &json!(2)));
-    assert_eq!(talk.openai.files()[0].bytes, "ab");
-    assert_eq!(part(b"c").await.refused().0, 400);
+    assert_eq!(client.openai.files()[0].bytes, "ab");
+    assert_eq!(part(b"c").await.error().0, 400);
 }
 
 #[tokio::test]
-async fn a_list_has_a_first_and_a_last_id_and_a_bound() {
-    let talk = Talk::strict();
+async fn a_list_has_first_and_last_ids_and_a_maximum_limit() {
+    let client = TestClient::strict();
     let mut ids = Vec::new();
     for _ in 0..22 {
-        ids.push(talk.attached("x").await);
+        ids.push(client.attach_new("x").await);
     }
     ids.reverse();
-    let page = talk.get(&talk.at("/files")).await.ok();
+    let page = client.get(&client.at("/files")).await.ok();
     assert_eq!((&page["first_id"], &page["last_id"]), (&json!(ids[0]), &json!(ids[19])));
-    assert_eq!(talk.listed("").await, (ids[..20].to_vec(), true));
-    assert_eq!(talk.listed("limit=100").await, (ids.clone(), false));
-    let above = talk.get(&talk.at("/files?limit=101")).await;
+    assert_eq!(client.listed("").await, (ids[..20].to_vec(), true));
+    assert_eq!(client.listed("limit=100").await, (ids.clone(), false));
+    let above = client.get(&client.at("/files?limit=101")).await;
     assert_eq!(
-        above.refused(),
+        above.error(),
         (
             400,
             "Invalid 'limit': integer above maximum value. Expected a value <= 100, but got 101 instead.",
             Some("integer_above_max_value")
         )
     );
-    assert_eq!(talk.get(&talk.at("/files?filter=done")).await.refused().0, 400);
-    let files = talk.get("files?limit=10000").await.ok();
+    assert_eq!(client.get(&client.at("/files?filter=done")).await.error().0, 400);
+    let files = client.get("files?limit=10000").await.ok();
     assert_eq!(files["data"].as_array().unwrap().len(), 22);
-    assert_eq!(talk.get("files?purpose=vision").await.ok()["data"], json!([]));
-    let empty = talk.get("files?purpose=vision").await.ok();
+    assert_eq!(client.get("files?purpose=vision").await.ok()["data"], json!([]));
+    let empty = client.get("files?purpose=vision").await.ok();
     assert_eq!((&empty["first_id"], &empty["has_more"]), (&Value::Null, &json!(false)));
 }

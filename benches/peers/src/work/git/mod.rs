@@ -1,4 +1,4 @@
-//! Working trees of git: f9 beside the commands that a person would run for the same, each on a clone with a remote of its own.
+//! Working trees of git: f9 compared with the commands that a person would run, each on its own clone and remote.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,31 +16,31 @@ use crate::rounds::{Counted, Lane, Sample, interleaved};
 
 mod side;
 
-use side::{History, LOCAL, Side, Times, novelty};
+use side::{History, LOCAL, Side, Times, random_content};
 
 const F9: Profile = Profile { name: "f9", role: Role::F9, writes: "" };
 
-/// One walk over the whole history, which tells when each file was touched.
+/// One walk over the whole history, which shows when each file was changed.
 const WALK: &[&str] = &["log", "--name-status", "--format=%at"];
 
-/// How many files are looked up one after the other.
-const LOOKED_UP: usize = 20;
+/// The number of files looked up one after the other.
+const LOOKUPS: usize = 20;
 
-/// Whether the history has been read before.
+/// Whether the history is already in memory.
 #[derive(Clone, Copy)]
 pub enum Walk {
     First,
     Again,
 }
 
-/// Something that is done with a clone and its remote.
+/// An operation on a clone and its remote.
 pub struct Sync {
     title: &'static str,
-    /// Brings about what there is to do.
+    /// Prepares the changes.
     before: fn(&Side) -> Result<()>,
     f9: fn(GitSyncFileBackend) -> BoxFuture<'static, f9::Result<()>>,
     by_hand: &'static [&'static [&'static str]],
-    /// Brings clone and remote in step, if that was not done.
+    /// Makes the clone and the remote equal, if the operation did not.
     after: fn(&Side) -> Result<()>,
 }
 
@@ -77,8 +77,8 @@ pub const PUSH: Sync = Sync {
     before: Side::change_local,
     f9: |f9| {
         let push = async move {
-            // Once more, through f9, which keeps account of what it writes.
-            f9.create_with(LOCAL, novelty().into(), CreateOptions::overwrite()).await?;
+            // Again through f9, which tracks its own writes.
+            f9.create_with(LOCAL, random_content(), CreateOptions::overwrite()).await?;
             f9.push("change").await
         };
         push.boxed()
@@ -114,7 +114,7 @@ pub fn sync(arena: &Arena, work: &'static str, sync: &Sync) -> Result<Outcome> {
         (sync.before)(side)?;
         let sample = act()?;
         (sync.after)(side)?;
-        side.assert_in_step()?;
+        side.assert_equal()?;
         Ok(sample)
     };
     let ours = || Ok(ground.counted(&backend, (sync.f9)(backend.clone()))?.0);
@@ -128,7 +128,7 @@ pub fn sync(arena: &Arena, work: &'static str, sync: &Sync) -> Result<Outcome> {
 pub fn info(arena: &Arena, work: &'static str, walk: Walk) -> Result<Outcome> {
     let ground = Ground::of(arena)?;
     let kept = ground.open()?;
-    let count = if walk.is_first() { 1 } else { LOOKED_UP };
+    let count = if walk.is_first() { 1 } else { LOOKUPS };
     let step = ground.times.len() / count;
     let paths: Arc<[String]> = ground.times.keys().step_by(step).take(count).cloned().collect();
     let ours = || {
@@ -197,12 +197,12 @@ impl Walk {
     }
 }
 
-/// Both clones, which all works share: a tree that is made anew would be on other inodes, and these are slow to come by.
+/// Both clones. All works share them, because a new tree needs new inodes, which are slow to allocate.
 struct Ground<'a> {
     arena: &'a Arena,
     ours: Side,
     by_hand: Side,
-    /// Of the files that no work changes.
+    /// The times of the files that no work changes.
     times: BTreeMap<String, Times>,
 }
 
@@ -223,12 +223,12 @@ impl<'a> Ground<'a> {
         GitConfig::new(self.ours.remote.to_string_lossy(), &self.ours.clone)
     }
 
-    /// Clones, for the first work.
+    /// Opens the clone of f9. The first work creates it.
     fn open(&self) -> Result<GitSyncFileBackend> {
         Ok(self.arena.timed(GitSyncFileBackend::open(self.config()))?.1)
     }
 
-    /// Counts the processes that `backend` starts for it, too.
+    /// Measures the work, including the number of processes that `backend` starts.
     fn counted<T: Send + 'static>(
         &self,
         backend: &GitSyncFileBackend,
@@ -240,12 +240,15 @@ impl<'a> Ground<'a> {
         Ok((Sample::of(took.wall).counting(processes, Counted::Processes), done))
     }
 
-    /// So many files were found, with the times of the history.
+    /// Asserts that `count` files were found with the times of the history.
     fn assert_times(&self, found: &[FileInfo], count: usize) {
         let known = found.iter().filter_map(|info| {
             let (created, modified) = self.times.get(info.path.as_str())?;
-            let (path, told) = (&info.path, (info.created_at, info.modified_at));
-            assert!(told == (Some(*created), Some(*modified)), "{path} has other times: {told:?}");
+            let (path, found) = (&info.path, (info.created_at, info.modified_at));
+            assert!(
+                found == (Some(*created), Some(*modified)),
+                "{path} has other times: {found:?}"
+            );
             Some(())
         });
         assert_eq!(known.count(), count, "files are missing");

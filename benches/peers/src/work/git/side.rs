@@ -1,4 +1,4 @@
-//! A clone with a remote of its own: f9 has one, and the commands that are run by hand have another one like it.
+//! A clone with its remote. f9 has one, and the commands by hand have an equal one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,8 +13,8 @@ use crate::arena::Sizes;
 use crate::clock::Start;
 use crate::rounds::{Counted, Sample};
 
-/// What git sees of its surroundings, besides `PATH` and an empty home. Like f9's processes, none tidies up behind anybody's back.
-const SURROUNDINGS: [(&str, &str); 13] = [
+/// The environment of git, besides `PATH` and an empty home. Like f9, it disables background maintenance.
+const ENVIRONMENT: [(&str, &str); 13] = [
     ("LC_ALL", "C"),
     ("GIT_CONFIG_NOSYSTEM", "1"),
     ("GIT_CONFIG_GLOBAL", "/dev/null"),
@@ -30,7 +30,7 @@ const SURROUNDINGS: [(&str, &str); 13] = [
     ("GIT_CONFIG_VALUE_1", "false"),
 ];
 
-/// The file that is changed here.
+/// The file that the clone changes.
 pub const LOCAL: &str = "local.md";
 
 /// The file that others change.
@@ -43,13 +43,13 @@ pub struct Side {
 }
 
 impl Side {
-    /// What is in a folder, or will be.
+    /// Returns the paths in a directory.
     pub fn of(folder: &Path) -> Self {
         let at = |name| folder.join(name);
         Self { home: at("home"), remote: at("remote.git"), clone: at("clone") }
     }
 
-    /// Makes the remote, as a server that is looked after would have it.
+    /// Creates the remote, packed as on a maintained server.
     pub fn make_remote(&self, history: &History) -> Result<()> {
         fs::create_dir_all(&self.home)?;
         let remote = &self.remote;
@@ -77,62 +77,62 @@ impl Side {
         Ok(Sample::of(cost).counting(commands.len() as u64, Counted::Processes))
     }
 
-    /// Others change a file of the remote.
+    /// Commits a change to the remote, as another user.
     pub fn change_remote(&self) -> Result<()> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
         let mut change = String::new();
         begin_commit(&mut change, now, "from refs/heads/main^0\n")?;
-        put(&mut change, REMOTE, &novelty())?;
+        put(&mut change, REMOTE, &random_content())?;
         self.succeed(&self.remote, &["fast-import", "--quiet"], &change)
     }
 
     /// Changes a file in the clone.
     pub fn change_local(&self) -> Result<()> {
-        Ok(fs::write(self.clone.join(LOCAL), novelty())?)
+        Ok(fs::write(self.clone.join(LOCAL), random_content())?)
     }
 
-    /// The clone and the remote are at one, and nothing is left to be committed.
-    pub fn assert_in_step(&self) -> Result<()> {
-        let ours = self.answer(&self.clone, &["rev-parse", "HEAD"], "")?;
-        let theirs = self.answer(&self.remote, &["rev-parse", "main"], "")?;
-        let changes = self.answer(&self.clone, &["status", "--porcelain"], "")?;
+    /// Asserts that the clone and the remote are equal and that nothing is uncommitted.
+    pub fn assert_equal(&self) -> Result<()> {
+        let ours = self.output(&self.clone, &["rev-parse", "HEAD"], "")?;
+        let theirs = self.output(&self.remote, &["rev-parse", "main"], "")?;
+        let changes = self.output(&self.clone, &["status", "--porcelain"], "")?;
         assert!(ours == theirs, "{} and its remote differ", self.clone.display());
         assert!(changes.is_empty(), "{}: {}", self.clone.display(), changes.escape_ascii());
         Ok(())
     }
 
     fn succeed(&self, dir: &Path, arguments: &[&str], input: &str) -> Result<()> {
-        self.answer(dir, arguments, input).map(drop)
+        self.output(dir, arguments, input).map(drop)
     }
 
-    fn answer(&self, dir: &Path, arguments: &[&str], input: &str) -> Result<Vec<u8>> {
+    fn output(&self, dir: &Path, arguments: &[&str], input: &str) -> Result<Vec<u8>> {
         let mut git = Command::new("git");
         git.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default());
-        git.env("HOME", &self.home).envs(SURROUNDINGS).current_dir(dir).args(arguments);
+        git.env("HOME", &self.home).envs(ENVIRONMENT).current_dir(dir).args(arguments);
         git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = git.spawn()?;
-        // What takes an input answers nothing before its end.
+        // These commands write no output before the end of their input.
         child.stdin.take().ok_or("no input")?.write_all(input.as_bytes())?;
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("git {}: {said}", arguments.join(" ")).into());
+            let message = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("git {}: {message}", arguments.join(" ")).into());
         }
         Ok(output.stdout)
     }
 }
 
-/// The first and the last time that a commit touched a file.
+/// The times of the first and the last commit that changed a file.
 pub type Times = (SystemTime, SystemTime);
 
-/// A history for `git fast-import`, and what follows from it.
+/// A history for `git fast-import`, and the resulting times.
 pub struct History {
     stream: String,
     pub times: BTreeMap<String, Times>,
 }
 
 impl History {
-    /// Each commit makes some files and changes as many that are there; each tenth also renames one.
+    /// Creates a history. Each commit creates some files and changes as many; every tenth also renames one.
     pub fn new(sizes: &Sizes) -> Result<Self> {
         let mut random = fastrand::Rng::with_seed(9);
         let (mut stream, mut paths) = (String::new(), Vec::new());
@@ -167,8 +167,8 @@ impl History {
 }
 
 fn begin_commit(stream: &mut String, seconds: u64, from: &str) -> Result<()> {
-    let who = "Others <others@example.com>";
-    write!(stream, "commit refs/heads/main\ncommitter {who} {seconds} +0000\ndata 6\nchange\n")?;
+    let author = "Others <others@example.com>";
+    write!(stream, "commit refs/heads/main\ncommitter {author} {seconds} +0000\ndata 6\nchange\n")?;
     stream.push_str(from);
     Ok(())
 }
@@ -177,13 +177,13 @@ fn put(stream: &mut String, path: &str, content: &str) -> Result<()> {
     Ok(write!(stream, "M 100644 inline {path}\ndata {}\n{content}\n", content.len())?)
 }
 
-/// About 1 KiB, of which a change leaves the greater part.
+/// Returns a text of about 1 KiB. A change keeps most of it.
 fn text(path: &str, commit: usize) -> String {
     let lines = (0..40).map(|line| format!("line {line} of the note {path}\n"));
     lines.chain([format!("as of commit {commit}\n")]).collect()
 }
 
-/// A content that was not there before.
-pub fn novelty() -> String {
+/// Returns a new random content.
+pub fn random_content() -> String {
     format!("{:032x}\n", fastrand::u128(..))
 }

@@ -1,4 +1,4 @@
-//! Vector stores: f9 beside the requests that the Python original sends for the same, on a simulated service that takes its time.
+//! Vector stores: f9 compared with the requests of the Python original, on a simulated service with latency.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,35 +14,35 @@ use crate::contestants::{Profile, Role};
 use crate::outcome::{Outcome, Unit};
 use crate::rounds::{Lane, Row, Sample, in_rounds};
 
-mod ground;
+mod fixture;
 pub mod index;
 mod original;
 
-pub use ground::{AT_A_TIME, LATENCY};
-use ground::{Ground, TOP, content};
+pub use fixture::{AT_A_TIME, LATENCY};
+use fixture::{DIRECTORY_NAME, Fixture, content};
 use original::Original;
 
 const F9: Profile = Profile { name: "f9", role: Role::F9, writes: "" };
 
-/// Who sends what the Python original sends.
+/// The column of the Python original.
 pub const ORIGINAL: &str = "the Python original's calls";
 
-/// What f9 is called where nothing is left to be asked.
-pub const KNOWING: &str = "f9 that knows the store";
+/// The column of f9 when its listing of the store is fresh.
+pub const CACHED: &str = "f9 with a cached listing";
 
-/// What is looked for: one file in ten.
+/// Matches one file in ten.
 const PATTERN: &str = "**/*7.md";
 
 pub fn create(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let ground = Ground::new(arena, arena.sizes.openai_files);
+    let fixture = Fixture::new(arena, arena.sizes.openai_files);
     let joined = || {
-        created(&ground, |f9, paths| async move {
+        created(&fixture, |f9, paths| async move {
             let each = paths.iter().map(|path| f9.create(path, content()));
             try_join_all(each).await.map(drop)
         })
     };
     let serial = || {
-        created(&ground, |f9, paths| async move {
+        created(&fixture, |f9, paths| async move {
             for path in paths.iter() {
                 f9.create(path, content()).await?;
             }
@@ -51,44 +51,44 @@ pub fn create(arena: &Arena, work: &'static str) -> Result<Outcome> {
     };
     let lanes = vec![
         Lane::new(F9, joined),
-        Lane::new(Profile::bare("f9, one after the other"), serial),
-        original_lane(|| created_by_original(&ground)),
+        Lane::new(Profile::bare("f9, one at a time"), serial),
+        original_lane(|| created_by_original(&fixture)),
     ];
     let rows = in_rounds(arena.sizes.openai_rounds, lanes)?;
-    Ok(outcome(&ground, work, "create 1 KiB", rows))
+    Ok(outcome(&fixture, work, "create 1 KiB", rows))
 }
 
 pub fn create_many(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let ground = Ground::new(arena, arena.sizes.openai_files);
+    let fixture = Fixture::new(arena, arena.sizes.openai_files);
     let many = || {
-        created(&ground, |f9, paths| async move {
+        created(&fixture, |f9, paths| async move {
             let files: Vec<_> = paths.iter().map(|path| (path.clone(), content())).collect();
             f9.create_many(files).await?.into_iter().try_for_each(|created| created.map(drop))
         })
     };
-    let lanes = vec![Lane::new(F9, many), original_lane(|| created_by_original(&ground))];
+    let lanes = vec![Lane::new(F9, many), original_lane(|| created_by_original(&fixture))];
     let rows = in_rounds(arena.sizes.openai_rounds, lanes)?;
-    Ok(outcome(&ground, work, "create 1 KiB, with `create_many`", rows))
+    Ok(outcome(&fixture, work, "create 1 KiB, with `create_many`", rows))
 }
 
-/// What f9 is told to create, in a store that it knows to be empty.
+/// Measures what f9 needs to create files in a store that it knows to be empty.
 fn created<F>(
-    ground: &Ground<'_>,
+    fixture: &Fixture<'_>,
     create: impl FnOnce(OpenAIVectorStoreFileBackend, Arc<[String]>) -> F,
 ) -> Result<Sample>
 where
     F: Future<Output = f9::Result<()>> + Send + 'static,
 {
-    ground.service.clear();
-    let f9 = ground.open_and_look()?;
-    let (sample, ()) = ground.measured(create(f9, Arc::clone(&ground.paths)))?;
-    ground.assert_written();
+    fixture.service.clear();
+    let f9 = fixture.open_and_list()?;
+    let (sample, ()) = fixture.measured(create(f9, Arc::clone(&fixture.paths)))?;
+    fixture.assert_written();
     Ok(sample)
 }
 
-fn created_by_original(ground: &Ground<'_>) -> Result<Sample> {
-    ground.service.clear();
-    let (original, paths) = (Original::of(&ground.service)?, Arc::clone(&ground.paths));
+fn created_by_original(fixture: &Fixture<'_>) -> Result<Sample> {
+    fixture.service.clear();
+    let (original, paths) = (Original::of(&fixture.service)?, Arc::clone(&fixture.paths));
     let create = async move {
         let (mut directories, content) = (BTreeSet::new(), content());
         for path in paths.iter() {
@@ -96,28 +96,28 @@ fn created_by_original(ground: &Ground<'_>) -> Result<Sample> {
         }
         Ok::<_, crate::Error>(())
     };
-    let (sample, ()) = ground.measured(create)?;
-    ground.assert_written();
+    let (sample, ()) = fixture.measured(create)?;
+    fixture.assert_written();
     Ok(sample)
 }
 
 pub fn list(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let ground = Ground::planted(arena, arena.sizes.openai_listed);
+    let fixture = Fixture::with_files(arena, arena.sizes.openai_listed);
     let ours = || {
-        let f9 = ground.open()?;
-        let (sample, found) = ground.measured(async move { all_files(&f9).await })?;
-        assert!(found.iter().map(|info| info.path.as_str()).eq(ground.paths.iter()));
+        let f9 = fixture.open()?;
+        let (sample, found) = fixture.measured(async move { all_files(&f9).await })?;
+        assert!(found.iter().map(|info| info.path.as_str()).eq(fixture.paths.iter()));
         Ok(sample)
     };
     let original = || {
-        let original = Original::of(&ground.service)?;
-        let (sample, found) = ground.measured(async move { original.refresh().await })?;
-        assert!(found.iter().rev().map(|entry| &entry.path).eq(ground.paths.iter()));
+        let original = Original::of(&fixture.service)?;
+        let (sample, found) = fixture.measured(async move { original.refresh().await })?;
+        assert!(found.iter().rev().map(|entry| &entry.path).eq(fixture.paths.iter()));
         Ok(sample)
     };
     let lanes = vec![Lane::new(F9, ours), original_lane(original)];
     let rows = in_rounds(arena.sizes.openai_list_rounds, lanes)?;
-    Ok(outcome(&ground, work, "list files with sizes and times, nothing known before", rows))
+    Ok(outcome(&fixture, work, "list files with sizes and times, nothing cached", rows))
 }
 
 async fn all_files(f9: &OpenAIVectorStoreFileBackend) -> f9::Result<Vec<FileInfo>> {
@@ -126,96 +126,97 @@ async fn all_files(f9: &OpenAIVectorStoreFileBackend) -> f9::Result<Vec<FileInfo
 }
 
 pub fn read(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let ground = Ground::planted(arena, arena.sizes.openai_files);
+    let fixture = Fixture::with_files(arena, arena.sizes.openai_files);
     let ours = || {
-        let (f9, paths) = (ground.open_and_look()?, Arc::clone(&ground.paths));
+        let (f9, paths) = (fixture.open_and_list()?, Arc::clone(&fixture.paths));
         let read = async move { try_join_all(paths.iter().map(|path| f9.read(path))).await };
-        let (sample, found) = ground.measured(read)?;
+        let (sample, found) = fixture.measured(read)?;
         assert!(found.iter().all(|found| *found == content()));
         Ok(sample)
     };
     let original = || {
-        let (original, known) = original_that_knows(&ground)?;
+        let (original, cached) = original_with_cache(&fixture)?;
         let read = async move {
             let mut found = Vec::new();
-            for entry in known {
+            for entry in cached {
                 found.push(original.read(&entry.id).await?);
             }
             Ok::<_, crate::Error>(found)
         };
-        let (sample, found) = ground.measured(read)?;
+        let (sample, found) = fixture.measured(read)?;
         assert!(found.iter().all(|found| *found == content()));
         Ok(sample)
     };
     let lanes = vec![Lane::new(F9, ours), original_lane(original)];
     let rows = in_rounds(arena.sizes.openai_rounds, lanes)?;
-    Ok(outcome(&ground, work, "read 1 KiB", rows))
+    Ok(outcome(&fixture, work, "read 1 KiB", rows))
 }
 
 pub fn glob(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let ground = Ground::planted(arena, arena.sizes.openai_listed);
+    let fixture = Fixture::with_files(arena, arena.sizes.openai_listed);
     let ours = |f9: OpenAIVectorStoreFileBackend| {
-        let (sample, found) = ground.measured(async move { f9.glob(PATTERN).await })?;
-        assert_eq!(found.len(), ground.paths.len() / 10);
+        let (sample, found) = fixture.measured(async move { f9.glob(PATTERN).await })?;
+        assert_eq!(found.len(), fixture.paths.len() / 10);
         Ok::<_, crate::Error>(sample)
     };
     let original = || {
-        let original = Original::of(&ground.service)?;
-        let (sample, mut found) = ground.measured(async move { original.refresh().await })?;
+        let original = Original::of(&fixture.service)?;
+        let (sample, mut found) = fixture.measured(async move { original.refresh().await })?;
         found.retain(|entry| entry.path.ends_with("7.md"));
-        assert_eq!(found.len(), ground.paths.len() / 10);
+        assert_eq!(found.len(), fixture.paths.len() / 10);
         Ok(sample)
     };
     let lanes = vec![
-        Lane::new(F9, || ours(ground.open()?)),
-        Lane::new(Profile::bare(KNOWING), || ours(ground.open_and_look()?)),
+        Lane::new(F9, || ours(fixture.open()?)),
+        Lane::new(Profile::bare(CACHED), || ours(fixture.open_and_list()?)),
         original_lane(original),
     ];
     let rows = in_rounds(arena.sizes.openai_list_rounds, lanes)?;
-    Ok(outcome(&ground, work, "one in ten matches **/*7.md, nothing known before", rows))
+    Ok(outcome(&fixture, work, "one in ten matches **/*7.md, nothing cached", rows))
 }
 
 pub fn delete(arena: &Arena, work: &'static str) -> Result<Outcome> {
-    let ground = Ground::new(arena, arena.sizes.openai_files);
+    let fixture = Fixture::new(arena, arena.sizes.openai_files);
     let ours = || {
-        ground.plant();
-        let f9 = ground.open_and_look()?;
-        let delete = async move { f9.delete_with(TOP, DeleteOptions::recursive()).await };
-        let (sample, ()) = ground.measured(delete)?;
-        ground.assert_empty();
+        fixture.add_files();
+        let f9 = fixture.open_and_list()?;
+        let delete =
+            async move { f9.delete_with(DIRECTORY_NAME, DeleteOptions::recursive()).await };
+        let (sample, ()) = fixture.measured(delete)?;
+        fixture.assert_empty();
         Ok(sample)
     };
     let original = || {
-        ground.plant();
-        ground.plant_directories();
-        let (original, known) = original_that_knows(&ground)?;
+        fixture.add_files();
+        fixture.add_directories();
+        let (original, cached) = original_with_cache(&fixture)?;
         let delete = async move {
-            for entry in known {
+            for entry in cached {
                 original.delete(&entry.id).await?;
             }
             Ok::<_, crate::Error>(())
         };
-        let (sample, ()) = ground.measured(delete)?;
-        ground.assert_empty();
+        let (sample, ()) = fixture.measured(delete)?;
+        fixture.assert_empty();
         Ok(sample)
     };
     let lanes = vec![Lane::new(F9, ours), original_lane(original)];
     let rows = in_rounds(arena.sizes.openai_rounds, lanes)?;
-    Ok(outcome(&ground, work, "delete a directory with all below", rows))
+    Ok(outcome(&fixture, work, "delete a directory recursively", rows))
 }
 
-fn original_that_knows(ground: &Ground<'_>) -> Result<(Original, Vec<original::Entry>)> {
-    let original = Original::of(&ground.service)?;
-    let asked = original.clone();
-    Ok((original, ground.unmeasured(async move { asked.refresh().await })?))
+fn original_with_cache(fixture: &Fixture<'_>) -> Result<(Original, Vec<original::Entry>)> {
+    let original = Original::of(&fixture.service)?;
+    let refreshed = original.clone();
+    Ok((original, fixture.without_latency(async move { refreshed.refresh().await })?))
 }
 
 fn original_lane<'a>(run: impl FnMut() -> Result<Sample> + 'a) -> Lane<'a> {
     Lane::new(Profile::bare(ORIGINAL), run)
 }
 
-fn outcome(ground: &Ground<'_>, work: &'static str, title: &str, rows: Vec<Row>) -> Outcome {
-    let count = ground.paths.len();
+fn outcome(fixture: &Fixture<'_>, work: &'static str, title: &str, rows: Vec<Row>) -> Outcome {
+    let count = fixture.paths.len();
     let title = format!(
         "{title}; {count} files, {} ms a request; the original with a cache that lasts, not its default",
         LATENCY.as_millis(),

@@ -1,13 +1,12 @@
-//! The requests that the Python original sends, one after the other over a connection that is kept, without what Python itself takes.
+//! The requests of the Python original, sent one after the other over one connection, without the time of Python itself.
 //!
-//! It is given what favours it: with the `cache_ttl` that it has by default, it would begin each operation with a whole
-//! [refresh](Original::refresh).
+//! The comparison favours it: with its default `cache_ttl` it would start each operation with a full [refresh](Original::refresh).
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use f9::testing::OpenAISimulator;
+use f9::testing::openai::OpenAISimulator;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder};
@@ -17,7 +16,7 @@ use crate::Result;
 
 const BETA: HeaderName = HeaderName::from_static("openai-beta");
 
-/// What it uploads for a directory.
+/// The content that it uploads for a directory.
 pub const DIRECTORY: &[u8] = b"# directory placeholder\n";
 
 #[derive(Clone)]
@@ -28,7 +27,7 @@ pub struct Original {
     store: String,
 }
 
-/// What it remembers of an entry.
+/// What it caches of an entry.
 pub struct Entry {
     pub id: String,
     pub path: String,
@@ -44,7 +43,7 @@ impl Original {
         })
     }
 
-    /// Lists the store, the newest first, and looks up the file of each entry.
+    /// Lists the store, newest first, and requests the file of each entry.
     pub async fn refresh(&self) -> Result<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
@@ -62,7 +61,7 @@ impl Original {
         }
     }
 
-    /// Creates a file, and before it those directories above that are not among the known.
+    /// Creates a file, after the parent directories that are not cached.
     pub async fn create(
         &self,
         path: &str,
@@ -79,7 +78,7 @@ impl Original {
 
     async fn put(&self, path: &str, content: &Bytes, is_dir: bool) -> Result<()> {
         let length = content.len() as u64;
-        // It names no file; the service would not attach one without an ending that it knows.
+        // The original sends no file name. The service refuses to attach files whose extension it does not know.
         let part = Part::stream_with_length(content.clone(), length).file_name("upload.txt");
         let form = Form::new().text("purpose", "assistants").part("file", part);
         let uploaded = self.request(Method::POST, "files").multipart(form);
@@ -99,7 +98,7 @@ impl Original {
         Ok(content.send().await?.error_for_status()?.bytes().await?)
     }
 
-    /// Deletes a file, or what stands for a directory.
+    /// Deletes a file or the placeholder of a directory.
     pub async fn delete(&self, id: &str) -> Result<()> {
         self.json(Method::DELETE, &format!("{}/{id}", self.store)).await?;
         self.json(Method::DELETE, &format!("files/{id}")).await.map(drop)

@@ -1,12 +1,13 @@
-//! Each call as it stands on the wire, and what is made of its answer.
+//! Each call on the wire, and how its response is parsed.
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
-use super::super::{Attributes, Client, FileStatus, StoreStatus};
+use super::super::{Attributes, Client, FileStatus};
 use super::server::{KEY, Server, answer, client, not_found, ok, refused};
-use crate::{ErrorKind, OpenAIChunking, Result};
+use crate::backends::openai::OpenAIChunking;
+use crate::core::error::{ErrorKind, Result};
 
 pub(super) fn attributes(path: &str) -> Attributes {
     json!({ "path": path }).as_object().unwrap().clone()
@@ -29,7 +30,7 @@ pub(super) async fn upload(client: &Client, chunks: &[&'static str]) -> Result<S
 }
 
 #[tokio::test]
-async fn an_upload_is_a_form_with_the_purpose_first_and_a_length() {
+async fn an_upload_is_a_form_with_the_purpose_first_and_a_content_length() {
     let server = Server::script([ok(&json!({"id": "file-a", "bytes": 10}))]).await;
     let client = server.client();
     assert_eq!(upload(&client, &["hello", "", "world"]).await.unwrap(), "file-a");
@@ -56,7 +57,7 @@ async fn an_upload_is_a_form_with_the_purpose_first_and_a_length() {
 }
 
 #[tokio::test]
-async fn each_request_says_who_asks() {
+async fn each_request_carries_the_key_organization_and_project() {
     let replies = || [ok(&json!({"id": "file-a"})), ok(&entry("file-a")), answer(200, "", "b")];
     let server = Server::script(replies().into_iter().chain(replies())).await;
     let config = server.config().with_organization("org-1").with_project("proj_1");
@@ -83,7 +84,7 @@ async fn each_request_says_who_asks() {
 }
 
 #[tokio::test]
-async fn attaching_names_the_file_its_attributes_and_how_it_is_cut() {
+async fn attaching_sends_the_file_id_the_attributes_and_the_chunking() {
     let batch = ok(&json!({"id": "vsfb_1", "status": "in_progress", "file_counts": null}));
     let server = Server::script([ok(&entry("file-a")), ok(&entry("file-a")), batch]).await;
     let attached = server.client().attach("file-a", &attributes("a")).await.unwrap();
@@ -116,7 +117,7 @@ async fn attaching_names_the_file_its_attributes_and_how_it_is_cut() {
 }
 
 #[tokio::test]
-async fn an_entry_can_be_looked_at_changed_and_taken_out() {
+async fn an_entry_can_be_read_changed_and_detached() {
     let gone = json!({"id": "file-a", "object": "vector_store.file.deleted", "deleted": true});
     let server = Server::script([
         ok(&entry("file-a")),
@@ -148,7 +149,7 @@ async fn an_entry_can_be_looked_at_changed_and_taken_out() {
 }
 
 #[tokio::test]
-async fn files_are_described_and_their_bytes_come_as_they_are() {
+async fn files_return_their_metadata_and_exact_bytes() {
     let described = json!({"id": "file-a", "object": "file", "bytes": 3, "created_at": 9,
         "filename": "a.txt", "purpose": "assistants", "status": "processed"});
     let server = Server::script([
@@ -164,7 +165,7 @@ async fn files_are_described_and_their_bytes_come_as_they_are() {
     assert_eq!((file.filename.as_str(), file.bytes, file.created_at), ("a.txt", Some(3), 9));
     assert_eq!(client.file("file-a").await.unwrap(), None);
     let content = client.content("file-a").await.unwrap();
-    assert_eq!(crate::stream::collect(content).await.unwrap(), &b"\0\xff{"[..]);
+    assert_eq!(crate::core::stream::collect(content).await.unwrap(), &b"\0\xff{"[..]);
     let empty: Vec<Bytes> = client.content("file-a").await.unwrap().try_collect().await.unwrap();
     assert!(empty.is_empty());
     let missing = client.content("file-a").await.err().unwrap();
@@ -173,7 +174,7 @@ async fn files_are_described_and_their_bytes_come_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_store_is_searched_and_looked_at() {
+async fn the_store_can_be_searched_and_read() {
     let found = json!({"search_query": ["x"], "data": [{
         "file_id": "file-a", "filename": "a.txt", "score": 0.5, "attributes": {"path": "a"},
         "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}],
@@ -193,7 +194,7 @@ async fn the_store_is_searched_and_looked_at() {
         (&attributes("a"), &["one".to_owned(), "two".to_owned()][..])
     );
     assert!(client.search("x", None, 1).await.unwrap().is_empty());
-    assert_eq!(client.vector_store().await.unwrap(), StoreStatus { expired: true });
+    assert!(client.is_vector_store_expired().await.unwrap());
     let requests = server.requests();
     let expected = json!({"query": "x y", "max_num_results": 50, "filters": filter});
     assert_eq!(requests[0].json(), expected);
@@ -202,15 +203,15 @@ async fn the_store_is_searched_and_looked_at() {
 }
 
 #[tokio::test]
-async fn identifiers_are_encoded_and_never_name_something_else() {
+async fn ids_are_percent_encoded_and_never_change_the_path() {
     let server = Server::script([ok(&entry("a")), ok(&entry("a"))]).await;
     let mut config = server.config();
     config.vector_store_id = "vs/1?a".to_owned();
     let client = client(&config);
     client.attached("a/../b?c#d%2e é").await.unwrap();
     client.attached("...").await.unwrap();
-    for nothing in ["", ".", ".."] {
-        let error = client.delete_file(nothing).await.unwrap_err();
+    for invalid in ["", ".", ".."] {
+        let error = client.delete_file(invalid).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
     let store = "vector_stores/vs%2F1%3Fa/files";

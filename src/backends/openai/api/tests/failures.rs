@@ -1,29 +1,31 @@
-//! What is made of each refusal.
+//! How each error response is classified.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::failure::{About, Failure, Redaction, Refusal};
-use crate::retry::Advice;
-use crate::{ErrorKind, Secret};
+use super::super::failure::{ErrorResponse, Failure, Target};
+use crate::core::error::ErrorKind;
+use crate::core::secret::Secret;
+use crate::net::key_redaction::Redaction;
+use crate::net::retry::RetryHint;
 
 fn redaction() -> Redaction {
-    Redaction(Secret::new("hunter2"))
+    Redaction::new(Secret::new("hunter2"))
 }
 
-fn refused_about(about: About, status: u16, body: &str) -> Failure {
-    let (advice, body) = (Advice::default(), body.as_bytes());
-    let refusal = Refusal { about, status, advice, request_id: None, location: None, body };
-    Failure::refused(&refusal, &redaction())
+fn failure_for(target: Target, status: u16, body: &str) -> Failure {
+    let (hint, body) = (RetryHint::default(), body.as_bytes());
+    let response = ErrorResponse { target, status, hint, request_id: None, location: None, body };
+    Failure::from_response(&response, &redaction())
 }
 
-fn refused(status: u16, body: &str) -> Failure {
-    refused_about(About::File, status, body)
+fn failure(status: u16, body: &str) -> Failure {
+    failure_for(Target::File, status, body)
 }
 
 fn message(status: u16, body: &str) -> String {
-    refused(status, body).error.message().unwrap().to_owned()
+    failure(status, body).error.message().unwrap().to_owned()
 }
 
 fn envelope(message: &str, code: Option<&str>) -> String {
@@ -33,7 +35,7 @@ fn envelope(message: &str, code: Option<&str>) -> String {
 }
 
 #[test]
-fn a_refusal_is_told_by_its_status_and_its_words() {
+fn an_error_response_is_classified_by_its_status_and_message() {
     use ErrorKind as Kind;
     let plain = |message| envelope(message, None);
     for (status, body, kind) in [
@@ -75,37 +77,37 @@ fn a_refusal_is_told_by_its_status_and_its_words() {
         ),
         (429, json!({"error": {"type": "insufficient_quota"}}).to_string(), Kind::QuotaExceeded),
         (500, plain("The server had an error"), Kind::Remote),
-        // As llama-stack says it.
+        // As llama-stack sends it.
         (400, json!({"detail": "File with id file-a not found"}).to_string(), Kind::NotFound),
         (400, json!({"detail": "Vector_store vs_1 not found"}).to_string(), Kind::RootGone),
         (404, json!({"detail": "Not Found"}).to_string(), Kind::NotFound),
-        // What lies before the service.
+        // From a proxy in front of the service.
         (404, "<html><body>404 page not found: no such file</body></html>".into(), Kind::Remote),
         (404, "File not found".into(), Kind::Remote),
         (404, String::new(), Kind::Remote),
         (302, String::new(), Kind::Remote),
     ] {
-        assert_eq!(refused(status, &body).error.kind(), kind, "{status} {body}");
+        assert_eq!(failure(status, &body).error.kind(), kind, "{status} {body}");
     }
 }
 
 #[test]
-fn a_missing_store_never_passes_for_a_missing_file() {
-    let about_store = |status, body: &str| refused_about(About::VectorStore, status, body);
+fn a_missing_store_is_never_reported_as_a_missing_file() {
+    let store_failure = |status, body: &str| failure_for(Target::VectorStore, status, body);
     for body in [
         envelope("Not found", None),
         envelope("No vector store found with id 'vs_1'.", None),
         json!({"detail": "Not Found"}).to_string(),
     ] {
-        assert_eq!(about_store(404, &body).error.kind(), ErrorKind::RootGone, "{body}");
+        assert_eq!(store_failure(404, &body).error.kind(), ErrorKind::RootGone, "{body}");
     }
-    assert_eq!(about_store(404, "<p>gone").error.kind(), ErrorKind::Remote);
+    assert_eq!(store_failure(404, "<p>gone").error.kind(), ErrorKind::Remote);
     let cursor = envelope("No file found with id 'file-a' in vector store 'vs_1'.", None);
-    assert_eq!(about_store(404, &cursor).error.kind(), ErrorKind::NotFound);
+    assert_eq!(store_failure(404, &cursor).error.kind(), ErrorKind::NotFound);
 }
 
 #[test]
-fn the_message_is_that_of_the_service_in_one_line() {
+fn the_message_of_the_service_is_joined_to_one_line() {
     for (body, text) in [
         (envelope("It\nbroke\t \u{7}down", None), "It broke down (status 500)"),
         (json!({"error": "plain"}).to_string(), "plain (status 500)"),
@@ -131,58 +133,61 @@ fn the_message_is_that_of_the_service_in_one_line() {
     }
     let long = message(500, &envelope(&"é".repeat(1000), None));
     assert_eq!(long, format!("{}… (status 500)", "é".repeat(150)));
-    assert_eq!(refused(500, "x").error.backend(), Some("openai"));
+    assert_eq!(failure(500, "x").error.backend(), Some("openai"));
 }
 
 #[test]
-fn the_request_is_named() {
-    let refusal = Refusal {
-        about: About::File,
+fn the_error_contains_the_request_id() {
+    let response = ErrorResponse {
+        target: Target::File,
         status: 500,
-        advice: Advice::default(),
+        hint: RetryHint::default(),
         request_id: Some("req_1"),
         location: None,
         body: b"x",
     };
-    let failure = Failure::refused(&refusal, &redaction());
+    let failure = Failure::from_response(&response, &redaction());
     assert_eq!(failure.error.message(), Some("x (status 500, request req_1)"));
 }
 
 #[test]
-fn a_redirect_tells_where_to_but_no_more_than_that() {
-    let redirected = |location| {
-        let refusal = Refusal {
-            about: About::File,
+fn a_redirect_is_reported_with_its_origin_only() {
+    let redirect_error = |location| {
+        let response = ErrorResponse {
+            target: Target::File,
             status: 301,
-            advice: Advice::default(),
+            hint: RetryHint::default(),
             request_id: None,
             location: Some(location),
             body: b"Moved",
         };
-        Failure::refused(&refusal, &redaction()).error.to_string()
+        Failure::from_response(&response, &redaction()).error.to_string()
     };
     assert_eq!(
-        redirected("https://user:pw@other.example:8443/v1/files?sig=secret"),
-        "the service failed: the service is at https://other.example:8443, and `base_url` must say so (status 301)"
+        redirect_error("https://user:pw@other.example:8443/v1/files?sig=secret"),
+        "the service failed: redirected to https://other.example:8443; set `base_url` to it (status 301)"
     );
     for odd in ["/elsewhere?sig=secret", "data:secret", ""] {
-        assert_eq!(redirected(odd), "the service failed: Moved (status 301)");
+        assert_eq!(redirect_error(odd), "the service failed: Moved (status 301)");
     }
 }
 
 #[test]
-fn a_forbidden_download_says_what_to_change() {
+fn the_error_of_a_forbidden_download_says_how_to_fix_it() {
     let body = envelope("Not allowed to download files of purpose: assistants", None);
     let text = message(400, &body);
     assert!(text.starts_with("Not allowed to download files of purpose: assistants; "), "{text}");
-    assert!(text.contains("files of purpose `assistants` come back only as parsed text"), "{text}");
+    assert!(
+        text.contains("files with the purpose `assistants` can only be read as parsed text"),
+        "{text}"
+    );
     assert!(text.contains("`framed`") && text.ends_with("(status 400)"), "{text}");
     let vague = message(400, &envelope("Not allowed to download this", None));
-    assert!(vague.contains("such files come back"), "{vague}");
+    assert!(vague.contains("these files can only be read"), "{vague}");
 }
 
 #[test]
-fn no_key_is_shown() {
+fn keys_are_redacted() {
     for (text, shown) in [
         ("Incorrect API key provided: sk-pr**********Wx_z.", "Incorrect API key provided: ***."),
         ("sk-a sk-b,sk-", "*** ***,***"),
@@ -195,19 +200,19 @@ fn no_key_is_shown() {
         let body = envelope(text, None);
         assert_eq!(message(500, &body), format!("{shown} (status 500)").trim_start(), "{text}");
     }
-    // Also where the text is cut in its middle.
+    // Also where the text is truncated in the middle of the key.
     let long = format!("{} hunter2", "x".repeat(295));
     for body in [envelope(&long, None), long.clone(), format!("<p>{long}")] {
         let text = message(500, &body);
         assert!(!text.contains("hunt"), "{text}");
     }
-    assert_eq!(Redaction(Secret::new("")).apply("text"), "text");
+    assert_eq!(Redaction::new(Secret::new("")).apply("text"), "text");
     assert!(!format!("{:?}", redaction()).contains("hunter2"));
 }
 
 #[test]
-fn what_passes_by_itself_may_be_repeated() {
-    let passing = |failure: &Failure| (failure.is_passing, failure.is_ambiguous);
+fn temporary_failures_are_retryable() {
+    let flags = |failure: &Failure| (failure.is_retryable, failure.is_ambiguous);
     for (status, body, expected) in [
         (500, String::new(), (true, true)),
         (503, String::new(), (true, true)),
@@ -219,30 +224,31 @@ fn what_passes_by_itself_may_be_repeated() {
         (401, String::new(), (false, false)),
         (404, String::new(), (false, false)),
     ] {
-        let failure = refused(status, &body);
-        assert_eq!(passing(&failure), expected, "{status} {body}");
+        let failure = failure(status, &body);
+        assert_eq!(flags(&failure), expected, "{status} {body}");
         assert_eq!(failure.error.is_retryable(), expected.0, "{status} {body}");
     }
 }
 
 #[test]
-fn the_advice_of_the_service_counts_but_not_against_a_used_up_quota() {
+fn the_retry_hint_is_followed_unless_the_quota_is_used_up() {
     let after = Some(Duration::from_secs(500));
-    let advised = |status, repeat, body: &str| {
-        let advice = Advice { repeat: Some(repeat), after };
-        let (about, body) = (About::File, body.as_bytes());
-        let refusal = Refusal { about, status, advice, request_id: None, location: None, body };
-        Failure::refused(&refusal, &redaction())
+    let with_hint = |status, should_retry, body: &str| {
+        let hint = RetryHint { should_retry: Some(should_retry), after };
+        let (target, body) = (Target::File, body.as_bytes());
+        let response =
+            ErrorResponse { target, status, hint, request_id: None, location: None, body };
+        Failure::from_response(&response, &redaction())
     };
-    let unwilling = advised(503, false, "");
-    assert!(!unwilling.is_passing && !unwilling.error.is_retryable());
-    assert_eq!(unwilling.error.retry_after(), None);
-    let willing = advised(400, true, "");
-    assert!(willing.is_passing && willing.error.is_retryable());
-    assert_eq!((willing.after, willing.error.retry_after()), (after, after));
-    let limited = advised(429, false, "");
-    assert!(!limited.is_passing);
+    let forbidden = with_hint(503, false, "");
+    assert!(!forbidden.is_retryable && !forbidden.error.is_retryable());
+    assert_eq!(forbidden.error.retry_after(), None);
+    let forced = with_hint(400, true, "");
+    assert!(forced.is_retryable && forced.error.is_retryable());
+    assert_eq!((forced.retry_after, forced.error.retry_after()), (after, after));
+    let limited = with_hint(429, false, "");
+    assert!(!limited.is_retryable);
     assert_eq!(limited.error.retry_after(), after);
-    let quota = advised(429, true, &envelope("", Some("insufficient_quota")));
-    assert!(!quota.is_passing && !quota.error.is_retryable());
+    let quota = with_hint(429, true, &envelope("", Some("insufficient_quota")));
+    assert!(!quota.is_retryable && !quota.error.is_retryable());
 }

@@ -1,10 +1,10 @@
-//! Lists and texts in pages, and servers that count their pages in their own way.
+//! Pagination, including servers with paging quirks.
 
 use serde_json::{Value, json};
 
 use super::calls::entry;
 use super::server::{Reply, Request, Server, answer, client, ok, refused};
-use crate::ErrorKind;
+use crate::core::error::ErrorKind;
 
 fn page(ids: impl IntoIterator<Item = usize>, has_more: bool) -> Reply {
     let data: Vec<Value> = ids.into_iter().map(|n| entry(&format!("file-{n}"))).collect();
@@ -13,20 +13,20 @@ fn page(ids: impl IntoIterator<Item = usize>, has_more: bool) -> Reply {
     )
 }
 
-/// The numbers of the entries that are listed.
+/// Returns the numbers of the listed entries.
 async fn list(server: &Server) -> Vec<usize> {
     let entries = server.client().list(Some).await.unwrap();
     entries.iter().map(|e| e.id.strip_prefix("file-").unwrap().parse().unwrap()).collect()
 }
 
-/// What of the query says which entry to go on after.
+/// Returns the number of the entry in the query's cursor.
 fn after(request: &Request) -> Option<usize> {
     let (_, cursor) = request.line.split_once("&after=file-")?;
     Some(cursor.parse().unwrap())
 }
 
 #[tokio::test]
-async fn a_list_takes_one_request_for_each_hundred() {
+async fn a_list_takes_one_request_per_hundred_items() {
     for (count, requests) in [(0, 1), (1, 1), (99, 1), (100, 1), (101, 2), (200, 2), (250, 3)] {
         let server = Server::answering(move |request| {
             let start = after(request).map_or(0, |last| last + 1);
@@ -45,31 +45,31 @@ async fn a_list_takes_one_request_for_each_hundred() {
 }
 
 #[tokio::test]
-async fn what_is_repeated_counts_once_and_the_end_is_found() {
+async fn repeated_items_count_once_and_repeated_pages_end_the_list() {
     let server =
         Server::script([page([1, 2, 3], true), page([3, 2, 4], true), page([], true)]).await;
     assert_eq!(list(&server).await, [1, 2, 3, 4]);
-    // The last page again and again.
+    // The last page repeats.
     let server = Server::script([page([1, 2], true), page([3, 4], true), page([3, 4], true)]).await;
     assert_eq!(list(&server).await, [1, 2, 3, 4]);
-    // The only page, or its end, again and again.
+    // The only page, or its end, repeats.
     let server = Server::script([page([1], true), page([1], true)]).await;
     assert_eq!(list(&server).await, [1]);
     let server = Server::script([page([1, 2], true), page([2], true)]).await;
     assert_eq!(list(&server).await, [1, 2]);
-    // No word of whether there are more.
+    // `has_more` is missing.
     let server = Server::script([ok(&json!({"data": [entry("file-1")]}))]).await;
     assert_eq!(list(&server).await, [1]);
     assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn a_list_begins_anew_when_its_cursor_is_deleted() {
+async fn a_listing_restarts_when_its_cursor_is_deleted() {
     for lost in [
         refused(404, "No file found with id 'file-2' in vector store 'vs_1'."),
         refused(400, "Invalid 'after': 'file-2'"),
         refused(404, "Not found"),
-        // Some give the beginning without a word.
+        // Some services silently restart.
         page([1, 2], true),
         page([1], true),
     ] {
@@ -79,9 +79,9 @@ async fn a_list_begins_anew_when_its_cursor_is_deleted() {
     }
 }
 
-/// The first item of all may be deleted with the one to go on after.
+/// The first item may be deleted together with the cursor's item.
 #[tokio::test]
-async fn a_list_begins_anew_when_another_beginning_comes_than_before() {
+async fn a_listing_restarts_when_the_server_returns_another_first_page() {
     let pages =
         [(1..3, true), (3..5, true), (2..4, true), (2..4, true), (5..7, true), (7..8, false)];
     let server = Server::script(pages.map(|(ids, has_more)| page(ids, has_more))).await;
@@ -89,8 +89,8 @@ async fn a_list_begins_anew_when_another_beginning_comes_than_before() {
 }
 
 #[tokio::test]
-async fn a_list_that_never_ends_is_given_up() {
-    // After each first page the store is said to be gone, which the next first page disproves.
+async fn a_listing_that_never_ends_fails() {
+    // After each first page the store is reported as gone; the next first page disproves that.
     let server = Server::answering(|request| match after(request) {
         None => page([1, 2], true),
         Some(_) => refused(404, "Not found"),
@@ -104,7 +104,7 @@ async fn a_list_that_never_ends_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_gone_is_no_empty_list() {
+async fn listing_a_missing_store_fails() {
     for (gone, kind) in [
         (refused(404, "No vector store found with id 'vs_1'."), ErrorKind::RootGone),
         (refused(404, "Not found"), ErrorKind::RootGone),
@@ -120,16 +120,16 @@ async fn a_store_that_is_gone_is_no_empty_list() {
 }
 
 #[tokio::test]
-async fn what_an_unexpected_answer_says_is_told() {
+async fn an_unexpected_response_is_quoted_in_the_error() {
     let headers = "x-request-id: req_7\r\n";
     let server = Server::script([answer(200, headers, "<html><title>Log in, sk-abc")]).await;
     let client = client(&server.config().with_retries(0));
     let error = client.file("file-a").await.unwrap_err();
-    assert_eq!(error.message(), Some("unexpected answer: Log in, *** (request req_7)"));
+    assert_eq!(error.message(), Some("unexpected response: Log in, *** (request req_7)"));
 }
 
 #[tokio::test]
-async fn the_files_of_the_project_are_listed_in_the_same_way() {
+async fn the_files_of_the_project_are_paginated_in_the_same_way() {
     let file = |n| json!({"id": format!("file-{n}"), "filename": "x", "bytes": null});
     let first = json!({"data": [file(1), file(2)], "has_more": true});
     let server = Server::script([ok(&first), ok(&json!({"data": [file(3)]}))]).await;
@@ -143,7 +143,7 @@ async fn the_files_of_the_project_are_listed_in_the_same_way() {
 }
 
 #[tokio::test]
-async fn text_comes_in_pages_where_there_are_pages() {
+async fn parsed_text_is_read_page_by_page() {
     let part = |text: &str| json!({"type": "text", "text": text});
     let page = move |text: &str, has_more, next: Value| {
         ok(&json!({"data": [part(text)], "has_more": has_more, "next_page": next}))
@@ -160,7 +160,7 @@ async fn text_comes_in_pages_where_there_are_pages() {
         server.lines(),
         [path.to_owned(), format!("{path}?page=p%202"), format!("{path}?page=p3")]
     );
-    // A service that ends, and one that gives the first page whatever it is asked for.
+    // A service that ends, and one that returns the first page for any token.
     let server = Server::script([page("a", false, json!("p2"))]).await;
     assert_eq!(server.client().text("file-a").await.unwrap(), ["a"]);
     let server = Server::answering(move |_| page("a", true, json!("p2"))).await;

@@ -1,4 +1,4 @@
-//! When a call is made again, and what is looked at before.
+//! Which failed calls are retried, and the lookup before a retry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::super::recent::Recent;
 use super::super::{Attributes, Client};
 use super::calls::{attributes, entry, upload};
 use super::clock::jump;
 use super::server::{Act, Reply, Request, Server, answer, client, not_found, ok, refused};
-use crate::seconds::YEAR;
-use crate::{ErrorKind, OpenAITimeouts};
+use crate::backends::openai::OpenAITimeouts;
+use crate::core::duration::YEAR;
+use crate::core::error::ErrorKind;
 
-/// One of each kind of failure that passes.
-fn passing() -> Vec<Reply> {
+/// Returns one of each retryable failure.
+fn temporary_failures() -> Vec<Reply> {
     let limited = answer(429, "retry-after-ms: 1\r\n", "slow down");
     vec![
         refused(500, "broken"),
@@ -36,20 +36,20 @@ fn verbs(server: &Server) -> Vec<String> {
     server.lines().iter().map(|line| line.replace(store, "entries")).collect()
 }
 
-/// How long new entries may be missing.
-const DOUBT: Duration = Duration::from_secs(600);
+/// How long new entries may be invisible.
+const DELAY: Duration = Duration::from_secs(600);
 
-/// A client that doubts for so long, and waits for longer.
-fn doubting(server: &Server) -> Client {
+/// Returns a client that expects this delay and never times out.
+fn patient_client(server: &Server) -> Client {
     let timeouts = OpenAITimeouts::default().with_idle(YEAR).with_total(YEAR);
     let mut client = client(&server.config().with_timeouts(timeouts));
-    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(DOUBT, Arc::default());
+    Arc::get_mut(&mut client.0).unwrap().propagation_delay = DELAY;
     client
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
-    for failure in passing() {
+async fn temporary_failures_are_retried() {
+    for failure in temporary_failures() {
         let server = Server::script([failure.clone(), failure, ok(&entry("file-a"))]).await;
         let client = server.client();
         client.set_attributes("file-a", &attributes("a")).await.unwrap();
@@ -58,7 +58,7 @@ async fn what_passes_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_does_not_pass_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     let quota =
         json!({"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}});
     for (failure, kind) in [
@@ -78,7 +78,7 @@ async fn what_does_not_pass_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_asked_for_again() {
+async fn an_unreadable_response_is_requested_again() {
     let file = ok(&json!({"id": "file-a", "attributes": {}}));
     let server = Server::script([answer(200, "", "<html>"), answer(200, "", ""), file]).await;
     server.client().set_attributes("file-a", &Attributes::new()).await.unwrap();
@@ -86,7 +86,7 @@ async fn an_answer_that_cannot_be_read_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn repetitions_end_and_the_last_failure_is_told() {
+async fn retries_end_and_the_last_failure_is_returned() {
     let replies = [refused(500, "one"), vec![Act::Reset], refused(429, "three")];
     let server = Server::script(replies).await;
     let client = client(&server.config().with_retries(2));
@@ -96,25 +96,25 @@ async fn repetitions_end_and_the_last_failure_is_told() {
 }
 
 #[tokio::test]
-async fn as_long_as_the_service_asks_for_is_waited() {
+async fn a_retry_waits_as_long_as_the_service_asks() {
     let mut limited = answer(429, "retry-after-ms: 20000\r\nretry-after: 1\r\n", "");
     limited.push(Act::Wait(Duration::from_secs(1)));
     let server = Server::script([limited, ok(&entry("file-a"))]).await;
     let timeouts = OpenAITimeouts::default().with_idle(YEAR).with_total(YEAR);
-    let begun = Instant::now();
+    let started = Instant::now();
     client(&server.config().with_timeouts(timeouts)).file("file-a").await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_secs(20));
+    assert!(started.elapsed() >= Duration::from_secs(20));
 }
 
 #[tokio::test]
-async fn no_wait_is_begun_that_would_be_in_vain() {
+async fn a_call_fails_at_once_if_its_retry_would_miss_the_deadline() {
     for (header, seconds) in [("retry-after: 121", 121), ("retry-after-ms: 90000", 90)] {
         let server = Server::script([answer(429, &format!("{header}\r\n"), "")]).await;
         let timeouts = OpenAITimeouts::default().with_total(Duration::from_secs(60));
         let client = client(&server.config().with_timeouts(timeouts));
-        let begun = Instant::now();
+        let started = Instant::now();
         let error = client.file("file-a").await.unwrap_err();
-        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert!(started.elapsed() < Duration::from_secs(60));
         assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
         assert_eq!((error.kind(), server.requests().len()), (ErrorKind::RateLimited, 1));
     }
@@ -129,7 +129,7 @@ fn uploaded(name: &str, bytes: impl Into<Value>) -> Reply {
 }
 
 #[tokio::test]
-async fn an_upload_is_looked_for_before_it_is_repeated() {
+async fn an_ambiguous_upload_is_looked_up_before_a_retry() {
     let ambiguous = || {
         let not_processed = |reply: &Reply| match &reply[..] {
             [Act::Send(bytes)] => {
@@ -137,7 +137,7 @@ async fn an_upload_is_looked_for_before_it_is_repeated() {
             }
             _ => false,
         };
-        passing()
+        temporary_failures()
             .into_iter()
             .filter(move |reply| !not_processed(reply))
             .filter(|reply| *reply != answer(400, "x-should-retry: true\r\n", ""))
@@ -160,7 +160,7 @@ async fn an_upload_is_looked_for_before_it_is_repeated() {
 }
 
 #[tokio::test]
-async fn an_upload_that_was_turned_away_is_repeated_without_a_look() {
+async fn a_refused_upload_is_retried_without_a_lookup() {
     for failure in [answer(429, "", ""), answer(400, "x-should-retry: true\r\n", "")] {
         let server = Server::script([failure, ok(&json!({"id": "file-a"}))]).await;
         assert_eq!(upload(&server.client(), &["hello"]).await.unwrap(), "file-a");
@@ -169,14 +169,14 @@ async fn an_upload_that_was_turned_away_is_repeated_without_a_look() {
 }
 
 #[tokio::test]
-async fn where_the_look_fails_too_nothing_is_repeated() {
-    let server = Server::script([refused(500, "first"), refused(403, "look")]).await;
+async fn nothing_is_retried_if_the_lookup_fails() {
+    let server = Server::script([refused(500, "first"), refused(403, "lookup")]).await;
     let error = upload(&server.client(), &["hello"]).await.unwrap_err();
     assert_eq!(error.message(), Some("first (status 500)"));
-    let server = Server::script([refused(500, "first"), refused(403, "look")]).await;
+    let server = Server::script([refused(500, "first"), refused(403, "lookup")]).await;
     let error = server.client().attach("file-a", &attributes("a")).await.unwrap_err();
     assert_eq!(error.message(), Some("first (status 500)"));
-    let server = Server::script([refused(500, "first"), refused(403, "look")]).await;
+    let server = Server::script([refused(500, "first"), refused(403, "lookup")]).await;
     let files = [("file-a".to_owned(), attributes("a"))];
     let error = server.client().attach_batch(&files).await.unwrap_err();
     assert_eq!(error.message(), Some("first (status 500)"));
@@ -184,7 +184,7 @@ async fn where_the_look_fails_too_nothing_is_repeated() {
 }
 
 #[tokio::test]
-async fn after_the_last_failure_there_is_still_a_look() {
+async fn the_last_ambiguous_failure_is_followed_by_a_lookup() {
     let replies = [refused(500, "x"), uploaded("f9-a.txt", 5), refused(500, "y"), uploaded("b", 5)];
     let server = Server::script(replies).await;
     let client = client(&server.config().with_retries(0));
@@ -195,13 +195,13 @@ async fn after_the_last_failure_there_is_still_a_look() {
 }
 
 #[tokio::test]
-async fn what_was_created_is_looked_for_where_the_answer_does_not_tell() {
+async fn an_unreadable_creation_response_leads_to_a_lookup() {
     let useless = || ok(&json!({}));
     let server = Server::script([useless(), uploaded("f9-a.txt", 5), useless(), useless()]).await;
     assert_eq!(upload(&server.client(), &["hello"]).await.unwrap(), "file-b");
-    // It is not there, but why it should not be is unknown too.
+    // The file does not exist, but the status says nothing about the reason.
     let error = upload(&server.client(), &["hello"]).await.unwrap_err();
-    assert_eq!(error.message(), Some("unexpected answer: {}"));
+    assert_eq!(error.message(), Some("unexpected response: {}"));
     assert_eq!(server.requests().len(), 4);
     let server = Server::script([useless(), ok(&entry("file-a")), answer(200, "", "")]).await;
     server.client().attach("file-a", &attributes("a")).await.unwrap();
@@ -211,7 +211,7 @@ async fn what_was_created_is_looked_for_where_the_answer_does_not_tell() {
 }
 
 #[tokio::test]
-async fn an_attachment_is_looked_for_before_it_is_repeated() {
+async fn an_ambiguous_attachment_is_looked_up_before_a_retry() {
     let (post, get, set) = ("POST entries", "GET entries/file-a", "POST entries/file-a");
     let other = json!({"id": "file-a", "attributes": {"path": "other"}});
     for (replies, lines) in [
@@ -219,7 +219,7 @@ async fn an_attachment_is_looked_for_before_it_is_repeated() {
         (vec![refused(409, ""), not_found(), ok(&entry("file-a"))], vec![post, get, post]),
         (vec![refused(500, ""), ok(&other), ok(&entry("file-a"))], vec![post, get, set]),
         (vec![refused(429, ""), ok(&entry("file-a"))], vec![post, post]),
-        // The look is repeated like any other call.
+        // The lookup is retried like any other call.
         (vec![vec![Act::Close], vec![Act::Close], ok(&entry("file-a"))], vec![post, get, get]),
     ] {
         let server = Server::script(replies).await;
@@ -239,7 +239,7 @@ async fn an_attachment_is_looked_for_before_it_is_repeated() {
 }
 
 #[tokio::test]
-async fn of_a_batch_only_what_is_missing_is_repeated() {
+async fn a_retried_batch_contains_only_the_missing_files() {
     let batches = Arc::new(std::sync::Mutex::new(0));
     let server = Server::answering(move |request: &Request| {
         if request.line.ends_with("file_batches") {
@@ -266,7 +266,7 @@ async fn of_a_batch_only_what_is_missing_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_batch_that_was_accepted_after_all_is_not_repeated() {
+async fn a_batch_that_was_accepted_is_not_retried() {
     let server = Server::answering(|request| match request.line.split_once(' ') {
         Some(("POST", _)) => vec![Act::Reset],
         _ => ok(&entry("file-a")),
@@ -281,36 +281,36 @@ async fn a_batch_that_was_accepted_after_all_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_attached_yet_is_waited_for() {
+async fn attaching_waits_until_the_upload_is_visible() {
     let unknown = || refused(404, "No such File object: file-a");
     let replies = || (0..6).map(|_| unknown());
     let server = Server::script(replies().chain([ok(&entry("file-a"))])).await;
-    doubting(&server).attach("file-a", &attributes("a")).await.unwrap();
+    patient_client(&server).attach("file-a", &attributes("a")).await.unwrap();
     assert_eq!(server.requests().len(), 7);
     let batch = ok(&json!({"id": "vsfb_1"}));
     let server = Server::script(replies().chain([batch])).await;
     let files = [("file-a".to_owned(), attributes("a"))];
-    doubting(&server).attach_batch(&files).await.unwrap();
+    patient_client(&server).attach_batch(&files).await.unwrap();
     assert_eq!(server.requests().len(), 7);
-    // But not for ever, and never for a store.
+    // The wait has a limit, and a missing store ends it at once.
     let mut asked = 0;
     let server = Server::answering(move |_| {
         asked += 1;
         if asked == 3 {
-            jump(DOUBT);
+            jump(DELAY);
         }
         unknown()
     })
     .await;
-    let error = doubting(&server).attach("file-a", &attributes("a")).await.unwrap_err();
+    let error = patient_client(&server).attach("file-a", &attributes("a")).await.unwrap_err();
     assert_eq!((error.kind(), server.requests().len()), (ErrorKind::NotFound, 3));
     let server = Server::script([refused(404, "No vector store found with id 'vs_1'.")]).await;
-    let error = doubting(&server).attach("file-a", &attributes("a")).await.unwrap_err();
+    let error = patient_client(&server).attach("file-a", &attributes("a")).await.unwrap_err();
     assert_eq!((error.kind(), server.requests().len()), (ErrorKind::RootGone, 1));
 }
 
 #[tokio::test]
-async fn a_new_entry_is_not_believed_to_be_missing() {
+async fn a_404_for_a_new_entry_is_retried() {
     let text = || ok(&json!({"data": [{"type": "text", "text": "x"}]}));
     let missing = || (0..6).map(|_| not_found());
     let replies =
@@ -318,7 +318,7 @@ async fn a_new_entry_is_not_believed_to_be_missing() {
     let replies =
         [ok(&entry("file-a"))].into_iter().chain(replies).chain(missing()).chain([text()]);
     let server = Server::script(replies).await;
-    let client = doubting(&server);
+    let client = patient_client(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-a").await.unwrap().is_some());
     client.set_attributes("file-a", &attributes("a")).await.unwrap();
@@ -327,26 +327,26 @@ async fn a_new_entry_is_not_believed_to_be_missing() {
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_seen_yet_is_taken_out_all_the_same() {
+async fn an_entry_that_is_not_visible_yet_can_be_detached() {
     let gone = || ok(&json!({"id": "file-a", "deleted": true}));
     let server = Server::script([ok(&entry("file-a")), not_found(), not_found(), gone()]).await;
-    let client = doubting(&server);
+    let client = patient_client(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     client.detach("file-a").await.unwrap();
     assert_eq!(server.requests().len(), 4);
-    // Here the first request has done it.
+    // Here the first request succeeded.
     let server = Server::script([ok(&entry("file-a")), vec![Act::Reset], not_found()]).await;
-    let client = doubting(&server);
+    let client = patient_client(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     client.detach("file-a").await.unwrap();
     assert_eq!(server.requests().len(), 3);
 }
 
 #[tokio::test]
-async fn what_was_taken_out_or_is_old_or_of_others_is_believed_to_be_missing() {
+async fn a_404_for_a_detached_old_or_foreign_entry_is_not_retried() {
     let gone = ok(&json!({"id": "file-a", "deleted": true}));
     let server = Server::script([ok(&entry("file-a")), not_found(), gone, not_found()]).await;
-    let client = doubting(&server);
+    let client = patient_client(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-b").await.unwrap().is_none());
     client.detach("file-a").await.unwrap();
@@ -355,22 +355,22 @@ async fn what_was_taken_out_or_is_old_or_of_others_is_believed_to_be_missing() {
     let server = Server::answering(|request| match request.line.split_once(' ') {
         Some(("POST", _)) => ok(&entry("file-a")),
         _ => {
-            jump(DOUBT);
+            jump(DELAY);
             not_found()
         }
     })
     .await;
-    let client = doubting(&server);
+    let client = patient_client(&server);
     client.attach("file-a", &attributes("a")).await.unwrap();
     assert!(client.attached("file-a").await.unwrap().is_none());
     assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn entries_of_a_batch_are_new_too() {
+async fn a_404_for_an_entry_of_a_new_batch_is_retried() {
     let replies = [ok(&json!({"id": "vsfb_1"})), not_found(), ok(&entry("file-a"))];
     let server = Server::script(replies).await;
-    let client = doubting(&server);
+    let client = patient_client(&server);
     client.attach_batch(&[("file-a".to_owned(), attributes("a"))]).await.unwrap();
     assert!(client.attached("file-a").await.unwrap().is_some());
 }

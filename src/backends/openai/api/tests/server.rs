@@ -1,6 +1,7 @@
-//! A server that answers as a test says, byte by byte.
+//! A server that replays scripted bytes.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::super::Client;
-use super::clock::{jump, passing};
-use crate::{OpenAIConfig, OpenAITimeouts, Secret};
+use super::clock::{advance, jump};
+use crate::backends::openai::{OpenAIConfig, OpenAITimeouts};
+use crate::core::secret::Secret;
 
 pub(super) const KEY: &str = "key-of-the-test";
 
@@ -22,7 +24,7 @@ pub(super) struct Request {
     pub(super) line: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
-    /// Which connection it came on.
+    /// The number of the connection that it came on.
     pub(super) connection: usize,
 }
 
@@ -43,23 +45,23 @@ impl Request {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Act {
     Send(Vec<u8>),
-    /// Waits until the test lets it [go on](Server::go_on).
+    /// Waits until the test calls [`go_on`](Server::go_on).
     Halt,
-    /// Lets so much time pass at once.
+    /// Advances the clock at once.
     Pass(Duration),
-    /// Says nothing more while time passes, so much of it again and again, until the client says something or goes away.
+    /// Sends nothing and advances the clock repeatedly by this much, until the client sends something or disconnects.
     Wait(Duration),
-    /// Says nothing more, and does not close the connection either.
+    /// Sends nothing and keeps the connection open.
     Hang,
-    /// Breaks the connection (RST).
+    /// Resets the connection (RST).
     Reset,
-    /// Closes it (FIN).
+    /// Closes the connection (FIN).
     Close,
 }
 
 pub(super) type Reply = Vec<Act>;
 
-/// A whole answer, after which the connection goes on.
+/// A complete response that keeps the connection open.
 pub(super) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
@@ -70,7 +72,7 @@ pub(super) fn ok(body: &Value) -> Reply {
     answer(200, "", body.to_string())
 }
 
-/// A refusal in OpenAI's form.
+/// An error response in OpenAI's shape.
 pub(super) fn refused(status: u16, message: &str) -> Reply {
     let error = serde_json::json!({
         "error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}
@@ -86,13 +88,15 @@ pub(super) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
     going_on: Arc<Notify>,
+    /// Set when the test drops the server. Its connections end a little later, and must not advance the clock of the next server.
+    dropped: Arc<AtomicBool>,
     accepting: JoinHandle<()>,
 }
 
 type Replies = dyn FnMut(&Request) -> Reply + Send;
 
 impl Server {
-    /// Answers each request as `reply` says.
+    /// Answers each request with `reply`.
     pub(super) async fn answering(reply: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -101,19 +105,21 @@ impl Server {
         let seen = Arc::clone(&requests);
         let going_on = Arc::new(Notify::new());
         let goes_on = Arc::clone(&going_on);
+        let dropped = Arc::new(AtomicBool::new(false));
+        let is_dropped = Arc::clone(&dropped);
         let accepting = tokio::spawn(async move {
-            // They end with the server.
+            // The connections end with the server.
             let mut connections = JoinSet::new();
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (seen, reply) = (Arc::clone(&seen), Arc::clone(&reply));
-                let goes_on = Arc::clone(&goes_on);
+                let (goes_on, is_dropped) = (Arc::clone(&goes_on), Arc::clone(&is_dropped));
                 connections.spawn(async move {
-                    serve(stream, connection, &seen, &reply, &goes_on).await;
+                    serve(stream, connection, &seen, &reply, &goes_on, &is_dropped).await;
                 });
             }
         });
-        Self { port, requests, going_on, accepting }
+        Self { port, requests, going_on, dropped, accepting }
     }
 
     /// Answers the first request with the first reply, and so on.
@@ -135,13 +141,13 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The first lines of all requests, without what they have in common.
+    /// Returns the request lines without their common parts.
     pub(super) fn lines(&self) -> Vec<String> {
         let requests = self.requests();
         requests.iter().map(|request| request.line.replace(" /v1/", " ")).collect()
     }
 
-    /// Quick to repeat, and patient enough for any machine.
+    /// Returns a configuration with short retry delays and long timeouts.
     pub(super) fn config(&self) -> OpenAIConfig {
         let timeouts = OpenAITimeouts::default().with_idle(Duration::from_secs(60));
         OpenAIConfig::new("vs_1")
@@ -161,6 +167,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.dropped.store(true, Ordering::Relaxed);
         self.accepting.abort();
     }
 }
@@ -175,6 +182,7 @@ async fn serve(
     seen: &Mutex<Vec<Request>>,
     reply: &Mutex<Replies>,
     goes_on: &Notify,
+    is_dropped: &AtomicBool,
 ) {
     let mut stream = BufStream::new(stream);
     while let Some(request) = read(&mut stream, connection).await {
@@ -183,7 +191,7 @@ async fn serve(
         for act in acts {
             match act {
                 Act::Send(bytes) => {
-                    // The client may have enough already.
+                    // The client may have closed the connection already.
                     if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
                         return;
                     }
@@ -195,7 +203,7 @@ async fn serve(
                 }
                 Act::Wait(time) => tokio::select! {
                     _ = stream.fill_buf() => {}
-                    () = passing(time) => {}
+                    () = advance(time, is_dropped) => {}
                 },
                 Act::Hang => std::future::pending().await,
                 Act::Reset => return stream.get_ref().set_zero_linger().unwrap(),

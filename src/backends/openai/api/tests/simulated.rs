@@ -1,4 +1,4 @@
-//! The calls against a server that keeps what it is given.
+//! The calls against the simulator.
 
 use std::io;
 use std::sync::Arc;
@@ -8,27 +8,28 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::json;
 
-use super::super::recent::Recent;
 use super::super::{Attributes, Client};
 use super::calls::attributes;
 use super::clock::jump;
 use super::server::client as client_of;
-use crate::seconds::YEAR;
-use crate::testing::{Fault, FaultKind, OpenAISimulator, PageIds, Retry, Route, Rules};
-use crate::{ErrorKind, OpenAITimeouts, Result, Secret};
+use crate::backends::openai::OpenAITimeouts;
+use crate::core::duration::YEAR;
+use crate::core::error::{ErrorKind, Result};
+use crate::core::secret::Secret;
+use crate::testing::openai::{Fault, FaultKind, OpenAISimulator, PageIds, Retry, Route, Rules};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// After so long for real, work has hung.
+/// A test that takes this long in real time hangs.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// A client that nothing takes too long for, and that never believes that a new entry is missing.
+/// Returns a client that never times out and always retries a 404 for a new entry.
 fn client(simulator: &OpenAISimulator) -> Client {
     let timeouts = OpenAITimeouts::default().with_connect(HOUR).with_idle(HOUR).with_total(YEAR);
     let config = simulator.config().with_timeouts(timeouts);
     let key = Secret::new(simulator.api_key());
     let mut client = Client::new(&config, key, Arc::default()).unwrap();
-    Arc::get_mut(&mut client.0).unwrap().recent = Recent::new(YEAR, Arc::default());
+    Arc::get_mut(&mut client.0).unwrap().propagation_delay = YEAR;
     client
 }
 
@@ -40,10 +41,10 @@ async fn upload(client: &Client, name: &str, content: &'static str) -> Result<St
 }
 
 #[tokio::test]
-async fn a_file_goes_through_its_whole_life() {
+async fn a_file_can_be_uploaded_attached_read_and_deleted() {
     let simulator = OpenAISimulator::lenient();
     let client = client(&simulator);
-    assert!(!client.vector_store().await.unwrap().expired);
+    assert!(!client.is_vector_store_expired().await.unwrap());
     let file = upload(&client, "a b.txt", "hello world\n").await.unwrap();
     let stored = client.file(&file).await.unwrap().unwrap();
     assert_eq!((stored.filename.as_str(), stored.bytes), ("a b.txt", Some(12)));
@@ -58,7 +59,7 @@ async fn a_file_goes_through_its_whole_life() {
     let found = client.search("world", Some(filter), 5).await.unwrap();
     assert_eq!((found.len(), found[0].file_id.as_str()), (1, file.as_str()));
     let content = client.content(&file).await.unwrap();
-    assert_eq!(crate::stream::collect(content).await.unwrap(), "hello world\n");
+    assert_eq!(crate::core::stream::collect(content).await.unwrap(), "hello world\n");
     for _ in 0..2 {
         client.detach(&file).await.unwrap();
         client.delete_file(&file).await.unwrap();
@@ -70,12 +71,12 @@ async fn a_file_goes_through_its_whole_life() {
 }
 
 #[tokio::test]
-async fn what_openai_keeps_is_not_given_back() {
+async fn a_file_of_a_forbidden_purpose_cannot_be_downloaded() {
     let simulator = OpenAISimulator::start();
-    let id = simulator.plant_file("a.txt", "user_data", "hello");
+    let id = simulator.add_file("a.txt", "user_data", "hello");
     let error = client(&simulator).content(&id).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::DownloadForbidden);
-    assert!(error.to_string().contains("files of purpose `user_data`"), "{error}");
+    assert!(error.to_string().contains("files with the purpose `user_data`"), "{error}");
     let error = client_of(&simulator.config()).file(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     let mut config = simulator.config();
@@ -87,13 +88,13 @@ async fn what_openai_keeps_is_not_given_back() {
         stranger.detach(&id).await.unwrap_err(),
         stranger.attach(&id, &Attributes::new()).await.unwrap_err(),
         stranger.search("x", None, 1).await.unwrap_err(),
-        stranger.vector_store().await.unwrap_err(),
+        stranger.is_vector_store_expired().await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::RootGone, "{error}");
     }
 }
 
-/// Whether a call that creates something gets there all the same.
+/// Whether a call that creates something succeeds despite the fault.
 fn is_overcome(kind: &FaultKind) -> bool {
     match kind {
         FaultKind::Status { status, .. } => matches!(status, 408 | 409 | 500..),
@@ -102,14 +103,14 @@ fn is_overcome(kind: &FaultKind) -> bool {
     }
 }
 
-/// Whether the fault may strike after the request was processed. That a request came too often is said before.
+/// Whether the fault may happen after the request was processed. Rate limits are reported before.
 fn may_be_late(kind: &FaultKind) -> bool {
     !matches!(kind, FaultKind::RateLimited(_))
 }
 
-/// Does some work while time passes twenty times as fast, and an hour of it whenever an answer never comes.
+/// Runs `work` on a clock that is twenty times as fast, and advances it by an hour whenever a response never comes.
 async fn fast<T>(simulator: &OpenAISimulator, work: impl Future<Output = T>) -> T {
-    let passing = async {
+    let clock = async {
         let began = Instant::now();
         let mut seen = simulator.unanswered();
         while began.elapsed() < LONGEST {
@@ -121,12 +122,12 @@ async fn fast<T>(simulator: &OpenAISimulator, work: impl Future<Output = T>) -> 
     };
     tokio::select! {
         done = work => done,
-        () = passing => panic!("the work has not ended after {LONGEST:?}"),
+        () = clock => panic!("the work has not ended after {LONGEST:?}"),
     }
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_nothing_is_created_twice() {
+async fn no_fault_creates_anything_twice() {
     for (kind, late) in Fault::all_kinds().into_iter().flat_map(|k| [(k.clone(), false), (k, true)])
     {
         if late && !may_be_late(&kind) {
@@ -141,11 +142,11 @@ async fn whatever_goes_wrong_nothing_is_created_twice() {
         let uploaded = fast(&simulator, upload(&client, "a.txt", "hello")).await;
         assert_eq!(uploaded.is_ok(), is_overcome(&kind), "{kind:?} {uploaded:?}");
         assert_eq!(simulator.files().len(), usize::from(late || uploaded.is_ok()), "{kind:?}");
-        let [b, c] = ["b.txt", "c.txt"].map(|n| simulator.plant_file(n, "assistants", "x"));
+        let [b, c] = ["b.txt", "c.txt"].map(|n| simulator.add_file(n, "assistants", "x"));
         let attached = fast(&simulator, client.attach(&b, &attributes("b"))).await;
         let files = [(c.clone(), attributes("c"))];
         let batch = fast(&simulator, client.attach_batch(&files)).await;
-        // What cannot be attached as it is not known yet is waited for.
+        // Attaching an upload that the service does not know yet is retried.
         let is_waited_for = matches!(kind, FaultKind::Status { status: 404, .. });
         let overcome = is_overcome(&kind) || is_waited_for;
         assert_eq!((attached.is_ok(), batch.is_ok()), (overcome, overcome), "{kind:?}");
@@ -157,12 +158,12 @@ async fn whatever_goes_wrong_nothing_is_created_twice() {
 }
 
 #[tokio::test]
-async fn a_long_list_is_whole_however_its_pages_look() {
+async fn a_long_list_is_complete_with_every_paging_quirk() {
     let simulator = OpenAISimulator::start();
     let ids: Vec<_> = (0..250)
         .map(|n| {
-            let id = simulator.plant_file(&format!("{n}.txt"), "assistants", "x");
-            simulator.plant_attached(&id, json!({ "path": n.to_string() }));
+            let id = simulator.add_file(&format!("{n}.txt"), "assistants", "x");
+            simulator.attach_file(&id, json!({ "path": n.to_string() }));
             id
         })
         .collect();

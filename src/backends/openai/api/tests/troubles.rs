@@ -1,8 +1,9 @@
-//! Networks and servers as they are.
+//! Faulty networks and servers.
 
 use std::future;
 use std::io;
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,17 +13,18 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
 use super::super::Client;
-use super::super::failure::About;
-use super::super::transport::Call;
+use super::super::call::Call;
+use super::super::failure::Target;
 use super::calls::{attributes, entry, upload};
-use super::clock::{jump, passing};
+use super::clock::{advance, jump};
 use super::server::{Act, Reply, Server, answer, client, not_found, ok, refused};
-use crate::seconds::YEAR;
-use crate::{Error, ErrorKind, OpenAIConfig, OpenAIRates, OpenAITimeouts, Result};
+use crate::backends::openai::{OpenAIConfig, OpenAIRates, OpenAITimeouts};
+use crate::core::duration::YEAR;
+use crate::core::error::{Error, ErrorKind, Result};
 
 type Content = BoxStream<'static, io::Result<Bytes>>;
 
-/// Longer than anything takes that happens here. What lasts as long is not waited for: the clock is moved.
+/// Longer than anything here takes. Tests do not wait for it: they move the clock.
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn idle(server: &Server) -> OpenAIConfig {
@@ -30,7 +32,7 @@ fn idle(server: &Server) -> OpenAIConfig {
     server.config().with_retries(0).with_timeouts(timeouts)
 }
 
-/// The head of an answer with 10 bytes of content, and what else comes.
+/// The head of a response with 10 bytes of content, followed by `acts`.
 fn ten_bytes(acts: impl IntoIterator<Item = Act>) -> Reply {
     let head = Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n".to_vec());
     [head].into_iter().chain(acts).collect()
@@ -40,7 +42,7 @@ fn send(bytes: &[u8]) -> Act {
     Act::Send(bytes.to_vec())
 }
 
-/// Checks that a call does not end by itself, within a second that nobody waits for.
+/// Checks that a call does not end within a simulated second.
 async fn never<T>(call: impl Future<Output = T>) {
     tokio::time::pause();
     let ended = tokio::time::timeout(Duration::from_secs(1), call).await;
@@ -53,14 +55,14 @@ async fn upload_of(client: &Client, length: u64, content: fn() -> Content) -> Re
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn a_refused_connection_is_unreachable() {
     let port = {
         let server = Server::script([]).await;
         server.port()
     };
     let config = OpenAIConfig::new("vs_1").with_base_url(format!("http://127.0.0.1:{port}/v1"));
     let client = client(&config.with_retry_delay(Duration::from_millis(1)).with_retries(3));
-    // No look is due: surely nothing was uploaded.
+    // No lookup is needed: nothing was uploaded.
     let error = upload(&client, &["hello"]).await.unwrap_err();
     assert_eq!((error.kind(), client.requests()), (ErrorKind::Unreachable, 4));
     assert!(error.is_retryable());
@@ -70,11 +72,11 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn a_silent_server_times_out() {
     let server = Server::script([vec![Act::Wait(MINUTE)]]).await;
     let error = client(&idle(&server)).file("file-a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    let expected = format!("nothing came from 127.0.0.1:{} for 60s", server.port());
+    let expected = format!("127.0.0.1:{} sent nothing for 60s", server.port());
     assert_eq!(error.message(), Some(expected.as_str()));
     let server = Server::script([ten_bytes([send(b"{"), Act::Wait(MINUTE)])]).await;
     let error = client(&idle(&server)).file("file-a").await.unwrap_err();
@@ -82,8 +84,8 @@ async fn a_server_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_made_in_time_has_carried_nothing() {
-    // The system accepts, and nobody greets.
+async fn a_connect_timeout_is_not_ambiguous() {
+    // The system accepts the connection, and no process answers.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/v1", silent.local_addr().unwrap());
     let timeouts = OpenAITimeouts::default();
@@ -92,18 +94,18 @@ async fn a_connection_that_is_not_made_in_time_has_carried_nothing() {
     let client = client(&config.with_retries(1).with_retry_delay(Duration::from_millis(1)));
     let accepted = async {
         let kept = silent.accept().await.unwrap();
-        passing(MINUTE).await;
+        advance(MINUTE, &AtomicBool::new(false)).await;
         drop(kept);
     };
     let error = tokio::select! {
         uploaded = upload(&client, &["hello"]) => uploaded.unwrap_err(),
-        () = accepted => unreachable!("time passes for ever"),
+        () = accepted => unreachable!("the clock advances for ever"),
     };
     assert_eq!((error.kind(), client.requests()), (ErrorKind::Timeout, 2), "{error}");
 }
 
 #[tokio::test]
-async fn silence_is_a_reason_to_try_again() {
+async fn an_idle_timeout_is_retried() {
     let mut first = true;
     let server = Server::answering(move |_| {
         if std::mem::take(&mut first) {
@@ -119,7 +121,7 @@ async fn silence_is_a_reason_to_try_again() {
 }
 
 #[tokio::test]
-async fn the_whole_has_an_end_however_much_comes() {
+async fn the_total_timeout_ends_a_slow_response() {
     let drop = || [send(b" "), Act::Pass(MINUTE / 10)];
     let dripping: Reply = std::iter::once(send(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"))
         .chain((0..1000).flat_map(|_| drop()))
@@ -129,7 +131,7 @@ async fn the_whole_has_an_end_however_much_comes() {
     let client = client(&server.config().with_timeouts(timeouts));
     let error = client.file("file-a").await.unwrap_err();
     assert_eq!((error.kind(), client.requests()), (ErrorKind::Timeout, 1));
-    // Nor is there time for a look.
+    // No time is left for a lookup.
     assert_eq!(upload(&client, &["hello"]).await.unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(client.requests(), 2);
     let expected = format!("127.0.0.1:{} did not answer within 60s", server.port());
@@ -137,12 +139,12 @@ async fn the_whole_has_an_end_however_much_comes() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_turn_is_not_the_services_delay() {
+async fn waiting_for_a_slot_does_not_count_against_the_timeout() {
     let server = Server::script([ok(&json!({"id": "file-a"}))]).await;
     let timeouts = OpenAITimeouts::default().with_total(MINUTE);
     let client = client(&server.config().with_timeouts(timeouts).with_concurrency(2));
-    let permits = &client.0.transport.permits;
-    let others = permits.acquire_many(2).await.unwrap();
+    let slots = &client.0.transport.slots;
+    let others = slots.acquire_many(2).await.unwrap();
     let (read, ()) = tokio::join!(client.file("file-a"), async {
         jump(2 * MINUTE);
         tokio::task::yield_now().await;
@@ -152,7 +154,7 @@ async fn waiting_for_a_turn_is_not_the_services_delay() {
 }
 
 #[tokio::test]
-async fn only_so_many_calls_are_under_way() {
+async fn the_number_of_concurrent_calls_is_limited() {
     let server = Server::script([vec![Act::Hang], ok(&json!({"id": "file-a"}))]).await;
     let client = client(&server.config().with_concurrency(1));
     let silent = tokio::spawn({
@@ -164,13 +166,13 @@ async fn only_so_many_calls_are_under_way() {
     }
     never(client.file("file-b")).await;
     assert_eq!(client.requests(), 1);
-    // Who gives up makes room.
+    // An abandoned call frees its slot.
     silent.abort();
     client.file("file-b").await.unwrap();
 }
 
 #[tokio::test]
-async fn content_that_is_not_read_keeps_nobody_waiting() {
+async fn an_unread_download_holds_no_slot() {
     let server = Server::script([ten_bytes([Act::Hang]), ok(&json!({"id": "file-a"}))]).await;
     let client = client(&server.config().with_concurrency(1));
     let content = client.content("file-a").await.unwrap();
@@ -179,7 +181,7 @@ async fn content_that_is_not_read_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn attachments_and_uploads_take_turns_and_nothing_else_does() {
+async fn only_attachments_and_uploads_are_rate_limited() {
     let server = Server::answering(|_| ok(&entry("file-a"))).await;
     let rates = OpenAIRates::default().with_attachments(1).with_uploads(1);
     let client = client(&server.config().with_rates(rates));
@@ -199,7 +201,7 @@ async fn attachments_and_uploads_take_turns_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn content_that_ends_early_is_told_from_content_that_stops() {
+async fn a_truncated_download_differs_from_a_stalled_one() {
     let cases = [
         (ten_bytes([send(b"abc"), Act::Close]), ErrorKind::UnexpectedEof),
         (ten_bytes([send(b"abc"), Act::Halt, Act::Reset]), ErrorKind::Unreachable),
@@ -232,14 +234,14 @@ async fn content_that_ends_early_is_told_from_content_that_stops() {
 }
 
 #[tokio::test]
-async fn content_may_be_slow_and_its_reader_too() {
+async fn a_slow_download_and_a_slow_reader_are_accepted() {
     let server = Server::script([
         refused(500, "once"),
         ten_bytes((0..10).flat_map(|_| [send(b"x"), Act::Halt, Act::Pass(MINUTE / 2)])),
     ])
     .await;
     let client = client(&idle(&server).with_retries(1));
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut content = client.content("file-a").await.unwrap();
     let mut read = 0;
     while let Some(chunk) = content.next().await {
@@ -247,13 +249,13 @@ async fn content_may_be_slow_and_its_reader_too() {
         server.go_on();
     }
     assert_eq!(read, 10);
-    assert!(begun.elapsed() > 4 * MINUTE);
+    assert!(started.elapsed() > 4 * MINUTE);
 }
 
 #[tokio::test]
 async fn a_slow_upload_is_not_idle() {
     let server = Server::script([ok(&json!({"id": "file-a"}))]).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let client = client(&idle(&server));
     let slow = || {
         stream::iter(0..60)
@@ -265,7 +267,7 @@ async fn a_slow_upload_is_not_idle() {
             .boxed()
     };
     upload_of(&client, 60, slow).await.unwrap();
-    assert!(begun.elapsed() > 20 * MINUTE);
+    assert!(started.elapsed() > 20 * MINUTE);
 }
 
 #[tokio::test]
@@ -284,7 +286,7 @@ async fn an_upload_that_stops_is_idle() {
 }
 
 #[tokio::test]
-async fn content_that_cannot_be_had_is_the_error_and_no_reason_to_repeat() {
+async fn an_error_of_the_source_ends_the_upload_without_a_retry() {
     let server = Server::answering(|_| ok(&json!({"id": "file-a"}))).await;
     let broken = || {
         let chunks = [Ok(Bytes::from_static(b"x")), Err(io::ErrorKind::StorageFull.into())];
@@ -311,17 +313,17 @@ async fn content_that_cannot_be_had_is_the_error_and_no_reason_to_repeat() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_long_is_not_kept() {
+async fn a_response_above_the_limit_fails() {
     let server = Server::script([answer(200, "", "12345"), answer(200, "", "123456")]).await;
     let client = server.client();
-    let call = Call { most: 5, ..Call::get("x".to_owned()) }.about(About::File);
+    let call = Call { max_answer: 5, ..Call::get("x".to_owned()) }.target(Target::File);
     assert_eq!(client.0.transport.call(&call).await.unwrap().body, "12345");
     let failure = client.0.transport.call(&call).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Remote);
 }
 
 #[tokio::test]
-async fn of_a_refusal_the_beginning_is_enough() {
+async fn only_the_start_of_an_error_response_is_read() {
     let endless = |status: &str, body: &[u8], end| {
         let head = format!("HTTP/1.1 {status} X\r\ncontent-length: 10000000\r\n\r\n");
         vec![send(head.as_bytes()), send(body), end]
@@ -333,16 +335,16 @@ async fn of_a_refusal_the_beginning_is_enough() {
         endless("403", b"short", Act::Reset),
     ])
     .await;
-    let (client, begun) = (server.client(), Instant::now());
+    let (client, started) = (server.client(), Instant::now());
     for _ in 0..3 {
         let error = client.file("file-a").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     }
-    assert!(begun.elapsed() < server.config().timeouts.idle);
+    assert!(started.elapsed() < server.config().timeouts.idle);
 }
 
 #[tokio::test]
-async fn connections_are_kept_and_new_ones_made_after_a_server_has_closed_them() {
+async fn connections_are_reused_and_replaced_after_the_server_closes_them() {
     let closing = |reply: Reply, end: Act| reply.into_iter().chain([end]).collect::<Reply>();
     let file = || ok(&json!({"id": "file-a"}));
     let server = Server::script([
@@ -364,7 +366,7 @@ async fn connections_are_kept_and_new_ones_made_after_a_server_has_closed_them()
 }
 
 #[test]
-fn a_client_outlives_the_runtime_that_it_began_in() {
+fn a_client_works_after_its_first_runtime_has_ended() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let server = servers.block_on(Server::answering(|_| ok(&json!({"id": "file-a"}))));
@@ -376,22 +378,22 @@ fn a_client_outlives_the_runtime_that_it_began_in() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let elsewhere = Server::answering(|_| ok(&json!({"id": "file-a"}))).await;
+    let target = Server::answering(|_| ok(&json!({"id": "file-a"}))).await;
     for status in [301, 302, 303, 307, 308] {
-        let location = format!("location: http://127.0.0.1:{}/v1/x?sig=s\r\n", elsewhere.port());
+        let location = format!("location: http://127.0.0.1:{}/v1/x?sig=s\r\n", target.port());
         let server = Server::script([answer(status, &location, "")]).await;
         let error = server.client().file("file-a").await.unwrap_err();
         let expected = format!(
-            "the service is at http://127.0.0.1:{}, and `base_url` must say so (status {status})",
-            elsewhere.port()
+            "redirected to http://127.0.0.1:{}; set `base_url` to it (status {status})",
+            target.port()
         );
         assert_eq!(error.message(), Some(expected.as_str()));
     }
-    assert!(elsewhere.requests().is_empty());
+    assert!(target.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_http_is_told() {
+async fn a_server_that_does_not_speak_http_is_reported() {
     let server = Server::script([vec![send(b"SSH-2.0-x\r\n\r\n")]]).await;
     let error = server.client().file("file-a").await.unwrap_err();
     assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Remote, 1), "{error}");
@@ -399,7 +401,7 @@ async fn a_server_that_does_not_speak_http_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_tls_is_told() {
+async fn a_server_that_does_not_speak_tls_is_reported() {
     let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = plain.local_addr().unwrap().port();
     let answering = tokio::spawn(async move {
@@ -415,16 +417,16 @@ async fn a_server_that_does_not_speak_tls_is_told() {
     answering.abort();
 }
 
-/// What a child process of this test does, which has proxies in its environment.
+/// Marks a child process of this test, which has proxies in its environment.
 const CHILD: &str = "F9_TEST_BEHIND_A_PROXY";
 
 #[test]
-fn a_proxy_is_used_but_not_for_this_machine_and_its_password_is_not_told() {
+fn a_proxy_is_used_except_for_localhost_and_its_password_is_redacted() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     if std::env::var_os(CHILD).is_none() {
         let server = runtime.block_on(Server::script([]));
         let proxy = format!("http://me:hunter2@127.0.0.1:{}", server.port());
-        let name = "a_proxy_is_used_but_not_for_this_machine_and_its_password_is_not_told";
+        let name = "a_proxy_is_used_except_for_localhost_and_its_password_is_redacted";
         let module = module_path!().split_once("::").unwrap().1;
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", &format!("{module}::{name}")]);
@@ -433,8 +435,8 @@ fn a_proxy_is_used_but_not_for_this_machine_and_its_password_is_not_told() {
         }
         child.env_remove("NO_PROXY").env_remove("no_proxy").env_remove("REQUEST_METHOD");
         let child = child.env(CHILD, "1").output().unwrap();
-        let told = String::from_utf8_lossy(&child.stdout);
-        assert!(child.status.success() && told.contains("1 passed"), "{told}");
+        let output = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && output.contains("1 passed"), "{output}");
         return;
     }
     runtime.block_on(async {

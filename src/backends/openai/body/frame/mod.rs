@@ -1,47 +1,48 @@
-//! Framed content: numbered lines of text with checksums, which come back exactly also from what a service has made of them.
+//! Framed content: numbered lines with checksums that survive the service's parser.
 //!
-//! A line is `~<number>:<base64 of 48 bytes>:<CRC-32>;` and a line feed; the last line may hold fewer bytes. Numbers are hexadecimal and
-//! count from 0. The checksum is that of the number and the base64 together, so that halves of two lines never pass for one. None of
-//! `~`, `:` and `;` is in base64: wherever a text is cut, what is whole can be told from what is not.
+//! A line is `~<number>:<base64 of 48 bytes>:<CRC-32>;` and a line feed; the last line may hold fewer bytes. Numbers are
+//! hexadecimal and start at 0. The checksum covers the number and the base64, so that halves of two lines never pass for one.
+//! Base64 contains none of `~`, `:` and `;`, so complete lines can be recognized wherever the text is split.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 
-use crate::{Error, ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
 
 mod reassemble;
 
 pub(crate) use reassemble::reassemble;
 
-/// How many bytes a line holds, but for the last.
-const GROUP: usize = 48;
+/// The bytes of a line; only the last may hold fewer.
+const LINE_BYTES: usize = 48;
 
 /// The digits of a checksum.
-const CRC: usize = 8;
+const CRC_DIGITS: usize = 8;
 
-/// How many characters a line of `digits` digits in its number has, but for its base64: also `~`, `:`, `:`, `;` and the line feed.
-const fn around(digits: usize) -> usize {
-    1 + digits + 1 + 1 + CRC + 1 + 1
+/// The length of a line without its base64, for a number of `digits` digits: `~`, the number, `:`, `:`, the checksum, `;` and the
+/// line feed.
+const fn overhead(digits: usize) -> usize {
+    1 + digits + 1 + 1 + CRC_DIGITS + 1 + 1
 }
 
-/// The longest line there can be, with its line feed.
-const LONGEST: usize = around(16) + base64_len(GROUP);
+/// The longest possible line, with its line feed.
+const MAX_LINE: usize = overhead(16) + base64_len(LINE_BYTES);
 
 const fn base64_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// How many bytes `plain_len` bytes take when they are framed. Saturates: what does not fit into a `u64` fits nowhere.
+/// Returns the framed length of `plain_len` bytes. Saturates instead of overflowing.
 pub(crate) const fn encoded_len(plain_len: u64) -> u64 {
-    let group = GROUP as u64;
-    let lines = plain_len.div_ceil(group);
-    let base64 = (plain_len / group).saturating_mul(base64_len(GROUP) as u64);
-    let base64 = base64.saturating_add((plain_len % group).div_ceil(3) * 4);
-    base64.saturating_add(lines.saturating_mul(around(0) as u64)).saturating_add(digits(lines))
+    let bytes = LINE_BYTES as u64;
+    let lines = plain_len.div_ceil(bytes);
+    let base64 = (plain_len / bytes).saturating_mul(base64_len(LINE_BYTES) as u64);
+    let base64 = base64.saturating_add((plain_len % bytes).div_ceil(3) * 4);
+    base64.saturating_add(lines.saturating_mul(overhead(0) as u64)).saturating_add(digits(lines))
 }
 
-/// How many digits the numbers below `count` have together.
+/// Returns how many digits the numbers below `count` have together.
 const fn digits(count: u64) -> u64 {
     let (mut total, mut first) = (count, 16_u64);
     // Numbers from 16 on have a second digit, those from 256 on a third.
@@ -55,62 +56,62 @@ const fn digits(count: u64) -> u64 {
     total
 }
 
-/// Frames content that comes piece by piece.
+/// Frames streamed content.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
     /// The number of the next line.
     next: u64,
-    /// Less than a line.
-    rest: Vec<u8>,
+    /// The bytes of an incomplete line.
+    partial: Vec<u8>,
 }
 
 impl Encoder {
-    /// The lines that the next piece completes; maybe none.
+    /// Returns the lines that the next piece completes, if any.
     pub(crate) fn push(&mut self, mut piece: &[u8]) -> Bytes {
-        let lines = (self.rest.len() + piece.len()) / GROUP;
-        let mut out = Vec::with_capacity(lines * LONGEST);
-        if !self.rest.is_empty() {
-            let (missing, after) = piece.split_at(piece.len().min(GROUP - self.rest.len()));
-            self.rest.extend_from_slice(missing);
+        let lines = (self.partial.len() + piece.len()) / LINE_BYTES;
+        let mut out = Vec::with_capacity(lines * MAX_LINE);
+        if !self.partial.is_empty() {
+            let (missing, after) = piece.split_at(piece.len().min(LINE_BYTES - self.partial.len()));
+            self.partial.extend_from_slice(missing);
             piece = after;
-            if self.rest.len() == GROUP {
-                let group = std::mem::take(&mut self.rest);
-                self.write_line(&group, &mut out);
+            if self.partial.len() == LINE_BYTES {
+                let bytes = std::mem::take(&mut self.partial);
+                self.write_line(&bytes, &mut out);
             }
         }
-        let (groups, rest) = piece.as_chunks::<GROUP>();
-        for group in groups {
-            self.write_line(group, &mut out);
+        let (lines, rest) = piece.as_chunks::<LINE_BYTES>();
+        for bytes in lines {
+            self.write_line(bytes, &mut out);
         }
-        self.rest.extend_from_slice(rest);
+        self.partial.extend_from_slice(rest);
         out.into()
     }
 
-    /// The last line; nothing if the content ended with the one before.
+    /// Returns the last line; empty if the content ended with a full line.
     pub(crate) fn finish(mut self) -> Bytes {
         let mut out = Vec::new();
-        let rest = std::mem::take(&mut self.rest);
+        let rest = std::mem::take(&mut self.partial);
         if !rest.is_empty() {
             self.write_line(&rest, &mut out);
         }
         out.into()
     }
 
-    fn write_line(&mut self, group: &[u8], out: &mut Vec<u8>) {
-        let mut base64 = [0; base64_len(GROUP)];
-        let base64 = &mut base64[..base64_len(group.len())];
-        // The buffer has just the size that is needed.
-        let _written = STANDARD.encode_slice(group, base64);
+    fn write_line(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut base64 = [0; base64_len(LINE_BYTES)];
+        let base64 = &mut base64[..base64_len(bytes.len())];
+        // The buffer has exactly the required size.
+        let _written = STANDARD.encode_slice(bytes, base64);
         let start = out.len() + 1;
         out.extend_from_slice(format!("~{:x}:", self.next).as_bytes());
         out.extend_from_slice(base64);
         let crc = crc32fast::hash(&out[start..]);
-        out.extend_from_slice(format!(":{crc:0CRC$x};\n").as_bytes());
+        out.extend_from_slice(format!(":{crc:0CRC_DIGITS$x};\n").as_bytes());
         self.next += 1;
     }
 }
 
-/// The number that lower-case hexadecimal digits give; `None` also for more than 16 of them.
+/// Parses lower-case hexadecimal digits; `None` for more than 16.
 fn from_hex(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 16 {
         return None;
@@ -126,24 +127,24 @@ fn from_hex(text: &[u8]) -> Option<u64> {
 }
 
 fn crc_from_hex(text: &[u8]) -> Option<u32> {
-    if text.len() != CRC {
+    if text.len() != CRC_DIGITS {
         return None;
     }
     from_hex(text).and_then(|crc| u32::try_from(crc).ok())
 }
 
-/// A line whose checksum was right.
+/// A line with a valid checksum.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     number: u64,
-    bytes: [u8; GROUP],
+    bytes: [u8; LINE_BYTES],
     length: usize,
 }
 
 impl Line {
-    /// Reads what stands between `~` and `;`.
+    /// Parses the text between `~` and `;`.
     fn parse(text: &[u8]) -> Option<Self> {
-        let (checked, crc) = text.split_at_checked(text.len().checked_sub(CRC + 1)?)?;
+        let (checked, crc) = text.split_at_checked(text.len().checked_sub(CRC_DIGITS + 1)?)?;
         let crc = crc_from_hex(crc.strip_prefix(b":")?)?;
         if crc32fast::hash(checked) != crc {
             return None;
@@ -153,7 +154,7 @@ impl Line {
         if number.len() > 1 && number[0] == b'0' {
             return None;
         }
-        let mut bytes = [0; GROUP];
+        let mut bytes = [0; LINE_BYTES];
         let length = STANDARD.decode_slice(base64, &mut bytes).ok().filter(|&length| length > 0)?;
         Some(Self { number: from_hex(number)?, bytes, length })
     }
@@ -163,30 +164,30 @@ impl Line {
     }
 }
 
-/// Gives back what was framed, from text that comes whole and in order, piece by piece.
+/// Decodes framed content from a complete, ordered stream.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     /// The number of the next line.
     next: u64,
-    /// The beginning of a line.
-    rest: Vec<u8>,
-    /// Whether the last line has been read: the only one that may be short.
-    ended: bool,
+    /// The start of an incomplete line.
+    partial: Vec<u8>,
+    /// Whether a short line was read. Only the last line may be short.
+    has_ended: bool,
 }
 
 impl Decoder {
-    /// What the lines hold that the next piece completes; maybe nothing.
+    /// Returns the content of the lines that the next piece completes, if any.
     ///
     /// # Errors
     ///
-    /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch) for anything that is not the next line. Nothing may be pushed after that.
+    /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch) for anything but the next line. The decoder is unusable afterwards.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Bytes> {
-        let mut out = BytesMut::with_capacity((self.rest.len() + piece.len()) / 3 * 2);
+        let mut out = BytesMut::with_capacity((self.partial.len() + piece.len()) / 3 * 2);
         let mut lines = piece.split_inclusive(|&byte| byte == b'\n');
-        if !self.rest.is_empty()
+        if !self.partial.is_empty()
             && let Some(more) = lines.next()
         {
-            let mut line = std::mem::take(&mut self.rest);
+            let mut line = std::mem::take(&mut self.partial);
             line.extend_from_slice(more);
             self.take(&line, &mut out)?;
         }
@@ -196,33 +197,38 @@ impl Decoder {
         Ok(out.freeze())
     }
 
-    /// Tells whether the text ended with a line.
+    /// Checks that the text ended with a complete line.
     ///
     /// # Errors
     ///
-    /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch) if it ended within one.
+    /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch) if it ended within a line.
     pub(crate) fn finish(self) -> Result<()> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.damaged("it ends early")) }
+        if self.partial.is_empty() { Ok(()) } else { Err(self.damaged("the content ends early")) }
     }
 
     fn take(&mut self, text: &[u8], out: &mut BytesMut) -> Result<()> {
         let Some(line) = text.strip_suffix(b"\n") else {
-            self.rest.extend_from_slice(text);
-            // What never ends must not fill the memory.
-            return if self.rest.len() < LONGEST { Ok(()) } else { Err(self.damaged("too long")) };
+            self.partial.extend_from_slice(text);
+            // A line without end must not fill the memory.
+            return if self.partial.len() < MAX_LINE {
+                Ok(())
+            } else {
+                Err(self.damaged("the line is too long"))
+            };
         };
-        if self.ended {
-            return Err(self.damaged("the line before it was the last"));
+        if self.has_ended {
+            return Err(self.damaged("unexpected data after the last line"));
         }
         let line = line.strip_prefix(b"~").and_then(|line| line.strip_suffix(b";"));
-        let line =
-            line.and_then(Line::parse).ok_or_else(|| self.damaged("its checksum differs"))?;
+        let line = line
+            .and_then(Line::parse)
+            .ok_or_else(|| self.damaged("the checksum does not match"))?;
         if line.number != self.next {
-            return Err(self.damaged(&format!("line {} stands there", line.number)));
+            return Err(self.damaged(&format!("found line {} instead", line.number)));
         }
         out.extend_from_slice(line.content());
         self.next += 1;
-        self.ended = line.length < GROUP;
+        self.has_ended = line.length < LINE_BYTES;
         Ok(())
     }
 

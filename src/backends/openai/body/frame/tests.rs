@@ -4,7 +4,7 @@ use super::*;
 use crate::backends::openai::body::MAX_BODY;
 use crate::backends::openai::body::chunker::{Chunker, chunkers};
 
-/// Bytes that look random and are always the same.
+/// Returns reproducible noise.
 fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -39,7 +39,7 @@ fn mismatch<T: std::fmt::Debug>(result: Result<T>) -> String {
 }
 
 #[test]
-fn lines_are_as_documented() {
+fn frames_have_the_documented_format() {
     assert_eq!(framed(b""), "");
     // The checksum is that of `printf 0:aGVsbG8= | gzip -c | tail -c8 | head -c4 | xxd -e`.
     assert_eq!(framed(b"hello"), "~0:aGVsbG8=:62236e02;\n");
@@ -52,7 +52,7 @@ fn lines_are_as_documented() {
 }
 
 #[test]
-fn the_length_is_known_beforehand() {
+fn the_framed_length_is_predicted() {
     for size in (0..=10_000).chain([48 * 4096, 48 * 4096 + 1, 48 * 65_536 + 49]) {
         assert_eq!(encoded_len(size as u64), framed(&vec![1; size]).len() as u64, "{size}");
     }
@@ -60,26 +60,26 @@ fn the_length_is_known_beforehand() {
 }
 
 #[test]
-fn the_decoder_takes_nothing_but_the_next_line() {
+fn the_decoder_accepts_only_the_next_line() {
     let text = framed(&noise(48 * 3 + 5));
     let lines: Vec<_> = text.split_inclusive('\n').collect();
     for (damaged, expected) in [
-        (lines[1..].concat(), "line 0 of the framed content: line 1 stands there"),
-        ([lines[0], lines[2]].concat(), "line 1 of the framed content: line 2 stands there"),
-        ([lines[0], lines[0]].concat(), "line 1 of the framed content: line 0 stands there"),
+        (lines[1..].concat(), "line 0 of the framed content: found line 1 instead"),
+        ([lines[0], lines[2]].concat(), "line 1 of the framed content: found line 2 instead"),
+        ([lines[0], lines[0]].concat(), "line 1 of the framed content: found line 0 instead"),
         (
             [&text, lines[0]].concat(),
-            "line 4 of the framed content: the line before it was the last",
+            "line 4 of the framed content: unexpected data after the last line",
         ),
-        (format!("{text}x"), "line 4 of the framed content: it ends early"),
-        (text.trim_end().to_owned(), "line 3 of the framed content: it ends early"),
-        (text.replace(";\n", ";\r\n"), "line 0 of the framed content: its checksum differs"),
-        (text.replace(";\n", "\n"), "line 0 of the framed content: its checksum differs"),
-        (text.replace('~', ""), "line 0 of the framed content: its checksum differs"),
-        (text.replace("~1:", "~01:"), "line 1 of the framed content: its checksum differs"),
-        (text.replace('\n', ""), "line 0 of the framed content: too long"),
-        ("\n".to_owned(), "line 0 of the framed content: its checksum differs"),
-        (" ".repeat(1000), "line 0 of the framed content: too long"),
+        (format!("{text}x"), "line 4 of the framed content: the content ends early"),
+        (text.trim_end().to_owned(), "line 3 of the framed content: the content ends early"),
+        (text.replace(";\n", ";\r\n"), "line 0 of the framed content: the checksum does not match"),
+        (text.replace(";\n", "\n"), "line 0 of the framed content: the checksum does not match"),
+        (text.replace('~', ""), "line 0 of the framed content: the checksum does not match"),
+        (text.replace("~1:", "~01:"), "line 1 of the framed content: the checksum does not match"),
+        (text.replace('\n', ""), "line 0 of the framed content: the line is too long"),
+        ("\n".to_owned(), "line 0 of the framed content: the checksum does not match"),
+        (" ".repeat(1000), "line 0 of the framed content: the line is too long"),
     ] {
         for piece in [1, 7, 100, 10_000] {
             assert_eq!(mismatch(decoded(damaged.as_bytes(), piece)), expected, "{damaged}");
@@ -112,7 +112,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn it_makes_no_difference_where_pieces_end(
+    fn encoding_does_not_depend_on_how_content_is_split(
         content in prop::collection::vec(any::<u8>(), 0..2000),
         pieces in 1_usize..300,
         bytes in 1_usize..300,
@@ -125,9 +125,9 @@ proptest! {
         prop_assert_eq!(decoded(&text, bytes).unwrap(), content);
     }
 
-    /// One character is dropped, doubled or replaced: never are there other bytes than those that were framed.
+    /// Replaces one character with up to two others. Decoding then fails or returns the framed content.
     #[test]
-    fn damage_never_goes_unnoticed(
+    fn damage_is_always_detected(
         size in 1_usize..400,
         at in any::<prop::sample::Index>(),
         new in prop::collection::vec(0_u8..128, 0..3),
@@ -149,30 +149,30 @@ proptest! {
     }
 
     #[test]
-    fn content_comes_back_from_chunks(
+    fn content_is_rebuilt_from_chunks(
         size in prop_oneof![0_usize..300, 0_usize..200_000],
         chunker in prop_oneof![chunkers(100..=400, 0..=50), chunkers(100..=4096, 0..=0), chunkers(22..=30, 0..=10)],
         newline in prop_oneof![Just("\n"), Just("\r\n"), Just(" "), Just("  \n\n\t"), Just("")],
     ) {
         let content = noise(size);
-        let chunks = chunker.cut(&framed(&content).replace('\n', newline));
+        let chunks = chunker.split(&framed(&content).replace('\n', newline));
         prop_assert_eq!(reassemble(&chunks, size as u64).unwrap(), content);
     }
 
     #[test]
-    fn periodic_content_comes_back_too(
+    fn periodic_content_is_rebuilt(
         size in 0_usize..20_000,
         byte in any::<u8>(),
         chunker in chunkers(22..=200, 0..=50),
     ) {
         let content = vec![byte; size];
-        prop_assert_eq!(reassemble(&chunker.cut(&framed(&content)), size as u64).unwrap(), content);
+        prop_assert_eq!(reassemble(&chunker.split(&framed(&content)), size as u64).unwrap(), content);
     }
 }
 
-/// Every place where a line can be cut, with the halves far apart.
+/// Every position where a line can be split, with the halves far apart.
 #[test]
-fn a_line_cut_anywhere_is_joined_again() {
+fn a_line_split_anywhere_is_joined() {
     let content = noise(48 * 20 + 10);
     let text = framed(&content);
     for at in 0..=text.len() {
@@ -184,14 +184,14 @@ fn a_line_cut_anywhere_is_joined_again() {
     }
 }
 
-/// The halves of a line whose number has three digits, where they overlap by less than the line.
+/// The halves of a line whose number has three digits, overlapping by less than the line.
 #[test]
-fn halves_may_overlap() {
+fn overlapping_halves_are_joined() {
     let content = noise(48 * 0x120);
     let text = framed(&content);
     let (before, line) = text.split_at(text.find("~11f:").unwrap());
     for from in 0..line.len() {
-        // Each place within the number, and some of the others.
+        // Each position within the number, and some of the others.
         for to in (from..line.len()).step_by(if from < 6 { 1 } else { 13 }) {
             let chunks = [&line[from..], before, &line[..to]];
             assert_eq!(
@@ -201,14 +201,14 @@ fn halves_may_overlap() {
             );
         }
     }
-    // The last but one character alone is missing, and nothing but the semicolon.
+    // First the last two characters are missing, then only the semicolon.
     let all_but = |missing: usize| &line[..line.trim_end().len() - missing];
     mismatch(reassemble(&[before, all_but(2)], content.len() as u64));
     assert_eq!(reassemble(&[before, all_but(1)], content.len() as u64).unwrap(), content);
 }
 
 #[test]
-fn halves_that_contradict_each_other_are_not_joined() {
+fn contradictory_halves_are_not_joined() {
     let text = framed(&noise(48));
     let line = text.trim_end();
     mismatch(reassemble(&[&format!("{}!", &line[..20]), &line[20..]], 48));
@@ -221,7 +221,7 @@ fn halves_of_different_lines_are_not_joined() {
     let lines: Vec<_> = text.lines().collect();
     for at in 0..lines[0].len() {
         let wrong = [&lines[0][..at], &lines[1][at..], lines[2]];
-        // Cut where both have the same, the halves do make a line: that whose number they have.
+        // At some positions the halves form a complete line 0 or line 1. Then the other one is missing.
         match reassemble(&wrong, 48 * 3) {
             Err(error) => assert_eq!(error.kind(), ErrorKind::IntegrityMismatch),
             Ok(content) => panic!("{at}: {content:?}"),
@@ -230,7 +230,7 @@ fn halves_of_different_lines_are_not_joined() {
 }
 
 #[test]
-fn what_is_missing_is_counted() {
+fn missing_lines_are_counted() {
     let content = noise(48 * 300);
     let text = framed(&content);
     let mut lines: Vec<_> = text.lines().collect();
@@ -238,7 +238,7 @@ fn what_is_missing_is_counted() {
     assert_eq!(
         mismatch(reassemble(&lines, content.len() as u64)),
         format!(
-            "{missing} of 300 lines of the framed content are missing or damaged, the first is line 100"
+            "{missing} of 300 lines of the framed content are missing or damaged; the first is line 100"
         )
     );
     let none: [&str; 0] = [];
@@ -248,7 +248,7 @@ fn what_is_missing_is_counted() {
 }
 
 #[test]
-fn the_size_decides_which_line_is_the_last() {
+fn the_size_determines_the_last_line() {
     let content = noise(48 * 2 + 7);
     let text = framed(&content);
     for size in [48 * 2 + 6, 48 * 2 + 8, 48 * 2 + 48, 48 * 3 + 1, 48 + 1] {
@@ -261,18 +261,18 @@ fn the_size_decides_which_line_is_the_last() {
 }
 
 #[test]
-fn what_is_no_ascii_is_passed_over() {
+fn non_ascii_text_is_skipped() {
     let content = noise(200);
     let text = framed(&content);
     let chunks = [format!("é~0é:😀;~é{text}~1:é"), "é;".to_owned(), "~0:\u{fffd}".to_owned()];
     assert_eq!(reassemble(&chunks, 200).unwrap(), content);
 }
 
-/// With work that grew with the square of the chunks, this would take hours.
+/// Quadratic work in the number of chunks would take hours here.
 #[test]
-fn many_chunks_without_overlap_come_together() {
+fn many_chunks_without_overlap_are_joined() {
     let content = noise(1 << 20);
-    let mut chunks = Chunker::new(25, 0).cut(&framed(&content));
+    let mut chunks = Chunker::new(25, 0).split(&framed(&content));
     chunks.reverse();
     assert_eq!(reassemble(&chunks, content.len() as u64).unwrap(), content);
 }

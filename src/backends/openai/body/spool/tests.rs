@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use tokio::runtime::Builder;
 
 use super::*;
-use crate::Checksum;
 use crate::backends::openai::body::frame::Decoder;
 use crate::backends::openai::body::{MAX_BODY, frame};
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::sys::pool::INLINE_LIMIT;
 
 fn now<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread().build().unwrap().block_on(future)
@@ -20,7 +21,7 @@ async fn spooled(encoding: OpenAIEncoding, pieces: &[Bytes]) -> Result<Content> 
     spool.finish().await
 }
 
-/// The body, after its promises have been checked.
+/// Returns the body after checking its length and its pieces.
 async fn sent(content: &Content, encoding: BodyEncoding) -> Vec<u8> {
     let body = content.body(encoding).unwrap();
     let pieces: Vec<Bytes> = body.stream.try_collect().await.unwrap();
@@ -50,14 +51,14 @@ async fn assert_holds(content: &Content, plain: &[u8]) {
 }
 
 fn is_in_memory(content: &Content) -> bool {
-    matches!(content.kept, Kept::Memory(_))
+    matches!(content.storage, Storage::Memory(_))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn content_goes_out_as_it_came(
+    fn content_is_sent_unchanged(
         sizes in prop::collection::vec(prop_oneof![0_usize..100, 0_usize..10_000, 0_usize..500_000], 0..5),
         byte in prop_oneof![Just(0_u8), any::<u8>()],
     ) {
@@ -73,12 +74,12 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_megabyte_stays_in_memory_and_is_not_copied() {
-    let piece = Bytes::from(vec![b'x'; MOST_IN_MEMORY / 4]);
+async fn a_mebibyte_stays_in_memory_and_is_not_copied() {
+    let piece = Bytes::from(vec![b'x'; MAX_IN_MEMORY / 4]);
     let content = spooled(OpenAIEncoding::Auto, &vec![piece.clone(); 4]).await.unwrap();
     assert!(is_in_memory(&content));
-    let Kept::Memory(pieces) = &content.kept else { unreachable!() };
-    assert!(pieces.iter().all(|kept| kept.as_ptr() == piece.as_ptr()));
+    let Storage::Memory(pieces) = &content.storage else { unreachable!() };
+    assert!(pieces.iter().all(|storage| storage.as_ptr() == piece.as_ptr()));
     assert_holds(&content, &piece.repeat(4)).await;
 
     let pieces = [&vec![piece.clone(); 4][..], &[Bytes::from_static(b"y")]].concat();
@@ -88,33 +89,33 @@ async fn a_megabyte_stays_in_memory_and_is_not_copied() {
 }
 
 #[tokio::test]
-async fn small_pieces_are_gathered() {
+async fn small_pieces_are_copied_together() {
     let small = vec![Bytes::from_static(b"a line of a log\n"); 50_000];
     let content = spooled(OpenAIEncoding::Auto, &small).await.unwrap();
-    let Kept::Memory(pieces) = &content.kept else { unreachable!() };
+    let Storage::Memory(pieces) = &content.storage else { unreachable!() };
     assert!(pieces.len() < 10, "{}", pieces.len());
     assert_holds(&content, &small.concat()).await;
 
     let mut mixed = small;
-    mixed.insert(7, Bytes::from(vec![b'-'; SMALL]));
-    mixed.insert(9, Bytes::from(vec![b'='; SMALL]));
+    mixed.insert(7, Bytes::from(vec![b'-'; SMALL_PIECE]));
+    mixed.insert(9, Bytes::from(vec![b'='; SMALL_PIECE]));
     assert_holds(&spooled(OpenAIEncoding::Auto, &mixed).await.unwrap(), &mixed.concat()).await;
 }
 
-/// A character that is cut where what is kept goes to the file.
+/// A character that is split where memory is written to the file.
 #[tokio::test]
-async fn text_is_text_wherever_it_is_cut() {
+async fn text_is_recognized_however_it_is_split() {
     let text = "€".repeat(1_000_000);
-    for cut in [MOST_IN_MEMORY, MOST_IN_MEMORY + 1, MOST_IN_MEMORY + 2] {
+    for split in [MAX_IN_MEMORY, MAX_IN_MEMORY + 1, MAX_IN_MEMORY + 2] {
         let whole = Bytes::from(text.clone());
-        let pieces = [whole.slice(..cut), whole.slice(cut..)];
+        let pieces = [whole.slice(..split), whole.slice(split..)];
         assert_holds(&spooled(OpenAIEncoding::Raw, &pieces).await.unwrap(), text.as_bytes()).await;
     }
 }
 
 #[tokio::test]
-async fn content_at_hand_needs_no_spool() {
-    for size in [0, 1, 48, 100_000, MOST_ON_THE_SPOT + 1, 3 * MOST_IN_MEMORY] {
+async fn content_in_memory_needs_no_spool() {
+    for size in [0, 1, 48, 100_000, INLINE_LIMIT + 1, 3 * MAX_IN_MEMORY] {
         let bytes = Bytes::from(vec![b'x'; size]);
         let content = Content::from_bytes(bytes.clone()).await.unwrap();
         assert!(is_in_memory(&content));
@@ -124,7 +125,7 @@ async fn content_at_hand_needs_no_spool() {
 }
 
 #[tokio::test]
-async fn what_is_no_text_is_refused_where_it_must_be() {
+async fn binary_content_is_refused_with_the_encoding_raw() {
     let bytes = Bytes::from_static(b"a\0b");
     let error = spooled(OpenAIEncoding::Raw, std::slice::from_ref(&bytes)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
@@ -132,15 +133,15 @@ async fn what_is_no_text_is_refused_where_it_must_be() {
     assert_eq!(content.encoding(OpenAIEncoding::Auto).unwrap(), BodyEncoding::Framed);
     assert_eq!(content.encoding(OpenAIEncoding::Raw).unwrap_err().kind(), ErrorKind::InvalidData);
 
-    // Of large content it is told before the end.
+    // Large content is refused before its end.
     let mut spool = Spool::new(OpenAIEncoding::Raw);
-    let pushed = spool.push(Bytes::from(vec![0xff; MOST_IN_MEMORY + 1])).await;
+    let pushed = spool.push(Bytes::from(vec![0xff; MAX_IN_MEMORY + 1])).await;
     assert_eq!(pushed.unwrap_err().kind(), ErrorKind::InvalidData);
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_as_soon_as_it_is_known() {
-    // Nothing of this is written: the size alone tells.
+async fn a_body_above_the_limit_is_refused_early() {
+    // Nothing of this is written: the size alone is refused.
     let huge = |size: u64| Bytes::from(vec![0; usize::try_from(size).unwrap()]);
     let framed = MAX_BODY / 82 * 48;
     assert!(frame::encoded_len(framed) > MAX_BODY && framed < MAX_BODY);
@@ -161,15 +162,15 @@ async fn a_body_over_the_limit_is_refused_as_soon_as_it_is_known() {
 }
 
 #[tokio::test]
-async fn base64_is_never_written() {
+async fn writing_base64_is_refused() {
     let content = Content::from_bytes(Bytes::from_static(b"x")).await.unwrap();
     let error = content.body(BodyEncoding::Base64).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
-/// Two bodies of one content are read at the same time, and one outlives it.
+/// Two bodies of one content are read at the same time, and one outlives the content.
 #[tokio::test]
-async fn bodies_do_not_disturb_each_other() {
+async fn two_bodies_of_one_content_are_independent() {
     let plain: Bytes = (0..2_000_000_u32).map(|at| at.to_le_bytes()[1]).collect();
     let content = spooled(OpenAIEncoding::Auto, std::slice::from_ref(&plain)).await.unwrap();
     let mut early = content.body(BodyEncoding::Raw).unwrap().stream;
@@ -180,16 +181,16 @@ async fn bodies_do_not_disturb_each_other() {
     assert_eq!([first.to_vec(), rest.concat()].concat(), plain);
 }
 
-/// Keeps the only thread that may block busy for as long as what is given is not dropped, so that whatever needs it has to wait.
+/// Blocks the only thread of the pool until the sender is dropped, so that all other work has to wait.
 async fn keep_busy() -> (mpsc::Sender<()>, impl Future<Output = Result<bool>>) {
     let (busy, until) = mpsc::channel();
-    let mut other = Box::pin(offload::run(move || Ok(until.recv().is_err())));
+    let mut other = Box::pin(pool::run(move || Ok(until.recv().is_err())));
     assert!(futures::poll!(&mut other).is_pending());
     (busy, other)
 }
 
 #[test]
-fn only_each_megabyte_is_waited_for() {
+fn the_pool_is_used_once_per_mebibyte() {
     let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let mut spool = Spool::new(OpenAIEncoding::Auto);
@@ -210,12 +211,12 @@ fn only_each_megabyte_is_waited_for() {
 }
 
 #[test]
-fn a_push_that_was_dropped_half_way_is_not_forgotten() {
+fn a_spool_fails_after_a_push_was_dropped() {
     let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let (busy, other) = keep_busy().await;
         let mut spool = Spool::new(OpenAIEncoding::Auto);
-        let large = Bytes::from(vec![1; MOST_IN_MEMORY + 1]);
+        let large = Bytes::from(vec![1; MAX_IN_MEMORY + 1]);
         let mut push = Box::pin(spool.push(large));
         assert!(futures::poll!(&mut push).is_pending());
         drop((push, busy));

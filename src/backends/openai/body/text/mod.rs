@@ -1,48 +1,48 @@
-//! Text as it was, from the chunks that a service has parsed of it.
+//! Rebuilds text from the chunks of the service's parser.
 //!
-//! What has happened to the text on its way is not known, only its size and its checksum. So likely stories are tried one after the
-//! other, and what comes of one counts only if it has that checksum:
+//! Only the size and the checksum of the text are known, not what the parser did to it. So likely assumptions are tried in turn,
+//! and a result counts only if it has that checksum:
 //!
-//! - the chunks follow each other, or overlap: each pair by as much as they have in common, or by less where the text is periodic, so
-//!   that the size is met; or white space was dropped at each end of a chunk;
-//! - they were given in another order: that of the largest overlaps, or any if they are few;
-//! - the text has lost white space at its ends, a byte order mark, or the carriage returns before its line feeds;
-//! - characters were cut by the ends of chunks, and so replaced.
+//! - the chunks follow each other or overlap: each pair by their longest common part, or by less in periodic text, so that the size
+//!   matches; or white space was dropped at each end of a chunk;
+//! - they were returned in another order: by the largest overlaps, or any order of few chunks;
+//! - the text lost white space at its ends, a byte order mark, or the carriage returns before its line feeds;
+//! - characters were split at the ends of chunks and replaced.
 
 use std::iter;
 
 use bytes::Bytes;
 
-use self::order::{chained, permutations};
+use self::order::{order_by_overlap, permutations};
 use self::overlap::{Seam, arrangements, joined};
 use super::MAX_BODY;
 
 mod order;
 mod overlap;
 
-/// How many texts of the right size are compared with the checksum, at most.
+/// The most texts of the right size that are compared with the checksum.
 const MAX_CANDIDATES: usize = 96;
 
-/// Up to so many chunks are tried in every order.
-const FEW: usize = 4;
+/// Up to this many chunks are tried in every order.
+const MAX_PERMUTED: usize = 4;
 
-/// How much white space is believed to be lost where the text is periodic too.
-const MOST_LOST: usize = 2;
+/// The most bytes of white space that are assumed to be lost in periodic text.
+const MAX_LOST: usize = 2;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Puts a text of `size` bytes together that came back in chunks; `None` if no way was found. What is returned is one of at most 96
-/// texts that `matches` was asked for, and the one that it accepted.
+/// Rebuilds a text of `size` bytes from chunks; `None` if that fails. Calls `matches` for at most 96 texts and returns the one that
+/// it accepts.
 ///
-/// The work is bounded too: besides those 96 checks, some passes over the chunks for each order that is tried, of which there are two,
-/// or 26 with four chunks or fewer. For megabytes it belongs where it may block.
+/// The work is bounded: those 96 checks, and some passes over the chunks for each order that is tried, of which there are two, or
+/// 26 for four chunks or fewer. Run it in the pool, because it may handle megabytes.
 pub(crate) fn reassemble(
     chunks: &[impl AsRef<str>],
     size: u64,
     matches: impl Fn(&[u8]) -> bool,
 ) -> Option<Bytes> {
     let size = usize::try_from(size).ok().filter(|_| size <= MAX_BODY)?;
-    let mut search = Search { size, matches, left: MAX_CANDIDATES };
+    let mut search = Search { size, matches, candidates_left: MAX_CANDIDATES };
     let chunks: Vec<_> = chunks.iter().map(AsRef::as_ref).collect();
     search.in_any_order(&chunks).or_else(|| {
         let uncut = |chunk: &&'_ str| chunk.trim_matches('\u{fffd}').len() < chunk.len();
@@ -56,15 +56,15 @@ struct Search<M> {
     size: usize,
     matches: M,
     /// How many candidates may still be checked.
-    left: usize,
+    candidates_left: usize,
 }
 
-/// How much is believed of white space that was lost.
+/// Which lost white space is assumed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    /// That it was line breaks at the end.
+enum LostWhiteSpace {
+    /// Line breaks at the end.
     Likely,
-    /// Whatever is still common.
+    /// Other common white space.
     Any,
 }
 
@@ -72,67 +72,67 @@ impl<M: Fn(&[u8]) -> bool> Search<M> {
     fn in_any_order(&mut self, chunks: &[&str]) -> Option<Bytes> {
         let chunks = chunks.iter().map(|chunk| chunk.as_bytes());
         let given: Vec<_> = chunks.filter(|chunk| !chunk.is_empty()).collect();
-        if let Some(found) = self.in_order(&given, Ends::Likely) {
+        if let Some(found) = self.in_order(&given, LostWhiteSpace::Likely) {
             return Some(found);
         }
-        let others = if given.len() <= FEW { permutations(&given) } else { Vec::new() };
-        let suggested = chained(&given);
+        let others = if given.len() <= MAX_PERMUTED { permutations(&given) } else { Vec::new() };
+        let suggested = order_by_overlap(&given);
         let mut orders = vec![given, suggested];
         orders.dedup();
-        // The given order comes first in both lists and has been tried.
+        // The given order comes first in both lists and was tried above.
         let mut untried = orders.iter().skip(1).chain(others.iter().skip(1));
-        let found = untried.find_map(|order| self.in_order(order, Ends::Likely));
-        found.or_else(|| orders.iter().find_map(|order| self.in_order(order, Ends::Any)))
+        let found = untried.find_map(|order| self.in_order(order, LostWhiteSpace::Likely));
+        found.or_else(|| orders.iter().find_map(|order| self.in_order(order, LostWhiteSpace::Any)))
     }
 
-    fn in_order(&mut self, chunks: &[&[u8]], ends: Ends) -> Option<Bytes> {
+    fn in_order(&mut self, chunks: &[&[u8]], lost: LostWhiteSpace) -> Option<Bytes> {
         let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
         let none = vec![0; chunks.len().saturating_sub(1)];
-        if let Some(found) = self.completed(chunks, &none, "", ends) {
+        if let Some(found) = self.completed(chunks, &none, "", lost) {
             return Some(found);
         }
         let seams: Vec<_> = chunks.windows(2).map(|pair| Seam::between(pair[0], pair[1])).collect();
         let longest: Vec<_> = seams.iter().map(Seam::longest).collect();
         if longest != none
-            && let Some(found) = self.completed(chunks, &longest, "", ends)
+            && let Some(found) = self.completed(chunks, &longest, "", lost)
         {
             return Some(found);
         }
-        if none.is_empty() || ends == Ends::Any {
+        if none.is_empty() || lost == LostWhiteSpace::Any {
             return None;
         }
-        for lost in 0..=MOST_LOST {
-            let shared = (total + lost).checked_sub(self.size);
+        for lost_bytes in 0..=MAX_LOST {
+            let shared = (total + lost_bytes).checked_sub(self.size);
             for overlaps in shared.map(|shared| arrangements(&seams, shared)).unwrap_or_default() {
-                if let Some(found) = self.completed(chunks, &overlaps, "", ends) {
+                if let Some(found) = self.completed(chunks, &overlaps, "", lost) {
                     return Some(found);
                 }
             }
         }
         let dropped = ["\n", " ", "\n\n"];
-        dropped.iter().find_map(|dropped| self.completed(chunks, &none, dropped, ends))
+        dropped.iter().find_map(|dropped| self.completed(chunks, &none, dropped, lost))
     }
 
-    /// Tries the chunks with these overlaps and with `between` between them, completed by what the text may have lost.
+    /// Tries the chunks with these overlaps and with `between` as separator, completed by what the text may have lost.
     fn completed(
         &mut self,
         chunks: &[&[u8]],
         overlaps: &[usize],
         between: &str,
-        ends: Ends,
+        lost: LostWhiteSpace,
     ) -> Option<Bytes> {
         let text = joined(chunks, overlaps, between, self.size)?;
         let line_feeds = text.iter().filter(|&&byte| byte == b'\n').count();
         let fits = line_feeds > 0 && text.len() + line_feeds <= self.size;
         let windows = fits.then(|| with_carriage_returns(&text));
-        [Some(text), windows].into_iter().flatten().find_map(|text| self.with_ends(&text, ends))
+        [Some(text), windows].into_iter().flatten().find_map(|text| self.with_ends(&text, lost))
     }
 
-    fn with_ends(&mut self, text: &[u8], ends: Ends) -> Option<Bytes> {
+    fn with_ends(&mut self, text: &[u8], lost: LostWhiteSpace) -> Option<Bytes> {
         for mark in ["", BYTE_ORDER_MARK] {
             let missing = self.size.checked_sub(mark.len() + text.len())?;
-            for (before, after) in white_space(missing, ends) {
-                self.left = self.left.checked_sub(1)?;
+            for (before, after) in white_space(missing, lost) {
+                self.candidates_left = self.candidates_left.checked_sub(1)?;
                 let text = [mark.as_bytes(), before.as_bytes(), text, after.as_bytes()].concat();
                 if (self.matches)(&text) {
                     return Some(text.into());
@@ -148,11 +148,11 @@ fn with_carriage_returns(text: &[u8]) -> Vec<u8> {
     lines.join(&b"\r\n"[..])
 }
 
-/// What `missing` bytes of white space may have stood before and after a text, the likeliest first.
-fn white_space(missing: usize, ends: Ends) -> Vec<(String, String)> {
+/// Returns what `missing` bytes of white space may have been before and after a text, likeliest first.
+fn white_space(missing: usize, lost: LostWhiteSpace) -> Vec<(String, String)> {
     let after = |text: String| (String::new(), text);
     let pairs = missing.is_multiple_of(2).then_some(missing / 2);
-    if ends == Ends::Likely {
+    if lost == LostWhiteSpace::Likely {
         let windows = pairs.filter(|&pairs| pairs > 0).map(|pairs| after("\r\n".repeat(pairs)));
         let space = (missing == 1).then(|| after(" ".to_owned()));
         return iter::once(after("\n".repeat(missing))).chain(windows).chain(space).collect();
@@ -161,7 +161,7 @@ fn white_space(missing: usize, ends: Ends) -> Vec<(String, String)> {
         return Vec::new();
     }
     let mut likely = vec![after(" ".repeat(missing)), after("\r".repeat(missing))];
-    // Of more than that, most likely something else is missing.
+    // If more bytes are missing, something else is probably lost.
     if missing <= 16 {
         for blank in [" ", "\t", "\n"] {
             likely.push((blank.repeat(missing - 1), "\n".to_owned()));
@@ -177,7 +177,9 @@ fn white_space(missing: usize, ends: Ends) -> Vec<(String, String)> {
     }
     let mut different = Vec::new();
     for ends in likely {
-        if !different.contains(&ends) && !white_space(missing, Ends::Likely).contains(&ends) {
+        if !different.contains(&ends)
+            && !white_space(missing, LostWhiteSpace::Likely).contains(&ends)
+        {
             different.push(ends);
         }
     }

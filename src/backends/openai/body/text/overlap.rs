@@ -1,20 +1,19 @@
-//! By how much chunks overlap.
+//! Overlaps between chunks.
 
-/// By how much one chunk and the next may overlap: by the most that the end of the one and the beginning of the other have in common,
-/// and where that is periodic, also by some periods less.
+/// The possible overlaps of one chunk and the next: the longest common part, and in periodic text also some periods less.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Seam {
     longest: usize,
     /// 0 if the overlap is not periodic.
     period: usize,
-    /// How many periods it may be less.
-    most: usize,
+    /// How many periods the overlap may be shorter.
+    max_periods: usize,
 }
 
 impl Seam {
-    /// Finds the overlaps in time in proportion to the length of `after` (Knuth, Morris and Pratt).
+    /// Finds the overlaps in time linear in the length of `after` (Knuth, Morris and Pratt).
     pub(super) fn between(before: &[u8], after: &[u8]) -> Self {
-        let shorter = failures(after);
+        let shorter = prefix_function(after);
         let mut longest: usize = 0;
         for &byte in &before[before.len().saturating_sub(after.len())..] {
             while longest > 0 && (longest == after.len() || after[longest] != byte) {
@@ -23,42 +22,42 @@ impl Seam {
             longest += usize::from(after[longest] == byte);
         }
         let period = longest.checked_sub(1).map_or(0, |last| longest - shorter[last]);
-        // What holds less than two periods is not periodic, but ends as it begins by accident.
+        // Less than two periods is not periodic, but a coincidence.
         if period * 2 > longest {
-            return Self { longest, period: 0, most: 0 };
+            return Self { longest, period: 0, max_periods: 0 };
         }
-        let most = longest.checked_div(period).unwrap_or(0);
-        Self { longest, period, most }
+        let max_periods = longest.checked_div(period).unwrap_or(0);
+        Self { longest, period, max_periods }
     }
 
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    /// By how many periods the longest overlap is to be shorter to be nearest to `wanted`.
+    /// Returns by how many periods to shorten the longest overlap so that it is nearest to `wanted`.
     fn nearest(&self, wanted: usize) -> usize {
         let excess = self.longest.saturating_sub(wanted) + self.period / 2;
-        excess.checked_div(self.period).unwrap_or(0).min(self.most)
+        excess.checked_div(self.period).unwrap_or(0).min(self.max_periods)
     }
 }
 
-/// For each beginning of `pattern`, how long a shorter beginning is that it also ends with, at most.
-fn failures(pattern: &[u8]) -> Vec<usize> {
-    let mut failures = vec![0; pattern.len()];
+/// Returns, for each prefix of `pattern`, the length of its longest proper prefix that is also its suffix.
+fn prefix_function(pattern: &[u8]) -> Vec<usize> {
+    let mut prefixes = vec![0; pattern.len()];
     for end in 1..pattern.len() {
-        let mut length: usize = failures[end - 1];
+        let mut length: usize = prefixes[end - 1];
         while length > 0 && pattern[length] != pattern[end] {
-            length = failures[length - 1];
+            length = prefixes[length - 1];
         }
-        failures[end] = length + usize::from(pattern[length] == pattern[end]);
+        prefixes[end] = length + usize::from(pattern[length] == pattern[end]);
     }
-    failures
+    prefixes
 }
 
-/// A few ways for chunks to share `shared` bytes in all.
+/// Returns a few ways in which the chunks share `shared` bytes in total.
 ///
-/// Each starts from a guess at what all overlaps are like: like those that are not periodic, or the longest. What is then missing, or too
-/// much, is settled where the text is periodic, in shares or in one place.
+/// Each starts from a guess for all overlaps: the typical one of those that are not periodic, or the longest. The difference is
+/// then spread over the periodic overlaps, or applied to one of them.
 pub(super) fn arrangements(seams: &[Seam], shared: usize) -> Vec<Vec<usize>> {
     let mut plain: Vec<_> =
         seams.iter().filter(|seam| seam.period == 0).map(Seam::longest).collect();
@@ -68,15 +67,15 @@ pub(super) fn arrangements(seams: &[Seam], shared: usize) -> Vec<Vec<usize>> {
     for guess in middle.into_iter().chain([usize::MAX]) {
         for (backwards, in_shares) in [(false, true), (true, true), (false, false), (true, false)] {
             let less: Vec<_> = seams.iter().map(|seam| seam.nearest(guess)).collect();
-            let overlaps = settled(seams, less, shared, backwards, in_shares);
+            let overlaps = adjusted(seams, less, shared, backwards, in_shares);
             found.extend(overlaps.filter(|overlaps| !found.contains(overlaps)));
         }
     }
     found
 }
 
-/// Changes by how many periods overlaps are `less` than the longest, so that all together are `shared`; `None` where that cannot be.
-fn settled(
+/// Adjusts by how many periods the overlaps are shortened until they add up to `shared`; `None` if that is impossible.
+fn adjusted(
     seams: &[Seam],
     mut less: Vec<usize>,
     shared: usize,
@@ -92,11 +91,11 @@ fn settled(
         periodic.reverse();
     }
     let share = rest.checked_div(periodic.len())?;
-    for most in in_shares.then_some(share).into_iter().chain([usize::MAX]) {
+    for limit in in_shares.then_some(share).into_iter().chain([usize::MAX]) {
         for &pair in &periodic {
-            let Seam { period, most: all, .. } = seams[pair];
-            let possible = if too_long { all - less[pair] } else { less[pair] };
-            let periods = possible.min(rest / period).min(most.div_ceil(period));
+            let Seam { period, max_periods, .. } = seams[pair];
+            let possible = if too_long { max_periods - less[pair] } else { less[pair] };
+            let periods = possible.min(rest / period).min(limit.div_ceil(period));
             less[pair] = if too_long { less[pair] + periods } else { less[pair] - periods };
             rest -= periods * period;
         }
@@ -104,17 +103,16 @@ fn settled(
     (rest == 0).then(|| (0..seams.len()).map(|pair| overlap(&less, pair)).collect())
 }
 
-/// The chunks together, where each but the first leaves out what it shares with the one before; `None` if that is more than `most`
-/// bytes.
+/// Joins the chunks, each without what it shares with the one before; `None` if the result exceeds `max` bytes.
 pub(super) fn joined(
     chunks: &[&[u8]],
     overlaps: &[usize],
     between: &str,
-    most: usize,
+    max: usize,
 ) -> Option<Vec<u8>> {
     let total: usize = chunks.iter().map(|chunk| chunk.len()).sum();
     let length = total + overlaps.len() * between.len() - overlaps.iter().sum::<usize>();
-    if length > most {
+    if length > max {
         return None;
     }
     let mut text = Vec::with_capacity(length);
@@ -136,34 +134,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_seam_has_only_overlaps(before in "[ab]{0,12}|(ab){0,6}", after in "[ab]{0,12}|(ab){0,6}") {
+        fn a_seam_contains_only_real_overlaps(before in "[ab]{0,12}|(ab){0,6}", after in "[ab]{0,12}|(ab){0,6}") {
             let seam = Seam::between(before.as_bytes(), after.as_bytes());
             let mut all = (0..=after.len()).rev().filter(|&k| before.ends_with(&after[..k]));
             prop_assert_eq!(Some(seam.longest()), all.next());
             let second = all.next().unwrap_or(0);
             let periodic = seam.longest > 0 && second * 2 >= seam.longest;
             prop_assert_eq!(seam.period, if periodic { seam.longest - second } else { 0 });
-            for less in 1..=seam.most {
+            for less in 1..=seam.max_periods {
                 let length = seam.longest - less * seam.period;
                 prop_assert!(before.ends_with(&after[..length]));
             }
-            prop_assert!(!periodic || seam.longest - seam.most * seam.period < seam.period);
+            prop_assert!(!periodic || seam.longest - seam.max_periods * seam.period < seam.period);
         }
     }
 
     #[test]
     fn the_nearest_overlap_is_found() {
-        let seam = Seam { longest: 30, period: 4, most: 7 };
+        let seam = Seam { longest: 30, period: 4, max_periods: 7 };
         for (wanted, less) in
             [(0, 7), (2, 7), (3, 7), (5, 6), (22, 2), (23, 2), (25, 1), (29, 0), (99, 0)]
         {
             assert_eq!(seam.nearest(wanted), less, "{wanted}");
         }
-        assert_eq!(Seam { longest: 30, period: 0, most: 0 }.nearest(3), 0);
+        assert_eq!(Seam { longest: 30, period: 0, max_periods: 0 }.nearest(3), 0);
     }
 
     #[test]
-    fn arrangements_share_what_they_should() {
+    fn arrangements_add_up_to_the_shared_length() {
         let periodic = || Seam::between(b"abababab", b"abababab");
         let plain = || Seam::between(b"hello", b"hello you");
         let seams = [plain(), periodic(), plain(), periodic()];

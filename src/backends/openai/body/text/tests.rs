@@ -25,7 +25,7 @@ fn assert_found(chunks: &[impl AsRef<str> + std::fmt::Debug], text: &str) {
 
 #[track_caller]
 fn assert_comes_back(text: &str, chunker: &Chunker) {
-    let found = from_chunks(&chunker.cut(text), text);
+    let found = from_chunks(&chunker.split(text), text);
     assert!(found.is_some(), "{chunker:?}: {text:.100?}");
 }
 
@@ -36,7 +36,7 @@ fn prose(words: usize) -> String {
     from_words(words, 7, WORDS)
 }
 
-/// Words that repeat now and then, as they do in texts.
+/// Words that repeat now and then, as in prose.
 fn from_words(words: usize, seed: u32, known: &[&str]) -> String {
     let mut state = seed;
     let mut text = String::new();
@@ -52,7 +52,7 @@ fn from_words(words: usize, seed: u32, known: &[&str]) -> String {
 }
 
 #[test]
-fn one_chunk_is_the_text_or_has_lost_its_ends() {
+fn a_single_chunk_is_the_text_or_lacks_its_ends() {
     for text in [
         "hello",
         "hello\n",
@@ -83,7 +83,7 @@ fn one_chunk_is_the_text_or_has_lost_its_ends() {
 }
 
 #[test]
-fn carriage_returns_come_back() {
+fn carriage_returns_are_restored() {
     for text in
         ["a\r\nb", "a\r\nb\r\n", "\u{feff}a\r\nb\r\n", "a\r\n\r\nb\r\n\r\n", "\r\na\r\nb\r\n"]
     {
@@ -94,7 +94,7 @@ fn carriage_returns_come_back() {
 }
 
 #[test]
-fn white_space_alone_comes_back_from_nothing() {
+fn text_of_white_space_is_restored_without_chunks() {
     let nothing: [&str; 0] = [];
     for text in [
         "\n",
@@ -115,16 +115,16 @@ fn white_space_alone_comes_back_from_nothing() {
 }
 
 #[test]
-fn a_size_that_cannot_be_is_not_believed() {
+fn an_impossible_size_is_refused() {
     assert_eq!(reassemble(&["a"], u64::MAX, |_| true), None);
     assert_eq!(reassemble(&["a"], MAX_BODY + 1, |_| true), None);
 }
 
 #[test]
-fn chunks_follow_each_other_or_overlap() {
+fn adjacent_and_overlapping_chunks_are_joined() {
     assert_found(&["hello ", "world"], "hello world");
     assert_found(&["hello wo", "o world"], "hello world");
-    // An end that another begins with by accident.
+    // One chunk ends by coincidence with what another starts with.
     assert_found(&["bee", "eel"], "beeeel");
     assert_found(&["bee", "eel"], "beeel");
     assert_found(&["bee", "eel"], "beel");
@@ -137,7 +137,7 @@ fn chunks_follow_each_other_or_overlap() {
 }
 
 #[test]
-fn few_chunks_are_tried_in_any_order() {
+fn few_chunks_are_tried_in_every_order() {
     let text = "one, two, three and four";
     for order in permutations(&["one, ", "two, ", "three ", "and four"]) {
         assert_found(&order, text);
@@ -149,7 +149,7 @@ fn few_chunks_are_tried_in_any_order() {
 }
 
 #[test]
-fn periodic_texts_come_back() {
+fn periodic_texts_are_rebuilt() {
     for (period, count) in
         [("a", 5000), ("ab\n", 3000), ("--- | ", 2000), ("日本\n", 1000), ("0,0,0,0\r\n", 500)]
     {
@@ -165,9 +165,9 @@ fn periodic_texts_come_back() {
     }
 }
 
-/// Runs that are longer than an overlap, in a text that is not.
+/// Runs longer than an overlap, in a text that is not periodic.
 #[test]
-fn periodic_parts_come_back() {
+fn texts_with_periodic_parts_are_rebuilt() {
     let ascii =
         |words, seed| from_words(words, seed, &["in", "a", "plain", "text", "all", "are", "bytes"]);
     let runs = ["-".repeat(3000), "ab ".repeat(900), "\n".repeat(2000)];
@@ -182,7 +182,7 @@ fn periodic_parts_come_back() {
 }
 
 #[test]
-fn characters_cut_in_two_come_back_from_the_overlap() {
+fn split_characters_are_restored_from_the_overlap() {
     let text = "日本語".repeat(100) + &prose(300);
     let bytes = text.as_bytes();
     let chunks: Vec<_> = (0..bytes.len())
@@ -193,15 +193,15 @@ fn characters_cut_in_two_come_back_from_the_overlap() {
         chunks.iter().any(|chunk| chunk.starts_with('\u{fffd}') && chunk.ends_with('\u{fffd}'))
     );
     assert_found(&chunks, &text);
-    // They may also be the text's own.
+    // They may also be part of the text.
     let own = format!("\u{fffd}{}\u{fffd}", prose(50));
     assert_comes_back(&own, &Chunker::new(20, 0));
 }
 
 #[test]
-fn nothing_is_returned_that_does_not_match() {
+fn only_matching_text_is_returned() {
     let text = prose(2000);
-    let mut chunks = Chunker::new(100, 20).cut(&text);
+    let mut chunks = Chunker::new(100, 20).split(&text);
     let middle = chunks[3].floor_char_boundary(chunks[3].len() / 2);
     chunks[3].insert(middle, 'x');
     assert_eq!(from_chunks(&chunks, &text), None);
@@ -219,7 +219,7 @@ fn nothing_is_returned_that_does_not_match() {
 }
 
 #[test]
-fn a_large_text_takes_a_moment() {
+fn a_large_text_is_rebuilt_quickly() {
     let text: String = (0..60_000).map(|line| format!("line {line} of a log\n")).collect();
     for order in [Order::OfTheText, Order::Lexicographic, Order::Shuffled(5)] {
         let chunker = Chunker { order, trim: true, ..Chunker::new(200, 100) };
@@ -229,7 +229,7 @@ fn a_large_text_takes_a_moment() {
     assert_comes_back(&text, &Chunker::new(200, 100));
 }
 
-/// Text with every plane of Unicode in it, and every kind of line end, but none of the characters that mark a loss.
+/// Text with every plane of Unicode and every kind of line end, but without the characters that mark a loss.
 fn texts() -> impl Strategy<Value = String> {
     let planes = prop::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter);
     let words = (0_usize..3000, any::<u32>());
@@ -243,22 +243,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn texts_come_back_from_chunks(
+    fn random_texts_are_rebuilt(
         text in texts(),
         mut chunker in prop_oneof![chunkers(100..=800, 10..=50), chunkers(100..=4096, 0..=50)],
         newline in prop_oneof![Just(""), Just("\n"), Just("\r\n")],
     ) {
         let text = text.trim_end().to_owned() + newline;
         if chunker.overlap < 8 {
-            // Nothing tells the order of chunks that have nothing in common.
+            // The order of chunks without a common part cannot be found.
             chunker.order = Order::OfTheText;
         }
-        let chunks = chunker.cut(&text);
+        let chunks = chunker.split(&text);
         prop_assert!(from_chunks(&chunks, &text).is_some(), "{chunks:?}");
     }
 
     #[test]
-    fn other_texts_never_come_back(chunks in prop::collection::vec("[ab\r\n ]{0,9}", 0..6), text in "[ab\r\n ]{0,30}") {
+    fn another_text_is_never_returned(chunks in prop::collection::vec("[ab\r\n ]{0,9}", 0..6), text in "[ab\r\n ]{0,30}") {
         from_chunks(&chunks, &text);
     }
 }

@@ -1,0 +1,492 @@
+//! The two traits of the contract. They are in one file because each refers to the other.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::glob::GlobPattern;
+use crate::core::info::FileInfo;
+use crate::core::options::{
+    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Depth, GlobOptions, InfoOptions,
+    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+};
+use crate::core::path::FilePath;
+use crate::core::stream::{ByteStream, InfoStream, collect};
+
+use super::capabilities::Capabilities;
+use super::conflict::SyncConflict;
+use super::session::SyncSession;
+
+/// The number of checksums that the provided [`checksum_many`](AsyncFileBackend::checksum_many) computes concurrently.
+const CONCURRENT_CHECKSUMS: usize = 8;
+
+/// A store of files, with the same promises for every kind of store.
+///
+/// Paths follow the grammar of [`FilePath`]; every verb checks them before it does anything else. Only [`info_with`](Self::info_with),
+/// [`list_with`](Self::list_with), [`exists`](Self::exists) and [`glob_with`](Self::glob_with) accept the root. Every error names the
+/// operation and the path. Every write is all-or-nothing: readers, and processes that start after a crash, see the old content or the
+/// new one, never a part or a mix.
+///
+/// This trait has the full form of each verb. It is object-safe: `Arc<dyn AsyncFileBackend>`, `Box<dyn AsyncFileBackend>` and
+/// `&'static B` are backends too. Callers use [`AsyncFileBackendExt`](crate::AsyncFileBackendExt), which adds the short forms;
+/// `use f9::prelude::*` brings both into scope. [`create_bytes`](Self::create_bytes) and [`update_bytes`](Self::update_bytes) take
+/// [`Bytes`] so that the trait stays object-safe; callers use `create_with` and `update_with` of the extension trait, which take
+/// `impl Into<Bytes>`.
+///
+/// # Cost
+///
+/// The costs of the verbs count system calls of [`LocalFileBackend`](crate::LocalFileBackend) for a file of 4 KiB in a directory below
+/// the root, and requests to OpenAI. A trip to Tokio's blocking pool costs about 15 µs, a system call about 1 µs.
+/// [`f9::blocking`](crate::blocking) makes the same system calls and no trips, except in `checksum_many`. The OpenAI backend first
+/// lists the store, with one request for every 100 entries, unless it did so within `cache_ttl`. The git backend starts no process,
+/// except where a verb says so; automatic pulls and pushes add their own cost.
+///
+/// # Cancel safety
+///
+/// Dropping a future or stream of any method leaves the store as it was, or as the finished operation leaves it. Either may happen
+/// while the operation runs. No half-done work, temporary file or lock stays behind. Methods that promise more say so.
+#[doc = include_str!("implementing.md")]
+#[async_trait]
+pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
+    /// Returns the sync interface if this backend has a remote. Use it on backends from [`resolve_backend`](crate::resolve_backend).
+    fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
+        None
+    }
+
+    /// Returns what this store can do. Other operations fail with [`Unsupported`](ErrorKind::Unsupported).
+    fn capabilities(&self) -> Capabilities;
+
+    /// Writes the file at `path` from a stream, creates its parent directories, and returns its metadata.
+    ///
+    /// Needs constant memory. Nothing is visible before the last byte has been accepted. If the source fails, or its length differs
+    /// from `options.size`, nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if anything exists at `path` and the mode is [`Create`](crate::WriteMode::Create);
+    /// [`IsADirectory`](ErrorKind::IsADirectory) if a directory exists there and the mode is another one;
+    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed) if there is no file with the etag of
+    /// [`IfMatch`](crate::WriteMode::IfMatch); [`NotADirectory`](ErrorKind::NotADirectory) if a parent is a file;
+    /// [`LengthMismatch`](ErrorKind::LengthMismatch); [`IntegrityMismatch`](ErrorKind::IntegrityMismatch); the error of the source.
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip to begin, one to publish, and one for each batch of 256 KiB, 512 KiB, 1 MiB, 2 MiB, 2 MiB and so on; 13 system
+    /// calls and 6 trips for 4 MiB. OpenAI: 2 requests, 4 to replace a file.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before the source has ended leaves the store as it was.
+    async fn stream_write_with(
+        &self,
+        path: &str,
+        data: ByteStream<'_>,
+        options: WriteOptions,
+    ) -> Result<FileInfo>;
+
+    /// Creates a directory and its parents.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on a store without [`EmptyDirectories`](crate::Capability::EmptyDirectories), unless
+    /// another error comes first; [`AlreadyExists`](ErrorKind::AlreadyExists) if the directory exists and the mode is
+    /// [`Create`](crate::DirMode::Create); [`NotADirectory`](ErrorKind::NotADirectory) if something else exists at `path` or a parent
+    /// is not a directory.
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip. OpenAI: 2 requests.
+    async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()>;
+
+    /// Streams the file at `path`, or a range of it, in chunks of 1 byte to `options.chunk_size`. All chunks but the last one are full.
+    ///
+    /// A slice of a chunk keeps the whole chunk in memory; copy the part you keep. If the file is replaced meanwhile, the stream
+    /// continues with the old content or fails. If it is truncated meanwhile, the stream ends with
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound); [`IsADirectory`](ErrorKind::IsADirectory); [`NotAFile`](ErrorKind::NotAFile) for a special
+    /// file; [`InvalidRange`](ErrorKind::InvalidRange); [`PreconditionFailed`](ErrorKind::PreconditionFailed);
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a chunk size of zero. A failure half-way is the last item of the stream.
+    ///
+    /// # Cost
+    ///
+    /// Local: 8 system calls and no trip for 1 MiB in the cache; one trip for each chunk from the first that is not. OpenAI: 1 request,
+    /// or 2 for the first read where downloads are forbidden; none for an empty file.
+    async fn stream_read_with(
+        &self,
+        path: &str,
+        options: ReadOptions,
+    ) -> Result<ByteStream<'static>>;
+
+    /// Replaces the content of an existing file, or appends to it, and returns its metadata.
+    ///
+    /// This is the object-safe form of [`update_with`](crate::AsyncFileBackendExt::update_with), which takes `impl Into<Bytes>`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound), [`IsADirectory`](ErrorKind::IsADirectory), [`NotAFile`](ErrorKind::NotAFile),
+    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed).
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip, 30 system calls to replace and 33 to append, which copies the file unless the file system can share its blocks.
+    /// OpenAI: 4 requests to replace, 5 to append.
+    async fn update_bytes(
+        &self,
+        path: &str,
+        data: Bytes,
+        options: UpdateOptions,
+    ) -> Result<FileInfo>;
+
+    /// Deletes a file, a directory or a link. Links are removed, never followed.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound); [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) for a directory with entries, unless the
+    /// depth is [`All`](Depth::All).
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip, 7 system calls for a file. OpenAI: 2 requests for each entry.
+    async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()>;
+
+    /// Returns the metadata of `path`. Reads the content only if the options ask for something that needs it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound); [`NotADirectory`](ErrorKind::NotADirectory) if a parent is a file.
+    ///
+    /// # Cost
+    ///
+    /// Local: 3 system calls and no trip if the kernel has the metadata cached. OpenAI: none. Git: one process after the branch has
+    /// moved, to read the new history.
+    async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo>;
+
+    /// Lists the directory at `prefix` in byte order of the paths, where a directory sorts as `name/`.
+    ///
+    /// The order is that of whole paths, so recursive listings of two stores can be merged as they arrive. Memory is bounded for
+    /// directories of any size. Links are listed and not followed. An entry that cannot be represented, such as a name that is not
+    /// UTF-8, or a directory that cannot be read, is one `Err` item, and the stream continues. Entries that appear or disappear
+    /// meanwhile may be listed or not.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound); [`NotADirectory`](ErrorKind::NotADirectory) if `prefix` is a file.
+    ///
+    /// # Cost
+    ///
+    /// Local: 9 system calls and one per entry; 8 or more for each further directory; two trips for each 1,024 entries or 32
+    /// directories after the first. OpenAI: none. Git: as [`info_with`](Self::info_with).
+    async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>>;
+
+    /// Moves a file, a directory with its content, or a link to `to`, creates the parents of `to`, and returns the new metadata.
+    ///
+    /// The move is atomic if the store has [`AtomicRename`](crate::Capability::AtomicRename). With
+    /// [`Overwrite`](crate::WriteMode::Overwrite) a file may replace a file, and a directory an empty directory; a move onto itself
+    /// changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if nothing exists at `from`; [`AlreadyExists`](ErrorKind::AlreadyExists),
+    /// [`IsADirectory`](ErrorKind::IsADirectory), [`NotADirectory`](ErrorKind::NotADirectory),
+    /// [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) or [`PreconditionFailed`](ErrorKind::PreconditionFailed) for `to`;
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a move of a directory into itself.
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip, 14 system calls. OpenAI: 1 request for each entry, and 2 to remove a replaced file.
+    async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo>;
+
+    /// Creates the file at `path` with `data`, creates its parent directories, and returns its metadata.
+    ///
+    /// This is the object-safe form of [`create_with`](crate::AsyncFileBackendExt::create_with), which takes `impl Into<Bytes>`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream_write_with`](Self::stream_write_with).
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip; 8 system calls for a new file, 16 with [`Synced`](crate::Durability::Synced), 27 to replace one. OpenAI: 2
+    /// requests, 4 to replace a file.
+    async fn create_bytes(
+        &self,
+        path: &str,
+        data: Bytes,
+        options: CreateOptions,
+    ) -> Result<FileInfo> {
+        let chunks = (!data.is_empty()).then_some(Ok(data));
+        self.stream_write_with(path, stream::iter(chunks).boxed(), options.into()).await
+    }
+
+    /// Reads the file at `path`, or a range of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream_read_with`](Self::stream_read_with).
+    ///
+    /// # Cost
+    ///
+    /// Local: 4 system calls and no trip if the kernel has the content cached; 7 and one trip for more than 256 KiB. OpenAI: as
+    /// [`stream_read_with`](Self::stream_read_with).
+    async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
+        collect(self.stream_read_with(path, options).await?).await
+    }
+
+    /// Copies the file at `from` to `to`, creates the parents of `to`, and returns the metadata of the copy.
+    ///
+    /// Later changes of one file do not affect the other. Copying a file onto itself with [`Overwrite`](crate::WriteMode::Overwrite)
+    /// changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) and [`IsADirectory`](ErrorKind::IsADirectory) for `from`; those of
+    /// [`stream_write_with`](Self::stream_write_with) for `to`.
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip, 14 system calls; the kernel copies the content or shares its blocks. OpenAI: a read and 2 requests, 4 if it
+    /// replaces a file.
+    async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
+        let failing = |error: Error| error.with_operation("copy").between(from, to);
+        let source = FilePath::parse_entry(from).map_err(failing)?;
+        let target = FilePath::parse_entry(to).map_err(failing)?;
+        if source == target && options.mode == crate::core::options::WriteMode::Overwrite {
+            let info = self.info_with(&source, InfoOptions::default()).await?;
+            return if info.is_dir() {
+                Err(failing(ErrorKind::IsADirectory.into()))
+            } else {
+                Ok(info)
+            };
+        }
+        let data = self.stream_read_with(&source, ReadOptions::default()).await?;
+        let options = WriteOptions::default().with_mode(options.mode);
+        self.stream_write_with(&target, data, options).await
+    }
+
+    /// Returns whether anything exists at `path`. A link whose target is missing exists too.
+    ///
+    /// # Errors
+    ///
+    /// Any failure that leaves the answer unknown, such as [`PermissionDenied`](ErrorKind::PermissionDenied).
+    ///
+    /// # Cost
+    ///
+    /// Local: 3 system calls, and one trip for a missing file whose name the kernel has not cached. OpenAI: none.
+    async fn exists(&self, path: &str) -> Result<bool> {
+        match self.info_with(path, InfoOptions::default()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the paths that match a [`GlobPattern`], in byte order.
+    ///
+    /// Reads only directories below the literal prefix of the pattern. Links are not followed, and names that cannot be represented
+    /// match nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPattern`](ErrorKind::InvalidPattern), and any failure to read a directory.
+    ///
+    /// # Cost
+    ///
+    /// Local: 21 system calls and one trip for 10 files in 2 directories, and none per entry. OpenAI: none.
+    async fn glob_with(&self, pattern: &str, options: GlobOptions) -> Result<Vec<FilePath>> {
+        let pattern = GlobPattern::parse(pattern).map_err(|error| error.with_operation("glob"))?;
+        let (base, deep) = pattern.base();
+        let depth = if deep { Depth::All } else { Depth::One };
+        let mut entries =
+            match self.list_with(&base, ListOptions::default().with_depth(depth)).await {
+                Ok(entries) => entries,
+                Err(error) if is_no_directory(&error) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next().await {
+            match entry {
+                Ok(info) if options.kind.accepts(info.is_dir()) && pattern.matches(&info.path) => {
+                    found.push(info.path);
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::InvalidPath => {}
+                Err(error) => return Err(error),
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Computes the checksum of the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream_read_with`](Self::stream_read_with).
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip, one `pread64` per 256 KiB. OpenAI: none for SHA-256 of a file that f9 wrote, else a read.
+    async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<Checksum> {
+        let mut content = self.stream_read_with(path, ReadOptions::default()).await?;
+        let mut hasher = Hasher::new(algorithm);
+        while let Some(chunk) = content.try_next().await? {
+            hasher.update(&chunk);
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Computes the checksums of many files concurrently. Skips missing files and directories.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of any other kind.
+    ///
+    /// # Cost
+    ///
+    /// That of [`checksum`](Self::checksum) for each file. The number of open files is bounded.
+    async fn checksum_many(
+        &self,
+        paths: &[&str],
+        algorithm: ChecksumAlgorithm,
+    ) -> Result<BTreeMap<FilePath, Checksum>> {
+        let paths = paths.iter().map(|path| FilePath::parse_entry(path));
+        let paths: Result<Vec<FilePath>> = paths.collect();
+        let paths = paths.map_err(|error| error.with_operation("checksum"))?;
+        let checksums = stream::iter(paths).map(|path| async move {
+            match self.checksum(&path, algorithm).await {
+                Ok(checksum) => Ok(Some((path, checksum))),
+                Err(error) if is_skipped(&error) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        let found = checksums.buffer_unordered(CONCURRENT_CHECKSUMS);
+        found.try_filter_map(|found| async move { Ok(found) }).try_collect().await
+    }
+
+    /// Waits for exclusive use of the store for a sequence of operations. See [`SyncSession`].
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeout`](ErrorKind::LockTimeout), which names the holder if it is known; [`Unsupported`](ErrorKind::Unsupported) if the
+    /// store has no sessions.
+    ///
+    /// # Cost
+    ///
+    /// Local: a `flock` of `.backend.lock`. OpenAI: none. Git: with `auto_pull` a pull, and with `auto_push` a push at the end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the queue. A future that is kept but not polled keeps its place and blocks the callers behind it.
+    async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
+        let _ = options;
+        Err(SyncSession::unsupported())
+    }
+}
+
+/// Returns whether the error means that the first directory of a pattern does not exist.
+pub(crate) fn is_no_directory(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Returns whether [`checksum_many`](AsyncFileBackend::checksum_many) skips a path with this error.
+pub(crate) fn is_skipped(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory)
+}
+
+/// A backend whose files also live on a remote, and that merges local and remote changes on request.
+///
+/// Within a [session](AsyncFileBackend::sync_session_with), automatic pulls and pushes are batched: one pull when it begins, and one
+/// push when it finishes. The costs of the verbs are processes that the git backend starts.
+#[async_trait]
+pub trait AsyncSyncFileBackend: AsyncFileBackend {
+    /// Publishes all local changes, described by `message`. Does nothing if there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::ErrorKind::Conflict) if the remote has contradicting changes; any failure to reach the remote. Local changes
+    /// are kept in either case.
+    ///
+    /// # Cost
+    ///
+    /// 5 processes; 1 or 2 and no network if there is nothing to publish.
+    async fn push(&self, message: &str) -> Result<()>;
+
+    /// Merges all changes of the remote.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::ErrorKind::Conflict) if local changes contradict them. [`conflict_report`](Self::conflict_report) then lists
+    /// the files. They keep their local content until all are accepted or resolved and the next [`push`](Self::push),
+    /// [`pull`](Self::pull) or [`sync`](Self::sync) concludes the merge.
+    ///
+    /// # Cost
+    ///
+    /// 1 process if the remote has nothing new, 3 to move to its changes, 6 to merge them with local commits.
+    async fn pull(&self) -> Result<()>;
+
+    /// Pulls, then pushes. `message` describes the local changes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pull`](Self::pull) and [`push`](Self::push).
+    ///
+    /// # Cost
+    ///
+    /// That of [`pull`](Self::pull) and [`push`](Self::push).
+    async fn sync(&self, message: &str) -> Result<()> {
+        self.pull().await?;
+        self.push(message).await
+    }
+
+    /// Returns the files whose local and remote changes contradict each other, in byte order.
+    ///
+    /// # Errors
+    ///
+    /// Any failure to read the state of the merge.
+    ///
+    /// # Cost
+    ///
+    /// None.
+    async fn conflict_report(&self) -> Result<Vec<SyncConflict>>;
+
+    /// Resolves the conflict at `path` with the local file.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](crate::ErrorKind::InvalidOperation) if there is no conflict at `path`.
+    ///
+    /// # Cost
+    ///
+    /// None. With `auto_push`, resolving the last conflict pushes.
+    async fn conflict_accept_local(&self, path: &str) -> Result<()>;
+
+    /// Resolves the conflict at `path` with the remote's file.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](crate::ErrorKind::InvalidOperation) if there is no conflict at `path`.
+    ///
+    /// # Cost
+    ///
+    /// As [`conflict_accept_local`](Self::conflict_accept_local).
+    async fn conflict_accept_remote(&self, path: &str) -> Result<()>;
+
+    /// Resolves the conflict at `path` with `data`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](crate::ErrorKind::InvalidOperation) if there is no conflict at `path`.
+    ///
+    /// # Cost
+    ///
+    /// 1 process; else as [`conflict_accept_local`](Self::conflict_accept_local).
+    async fn conflict_resolve(&self, path: &str, data: Bytes) -> Result<()>;
+}

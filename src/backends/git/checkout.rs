@@ -1,0 +1,213 @@
+//! Moves the working tree from one commit to the next in a way that survives a crash.
+//!
+//! Git replaces the files of a tree one by one. A git that is killed in between leaves some old and some new files, and an index that
+//! does not know about it; the next commit would publish the mixture. So a journal is written and synced before, and removed after.
+//! An operation that finds a journal rolls back the files that the dead process replaced. It recognizes them by their content: a file
+//! with anything but the new version, or the beginning of it, is somebody's work and stays.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::diagnosis::Failure;
+use super::locks::Operation;
+use super::objects::empty_tree;
+use super::parse::{self, Change, Oid, RawPath, SUBMODULE};
+use super::repository::Repository;
+use super::uncommitted::uncommitted_paths;
+use super::work_tree::{self, Comparison};
+use crate::core::error::Result;
+use crate::sys::pool;
+
+/// The name of the journal among the notes.
+pub(super) const JOURNAL: &str = "journal";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Journal {
+    /// `None` before the first commit.
+    from: Option<Oid>,
+    to: Oid,
+}
+
+/// The outcome of [`Repository::fast_forward`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum FastForward {
+    Done,
+    /// Nothing was changed, because these paths hold changes that are not committed.
+    Blocked(Vec<RawPath>),
+    /// Nothing was changed, because somebody has committed with git in the meantime.
+    BranchMoved,
+}
+
+impl Repository {
+    /// Moves the branch, the index and the working tree to `to`, a descendant of `from`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once begun, it runs to its end even if the future is dropped.
+    pub(super) async fn fast_forward(
+        self: &Arc<Self>,
+        operation: &Operation,
+        from: Option<&Oid>,
+        to: &Oid,
+    ) -> Result<FastForward> {
+        let (repository, operation) = (Arc::clone(self), operation.clone());
+        let journal = Journal { from: from.cloned(), to: to.clone() };
+        let run = async move { repository.fast_forward_here(&operation, &journal).await };
+        pool::spawn_to_completion(run).await
+    }
+
+    async fn fast_forward_here(
+        &self,
+        operation: &Operation,
+        journal: &Journal,
+    ) -> Result<FastForward> {
+        let changes = self.changes_of(journal).await?;
+        let guard = self.locks.tree.write(self.lock_timeout).await?;
+        let root = Arc::clone(&self.root);
+        let (changes, deleted) = pool::run(move || {
+            let deleted = work_tree::uncommitted_deletions(&root, &changes);
+            Ok((changes, deleted))
+        })
+        .await?;
+        if !deleted.is_empty() {
+            return Ok(FastForward::Blocked(deleted));
+        }
+        self.write_note(JOURNAL, journal).await?;
+        let merge = ["merge", "--ff-only", "--no-overwrite-ignore", "--quiet", journal.to.as_str()];
+        let merged = match self.git.local(merge).within(operation) {
+            Ok(run) => run.output().await,
+            Err(error) => Err(error),
+        };
+        let outcome = match merged {
+            Ok(output) if output.is_success() => Ok(FastForward::Done),
+            Ok(output) if output.failure() == Failure::WouldOverwrite => {
+                self.uncommitted_among(journal, &changes).await.map(FastForward::Blocked)
+            }
+            Ok(output) if output.failure() == Failure::NonFastForward => {
+                Ok(FastForward::BranchMoved)
+            }
+            Ok(output) => Err(output.error()),
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() {
+            self.roll_back(operation, journal, changes).await?;
+        }
+        self.remove_note(JOURNAL).await?;
+        drop(guard);
+        outcome
+    }
+
+    /// Removes files with reserved names that are in the way of the history's, and restores the committed version of each. Such
+    /// files hold nothing of value, and must not keep the changes of others out.
+    pub(super) async fn discard_reserved(
+        &self,
+        operation: &Operation,
+        reserved: Vec<RawPath>,
+    ) -> Result<()> {
+        let _guard = self.locks.tree.write(self.lock_timeout).await?;
+        let input = parse::nul_terminated(&reserved);
+        let root = Arc::clone(&self.root);
+        pool::run(move || {
+            reserved.iter().try_for_each(|path| root.raw_remove_file(Path::new(path.as_os())))
+        })
+        .await?;
+        let restore = ["checkout-index", "--force", "--quiet", "--index", "-z", "--stdin"];
+        // It exits with an error if some of them were never committed.
+        drop(self.git.local(restore).input(input).within(operation)?.output().await?);
+        Ok(())
+    }
+
+    /// Rolls back the checkout of a process that died, if there is one. Restores a missing index.
+    pub(super) async fn recover(self: &Arc<Self>, operation: &Operation) -> Result<()> {
+        if self.note::<Journal>(JOURNAL).await?.is_none() {
+            return self.restore_index(operation).await;
+        }
+        let (repository, operation) = (Arc::clone(self), operation.clone());
+        pool::spawn_to_completion(async move {
+            let _guard = repository.locks.tree.write(repository.lock_timeout).await?;
+            let Some(journal) = repository.note::<Journal>(JOURNAL).await? else { return Ok(()) };
+            let changes = repository.changes_of(&journal).await?;
+            repository.roll_back(&operation, &journal, changes).await?;
+            repository.remove_note(JOURNAL).await
+        })
+        .await
+    }
+
+    /// Asks git which of `changes` would overwrite something uncommitted. Git's message cannot be parsed, because it does not quote names.
+    async fn uncommitted_among(
+        &self,
+        journal: &Journal,
+        changes: &[Change],
+    ) -> Result<Vec<RawPath>> {
+        let from = journal.from.as_ref().map_or(empty_tree(&journal.to), Oid::as_str);
+        let found = uncommitted_paths(&self.git, from, changes).await?;
+        // It may have been committed or removed since.
+        let all = || changes.iter().map(|change| change.path.clone()).collect();
+        Ok(if found.is_empty() { all() } else { found })
+    }
+
+    async fn changes_of(&self, journal: &Journal) -> Result<Vec<Change>> {
+        let from = journal.from.as_ref().map_or(empty_tree(&journal.to), Oid::as_str);
+        let diff = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"];
+        let diff = diff.into_iter().chain([from, journal.to.as_str()]);
+        parse::changes(&self.git.local(diff).stdout().await?)
+    }
+
+    /// Restores the files that the checkout has replaced, and no others, unless the branch has moved.
+    async fn roll_back(
+        &self,
+        operation: &Operation,
+        journal: &Journal,
+        changes: Vec<Change>,
+    ) -> Result<()> {
+        if self.head().await? != journal.from {
+            return Ok(());
+        }
+        // New files are removed first. On a full disk that makes room for the index, and a new file may be where a directory was.
+        let (added, replaced): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.old.is_null());
+        for change in added {
+            if self.is_replaced(&change).await? {
+                let (root, path) = (Arc::clone(&self.root), change.path);
+                pool::run(move || work_tree::remove_with_parents(&root, &path)).await?;
+            }
+        }
+        let mut restored = Vec::new();
+        for change in replaced {
+            if self.is_replaced(&change).await? {
+                restored.push(change.path);
+            }
+        }
+        let reset = match &journal.from {
+            Some(from) => vec!["read-tree", "--reset", from.as_str()],
+            None => vec!["read-tree", "--empty"],
+        };
+        self.git.local(reset).within(operation)?.stdout().await?;
+        if !restored.is_empty() {
+            let restore = self.git.local(["checkout-index", "--force", "-z", "--stdin"]);
+            restore.input(parse::nul_terminated(restored)).within(operation)?.stdout().await?;
+        }
+        let refresh = ["update-index", "-q", "--refresh"];
+        // It exits with an error if some files are changed, which is fine here.
+        drop(self.git.local(refresh).within(operation)?.output().await?);
+        Ok(())
+    }
+
+    /// Whether the checkout has replaced the entry at the path of `change`.
+    async fn is_replaced(&self, change: &Change) -> Result<bool> {
+        if change.new_mode == SUBMODULE || change.old_mode == SUBMODULE {
+            return Ok(false);
+        }
+        let (root, compared) = (Arc::clone(&self.root), change.clone());
+        match pool::run(move || work_tree::compare(&root, &compared)).await? {
+            Comparison::New => Ok(true),
+            Comparison::NotNew => Ok(false),
+            Comparison::MaybePartial(content) => {
+                let new = ["cat-file", "blob", change.new.as_str()];
+                Ok(self.git.local(new).stdout().await?.starts_with(&content))
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! One command: its arguments, its input, and how it is run.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::process::Command;
+
+use super::git::Git;
+use super::output::{Output, OutputStream, timed_out};
+use super::process::{Process, read_all, write_all};
+use crate::backends::git::diagnosis::CommandKind;
+use crate::backends::git::locks::Operation;
+use crate::core::error::{Error, Result};
+use crate::core::stream::ByteStream;
+
+/// A command to be run.
+pub(in crate::backends::git) struct GitCommand<'a> {
+    git: &'a Git,
+    arguments: Vec<OsString>,
+    kind: CommandKind,
+    input: Option<Bytes>,
+    index: Option<&'a Path>,
+    has_patterns: bool,
+    /// The lock of the operation. The process inherits it, so it stays locked until the process has ended, even if this program is
+    /// killed.
+    lock: Option<File>,
+    operation: Option<Operation>,
+}
+
+impl Git {
+    /// Builds a command that does not reach the remote.
+    pub(in crate::backends::git) fn local<I: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> GitCommand<'_> {
+        GitCommand::new(self, arguments, CommandKind::Local)
+    }
+
+    /// Builds a command that reads from the remote.
+    pub(in crate::backends::git) fn fetch<I: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> GitCommand<'_> {
+        GitCommand::new(self, arguments, CommandKind::Fetch(self.access.protocol))
+    }
+
+    /// Builds a command that writes to the remote.
+    pub(in crate::backends::git) fn push<I: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> GitCommand<'_> {
+        GitCommand::new(self, arguments, CommandKind::Push(self.access.protocol))
+    }
+}
+
+impl<'a> GitCommand<'a> {
+    fn new<I: AsRef<OsStr>>(
+        git: &'a Git,
+        arguments: impl IntoIterator<Item = I>,
+        kind: CommandKind,
+    ) -> Self {
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
+        Self {
+            git,
+            arguments: arguments.collect(),
+            kind,
+            input: None,
+            index: None,
+            has_patterns: false,
+            lock: None,
+            operation: None,
+        }
+    }
+
+    /// Sets the standard input.
+    pub(in crate::backends::git) fn input(mut self, input: impl Into<Bytes>) -> Self {
+        self.input = Some(input.into());
+        self
+    }
+
+    /// Uses another index than the repository's.
+    pub(in crate::backends::git) fn index(mut self, index: &'a Path) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// Reads paths among the arguments as patterns.
+    pub(in crate::backends::git) fn patterns(mut self) -> Self {
+        self.has_patterns = true;
+        self
+    }
+
+    /// Makes the command a part of `operation`, which then lasts until the process has ended, even if the future is dropped or this
+    /// program is killed. The standard output of a local command that has an input is lost.
+    pub(in crate::backends::git) fn within(mut self, operation: &Operation) -> Result<Self> {
+        // Only a local command can leave a change half-done, so only a local command holds the lock.
+        if self.kind == CommandKind::Local {
+            self.lock = Some(operation.lock_file()?);
+        }
+        self.operation = Some(operation.clone());
+        Ok(self)
+    }
+
+    /// Runs the command to its end. [`Output`] holds its exit status, even if it failed.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](crate::ErrorKind::Timeout), and any failure to start the process.
+    pub(in crate::backends::git) async fn output(self) -> Result<Output> {
+        let timeout = self.timeout();
+        let name = self.name();
+        let mut process = self.spawn()?;
+        let communicate = async {
+            let (stdin, stdout, stderr) = process.pipes();
+            let (stdout, stderr, ()) =
+                futures::join!(read_all(stdout), read_all(stderr), write_all(stdin, self.input));
+            Ok::<_, Error>((stdout?, stderr?, process.wait().await?))
+        };
+        let Ok(done) = tokio::time::timeout(timeout, communicate).await else {
+            process.terminate().await;
+            return Err(timed_out(&name, timeout));
+        };
+        let (stdout, stderr, status) = done?;
+        let printed = (stdout.freeze(), &*stderr);
+        Ok(Output::new((name, self.kind), status, printed, self.git.access.credentials()))
+    }
+
+    /// Runs the command to its end and returns its standard output.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`output`](Self::output), and the failure that the process reported.
+    pub(in crate::backends::git) async fn stdout(self) -> Result<Bytes> {
+        self.output().await?.success()
+    }
+
+    /// Starts the command and streams its standard output. If the process fails, the last item is its failure.
+    pub(in crate::backends::git) fn stream(self) -> Result<ByteStream<'static>> {
+        let mut process = self.spawn()?;
+        let (stdin, stdout, stderr) = process.pipes();
+        let (command, timeout) = (self.name(), self.timeout());
+        let input = stdin.zip(self.input);
+        Ok(OutputStream { process, input, stdout, stderr, command, timeout }.into_stream())
+    }
+
+    fn timeout(&self) -> Duration {
+        match self.kind {
+            CommandKind::Local => self.git.local_timeout,
+            CommandKind::Fetch(_) | CommandKind::Push(_) => self.git.network_timeout,
+        }
+    }
+
+    fn name(&self) -> String {
+        self.arguments.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    fn spawn(&self) -> Result<Process> {
+        let git = self.git;
+        let mut command = Command::new(git.program);
+        command.args(&self.arguments).env_clear().current_dir(&git.work_tree);
+        command.envs(git.environment.iter().map(|(name, value)| (name, value)));
+        if !self.has_patterns {
+            command.env("GIT_LITERAL_PATHSPECS", "1");
+        }
+        if let Some(index) = self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        match self.kind {
+            // A partial clone must not fetch missing objects.
+            CommandKind::Local => drop(command.env("GIT_NO_LAZY_FETCH", "1")),
+            CommandKind::Fetch(_) | CommandKind::Push(_) => git.access.apply(&mut command),
+        }
+        let lock = self.lock.as_ref().map(File::try_clone).transpose()?;
+        // The process inherits the lock file as its standard input, or as its standard output if it has an input.
+        let (stdin, stdout) = match (&self.input, lock) {
+            (None, lock) => (lock.map_or_else(Stdio::null, Stdio::from), Stdio::piped()),
+            (Some(_), None) => (Stdio::piped(), Stdio::piped()),
+            (Some(_), Some(lock)) => (Stdio::piped(), Stdio::from(lock)),
+        };
+        command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
+        let process = Process::spawn(&mut command, self.operation.clone())?;
+        git.spawned.fetch_add(1, Ordering::Relaxed);
+        Ok(process)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::git::command::{Access, RepositorySettings};
+    use crate::backends::git::locks::Locks;
+    use crate::backends::git::remote::Protocol;
+    use crate::core::error::ErrorKind;
+
+    async fn git_in(work_tree: &Path) -> Result<Git> {
+        let access = Access {
+            url: "/nowhere".to_owned(),
+            protocol: Protocol::File,
+            credentials: None,
+            ssh_key: None,
+            known_hosts: None,
+        };
+        let settings = RepositorySettings {
+            work_tree,
+            git_dir: &work_tree.join(".git"),
+            branch: "main",
+            author: ("f9", "f9@example.com"),
+        };
+        let timeout = Duration::from_secs(120);
+        Git::new(settings, access, (timeout, timeout)).await
+    }
+
+    #[tokio::test]
+    async fn a_process_that_outlives_this_program_keeps_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let locks = Locks::of(dir.path()).unwrap();
+        let git = git_in(dir.path()).await.unwrap();
+        git.local(["init", "--quiet"]).stdout().await.unwrap();
+        let operation = locks.operation(Duration::ZERO).await.unwrap();
+        let command = git.local(["update-index", "--stdin"]).input("a file\n");
+        let command = command.within(&operation).unwrap();
+        let mut process = command.spawn().unwrap();
+        let (stdin, ..) = process.pipes();
+        let mut child = process.into_child().unwrap();
+        drop((command, operation));
+        let error = locks.operation(Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LockTimeout);
+        drop(stdin);
+        child.wait().await.unwrap();
+        locks.operation(Duration::from_secs(120)).await.unwrap();
+    }
+}

@@ -1,0 +1,61 @@
+//! The settings of all git processes of one repository.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::access::Access;
+use super::environment::{RepositorySettings, environment};
+use super::program::program;
+use crate::core::error::Result;
+use crate::sys::random;
+
+/// Runs git on one repository.
+pub(in crate::backends::git) struct Git {
+    pub(super) program: &'static Path,
+    pub(super) work_tree: PathBuf,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    remote: String,
+    pub(super) access: Access,
+    pub(super) local_timeout: Duration,
+    pub(super) network_timeout: Duration,
+    pub(super) spawned: AtomicU64,
+}
+
+impl Git {
+    /// `timeouts` are those of local commands and of commands that reach the remote.
+    pub(in crate::backends::git) async fn new(
+        settings: RepositorySettings<'_>,
+        access: Access,
+        timeouts: (Duration, Duration),
+    ) -> Result<Self> {
+        let program = program().await?;
+        let remote = format!("f9-{}", random::hex::<16>()?);
+        Ok(Self {
+            program,
+            work_tree: settings.work_tree.to_owned(),
+            environment: environment(&settings, &access, &remote),
+            remote,
+            access,
+            local_timeout: timeouts.0,
+            network_timeout: timeouts.1,
+            spawned: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the name of the remote in arguments.
+    pub(in crate::backends::git) fn remote(&self) -> &str {
+        &self.remote
+    }
+
+    /// Returns how many processes were started so far.
+    pub(in crate::backends::git) fn spawned(&self) -> u64 {
+        self.spawned.load(Ordering::Relaxed)
+    }
+
+    /// Reports whether the remote is behind a web server.
+    pub(in crate::backends::git) fn is_http(&self) -> bool {
+        self.access.protocol.is_http()
+    }
+}

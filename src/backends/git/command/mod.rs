@@ -1,0 +1,14 @@
+//! Runs git: the one place that starts its processes.
+
+mod access;
+mod builder;
+mod environment;
+mod git;
+mod output;
+mod process;
+mod program;
+
+pub(super) use self::access::Access;
+pub(super) use self::environment::RepositorySettings;
+pub(super) use self::git::Git;
+pub(super) use self::program::program;

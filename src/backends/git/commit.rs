@@ -1,0 +1,94 @@
+//! Commits what has changed in the working tree.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::locks::Operation;
+use super::objects::empty_tree;
+use super::parse::Oid;
+use super::shared::Shared;
+use crate::core::error::Result;
+use crate::core::etag::Etag;
+use crate::core::path::FilePath;
+use crate::sys::pool;
+
+impl Shared {
+    /// Commits everything that differs from the last commit, and the files in `forced` even if git ignores them. Returns whether
+    /// anything differed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once begun, it runs to its end even if the future is dropped.
+    pub(super) async fn commit(
+        self: &Arc<Self>,
+        operation: &Operation,
+        message: &str,
+        forced: Vec<FilePath>,
+    ) -> Result<bool> {
+        let (shared, operation) = (Arc::clone(self), operation.clone());
+        let message = message.to_owned();
+        let run = async move { shared.commit_here(&operation, &message, forced).await };
+        pool::spawn_to_completion(run).await
+    }
+
+    async fn commit_here(
+        &self,
+        operation: &Operation,
+        message: &str,
+        mut forced: Vec<FilePath>,
+    ) -> Result<bool> {
+        let repository = &self.repository;
+        // Read before anything is staged, so that a commit made with git in the meantime is never undone.
+        let head = repository.head().await?;
+        let snapshot = self.pending_paths.snapshot().await?;
+        forced.extend(self.pending_paths.paths_to_force(&snapshot).await?);
+        repository.stage(operation, &forced).await?;
+        let differs = self.commit_index(operation, head, message).await?;
+        if snapshot.has_recorded() {
+            let _guard = repository.locks.tree.write(repository.lock_timeout).await?;
+            self.pending_paths.remove_record(&snapshot).await?;
+            self.pending_paths.remove_committed(&snapshot);
+        } else {
+            self.pending_paths.remove_committed(&snapshot);
+        }
+        Ok(differs)
+    }
+
+    /// Commits the index if it differs from `head`.
+    async fn commit_index(
+        &self,
+        operation: &Operation,
+        head: Option<Oid>,
+        message: &str,
+    ) -> Result<bool> {
+        let repository = &self.repository;
+        let staged = repository.index_etag().await?;
+        let is_unchanged = |committed: &(Oid, Etag)| {
+            (Some(&committed.0), Some(&committed.1)) == (head.as_ref(), staged.as_ref())
+        };
+        if self.committed().as_ref().is_some_and(is_unchanged) {
+            return Ok(false);
+        }
+        let tree = repository.write_tree(operation).await?;
+        let committed = match &head {
+            Some(head) => repository.tree_of(head).await?,
+            None => empty_tree(&tree).parse()?,
+        };
+        let mut new_head = head.clone();
+        if tree != committed {
+            let parents: Vec<&Oid> = head.iter().collect();
+            let commit = repository.commit_tree(&tree, &parents, message).await?;
+            repository.move_branch(operation, head.as_ref(), &commit).await?;
+            if let Some(head) = &head {
+                repository.keep_without_submodules(head, &commit).await;
+            }
+            new_head = Some(commit);
+        }
+        // Read again, because writing the tree also updates the index.
+        *self.committed() = new_head.clone().zip(repository.index_etag().await?);
+        Ok(new_head != head)
+    }
+
+    fn committed(&self) -> MutexGuard<'_, Option<(Oid, Etag)>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

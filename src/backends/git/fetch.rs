@@ -1,0 +1,110 @@
+//! Fetches from the remote and pushes to it.
+
+use super::diagnosis::{self, Failure};
+use super::locks::Operation;
+use super::parse::{self, Oid, Pushed};
+use super::repository::{Repository, START};
+use crate::core::error::{Error, ErrorKind, Result};
+
+/// A fetch that transfers only what is asked for and starts no background process.
+const FETCH: [&str; 5] = [
+    "fetch",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+];
+
+/// The outcome of a fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    Branch,
+    /// The remote does not have the branch.
+    NoBranch,
+}
+
+impl Repository {
+    /// Fetches the remote's branch.
+    ///
+    /// # Errors
+    ///
+    /// [`Diverged`](ErrorKind::Diverged) if the remote's history was rewritten; the failures of the connection.
+    pub(super) async fn fetch(&self, operation: &Operation) -> Result<Fetched> {
+        // Without `--quiet`, which hides that a branch was rewritten.
+        let fetch = self.git.fetch(FETCH.into_iter().chain([self.git.remote()]));
+        let output = fetch.within(operation)?.output().await?;
+        if output.is_success() {
+            return Ok(Fetched::Branch);
+        }
+        match output.failure() {
+            Failure::NoSuchBranch => {
+                self.check_server(operation).await?;
+                Ok(Fetched::NoBranch)
+            }
+            Failure::NonFastForward => Err(Error::new(ErrorKind::Diverged).with_message(format!(
+                "branch `{}` of the remote was rewritten; nothing here was changed. To keep the local history, publish it with \
+                 `git push --force`; to take the remote's, open it in another directory",
+                self.branch
+            ))),
+            _ => Err(output.error()),
+        }
+    }
+
+    /// Checks that a git server answers for the remote.
+    ///
+    /// Git accepts any short web page, such as the login page of a hotel's network, as a repository without branches that is served as
+    /// plain files. So this fetches a commit that does not exist, in a way that git does not try with plain files.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if no git server answers.
+    async fn check_server(&self, operation: &Operation) -> Result<()> {
+        if !self.git.is_http() {
+            return Ok(());
+        }
+        let digits = self.head().await?.map_or(40, |head| head.as_str().len());
+        let missing = "1".repeat(digits);
+        let fetch =
+            ["fetch", "--quiet", "--no-write-fetch-head", "--depth=1", self.git.remote(), &missing];
+        let output = self.git.fetch(fetch).within(operation)?.output().await?;
+        match output.failure() {
+            Failure::NotAGitServer => Err(output.error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fetches the remote's default branch and returns its commit, at which a new branch starts; `None` if the remote is empty.
+    pub(super) async fn fetch_default_branch(&self, operation: &Operation) -> Result<Option<Oid>> {
+        let refspec = format!("+HEAD:{START}");
+        let fetch = FETCH.into_iter().chain([self.git.remote(), &refspec]);
+        let output = self.git.fetch(fetch).within(operation)?.output().await?;
+        if output.is_success() {
+            return self.start().await;
+        }
+        match output.failure() {
+            Failure::NoSuchBranch => Ok(None),
+            _ => Err(output.error()),
+        }
+    }
+
+    /// Pushes the local branch.
+    pub(super) async fn push(&self, operation: &Operation) -> Result<Pushed> {
+        let refspec = format!("{0}:{0}", self.local_ref());
+        let push = ["push", "--quiet", "--porcelain", "--no-verify", self.git.remote(), &refspec];
+        let output = self.git.push(push).within(operation)?.output().await?;
+        match parse::pushed(&output.stdout) {
+            // Only stderr distinguishes a race from a lock that a dead process left at the remote.
+            Some(Pushed::Overtaken(reason)) => {
+                Ok(Pushed::Overtaken(format!("{reason}; {}", diagnosis::summary(&output.stderr))))
+            }
+            Some(pushed) => Ok(pushed),
+            // With `--quiet` a successful push prints nothing.
+            None if output.is_success() => Ok(Pushed::Done),
+            // A killed fetch left the remote's commit without its ancestors, so git cannot compare it. The next fetch gets the rest.
+            None if output.failure() == Failure::MissingParents => {
+                Ok(Pushed::Overtaken(diagnosis::summary(&output.stderr)))
+            }
+            None => Err(output.error()),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Lists of paths.
+
+use super::fields::fields;
+use super::raw_path::RawPath;
+
+/// Parses paths that each end in NUL.
+pub(in crate::backends::git) fn paths(output: &[u8]) -> Vec<RawPath> {
+    fields(output).map(|path| RawPath(path.to_vec())).collect()
+}
+
+/// Returns from the output of `git ls-files -v -z` the files whose changes git ignores. Their letter is in lower case, or an `S`.
+pub(in crate::backends::git) fn flagged_paths(output: &[u8]) -> Vec<RawPath> {
+    let parse = |field: &[u8]| match field {
+        [b'a'..=b'z' | b'S', b' ', path @ ..] => Some(RawPath(path.to_vec())),
+        _ => None,
+    };
+    fields(output).filter_map(parse).collect()
+}
+
+/// Formats paths for a command that reads them with `-z`: each ends in NUL.
+pub(in crate::backends::git) fn nul_terminated<P: AsRef<[u8]>>(
+    paths: impl IntoIterator<Item = P>,
+) -> Vec<u8> {
+    let mut list = Vec::new();
+    for path in paths {
+        list.extend_from_slice(path.as_ref());
+        list.push(0);
+    }
+    list
+}

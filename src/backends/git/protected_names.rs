@@ -1,0 +1,115 @@
+//! The names that git protects.
+//!
+//! With `core.protectNTFS` and `core.protectHFS`, git's `verify_path` refuses every name that may be `.git` on some file system. No commit
+//! can hold such a name. In a working tree it is the repository itself, or something that does not belong there.
+
+/// Reports whether git refuses `name` as a segment of a path on any system.
+pub(crate) fn is_protected(name: &str) -> bool {
+    is_git_on_hfs(name) || is_git_on_ntfs(name) || is_git_behind_backslash(name)
+}
+
+/// On NTFS `.git` is also `git~1`, trailing dots and spaces are dropped, and a colon begins the name of a stream. On Windows a backslash
+/// ends a segment.
+fn is_git_on_ntfs(name: &str) -> bool {
+    let rest = strip_prefix(name, ".git").or_else(|| strip_prefix(name, "git~1"));
+    rest.map(|rest| rest.trim_start_matches(['.', ' ']))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '\\']))
+}
+
+/// Strips `prefix`, ignoring case.
+fn strip_prefix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = name.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// On Windows the text after a backslash is a segment. Git ignores a backslash that begins the name.
+fn is_git_behind_backslash(name: &str) -> bool {
+    let backslashes = name.match_indices('\\').filter(|(at, _)| *at > 0);
+    backslashes.map(|(at, _)| &name[at + 1..]).any(is_git_on_ntfs)
+}
+
+/// HFS+ ignores case and some characters when it compares names.
+fn is_git_on_hfs(name: &str) -> bool {
+    let compared = name.chars().filter(|c| !is_ignored_on_hfs(*c));
+    compared.map(|c| c.to_ascii_lowercase()).eq(".git".chars())
+}
+
+fn is_ignored_on_hfs(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    const EMPTY_BLOB: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+
+    fn git(repository: &Path) -> Command {
+        let mut git = Command::new("git");
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"GIT_") {
+                git.env_remove(name);
+            }
+        }
+        git.current_dir(repository).env("LC_ALL", "C").env("HOME", repository);
+        git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        git.args(["-c", "core.protectNTFS=true", "-c", "core.protectHFS=true"]);
+        git
+    }
+
+    /// Reports whether git refuses to add a file of this name.
+    fn git_refuses(repository: &Path, name: &str) -> bool {
+        let entry = format!("100644,{EMPTY_BLOB},{name}");
+        let mut add = git(repository);
+        let added = add.args(["update-index", "--add", "--cacheinfo", &entry]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&added.stderr);
+        assert!(added.status.success() || stderr.contains("Invalid path"), "{name:?}: {stderr}");
+        !added.status.success()
+    }
+
+    /// Names separated by commas, most of them valid ones that are close to `.git`.
+    const LITERAL: &str = ".gitx,.git x,.gitignore,.gitmodules,git~2,git~10,git~,git,gi,.gi,...,.g\u{131}t,\u{ff0e}git,\
+        .git\u{e9},gi\u{e9}~1,GITMOD~1,.git_,~1,a,a\\b,\\,x:,:.git,a\\,.\\git,a\\b\\.git,a\\\\git~1,\\a\\.git,\
+        \\\\\\.GIT,a\\\u{200c}.git";
+    const STARTS: &str = "a\\,\\,\\\\,a/,x:,x:\\, ,.,\u{feff}";
+    const ENDS: &str =
+        ",., ,. . .,:,:x,::$INDEX_ALLOCATION,\\,\\x,. :x, \\x, x,\t,~1,.x,\u{200c},\u{a0}";
+
+    /// The first and last characters of the ranges that HFS+ ignores, and their neighbours.
+    const EDGES: &str = "\u{200b}\u{200c}\u{200f}\u{2010}\u{2029}\u{202a}\u{202e}\u{202f}\
+        \u{2069}\u{206a}\u{206f}\u{2070}\u{fefe}\u{feff}\u{ff00}";
+
+    fn names() -> Vec<String> {
+        let mut names: Vec<String> = LITERAL.split(',').map(str::to_owned).collect();
+        for git in [".git", ".GIT", ".gIt", "git~1", "Git~1"] {
+            names.extend(ENDS.split(',').map(|end| format!("{git}{end}")));
+            names.extend(STARTS.split(',').map(|start| format!("{start}{git}")));
+        }
+        names.extend(EDGES.chars().map(|c| format!(".g{c}It")));
+        names.extend((0..5).map(|at| {
+            let (start, end) = ".git".split_at(at);
+            format!("{start}\u{202c}\u{206b}{end}")
+        }));
+        names
+    }
+
+    #[test]
+    fn git_refuses_the_same_names() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(git(dir.path()).args(["init", "-q"]).status().unwrap().success());
+        let names = names();
+        assert!(names.len() > 150 && names.iter().all(|name| !name.is_empty()));
+        for name in &names {
+            let ours = name.split('/').any(is_protected);
+            assert_eq!(ours, git_refuses(dir.path(), name), "{name:?}");
+            let below = format!("deep/er/{name}");
+            assert_eq!(ours, git_refuses(dir.path(), &below), "{below:?}");
+        }
+    }
+}

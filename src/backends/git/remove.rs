@@ -1,0 +1,22 @@
+//! Deletes files and directories.
+
+use std::sync::Arc;
+
+use super::error::failing;
+use super::shared::Shared;
+use crate::backend::AsyncFileBackend as _;
+use crate::core::error::Result;
+use crate::core::options::DeleteOptions;
+
+impl Shared {
+    pub(super) async fn delete(self: &Arc<Self>, path: &str, options: DeleteOptions) -> Result<()> {
+        let delete = async {
+            self.refuse_submodule(path, true).await?;
+            let guard = self.lock_tree().await?;
+            self.tree.delete_with(path, options).await?;
+            drop(guard);
+            self.push_after_write("Delete", path).await
+        };
+        delete.await.map_err(failing("delete", path))
+    }
+}

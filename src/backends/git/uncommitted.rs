@@ -1,0 +1,44 @@
+//! Finds the changed paths that have uncommitted content.
+
+use std::collections::BTreeSet;
+
+use super::command::Git;
+use super::parse::{self, Change, RawPath};
+use crate::core::error::Result;
+
+/// Returns each path of `changes` if the working tree or the index differs from the commit `from` at the path, above it or below it.
+/// Files with the flag assume-unchanged or skip-worktree count as different.
+pub(super) async fn uncommitted_paths(
+    git: &Git,
+    from: &str,
+    changes: &[Change],
+) -> Result<Vec<RawPath>> {
+    let in_tree = ["ls-files", "-z", "--others", "--modified"];
+    let in_index = ["diff-index", "--cached", "--name-only", "--no-renames", "-z", from];
+    let flags = ["ls-files", "-v", "-z"];
+    let mut found = parse::paths(&git.local(in_tree).stdout().await?);
+    found.extend(parse::paths(&git.local(in_index).stdout().await?));
+    found.extend(parse::flagged_paths(&git.local(flags).stdout().await?));
+    let found: BTreeSet<RawPath> = found.into_iter().map(without_slash).collect();
+    let is_uncommitted = |path: &&RawPath| {
+        let below = RawPath([&*path.0, b"/"].concat());
+        let is_parent = |above: RawPath| found.contains(&above);
+        found.contains(path)
+            || parents(path).any(is_parent)
+            || found.range(&below..).next().is_some_and(|next| next.is_below(path))
+    };
+    Ok(changes.iter().map(|change| &change.path).filter(is_uncommitted).cloned().collect())
+}
+
+/// Git lists a repository within the tree as a directory.
+fn without_slash(mut path: RawPath) -> RawPath {
+    if path.0.ends_with(b"/") {
+        path.0.pop();
+    }
+    path
+}
+
+fn parents(path: &RawPath) -> impl Iterator<Item = RawPath> {
+    let slashes = path.0.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
+    slashes.map(|(at, _)| RawPath(path.0[..at].to_vec()))
+}

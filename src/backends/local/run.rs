@@ -1,0 +1,72 @@
+//! The three ways to run the system calls of a verb.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LocalFileBackend, Shared};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::path::FilePath;
+use crate::sys::fs::{Attempt, DIR_LOCK_TIMEOUT};
+use crate::sys::lock::TimeLeft;
+use crate::sys::pool::{self, Cancelled, Wait};
+
+impl LocalFileBackend {
+    /// Runs `act` in the pool.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        act: impl FnOnce(&Shared, &FilePath, &Cancelled) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let done = async {
+            let parsed = self.shared.root.parse(path)?;
+            let shared = Arc::clone(&self.shared);
+            pool::run_cancellable(move |cancelled| act(&shared, &parsed, cancelled)).await
+        };
+        done.await.map_err(|error| self.failing(operation, path)(error))
+    }
+
+    /// Runs `act` on the calling thread if the caches of the kernel are sufficient, and otherwise in the pool. `copied` returns how
+    /// many bytes it copied.
+    pub(super) async fn run_inline<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        act: impl Fn(&Shared, &FilePath, Wait, &Cancelled) -> Result<T> + Send + Sync + 'static,
+        copied: fn(&T) -> usize,
+    ) -> Result<T> {
+        let done = async {
+            let parsed = self.shared.root.parse(path)?;
+            let shared = Arc::clone(&self.shared);
+            let act = move |wait, cancelled: &Cancelled| act(&shared, &parsed, wait, cancelled);
+            pool::try_inline(act, copied).await
+        };
+        done.await.map_err(|error| self.failing(operation, path)(error))
+    }
+
+    /// Runs `step` in the pool, and again while another process has locked the directory. The waits between are not in the pool.
+    pub(super) async fn retry_while_busy<T: Send + 'static, S: Send + 'static>(
+        &self,
+        mut state: Option<S>,
+        step: impl Fn(&Shared, Option<S>, &Cancelled) -> Result<Attempt<T, S>> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let step = Arc::new(step);
+        let mut deadline = None;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let (step, shared) = (Arc::clone(&step), Arc::clone(&self.shared));
+            let attempt = pool::run_cancellable(move |cancelled| step(&shared, state, cancelled));
+            match attempt.await? {
+                Attempt::Done(done) => return Ok(done),
+                Attempt::Busy(next) => state = Some(next),
+            }
+            let left = deadline.get_or_insert_with(|| TimeLeft::new(DIR_LOCK_TIMEOUT));
+            if left.get().is_zero() {
+                return Err(Error::new(ErrorKind::LockTimeout)
+                    .with_message("another process keeps the directory locked"));
+            }
+            pool::pause(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+}

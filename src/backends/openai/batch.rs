@@ -1,0 +1,330 @@
+//! Creates many files with one request per hundred attachments instead of one per file.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _};
+
+use super::OpenAIVectorStoreFileBackend;
+use super::api::Attributes;
+use super::attributes::Entry;
+use super::body::Content;
+use super::error::{failing_operation, not_of_the_path};
+use super::list::info_of_entry;
+use super::store::Store;
+use super::write::{file_meta, writable};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::info::FileInfo;
+use crate::core::options::{CreateOptions, WriteMode};
+use crate::core::path::FilePath;
+use crate::sys::pool;
+
+/// How many files one request attaches. The service accepts more, but is reported to be unreliable then.
+const BATCH: usize = 100;
+
+impl OpenAIVectorStoreFileBackend {
+    /// Creates many files with one request per hundred attachments instead of one per file.
+    ///
+    /// Uploads run concurrently, up to [`concurrency`](crate::OpenAIConfig::concurrency). If the service refuses a batch of a hundred,
+    /// each file is attached individually. Returns one result per file in the given order; a file that fails does not affect the
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// Those of listing the vector store, such as [`RootGone`](ErrorKind::RootGone). All other errors are reported per file: those
+    /// of `create`, and [`InvalidInput`](ErrorKind::InvalidInput) for a path that is given twice or lies below another.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once started, the operation runs to its end even if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # use f9::{OpenAIVectorStoreFileBackend, testing::openai::OpenAISimulator};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> f9::Result<()> {
+    /// # let openai = OpenAISimulator::start();
+    /// # let notes = OpenAIVectorStoreFileBackend::open(openai.config()).await?;
+    /// let files = (0..250).map(|day| (format!("2026/{day}.md"), format!("Day {day}")));
+    /// for created in notes.create_many(files).await? {
+    ///     created?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    pub async fn create_many(
+        &self,
+        files: impl IntoIterator<Item = (impl Into<String>, impl Into<Bytes>)>,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        self.create_many_with(files, CreateOptions::default()).await
+    }
+
+    /// Creates or replaces many files; see [`create_many`](Self::create_many).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create_many`](Self::create_many), and [`InvalidInput`](ErrorKind::InvalidInput) for an etag or a checksum in the
+    /// options, which apply to a single file.
+    pub async fn create_many_with(
+        &self,
+        files: impl IntoIterator<Item = (impl Into<String>, impl Into<Bytes>)>,
+        options: CreateOptions,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        let files = files.into_iter().map(|(path, data)| (path.into(), data.into())).collect();
+        let failing = failing_operation("create");
+        let created = self.store.create_many(files, options).await.map_err(failing)?;
+        Ok(created.into_iter().map(|created| created.map_err(failing)).collect())
+    }
+}
+
+/// An uploaded file, with its position in the caller's list.
+struct Upload {
+    position: usize,
+    path: FilePath,
+    entry: Entry,
+    attributes: Attributes,
+    old: Option<Entry>,
+}
+
+/// The result of an upload, with its position.
+type Uploaded = (usize, Result<Upload>);
+
+impl Store {
+    /// Creates many files and returns one result per file, in the caller's order.
+    pub(super) async fn create_many(
+        self: &Arc<Self>,
+        files: Vec<(String, Bytes)>,
+        options: CreateOptions,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        if matches!(options.mode, WriteMode::IfMatch(_)) || options.checksum.is_some() {
+            return Err(Error::new(ErrorKind::InvalidInput).with_message(
+                "an etag or a checksum applies to a single file; remove it from the options",
+            ));
+        }
+        self.index.refresh().await?;
+        let store = Arc::clone(self);
+        let creation = async move {
+            let created = store.create_all(files, &options.mode);
+            store.index.change(created).await
+        };
+        pool::spawn_to_completion(creation).await
+    }
+
+    async fn create_all(
+        &self,
+        files: Vec<(String, Bytes)>,
+        mode: &WriteMode,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        let paths = parse_distinct(files.iter().map(|(path, _)| path));
+        let valid_paths = paths.iter().filter_map(|path| path.as_ref().ok()).cloned().collect();
+        let _guard = self.shared.path_locks.lock(valid_paths).await;
+        self.index.refresh_for_writing().await?;
+        let mut results: Vec<Option<Result<FileInfo>>> = Vec::new();
+        results.resize_with(files.len(), || None);
+        let uploads =
+            paths.into_iter().zip(files).enumerate().map(|(position, (path, (_, data)))| {
+                async move { (position, self.upload_one(position, path, data, mode).await) }.boxed()
+            });
+        // Batches are attached concurrently with the uploads: a stalled upload would hold its slot while the batch waits for one.
+        let batches = self.concurrently(uploads).chunks(BATCH);
+        let mut batches =
+            batches.map(|batch| self.attach_batch(batch).boxed()).buffer_unordered(usize::MAX);
+        let mut attached = Vec::new();
+        while let Some(batch) = batches.next().await {
+            for (position, upload) in batch {
+                match upload {
+                    Ok(upload) => attached.push(upload),
+                    Err(error) => results[position] = Some(Err(error)),
+                }
+            }
+        }
+        self.confirm(attached, &mut results).await;
+        let lost = || Err(Error::new(ErrorKind::Internal));
+        Ok(results.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect())
+    }
+
+    async fn upload_one(
+        &self,
+        position: usize,
+        path: Result<FilePath>,
+        data: Bytes,
+        mode: &WriteMode,
+    ) -> Result<Upload> {
+        let path = path?;
+        let failing = |error: Error| error.with_path(path.as_str());
+        let uploaded = async {
+            let old = self.index.read(|entries| {
+                entries.check_write(&path, mode)?;
+                Ok::<_, Error>(entries.file(&path).cloned())
+            })?;
+            let content = Content::from_bytes(data).await?;
+            let encoding = content.encoding(self.config.encoding)?;
+            let id = self.upload(&path, &content, encoding).await?;
+            let entry = Self::new_entry(id, file_meta(&content, encoding), old.as_ref());
+            let attributes = entry.to_attributes(&path)?;
+            Ok(Upload { position, path: path.clone(), entry, attributes, old })
+        };
+        uploaded.await.map_err(failing)
+    }
+
+    /// Attaches uploads with one request, or one by one if the service refuses the batch. Deletes the uploads that cannot be
+    /// attached.
+    async fn attach_batch(&self, batch: Vec<Uploaded>) -> Vec<Uploaded> {
+        let uploads = batch.iter().filter_map(|(_, upload)| upload.as_ref().ok());
+        let files = uploads.map(|upload| (upload.entry.id.clone(), upload.attributes.clone()));
+        let Err(error) = self.client.attach_batch(&files.collect::<Vec<_>>()).await else {
+            return batch;
+        };
+        let refused = batch.into_iter().map(|(position, upload)| {
+            let error = error.clone();
+            let attached = async move {
+                let upload = match upload {
+                    Ok(upload) => self.attach_individually(upload, error).await,
+                    failed => failed,
+                };
+                (position, upload)
+            };
+            attached.boxed()
+        });
+        self.concurrently(refused).collect().await
+    }
+
+    /// Attaches one file of a batch that failed with `error`, if another file may have caused the error.
+    async fn attach_individually(&self, upload: Upload, error: Error) -> Result<Upload> {
+        let may_be_caused_by_another =
+            matches!(error.kind(), ErrorKind::Remote | ErrorKind::NotFound)
+                && !error.is_retryable();
+        let attached = match may_be_caused_by_another {
+            true => self.client.attach(&upload.entry.id, &upload.attributes).await,
+            false => Err(error),
+        };
+        let Err(error) = attached else { return Ok(upload) };
+        self.undo_upload(&upload.path, &upload.entry.id).await;
+        Err(not_of_the_path(error).with_path(upload.path.as_str()))
+    }
+
+    /// Makes sure that the files of accepted batches are attached: the response does not report each file.
+    async fn confirm(&self, attached: Vec<Upload>, results: &mut [Option<Result<FileInfo>>]) {
+        if attached.is_empty() {
+            return;
+        }
+        let is_listing_fresh = self.index.refresh_now().await.is_ok();
+        let confirmations = attached.into_iter().map(move |upload| {
+            let id = &upload.entry.id;
+            let is_same = |listed: &Entry| listed.id == *id;
+            let is_listed =
+                self.index.read(|entries| entries.file(&upload.path).is_some_and(is_same));
+            let is_confirmed = is_listing_fresh && is_listed;
+            let confirmed = async move {
+                let confirmed =
+                    if is_confirmed { Ok(()) } else { self.attach_missing(&upload).await };
+                (upload.position, self.finish(upload, confirmed).await)
+            };
+            confirmed.boxed()
+        });
+        let mut confirmed = self.concurrently(confirmations);
+        while let Some((position, outcome)) = confirmed.next().await {
+            results[position] = Some(outcome);
+        }
+    }
+
+    async fn attach_missing(&self, upload: &Upload) -> Result<()> {
+        if self.client.attached(&upload.entry.id).await?.is_none() {
+            self.client.attach(&upload.entry.id, &upload.attributes).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, upload: Upload, confirmed: Result<()>) -> Result<FileInfo> {
+        let Upload { path, entry, old, .. } = upload;
+        if let Err(error) = confirmed {
+            self.undo_upload(&path, &entry.id).await;
+            return Err(not_of_the_path(error).with_path(path.as_str()));
+        }
+        self.index.insert(&path, entry.clone());
+        if let Some(old) = old {
+            // As after any write, an old version that cannot be removed is hidden.
+            self.remove_old_version(&path, &old.id).await;
+        }
+        Ok(info_of_entry(path, &entry))
+    }
+}
+
+/// Parses the paths and refuses those that equal another or lie below or above it.
+fn parse_distinct<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<Result<FilePath>> {
+    let (mut files, mut directories) = (BTreeSet::new(), BTreeSet::new());
+    let refused = |path: &FilePath| {
+        Error::new(ErrorKind::InvalidInput).with_path(path.as_str()).with_message(
+            "the path equals, or lies below or above, an earlier path of the same call",
+        )
+    };
+    let check = paths.map(|path| {
+        let path = writable(path)?;
+        let above: Vec<FilePath> = std::iter::successors(path.parent(), FilePath::parent).collect();
+        if directories.contains(&path)
+            || above.iter().any(|above| files.contains(above))
+            || !files.insert(path.clone())
+        {
+            return Err(refused(&path));
+        }
+        directories.extend(above);
+        Ok(path)
+    });
+    check.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_and_nested_paths_are_refused() {
+        for (paths, refused) in [
+            (&["a", "b", "a/"][..], &[2][..]),
+            (&["a", "./a", "/a", "b"], &[1, 2]),
+            (&["a", "a/b", "a/c/d", "ab"], &[1, 2]),
+            (&["a/b/c", "a/b", "a", "a/c", "a/b/d"], &[1, 2]),
+            (&["a/b", "a", "a"], &[1, 2]),
+            (&["d/a", "d-", "d0", "d/b"], &[]),
+            (&["a/b", "a/b/c", "a/b/c/d", "a/x"], &[1, 2]),
+        ] {
+            let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+            let results = parse_distinct(paths.iter());
+            assert_eq!(results.len(), paths.len());
+            for (position, outcome) in results.into_iter().enumerate() {
+                match outcome {
+                    Ok(path) => {
+                        assert!(!refused.contains(&position), "{paths:?}: {position}");
+                        assert_eq!(path, FilePath::parse(&paths[position]).unwrap());
+                    }
+                    Err(error) => {
+                        assert!(refused.contains(&position), "{paths:?}: {position}");
+                        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                        assert!(error.path().is_some());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn invalid_paths_keep_their_own_error() {
+        let long = "x/".repeat(1025);
+        let paths = ["..", "", "a", ".f9/x", &long].map(str::to_owned);
+        let kinds =
+            parse_distinct(paths.iter()).into_iter().map(|path| path.map_err(|error| error.kind()));
+        let expected = [
+            Err(ErrorKind::PathEscapesRoot),
+            Err(ErrorKind::InvalidPath),
+            Ok(FilePath::parse("a").unwrap()),
+            Err(ErrorKind::ReservedPath),
+            Err(ErrorKind::InvalidPath),
+        ];
+        assert_eq!(kinds.collect::<Vec<_>>(), expected);
+    }
+}

@@ -1,0 +1,60 @@
+//! Options for metadata.
+
+use serde::{Deserialize, Serialize};
+
+use super::setters::setters;
+use crate::core::checksum::ChecksumAlgorithm;
+
+/// Whether [`info`](crate::AsyncFileBackend::info_with) follows a symbolic link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LinkMode {
+    /// Returns the metadata of the link itself, even if it is dangling.
+    #[default]
+    Keep,
+    /// Returns the metadata of its target, which must be below the root.
+    Follow,
+}
+
+/// Options of [`info`](crate::AsyncFileBackend::info_with).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct InfoOptions {
+    /// Whether a symbolic link is followed.
+    pub links: LinkMode,
+    /// Also returns [`FileInfo::checksum`](crate::FileInfo::checksum). This reads the whole file unless the store knows the
+    /// checksum.
+    pub checksum: Option<ChecksumAlgorithm>,
+    /// Also returns [`FileInfo::encoding`](crate::FileInfo::encoding). This reads the start of the file.
+    pub encoding: EncodingMode,
+}
+
+/// Whether [`info`](crate::AsyncFileBackend::info_with) detects the [`Encoding`](crate::Encoding).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EncodingMode {
+    /// Leaves the encoding unknown.
+    #[default]
+    Skip,
+    /// Reads up to [`Encoding::SAMPLE_BYTES`](crate::Encoding::SAMPLE_BYTES).
+    Detect,
+}
+
+setters!(InfoOptions {
+    /// Sets whether a symbolic link is followed.
+    with_links(links: LinkMode) => links;
+    /// Asks for a checksum.
+    with_checksum(checksum: ChecksumAlgorithm) => Some(checksum);
+});
+
+impl InfoOptions {
+    /// Asks for the encoding.
+    #[must_use]
+    pub fn with_encoding(mut self) -> Self {
+        self.encoding = EncodingMode::Detect;
+        self
+    }
+}

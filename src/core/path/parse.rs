@@ -1,0 +1,102 @@
+//! Parsing of a [`FilePath`].
+
+use std::str::FromStr;
+
+use super::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name, shortened};
+use crate::core::error::{Error, ErrorKind, Result};
+
+impl FilePath {
+    /// Parses `text` into the canonical form.
+    ///
+    /// # Errors
+    ///
+    /// [`PathEscapesRoot`](ErrorKind::PathEscapesRoot) for a `..` segment, [`InvalidPath`](ErrorKind::InvalidPath) for a NUL byte,
+    /// a name over [`MAX_NAME_BYTES`] or a path over [`MAX_PATH_BYTES`], [`ReservedPath`](ErrorKind::ReservedPath) for a
+    /// [reserved name](crate::is_reserved_name). The error contains the text as given, or the start of a long text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut canonical = String::with_capacity(text.len());
+        for segment in text.split('/').filter(|s| !s.is_empty() && *s != ".") {
+            check_segment(segment).map_err(|error| error.with_path(shortened(text)))?;
+            if !canonical.is_empty() {
+                canonical.push('/');
+            }
+            canonical.push_str(segment);
+        }
+        if canonical.len() > MAX_PATH_BYTES {
+            return Err(Error::new(ErrorKind::InvalidPath)
+                .with_path(shortened(text))
+                .with_message(format!(
+                    "the path has {} bytes, at most {MAX_PATH_BYTES} are allowed",
+                    canonical.len()
+                )));
+        }
+        Ok(Self(canonical))
+    }
+
+    /// Like [`parse`](Self::parse), but refuses the root, for verbs that need an entry below it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse), and [`InvalidPath`](ErrorKind::InvalidPath) for the root.
+    pub fn parse_entry(text: &str) -> Result<Self> {
+        let path = Self::parse(text)?;
+        if path.is_root() {
+            return Err(Error::new(ErrorKind::InvalidPath)
+                .with_path(shortened(text))
+                .with_message("the root itself is not accepted here"));
+        }
+        Ok(path)
+    }
+
+    /// Returns the path of `relative` below this path.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let notes = f9::FilePath::parse("notes")?;
+    /// assert_eq!(notes.join("2026/a.txt")?, "notes/2026/a.txt");
+    /// # Ok::<(), f9::Error>(())
+    /// ```
+    pub fn join(&self, relative: &str) -> Result<Self> {
+        Self::parse(&format!("{}/{relative}", self.0))
+    }
+}
+
+fn check_segment(segment: &str) -> Result<()> {
+    if segment == ".." {
+        return Err(Error::new(ErrorKind::PathEscapesRoot).with_message("`..` is not accepted"));
+    }
+    if segment.len() > MAX_NAME_BYTES {
+        return Err(Error::new(ErrorKind::InvalidPath).with_message(format!(
+            "a name has {} bytes, at most {MAX_NAME_BYTES} are allowed",
+            segment.len()
+        )));
+    }
+    if segment.contains('\0') {
+        return Err(Error::new(ErrorKind::InvalidPath).with_message("the path contains a NUL byte"));
+    }
+    if is_reserved_name(segment) {
+        return Err(Error::new(ErrorKind::ReservedPath).with_message(format!("`{segment}`")));
+    }
+    Ok(())
+}
+
+impl FromStr for FilePath {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for FilePath {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}

@@ -1,0 +1,9 @@
+//! What any HTTP backend needs: retries, rate limits, redaction and percent-encoding.
+
+#[cfg(feature = "openai")]
+pub(crate) mod key_redaction;
+pub(crate) mod percent;
+#[cfg(feature = "openai")]
+pub(crate) mod rate_limit;
+#[cfg(feature = "openai")]
+pub(crate) mod retry;

@@ -1,0 +1,106 @@
+//! The grammar of backend URIs.
+//!
+//! In malformed text a secret may be anywhere, so errors show at most the scheme.
+
+use std::str::FromStr;
+
+use super::backend_uri::BackendUri;
+use super::redact::{self, Parameter};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::net::percent;
+
+impl FromStr for BackendUri {
+    type Err = Error;
+
+    /// Parses a URI of any scheme.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`](ErrorKind::InvalidUri). The error shows at most the scheme, because malformed text may contain secrets anywhere.
+    fn from_str(text: &str) -> Result<Self> {
+        parse(text).map_err(|error| error.with_operation("parse"))
+    }
+}
+
+pub(super) fn parse(text: &str) -> Result<BackendUri> {
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| {
+        invalid("it must start with `scheme://`; write the directory /srv/data as file:///srv/data")
+    })?;
+    let scheme = check_scheme(scheme)?;
+    parse_rest(&scheme, rest).map_err(|error| error.with_subject(redact::all_but_scheme(&scheme)))
+}
+
+/// Returns the canonical form of a scheme, which is lower case.
+pub(super) fn check_scheme(scheme: &str) -> Result<String> {
+    let follows = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    if scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(follows) {
+        Ok(scheme.to_ascii_lowercase())
+    } else {
+        Err(invalid("the scheme must be a letter followed by letters, digits, `+`, `-` or `.`"))
+    }
+}
+
+fn parse_rest(scheme: &str, rest: &str) -> Result<BackendUri> {
+    if rest.contains('#') {
+        return Err(invalid("it contains `#`; write a literal `#` as %23"));
+    }
+    if rest.contains(|c: char| c.is_ascii_control()) {
+        return Err(invalid(
+            "it contains a control character; percent-encode it, for example a line break as %0A",
+        ));
+    }
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, raw_path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let parameters = parse_parameters(query).map_err(|error| {
+        // The `@` may end a password that contains `?`. The authority is then the beginning of that password.
+        if query.contains('@') {
+            return error;
+        }
+        error.with_subject(redact::show(scheme, authority, raw_path, &[]))
+    })?;
+    Ok(BackendUri {
+        path: decode(raw_path)?,
+        raw_path: raw_path.to_owned(),
+        location: decode(place)?,
+        shown: redact::show(scheme, authority, raw_path, &parameters),
+        scheme: scheme.to_owned(),
+        authority: authority.to_owned(),
+        parameters: parameters
+            .into_iter()
+            .map(|parameter| (parameter.name, parameter.value))
+            .collect(),
+    })
+}
+
+/// Parses the parameters. Errors give the position of a parameter instead of its text: in `password=a&b` the second is part of the
+/// first.
+fn parse_parameters(query: &str) -> Result<Vec<Parameter<'_>>> {
+    let mut parameters: Vec<Parameter<'_>> = Vec::new();
+    if query.is_empty() {
+        return Ok(parameters);
+    }
+    for (index, parameter) in query.split('&').enumerate() {
+        let failing = |reason: &str| invalid(format!("parameter {}: {reason}", index + 1));
+        let Some((raw_name, raw_value)) = parameter.split_once('=') else {
+            return Err(failing("it has no `=`; write a literal `&` as %26"));
+        };
+        let name = percent::decode(raw_name).map_err(failing)?;
+        let value = percent::decode(raw_value).map_err(failing)?;
+        if name.is_empty() {
+            return Err(failing("the name is empty"));
+        }
+        if parameters.iter().any(|earlier| earlier.name == name) {
+            return Err(failing("the name is repeated"));
+        }
+        parameters.push(Parameter { raw_name, raw_value, name, value });
+    }
+    Ok(parameters)
+}
+
+fn decode(text: &str) -> Result<String> {
+    percent::decode(text).map_err(invalid)
+}
+
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidUri).with_message(reason.into())
+}

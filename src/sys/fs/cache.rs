@@ -1,0 +1,104 @@
+//! Lookups and reads that the kernel answers from its caches without waiting.
+//!
+//! Linux can resolve a path from cached names only (`RESOLVE_CACHED`, `openat2(2)`, since 5.12) and read from cached pages only
+//! (`RWF_NOWAIT`, `preadv2(2)`, since 4.14). The metadata of an open file needs no disk. This holds for the file systems of local
+//! disks. Others, such as NFS and FUSE, may still wait for a server, so they are never used this way. Neither are mount points
+//! below the root, because their file system may be a different one.
+
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
+
+/// The file systems that never wait with these flags, by their type in `statfs(2)`.
+const DISKS: [u32; 4] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683e, // Btrfs
+    0xf2f5_2010, // F2FS
+];
+
+/// The type of tmpfs, which has no disk and does not support `RWF_NOWAIT`.
+const TMPFS: u32 = 0x0102_1994;
+
+/// The cached part of the file system of a root.
+#[derive(Debug)]
+pub(super) struct Cache {
+    /// Whether names can be looked up in the cache only.
+    names: AtomicBool,
+    /// Whether pages can be read from the cache only.
+    pages: AtomicBool,
+    /// The flags of such a read.
+    flags: ReadWriteFlags,
+}
+
+impl Cache {
+    /// Returns the cache of the file system of `dir`.
+    pub(super) fn of(dir: BorrowedFd<'_>) -> Self {
+        // The type of this number depends on the architecture.
+        let kind = rustix::fs::fstatfs(dir).ok().and_then(|stat| u32::try_from(stat.f_type).ok());
+        let is_disk = kind.is_some_and(|kind| DISKS.contains(&kind));
+        let is_tmpfs = kind == Some(TMPFS);
+        Self {
+            names: AtomicBool::new(is_disk || is_tmpfs),
+            pages: AtomicBool::new(is_disk || is_tmpfs),
+            flags: if is_tmpfs { ReadWriteFlags::empty() } else { ReadWriteFlags::NOWAIT },
+        }
+    }
+
+    /// Opens `path` beneath `dir`, without symbolic links and mount points.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if the cache knows that the file does not exist, and `EAGAIN` for any other failure.
+    pub(super) fn open(
+        &self,
+        dir: BorrowedFd<'_>,
+        path: &Path,
+        flags: OFlags,
+    ) -> Result<OwnedFd, Errno> {
+        if !self.names.load(Ordering::Relaxed) {
+            return Err(Errno::AGAIN);
+        }
+        let resolve = ResolveFlags::BENEATH
+            | ResolveFlags::NO_SYMLINKS
+            | ResolveFlags::NO_MAGICLINKS
+            | ResolveFlags::NO_XDEV
+            | ResolveFlags::CACHED;
+        match rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::NOENT) => Err(Errno::NOENT),
+            Err(errno) => {
+                // The kernel does not support the call or the flag.
+                if matches!(errno, Errno::INVAL | Errno::NOSYS) {
+                    self.names.store(false, Ordering::Relaxed);
+                }
+                Err(Errno::AGAIN)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Reads the cached content of `file` at `offset` into `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` if no content is cached.
+    pub(super) fn read(&self, file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+        if !self.pages.load(Ordering::Relaxed) {
+            return Err(Errno::AGAIN);
+        }
+        let mut buffers = [IoSliceMut::new(buffer)];
+        match retry_on_intr(|| rustix::io::preadv2(file, &mut buffers, offset, self.flags)) {
+            // The file system does not support the flag.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                self.pages.store(false, Ordering::Relaxed);
+                Err(Errno::AGAIN)
+            }
+            read => read,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Reading an open file.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::fs::OFlags;
+use rustix::io::{Errno, pread, retry_on_intr};
+
+use super::buffer::{Buffers, too_large};
+use super::cache::Cache;
+use super::errno::system_error;
+use super::root::Root;
+use super::staged_file::{NewFile, StagedFile};
+use super::stat::Stat;
+use super::transfer::copy_content;
+use super::tree_hash;
+use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::options::LinkMode;
+use crate::sys::pool::{Cancelled, INLINE_LIMIT, Wait};
+
+/// The size of the reads for hashing. A block stays in the cache of the core.
+const HASH_BLOCK: usize = 256 * 1024;
+
+/// A regular file with its metadata at the time of the open.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(super) file: File,
+    pub(crate) stat: Stat,
+    cache: Arc<Cache>,
+}
+
+/// Opens the file at `path` for reading. Refuses a special file, without waiting for the other end of a FIFO.
+pub(crate) fn open_file(root: &Root, path: &str, wait: Wait) -> Result<OpenFile> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file: File = root.open_within(path, flags, wait)?.into();
+    let stat = Stat::of(file.as_fd()).map_err(system_error)?;
+    stat.expect_file()?;
+    Ok(OpenFile { file, stat, cache: Arc::clone(root.cache()) })
+}
+
+/// Returns the metadata of the entry at `path`, which may be the root.
+pub(crate) fn look_up(root: &Root, path: &str, links: LinkMode, wait: Wait) -> Result<Stat> {
+    if path.is_empty() {
+        root.expect_present()?;
+    }
+    let flags = match links {
+        LinkMode::Keep => OFlags::PATH | OFlags::NOFOLLOW,
+        LinkMode::Follow => OFlags::PATH,
+    };
+    Stat::of(root.open_within(path, flags, wait)?.as_fd()).map_err(system_error)
+}
+
+impl OpenFile {
+    /// Whether the file has no name left, so that closing the last handle frees its blocks.
+    pub(crate) fn is_unlinked(&self) -> bool {
+        Stat::of(self.file.as_fd()).is_ok_and(|stat| stat.links() == 0)
+    }
+
+    /// Copies the whole content into an empty staged file.
+    pub(crate) fn copy_to(&self, staged: &StagedFile, cancelled: &Cancelled) -> Result<()> {
+        copy_content(&self.file, staged.file(), cancelled)
+    }
+
+    /// Returns the settings for a copy of this file. Without permissions in `new_file`, it has those of this file, except for the
+    /// set-id bits, which would give away the rights of its owner.
+    pub(crate) fn settings_of_copy(&self, new_file: NewFile) -> NewFile {
+        let permissions = new_file.permissions.unwrap_or(self.stat.permissions() & 0o777);
+        NewFile { permissions: Some(permissions), ..new_file }
+    }
+
+    /// Reads a range within the file.
+    ///
+    /// # Errors
+    ///
+    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if the file was truncated after it was opened.
+    pub(crate) fn read(&self, range: &Range<u64>, wait: Wait) -> Result<Bytes> {
+        let length = usize::try_from(range.end - range.start).map_err(|_| too_large())?;
+        if wait == Wait::Never {
+            if length > INLINE_LIMIT {
+                return Err(system_error(Errno::AGAIN));
+            }
+            let mut content = vec![0; length];
+            self.fill(&mut content, range.start, wait)?;
+            return Ok(content.into());
+        }
+        // This memory is not zeroed first, which would cost another pass over large content.
+        let mut content = Vec::new();
+        content.try_reserve_exact(length).map_err(|_| too_large())?;
+        while content.len() < length {
+            let at = range.start + content.len() as u64;
+            let read = retry_on_intr(|| pread(&self.file, spare_capacity(&mut content), at));
+            if read.map_err(system_error)? == 0 {
+                return Err(truncated());
+            }
+        }
+        content.truncate(length);
+        Ok(content.into())
+    }
+
+    /// Reads a range within the file into one of `buffers`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub(crate) fn chunk(&self, range: &Range<u64>, buffers: &Buffers, wait: Wait) -> Result<Bytes> {
+        let length = usize::try_from(range.end - range.start).map_err(|_| too_large())?;
+        if wait == Wait::Never && length > INLINE_LIMIT {
+            return Err(system_error(Errno::AGAIN));
+        }
+        buffers.filled(length, |buffer| self.fill(buffer, range.start, wait))
+    }
+
+    /// Fills `buffer` with the content at `offset`.
+    fn fill(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<()> {
+        if wait == Wait::Never {
+            // After a short read, the file has changed, or a part is not cached.
+            let read = self.cache.read(&self.file, buffer, offset).map_err(system_error)?;
+            return if read == buffer.len() { Ok(()) } else { Err(system_error(Errno::AGAIN)) };
+        }
+        self.file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => truncated(),
+            _ => error.into(),
+        })
+    }
+
+    /// Returns the start of the file, and whether this is the whole file.
+    pub(crate) fn sample(&self, bytes: usize) -> Result<(Bytes, bool)> {
+        let length = self.stat.size().min(bytes as u64);
+        Ok((self.read(&(0..length), Wait::Disk)?, length == self.stat.size()))
+    }
+
+    /// Hashes the file up to its end.
+    pub(crate) fn checksum(
+        &self,
+        algorithm: ChecksumAlgorithm,
+        cancelled: &Cancelled,
+    ) -> Result<Checksum> {
+        if algorithm == ChecksumAlgorithm::Blake3 && self.stat.size() >= tree_hash::MIN_SIZE {
+            let hashed = tree_hash::hash(&self.file, self.stat.size(), cancelled)?;
+            if let Some(hash) = hashed {
+                return Ok(Checksum::of_blake3(&hash));
+            }
+        }
+        let mut hasher = Hasher::new(algorithm);
+        // One byte more than the size, so that a short read shows the end.
+        let size = usize::try_from(self.stat.size()).unwrap_or(usize::MAX);
+        let mut block = Vec::with_capacity(HASH_BLOCK.min(size.saturating_add(1)));
+        let mut offset = 0;
+        loop {
+            cancelled.check()?;
+            block.clear();
+            let read = retry_on_intr(|| pread(&self.file, spare_capacity(&mut block), offset))
+                .map_err(system_error)?;
+            hasher.update(&block);
+            offset += read as u64;
+            // A short read at the known size means that the file has not grown.
+            let ended = offset == self.stat.size() && block.len() < block.capacity();
+            if read == 0 || ended {
+                return Ok(hasher.finish());
+            }
+        }
+    }
+}
+
+fn truncated() -> Error {
+    Error::new(ErrorKind::UnexpectedEof).with_message("the file was truncated while it was read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reserved::Reserved;
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_truncated_before_the_read_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let on_disk = dir.path().join("a");
+        std::fs::write(&on_disk, "0123456789").unwrap();
+        let root = Root::open(dir.path(), Reserved::default()).unwrap();
+        let file = open_file(&root, "a", Wait::Disk).unwrap();
+        std::fs::write(&on_disk, "0123").unwrap();
+        let (range, buffers) = (0..file.stat.size(), Buffers::new(10));
+        assert!(file.read(&range, Wait::Never).unwrap_err().would_wait());
+        assert!(file.chunk(&range, &buffers, Wait::Never).unwrap_err().would_wait());
+        let results = [file.read(&range, Wait::Disk), file.chunk(&range, &buffers, Wait::Disk)];
+        for read in results {
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The parent directory of an entry, and the creation of missing parents.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::errno::system_error;
+use super::open_beneath::{ATTEMPTS, DIRECTORY, open_beneath};
+use super::stat::Stat;
+use super::sync::sync_directory;
+use crate::core::error::{Error, ErrorKind, Result};
+
+/// The place of an entry: an open directory, the missing directories below it, and the name.
+#[derive(Debug)]
+pub(crate) struct ParentDir {
+    pub(super) dir: OwnedFd,
+    pub(super) missing: Vec<String>,
+    pub(super) name: String,
+}
+
+impl ParentDir {
+    /// Returns the metadata of the entry, if it exists. A symbolic link is not followed.
+    pub(crate) fn stat(&self) -> Result<Option<Stat>> {
+        if !self.missing.is_empty() {
+            return Ok(None);
+        }
+        match Stat::of_name(self.dir.as_fd(), self.name.as_ref()) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(system_error(errno)),
+        }
+    }
+
+    /// Whether the directory was removed after it was opened. A call in it then fails with `ENOENT` or `EPERM`.
+    pub(super) fn is_removed(&self) -> bool {
+        Stat::of(self.dir.as_fd()).is_ok_and(|stat| stat.links() == 0)
+    }
+
+    /// Creates the missing directories, so that `dir` is the parent of the entry.
+    pub(super) fn create_missing(&mut self, sync: bool) -> Result<CreatedDirs> {
+        let mut created = CreatedDirs(Vec::new());
+        for name in std::mem::take(&mut self.missing) {
+            let (is_new, below) = match create_and_open(self.dir.as_fd(), &name) {
+                Ok(opened) => opened,
+                // Another process created a file or a dangling link with this name.
+                Err(Errno::LOOP) => return self.undo(created, ErrorKind::NotADirectory.into()),
+                Err(errno) => return self.undo(created, system_error(errno)),
+            };
+            let parent = std::mem::replace(&mut self.dir, below);
+            if is_new {
+                let synced = if sync { sync_directory(parent.as_fd()) } else { Ok(()) };
+                created.0.push((parent, name));
+                if let Err(error) = synced {
+                    return self.undo(created, error);
+                }
+            }
+        }
+        Ok(created)
+    }
+
+    /// Removes the created directories because of `error`, and goes back to the deepest one that is left. So
+    /// [`is_removed`](Self::is_removed) is only true if another process removed the directory, and a retry makes sense.
+    pub(super) fn undo<T>(&mut self, created: CreatedDirs, error: Error) -> Result<T> {
+        let is_removed = self.is_removed();
+        if let Some(left) = created.remove().filter(|_| !is_removed) {
+            self.dir = left;
+        }
+        Err(error)
+    }
+}
+
+/// Opens the directory `name`, and returns whether it was created.
+fn create_and_open(dir: BorrowedFd<'_>, name: &str) -> Result<(bool, OwnedFd), Errno> {
+    let mut opened = Err(Errno::NOENT);
+    for _ in 0..ATTEMPTS {
+        let mode = Mode::from_raw_mode(0o777);
+        let is_new = match retry_on_intr(|| rustix::fs::mkdirat(dir, name, mode)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(errno),
+        };
+        opened = open_beneath(dir, name.as_ref(), DIRECTORY).map(|below| (is_new, below));
+        if is_new && opened.is_err() {
+            let _ = rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR);
+        }
+        // With `ENOENT`, another process removed the directory between the two calls.
+        if !matches!(opened, Err(Errno::NOENT)) {
+            break;
+        }
+    }
+    opened
+}
+
+/// The directories that were created for an entry, with their parents, the topmost first.
+#[derive(Debug, Default)]
+pub(super) struct CreatedDirs(Vec<(OwnedFd, String)>);
+
+impl CreatedDirs {
+    /// Removes the directories that are still empty, and returns the deepest directory that is left.
+    pub(super) fn remove(mut self) -> Option<OwnedFd> {
+        while let Some((parent, name)) = self.0.pop() {
+            let removed = rustix::fs::unlinkat(&parent, name.as_str(), AtFlags::REMOVEDIR);
+            if removed.is_err() || self.0.is_empty() {
+                return Some(parent);
+            }
+        }
+        None
+    }
+}

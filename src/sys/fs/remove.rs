@@ -1,0 +1,256 @@
+//! Deleting files and directories.
+
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::dir_lock::{Attempt, DirectoryLock, try_lock};
+use super::dir_stack::DirStack;
+use super::errno::system_error;
+use super::open_beneath::DIRECTORY;
+use super::parent_dir::ParentDir;
+use super::read_dir::for_each_name;
+use super::root::Root;
+use super::stat::Stat;
+use super::sync::{confirm, sync_directory};
+use super::temporary::{new_name, rename_new};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::options::Depth;
+use crate::core::path::FilePath;
+use crate::sys::lock::LockMode;
+
+/// The number of names that are read before they are deleted.
+const BATCH: usize = 1024;
+
+/// The number of times that a directory is emptied again because other processes create files in it. Only calls that started
+/// before the directory was moved aside can still do that.
+const MAX_REFILLS: usize = 1024;
+
+/// The number of retries of locks on directories, counted over the whole tree: about one second. A writer that publishes in one of
+/// them may need that long on a busy machine.
+const MAX_LOCK_RETRIES: usize = 256;
+
+/// The number of names that may change between file and directory during the deletion.
+const MAX_CHANGES: usize = 100_000;
+
+/// Deletes the entry at `path`.
+pub(crate) fn remove(
+    root: &Root,
+    path: &FilePath,
+    depth: Depth,
+    sync: bool,
+) -> Result<Attempt<(), ()>> {
+    let place = root.locate_existing(path)?;
+    let stat = place.stat()?.ok_or(ErrorKind::NotFound)?;
+    let Some(lock) = DirectoryLock::acquire(&place.dir, LockMode::Shared)? else {
+        return Ok(Attempt::Busy(()));
+    };
+    let flags = if stat.is_dir() { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    match retry_on_intr(|| rustix::fs::unlinkat(&place.dir, place.name.as_str(), flags)) {
+        Ok(()) => {}
+        // The entry changed between file and directory after the check.
+        Err(Errno::ISDIR | Errno::NOTDIR) => return Ok(Attempt::Busy(())),
+        Err(Errno::NOTEMPTY | Errno::EXIST) if depth == Depth::All => {
+            let Some(trash) = Trash::take(&place)? else {
+                return Ok(Attempt::Busy(()));
+            };
+            drop(lock);
+            trash.empty(path)?;
+        }
+        Err(Errno::NOTEMPTY | Errno::EXIST) => return Err(ErrorKind::DirectoryNotEmpty.into()),
+        Err(errno) => return Err(system_error(errno)),
+    }
+    if sync {
+        confirm(sync_directory(place.dir.as_fd()))?;
+    }
+    Ok(Attempt::Done(()))
+}
+
+/// A directory that was moved aside under a reserved name, so that it disappears for readers in one step. A sweep removes the rest
+/// after a crash. If an entry cannot be deleted, the directory is moved back.
+struct Trash<'a> {
+    place: &'a ParentDir,
+    name: String,
+    dir: OwnedFd,
+}
+
+impl<'a> Trash<'a> {
+    /// Moves the directory at `place` aside; `None` if another process has locked or replaced it.
+    fn take(place: &'a ParentDir) -> Result<Option<Self>> {
+        let dir = match retry_on_intr(|| {
+            rustix::fs::openat(&place.dir, place.name.as_str(), DIRECTORY, Mode::empty())
+        }) {
+            // The directory was replaced.
+            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            opened => opened.map_err(system_error)?,
+        };
+        // The lock keeps a sweep away.
+        match retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive)) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOLCK) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(errno) => return Err(system_error(errno)),
+        }
+        let name = new_name()?;
+        rename_new(place.dir.as_fd(), &place.name, place.dir.as_fd(), &name)
+            .map_err(system_error)?;
+        let trash = Self { place, name, dir };
+        if !trash.is_opened_directory() {
+            // Another directory had replaced it before the rename.
+            trash.restore();
+            return Ok(None);
+        }
+        Ok(Some(trash))
+    }
+
+    fn is_opened_directory(&self) -> bool {
+        let moved = Stat::of_name(self.place.dir.as_fd(), self.name.as_ref());
+        matches!((moved, Stat::of(self.dir.as_fd())), (Ok(a), Ok(b)) if a.id() == b.id())
+    }
+
+    fn restore(&self) {
+        let parent = self.place.dir.as_fd();
+        // If the name exists again, a sweep removes the rest.
+        let _ = rename_new(parent, &self.name, parent, &self.place.name);
+    }
+
+    fn empty(self, path: &str) -> Result<()> {
+        for _ in 0..MAX_REFILLS {
+            let emptied = self.dir.try_clone().map_err(Error::from);
+            if let Err(error) = emptied.and_then(|dir| empty_directory(dir, path)) {
+                self.restore();
+                return Err(error);
+            }
+            let (parent, name) = (&self.place.dir, self.name.as_str());
+            match retry_on_intr(|| rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)) {
+                Ok(()) => return Ok(()),
+                Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(errno) => {
+                    self.restore();
+                    return Err(system_error(errno));
+                }
+            }
+        }
+        self.restore();
+        Err(ErrorKind::DirectoryNotEmpty.into())
+    }
+}
+
+/// Deletes all entries below a directory, at any depth, without following links. `path` is its path in an error.
+pub(super) fn empty_directory(dir: OwnedFd, path: &str) -> Result<()> {
+    let mut emptying = Emptying {
+        dirs: DirStack::start(dir)?,
+        pending: Vec::new(),
+        at: Vec::new(),
+        refills: 0,
+        changed: 0,
+        lock_retries: MAX_LOCK_RETRIES,
+    };
+    emptying.run().map_err(|error| error.with_path(emptying.path_below(path)))
+}
+
+struct Emptying {
+    dirs: DirStack,
+    /// The names to delete in each open directory.
+    pending: Vec<Vec<(Box<[u8]>, bool)>>,
+    /// The names of the entered directories, and of the current entry in the last one.
+    at: Vec<Box<[u8]>>,
+    refills: usize,
+    changed: usize,
+    /// The number of lock retries left. After that, each lock is tried once.
+    lock_retries: usize,
+}
+
+impl Emptying {
+    fn run(&mut self) -> Result<()> {
+        self.pending.push(batch(&self.dirs)?);
+        while let Some(here) = self.pending.last_mut() {
+            if let Some((name, is_dir)) = here.pop() {
+                self.at.push(name);
+                if !self.delete(is_dir)? {
+                    self.enter()?;
+                }
+                continue;
+            }
+            *here = batch(&self.dirs)?;
+            if !here.is_empty() {
+                continue;
+            }
+            self.pending.pop();
+            if self.pending.is_empty() {
+                break;
+            }
+            self.dirs.leave()?;
+            if !self.delete(true)? {
+                // Another process with an open handle created a file in it.
+                self.refills += 1;
+                if self.refills > MAX_REFILLS {
+                    return Err(ErrorKind::DirectoryNotEmpty.into());
+                }
+                self.enter()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the current entry; `false` for a directory that is not empty.
+    fn delete(&mut self, is_dir: bool) -> Result<bool> {
+        let Some(name) = self.at.last() else {
+            return Ok(true);
+        };
+        let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        match retry_on_intr(|| rustix::fs::unlinkat(self.dirs.here(), &**name, flags)) {
+            Ok(()) | Err(Errno::NOENT) => {
+                self.at.pop();
+                Ok(true)
+            }
+            // The entry changed between file and directory. It is found again when the directory is read again.
+            Err(Errno::ISDIR | Errno::NOTDIR) if self.changed < MAX_CHANGES => {
+                self.changed += 1;
+                self.at.pop();
+                Ok(true)
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST) if is_dir => Ok(false),
+            Err(errno) => Err(system_error(errno)),
+        }
+    }
+
+    /// Enters the current entry, a directory.
+    fn enter(&mut self) -> Result<()> {
+        if let Some(name) = self.at.last() {
+            match self.dirs.enter_bytes(name) {
+                Ok(()) => {}
+                // The directory was deleted or replaced.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    self.at.pop();
+                    return Ok(());
+                }
+                Err(errno) => return Err(system_error(errno)),
+            }
+            // A writer that publishes in this directory finishes first. Later writers wait for its removal and create it again.
+            // Without the lock, the temporary name of a writer could disappear. The deletion also goes on without the lock.
+            while try_lock(self.dirs.here(), LockMode::Exclusive) == Ok(false)
+                && self.lock_retries > 0
+            {
+                self.lock_retries -= 1;
+            }
+            self.pending.push(batch(&self.dirs)?);
+        }
+        Ok(())
+    }
+
+    fn path_below(&self, path: &str) -> String {
+        let names = self.at.iter().map(|name| String::from_utf8_lossy(name));
+        names.fold(path.to_owned(), |path, name| format!("{path}/{name}"))
+    }
+}
+
+fn batch(dirs: &DirStack) -> Result<Vec<(Box<[u8]>, bool)>> {
+    let mut names = Vec::new();
+    for_each_name(dirs.here(), |name, is_dir| {
+        names.push((name.into(), is_dir));
+        if names.len() < BATCH { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(names)
+}

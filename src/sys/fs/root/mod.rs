@@ -1,0 +1,172 @@
+//! The root directory, and the resolution of paths beneath it.
+//!
+//! A path is first opened with `openat2` and `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`. The kernel resolves it without leaving the
+//! root, so the checked names are the opened names. Only if the path has a symbolic link does cap-std expand the path beneath the
+//! root. The expanded path is checked and opened in the same way. So no link leads out of the root or to a reserved name, even if
+//! it is swapped in between.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::cache::Cache;
+use super::errno::system_error;
+use super::open_beneath::{DIRECTORY, open_beneath, open_error};
+use super::reserved::Reserved;
+use super::stat::Stat;
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::path::{FilePath, LOCK_FILE_NAME};
+use crate::sys::pool::Wait;
+
+mod links;
+
+/// An open root directory. It stays the same directory if its path is renamed or replaced.
+#[derive(Debug)]
+pub(crate) struct Root {
+    dir: Dir,
+    reserved: Reserved,
+    cache: Arc<Cache>,
+}
+
+impl Root {
+    /// Opens the directory at `path`, and hides the names in `reserved`.
+    pub(crate) fn open(path: &Path, reserved: Reserved) -> Result<Self> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        let cache = Arc::new(Cache::of(dir.as_fd()));
+        Ok(Self { dir, reserved, cache })
+    }
+
+    /// Creates the directory at `path` and its missing parents.
+    pub(crate) fn create(path: &Path, sync: bool) -> Result<()> {
+        let is_missing = |path: &&Path| Stat::of_path(CWD, path).err() == Some(Errno::NOENT);
+        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+        std::fs::create_dir_all(path).map_err(|error| match Stat::of_path(CWD, path) {
+            Ok(_) => Error::new(ErrorKind::NotADirectory).with_source(error),
+            Err(_) => Error::from(error),
+        })?;
+        for parent in missing.iter().filter_map(|created| created.parent()).filter(|_| sync) {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Returns the names that are hidden below this root.
+    pub(super) fn reserved(&self) -> Reserved {
+        self.reserved
+    }
+
+    /// Parses a path of the caller. Every path goes through this method or [`parse_entry`](Self::parse_entry).
+    pub(crate) fn parse(&self, text: &str) -> Result<FilePath> {
+        let path = FilePath::parse(text)?;
+        self.reserved.check(&path, text)?;
+        Ok(path)
+    }
+
+    /// Like [`parse`](Self::parse), but refuses the root.
+    pub(crate) fn parse_entry(&self, text: &str) -> Result<FilePath> {
+        let path = FilePath::parse_entry(text)?;
+        self.reserved.check(&path, text)?;
+        Ok(path)
+    }
+
+    /// Returns the part of the file system that answers without waiting.
+    pub(super) fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    /// Returns the device and inode of this directory, which do not depend on its path.
+    pub(crate) fn id(&self) -> Result<(u32, u32, u64)> {
+        Ok(Stat::of(self.fd()).map_err(system_error)?.id())
+    }
+
+    /// Opens the file that sessions lock, and creates it if it is missing.
+    pub(crate) fn open_lock_file(&self) -> Result<File> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let opened = retry_on_intr(|| rustix::fs::openat(self.fd(), LOCK_FILE_NAME, flags, mode));
+        let opened = opened.map_err(system_error).and_then(|file| {
+            Stat::of(file.as_fd()).map_err(system_error)?.expect_file()?;
+            Ok(file.into())
+        });
+        opened.map_err(|error| error.with_path(LOCK_FILE_NAME))
+    }
+
+    /// Whether `file` is still the file that sessions lock.
+    pub(crate) fn is_lock_file(&self, file: &File) -> bool {
+        let current = Stat::of_name(self.fd(), LOCK_FILE_NAME.as_ref());
+        let opened = Stat::of(file.as_fd());
+        matches!((current, opened), (Ok(current), Ok(opened)) if current.id() == opened.id())
+    }
+
+    /// Checks that the directory still exists.
+    ///
+    /// # Errors
+    ///
+    /// [`RootGone`](ErrorKind::RootGone) if it was removed. Without this check it would look like an empty directory.
+    pub(crate) fn expect_present(&self) -> Result<()> {
+        if self.is_removed() { Err(ErrorKind::RootGone.into()) } else { Ok(()) }
+    }
+
+    /// Whether the directory was removed after it was opened.
+    pub(crate) fn is_removed(&self) -> bool {
+        Stat::of(self.fd()).is_ok_and(|stat| stat.links() == 0)
+    }
+
+    /// Opens the entry at `path`. Follows symbolic links beneath the root; a link at the end only without the flag `NOFOLLOW`.
+    pub(super) fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC;
+        let path = if path.is_empty() { "." } else { path };
+        match open_beneath(self.fd(), path.as_ref(), flags) {
+            Err(Errno::LOOP) => self.open_through_links(path, flags),
+            opened => opened.map_err(open_error),
+        }
+    }
+
+    /// Like [`open_at`](Self::open_at), but waits only if `wait` allows it.
+    pub(super) fn open_within(&self, path: &str, flags: OFlags, wait: Wait) -> Result<OwnedFd> {
+        match wait {
+            Wait::Disk => self.open_at(path, flags),
+            // The check for a removed root is only made where the disk may be waited for.
+            Wait::Never if path.is_empty() => Err(system_error(Errno::AGAIN)),
+            Wait::Never => self.cache.open(self.fd(), path.as_ref(), flags).map_err(system_error),
+        }
+    }
+
+    /// Opens the directory at `path` for reading, locking and syncing.
+    pub(crate) fn open_directory(&self, path: &str) -> Result<OwnedFd> {
+        let flags = DIRECTORY.difference(OFlags::NOFOLLOW);
+        match self.open_at(path, flags) {
+            // Files can be written to a directory that may be searched but not read.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                self.open_at(path, OFlags::PATH | OFlags::DIRECTORY)
+            }
+            opened => opened,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_a_file_is_not_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+        let root = Root::open(dir.path(), Reserved::default()).unwrap();
+        let error = root.open_at("link/x", OFlags::RDONLY).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotADirectory);
+    }
+}

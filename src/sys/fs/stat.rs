@@ -1,0 +1,143 @@
+//! The metadata of a file from the kernel, and its [`FileInfo`].
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{AtFlags, FileType as Kind, Statx, StatxAttributes, StatxFlags, StatxTimestamp};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::core::error::{ErrorKind, Result};
+use crate::core::etag::Etag;
+use crate::core::info::{FileInfo, FileType};
+use crate::core::path::FilePath;
+
+/// The result of `statx`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat(Statx);
+
+impl Stat {
+    /// Returns the metadata of an open file.
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
+        Self::call(fd, Path::new(""), AtFlags::EMPTY_PATH)
+    }
+
+    /// Returns the metadata of a name in `dir`. A link is not followed.
+    pub(super) fn of_name(dir: BorrowedFd<'_>, name: &Path) -> Result<Self, Errno> {
+        Self::call(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Returns the metadata of `path`, relative to `dir` and not confined to it.
+    pub(super) fn of_path(dir: BorrowedFd<'_>, path: &Path) -> Result<Self, Errno> {
+        Self::call(dir, path, AtFlags::empty())
+    }
+
+    fn call(dir: BorrowedFd<'_>, path: &Path, flags: AtFlags) -> Result<Self, Errno> {
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        retry_on_intr(|| rustix::fs::statx(dir, path, flags, mask)).map(Self)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::from_raw_mode(self.0.stx_mode.into())
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        self.kind() == Kind::Directory
+    }
+
+    pub(crate) fn is_symlink(&self) -> bool {
+        self.kind() == Kind::Symlink
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind() == Kind::RegularFile
+    }
+
+    /// Whether nothing can be removed or renamed in this directory, not even by root (`chattr +a`).
+    pub(super) fn is_append_only(&self) -> bool {
+        self.0.stx_attributes.contains(StatxAttributes::APPEND)
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.0.stx_size
+    }
+
+    pub(super) fn links(&self) -> u32 {
+        self.0.stx_nlink
+    }
+
+    /// Returns the device and inode, which two names of one file share.
+    pub(super) fn id(&self) -> (u32, u32, u64) {
+        (self.0.stx_dev_major, self.0.stx_dev_minor, self.0.stx_ino)
+    }
+
+    pub(super) fn permissions(&self) -> u32 {
+        u32::from(self.0.stx_mode) & 0o7777
+    }
+
+    pub(super) fn owner(&self) -> (u32, u32) {
+        (self.0.stx_uid, self.0.stx_gid)
+    }
+
+    /// Checks that this is a regular file.
+    ///
+    /// # Errors
+    ///
+    /// [`IsADirectory`](ErrorKind::IsADirectory) or [`NotAFile`](ErrorKind::NotAFile) for anything else.
+    pub(crate) fn expect_file(&self) -> Result<()> {
+        match self.kind() {
+            Kind::RegularFile => Ok(()),
+            Kind::Directory => Err(ErrorKind::IsADirectory.into()),
+            _ => Err(ErrorKind::NotAFile.into()),
+        }
+    }
+
+    /// Returns the etag, which changes with every change of the content. `utimensat` cannot set back the change time. Since Linux
+    /// 6.13 it differs between two changes if it was read in between. The other parts distinguish files that swap their names.
+    pub(crate) fn etag(&self) -> Etag {
+        // Two times within five centuries of each other never have the same number.
+        let nanos = |time: &StatxTimestamp| {
+            let whole = time.tv_sec.wrapping_mul(1_000_000_000);
+            whole.wrapping_add(time.tv_nsec.into()).cast_unsigned()
+        };
+        let (changed, modified) = (nanos(&self.0.stx_ctime), nanos(&self.0.stx_mtime));
+        Etag::new(format!("{:x}-{:x}-{modified:x}-{changed:x}", self.0.stx_ino, self.size()))
+    }
+
+    pub(crate) fn info(&self, path: FilePath) -> FileInfo {
+        let mut info = FileInfo::new(
+            path,
+            match self.kind() {
+                Kind::RegularFile => FileType::File,
+                Kind::Directory => FileType::Directory,
+                Kind::Symlink => FileType::Symlink,
+                _ => FileType::Other,
+            },
+        );
+        if !self.is_dir() {
+            info.size = Some(self.size());
+        }
+        if self.is_file() {
+            info.etag = Some(self.etag());
+        }
+        if self.0.stx_mask & StatxFlags::BTIME.bits() != 0 {
+            info.created_at = system_time(&self.0.stx_btime);
+        }
+        info.modified_at = system_time(&self.0.stx_mtime);
+        info.accessed_at = system_time(&self.0.stx_atime);
+        info.permissions = Some(self.permissions());
+        info.owner_uid = Some(self.0.stx_uid);
+        info.owner_gid = Some(self.0.stx_gid);
+        info
+    }
+}
+
+fn system_time(time: &StatxTimestamp) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(time.tv_sec.unsigned_abs());
+    let whole = if time.tv_sec < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(seconds)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(seconds)
+    };
+    whole?.checked_add(Duration::from_nanos(time.tv_nsec.into()))
+}

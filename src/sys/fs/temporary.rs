@@ -1,0 +1,187 @@
+//! Temporary files, before they get their final name.
+//!
+//! A temporary file has no name if the file system supports that (`O_TMPFILE`), so that a crash leaves nothing. Otherwise, and
+//! during a replacement, it has a reserved name in the same directory. It is locked, so that a sweep knows that it is in use.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::errno::system_error;
+use super::stat::Stat;
+use crate::core::error::Result;
+use crate::core::path::TEMPORARY_PREFIX;
+use crate::sys::random;
+
+/// Returns a new reserved name.
+pub(super) fn new_name() -> Result<String> {
+    Ok(format!("{TEMPORARY_PREFIX}{}", random::hex::<16>()?))
+}
+
+/// A new open file without its final name. Dropping it removes the file.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    pub(super) file: File,
+    /// The directory and the temporary name, if it has one.
+    name: Option<(OwnedFd, String)>,
+}
+
+impl Temporary {
+    /// Creates a temporary file in `dir`, without a name if `unnamed` and the file system supports it. The umask applies to
+    /// `permissions`.
+    pub(super) fn create(dir: BorrowedFd<'_>, permissions: u32, unnamed: bool) -> Result<Self> {
+        let mode = Mode::from_raw_mode(permissions);
+        if unnamed {
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            match retry_on_intr(|| rustix::fs::openat(dir, ".", flags, mode)) {
+                Ok(file) => {
+                    return Ok(Self { file: file.into(), name: None });
+                }
+                // The file system does not support it. An old kernel tries to open the directory instead.
+                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR) => {}
+                Err(errno) => return Err(system_error(errno)),
+            }
+        }
+        Self::create_named(dir, mode)
+    }
+
+    fn create_named(dir: BorrowedFd<'_>, mode: Mode) -> Result<Self> {
+        check_removable(dir).map_err(system_error)?;
+        let flags =
+            OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        loop {
+            // This can fail, so it comes before the file is created, which would then keep its name.
+            let (own, name) = (duplicate(dir)?, new_name()?);
+            let file: File =
+                match retry_on_intr(|| rustix::fs::openat(dir, name.as_str(), flags, mode)) {
+                    Ok(file) => file.into(),
+                    Err(Errno::EXIST) => continue,
+                    Err(errno) => return Err(system_error(errno)),
+                };
+            let temporary = Self { name: Some((own, name)), file };
+            // A sweep between the two calls may have removed the file.
+            if temporary.lock()? {
+                return Ok(temporary);
+            }
+        }
+    }
+
+    /// Locks the file against sweeps, and returns whether it still has its name.
+    fn lock(&self) -> Result<bool> {
+        match retry_on_intr(|| {
+            rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive)
+        }) {
+            Ok(()) => Ok(Stat::of(self.file.as_fd()).map_err(system_error)?.links() > 0),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            // Without locks on this file system, a sweep cannot lock the file either and does not remove it.
+            Err(Errno::OPNOTSUPP | Errno::NOLCK) => Ok(true),
+            Err(errno) => Err(system_error(errno)),
+        }
+    }
+
+    /// Gives the file its final name. If the name exists, this is `EEXIST`.
+    pub(super) fn publish_new(&mut self, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+        match &self.name {
+            None => link_unnamed(&self.file, dir, name),
+            Some((from, temporary)) => {
+                let moved = rename_new(from.as_fd(), temporary, dir, name);
+                if moved.is_ok() {
+                    self.name = None;
+                }
+                moved
+            }
+        }
+    }
+
+    /// Gives the file its final name and replaces the file that has it.
+    pub(super) fn publish_over(&mut self, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+        if self.name.is_none() {
+            // `linkat` cannot replace a file, so the file first gets a temporary name.
+            check_removable(dir).map_err(system_error)?;
+            loop {
+                self.lock()?;
+                let (own, temporary) = (duplicate(dir)?, new_name()?);
+                match link_unnamed(&self.file, dir, &temporary) {
+                    Ok(()) => {
+                        self.name = Some((own, temporary));
+                        break;
+                    }
+                    Err(Errno::EXIST) => {}
+                    Err(errno) => return Err(system_error(errno)),
+                }
+            }
+        }
+        if let Some((from, temporary)) = &self.name {
+            retry_on_intr(|| rustix::fs::renameat(from, temporary.as_str(), dir, name))
+                .map_err(system_error)?;
+            self.name = None;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some((dir, name)) = self.name.take() {
+            // A drop cannot return an error. The next sweep removes the file if this fails.
+            let _ = rustix::fs::unlinkat(&dir, name.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+/// Checks that a temporary name in `dir` could be removed again.
+fn check_removable(dir: BorrowedFd<'_>) -> Result<(), Errno> {
+    if Stat::of(dir)?.is_append_only() { Err(Errno::PERM) } else { Ok(()) }
+}
+
+fn duplicate(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+    Ok(dir.try_clone_to_owned()?)
+}
+
+/// Links an unnamed file, by its descriptor if the kernel allows that, and otherwise through `/proc`.
+fn link_unnamed(file: &File, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    static BY_PROC: AtomicBool = AtomicBool::new(false);
+
+    if !BY_PROC.load(Ordering::Relaxed) {
+        match retry_on_intr(|| rustix::fs::linkat(file, "", dir, name, AtFlags::EMPTY_PATH)) {
+            // Before Linux 6.10 this needs a capability, and fails with `ENOENT` without it.
+            Err(Errno::NOENT) => {}
+            linked => return linked,
+        }
+    }
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let linked = retry_on_intr(|| {
+        rustix::fs::linkat(CWD, path.as_str(), dir, name, AtFlags::SYMLINK_FOLLOW)
+    });
+    BY_PROC.store(linked.is_ok(), Ordering::Relaxed);
+    linked
+}
+
+/// Renames an entry. If the new name exists, this is `EEXIST`.
+pub(super) fn rename_new(
+    from: BorrowedFd<'_>,
+    old: &str,
+    to: BorrowedFd<'_>,
+    new: &str,
+) -> Result<(), Errno> {
+    match retry_on_intr(|| rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE)) {
+        // The file system does not support the flag. `linkat` does not replace a file either, but the file has two names for a
+        // moment.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            if Stat::of_name(from, old.as_ref())?.is_dir() {
+                // `renameat` of a directory can only replace an empty directory.
+                return match Stat::of_name(to, new.as_ref()) {
+                    Ok(_) => Err(Errno::EXIST),
+                    Err(Errno::NOENT) => retry_on_intr(|| rustix::fs::renameat(from, old, to, new)),
+                    Err(errno) => Err(errno),
+                };
+            }
+            retry_on_intr(|| rustix::fs::linkat(from, old, to, new, AtFlags::empty()))?;
+            retry_on_intr(|| rustix::fs::unlinkat(from, old, AtFlags::empty()))
+        }
+        moved => moved,
+    }
+}

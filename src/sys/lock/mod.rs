@@ -1,0 +1,9 @@
+//! Locks whose waiters do not keep a thread: the session lock within this process, and the file lock among processes.
+
+mod file;
+mod mode;
+mod session;
+
+pub(crate) use file::lock_file;
+pub(crate) use mode::LockMode;
+pub(crate) use session::{SessionGuard, SessionLock, TimeLeft};
