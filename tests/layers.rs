@@ -12,17 +12,9 @@ use proc_macro2::{Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Item, UseTree, Visibility};
 
-/// The folders of `src` from the lowest to the highest. The folders of one row are one layer and do not import each other.
-const LAYERS: &[&[&str]] = &[
-    &["core"],
-    &["sys"],
-    &["net"],
-    &["backend"],
-    &["backends"],
-    &["services"],
-    &["blocking"],
-    &["testing"],
-];
+/// The folders of `src` from the lowest to the highest.
+const LAYERS: &[&str] =
+    &["core", "sys", "net", "backend", "backends", "services", "blocking", "testing"];
 
 /// The exceptions to [`is_allowed`]: a folder, and a folder that it may import.
 const ALLOWED: &[(&str, &str)] = &[
@@ -39,7 +31,6 @@ type Module = Vec<String>;
 struct Imports {
     used: BTreeSet<Module>,
     reexports: BTreeMap<String, Module>,
-    glob_reexports: Vec<Module>,
 }
 
 struct SourceFiles {
@@ -123,10 +114,9 @@ fn read_items(items: &[Item], module: &Module, imports: &mut Imports) {
                 let is_reexport = !matches!(item.vis, Visibility::Inherited);
                 expand(&item.tree, &mut Vec::new(), &mut |path, name| {
                     let Some(path) = absolute(path, module) else { return };
-                    match (is_reexport, name) {
-                        (true, Some(name)) => drop(imports.reexports.insert(name, path)),
-                        (true, None) => imports.glob_reexports.push(path),
-                        (false, _) => drop(imports.used.insert(path)),
+                    match name {
+                        Some(name) if is_reexport => drop(imports.reexports.insert(name, path)),
+                        _ => drop(imports.used.insert(path)),
                     }
                 });
             }
@@ -224,7 +214,7 @@ fn scan(tokens: TokenStream, module: &Module, imports: &mut Imports) {
 }
 
 fn layer(module: &[String]) -> usize {
-    let found = LAYERS.iter().position(|layer| layer.contains(&module[0].as_str()));
+    let found = LAYERS.iter().position(|layer| *layer == module[0]);
     found.unwrap_or_else(|| panic!("src/{} belongs to no layer", module[0]))
 }
 

@@ -109,7 +109,7 @@ async fn move_and_delete(notes: &OpenAIVectorStoreFileBackend, outcomes: &mut Ou
     outcomes.add("delete", notes.delete("a.txt").await);
     outcomes.add("delete again", notes.delete("a.txt").await);
     outcomes.add("deleted", notes.exists("a.txt").await);
-    outcomes.add("create after deletion", notes.create("a.txt", "anew").await.map(summary));
+    outcomes.add("create after deletion", notes.create("a.txt", "back").await.map(summary));
     outcomes.add("not empty", notes.delete("m").await);
     outcomes.add("delete all", notes.delete_with("m", DeleteOptions::recursive()).await);
     outcomes.add("delete old", notes.delete_with("old", DeleteOptions::recursive()).await);
