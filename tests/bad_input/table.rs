@@ -192,7 +192,9 @@ pub(crate) async fn refused(files: &LocalFileBackend, calls: &[Call], kind: Erro
 pub(crate) fn check_text(error: &Error) -> Result<(), String> {
     let text = error.to_string();
     let operation = error.operation().ok_or("the error names no operation")?;
-    let path = error.path().or(error.subject()).ok_or("the error names no path")?;
+    // Only a glob has a pattern in place of a path.
+    let pattern = error.subject().filter(|_| operation == "glob");
+    let path = error.path().or(pattern).ok_or("the error names no path")?;
     let quoted = if path.is_empty() { "the root" } else { "`" };
     let begins = text.starts_with(&format!("cannot {operation} {quoted}"));
     let steers =
