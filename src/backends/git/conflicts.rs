@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 
-use super::error::{failing, failing_whole};
+use super::error::CONTEXT;
 use super::parse::{SUBMODULE, Stage};
 use super::pending_merge::Resolution;
 use super::shared::Shared;
@@ -40,7 +40,7 @@ impl fmt::Debug for ConflictVersions {
 impl Shared {
     pub(super) async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {
         let pending = self.repository.pending_merge().await;
-        let pending = pending.map_err(failing_whole("report conflicts"))?;
+        let pending = pending.map_err(CONTEXT.operation("report conflicts"))?;
         let unresolved = pending.iter().flat_map(|pending| pending.unresolved());
         Ok(unresolved.map(|conflict| conflict.report()).collect())
     }
@@ -56,7 +56,7 @@ impl Shared {
                 remote: content(sides.remote)?,
             })
         };
-        versions.await.map_err(failing("read the versions of", path))
+        versions.await.map_err(CONTEXT.at("read the versions of", path))
     }
 
     fn content(&self, stage: &Stage) -> Result<ByteStream<'static>> {
@@ -69,18 +69,18 @@ impl Shared {
 
     pub(super) async fn accept_local(self: &Arc<Self>, path: &str) -> Result<()> {
         let accepted = self.resolve_conflict(path, async { Ok(Resolution::Local) }).await;
-        accepted.map_err(failing("accept the local version of", path))
+        accepted.map_err(CONTEXT.at("accept the local version of", path))
     }
 
     pub(super) async fn accept_remote(self: &Arc<Self>, path: &str) -> Result<()> {
         let accepted = self.resolve_conflict(path, async { Ok(Resolution::Remote) }).await;
-        accepted.map_err(failing("accept the remote version of", path))
+        accepted.map_err(CONTEXT.at("accept the remote version of", path))
     }
 
     pub(super) async fn resolve_with(self: &Arc<Self>, path: &str, data: Bytes) -> Result<()> {
         let write = async { Ok(Resolution::Content(self.repository.write_blob(data).await?)) };
         let resolved = self.resolve_conflict(path, write).await;
-        resolved.map_err(failing("resolve the conflict at", path))
+        resolved.map_err(CONTEXT.at("resolve the conflict at", path))
     }
 
     /// Resolves a conflict. Pushes if it was the last one and automatic pushes are configured.

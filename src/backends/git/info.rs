@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::error::failing;
+use super::error::CONTEXT;
 use super::history::Times;
 use super::shared::Shared;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
@@ -31,7 +31,7 @@ impl Shared {
             self.set_times(&mut info, self.committed_times().await?.as_ref());
             Ok(info)
         };
-        info.await.map_err(failing("get info of", path))
+        info.await.map_err(CONTEXT.at("get info of", path))
     }
 
     pub(super) async fn exists(self: &Arc<Self>, path: &str) -> Result<bool> {
@@ -39,7 +39,7 @@ impl Shared {
             let _guard = self.lock_for_read().await?;
             self.tree.exists(path).await
         };
-        exists.await.map_err(failing("get info of", path))
+        exists.await.map_err(CONTEXT.at("get info of", path))
     }
 
     /// Returns the times of the history; `None` if they are turned off or there is no commit.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 
-use super::error::{failing, failing_subject};
+use super::error::CONTEXT;
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
 use crate::core::error::Result;
@@ -36,7 +36,7 @@ impl Shared {
             });
             Ok(entries.boxed())
         };
-        list.await.map_err(failing("list", prefix))
+        list.await.map_err(CONTEXT.at("list", prefix))
     }
 
     pub(super) async fn glob(
@@ -48,6 +48,6 @@ impl Shared {
             let _guard = self.lock_for_read().await?;
             self.tree.glob_with(pattern, options).await
         };
-        glob.await.map_err(failing_subject("glob", pattern))
+        glob.await.map_err(CONTEXT.about("glob", pattern))
     }
 }

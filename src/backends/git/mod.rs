@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use self::error::{NAME, failing, failing_whole};
+use self::error::{CONTEXT, NAME};
 use self::shared::Shared;
 use crate::backend::{
     AsyncFileBackend, AsyncSyncFileBackend, Capabilities, Capability, SyncConflict, SyncSession,
@@ -206,7 +206,7 @@ impl GitSyncFileBackend {
             let (path, head) = (FilePath::parse(path)?, self.shared.repository.head().await?);
             history::log(&self.shared.repository.git, head.as_ref(), &path, limit).await
         };
-        log.await.map_err(failing("log", path))
+        log.await.map_err(CONTEXT.at("log", path))
     }
 
     /// Returns the content of the file at `path` in a revision: a [`Revision::id`], a branch, a tag, or another expression of
@@ -221,7 +221,7 @@ impl GitSyncFileBackend {
             let path = FilePath::parse_entry(path)?;
             history::read_at(&self.shared.repository.git, &path, revision).await
         };
-        read.await.map_err(failing("read", path))
+        read.await.map_err(CONTEXT.at("read", path))
     }
 
     /// Returns the versions of the file in conflict at `path`.
@@ -339,22 +339,22 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let session = self.shared.open_session(options.timeout).await;
-        session.map(SyncSession::new).map_err(failing_whole("open a session"))
+        session.map(SyncSession::new).map_err(CONTEXT.operation("open a session"))
     }
 }
 
 #[async_trait]
 impl AsyncSyncFileBackend for GitSyncFileBackend {
     async fn push(&self, message: &str) -> Result<()> {
-        self.shared.push(message).await.map_err(failing_whole("push"))
+        self.shared.push(message).await.map_err(CONTEXT.operation("push"))
     }
 
     async fn pull(&self) -> Result<()> {
-        self.shared.pull().await.map_err(failing_whole("pull"))
+        self.shared.pull().await.map_err(CONTEXT.operation("pull"))
     }
 
     async fn sync(&self, message: &str) -> Result<()> {
-        self.shared.pull_with(message).await.map_err(failing_whole("pull"))?;
+        self.shared.pull_with(message).await.map_err(CONTEXT.operation("pull"))?;
         self.push(message).await
     }
 

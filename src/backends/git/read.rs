@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::{failing, failing_whole};
+use super::error::CONTEXT;
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
@@ -20,7 +20,7 @@ impl Shared {
             let _guard = self.lock_for_read().await?;
             self.tree.read_with(path, options).await
         };
-        read.await.map_err(failing("read", path))
+        read.await.map_err(CONTEXT.at("read", path))
     }
 
     pub(super) async fn stream_read(
@@ -32,7 +32,7 @@ impl Shared {
             let _guard = self.lock_for_read().await?;
             self.tree.stream_read_with(path, options).await
         };
-        read.await.map_err(failing("read", path))
+        read.await.map_err(CONTEXT.at("read", path))
     }
 
     pub(super) async fn checksum(
@@ -44,7 +44,7 @@ impl Shared {
             let _guard = self.lock_for_read().await?;
             self.tree.checksum(path, algorithm).await
         };
-        checksum.await.map_err(failing("checksum", path))
+        checksum.await.map_err(CONTEXT.at("checksum", path))
     }
 
     pub(super) async fn checksum_many(
@@ -56,6 +56,6 @@ impl Shared {
             let _guard = self.lock_for_read().await?;
             self.tree.checksum_many(paths, algorithm).await
         };
-        checksums.await.map_err(failing_whole("checksum"))
+        checksums.await.map_err(CONTEXT.operation("checksum"))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::failing;
+use super::error::CONTEXT;
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
 use crate::core::error::Result;
@@ -17,6 +17,6 @@ impl Shared {
             drop(guard);
             self.push_after_write("Delete", path).await
         };
-        delete.await.map_err(failing("delete", path))
+        delete.await.map_err(CONTEXT.at("delete", path))
     }
 }

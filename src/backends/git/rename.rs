@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::failing_pair;
+use super::error::CONTEXT;
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
 use crate::core::error::Result;
@@ -18,12 +18,9 @@ impl Shared {
     ) -> Result<FileInfo> {
         let rename = async {
             self.refuse_submodule(from, true).await?;
-            let guard = self.lock_for_write(to).await?;
-            let info = self.tree.rename_with(from, to, options).await?;
-            self.finish_write(&info, guard).await?;
-            self.push_after_write("Rename", &format!("{from} to {to}")).await?;
-            Ok(info)
+            let rename = async { self.tree.rename_with(from, to, options).await };
+            self.write_with(rename, to, "Rename", &format!("{from} to {to}")).await
         };
-        rename.await.map_err(failing_pair("rename", from, to))
+        rename.await.map_err(CONTEXT.between("rename", from, to))
     }
 }

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 
-use super::error::{failing, failing_pair};
-use super::locks::TreeReadGuard;
+use super::error::CONTEXT;
 use super::shared::Shared;
-use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
+use crate::backend::AsyncFileBackend as _;
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::{
@@ -23,14 +22,8 @@ impl Shared {
         data: Bytes,
         options: CreateOptions,
     ) -> Result<FileInfo> {
-        let create = async {
-            let guard = self.lock_for_write(path).await?;
-            let info = self.tree.create_with(path, data, options).await?;
-            self.finish_write(&info, guard).await?;
-            self.push_after_write("Create", path).await?;
-            Ok(info)
-        };
-        create.await.map_err(failing("create", path))
+        let create = async { self.tree.create_bytes(path, data, options).await };
+        self.write_with(create, path, "Create", path).await.map_err(CONTEXT.at("create", path))
     }
 
     pub(super) async fn update(
@@ -39,14 +32,8 @@ impl Shared {
         data: Bytes,
         options: UpdateOptions,
     ) -> Result<FileInfo> {
-        let update = async {
-            let guard = self.lock_for_write(path).await?;
-            let info = self.tree.update_with(path, data, options).await?;
-            self.finish_write(&info, guard).await?;
-            self.push_after_write("Update", path).await?;
-            Ok(info)
-        };
-        update.await.map_err(failing("update", path))
+        let update = async { self.tree.update_bytes(path, data, options).await };
+        self.write_with(update, path, "Update", path).await.map_err(CONTEXT.at("update", path))
     }
 
     pub(super) async fn stream_write(
@@ -75,7 +62,7 @@ impl Shared {
             self.push_after_write("Write", path).await?;
             Ok(info)
         };
-        write.await.map_err(failing("write", path))
+        write.await.map_err(CONTEXT.at("write", path))
     }
 
     pub(super) async fn copy(
@@ -84,14 +71,9 @@ impl Shared {
         to: &str,
         options: CopyOptions,
     ) -> Result<FileInfo> {
-        let copy = async {
-            let guard = self.lock_for_write(to).await?;
-            let info = self.tree.copy_with(from, to, options).await?;
-            self.finish_write(&info, guard).await?;
-            self.push_after_write("Copy", &format!("{from} to {to}")).await?;
-            Ok(info)
-        };
-        copy.await.map_err(failing_pair("copy", from, to))
+        let copy = async { self.tree.copy_with(from, to, options).await };
+        let both = format!("{from} to {to}");
+        self.write_with(copy, to, "Copy", &both).await.map_err(CONTEXT.between("copy", from, to))
     }
 
     /// Creates a directory. Git does not store directories, so there is nothing to push.
@@ -100,13 +82,23 @@ impl Shared {
             let _guard = self.lock_for_write(path).await?;
             self.tree.create_dir_with(path, options).await
         };
-        create.await.map_err(failing("create directory", path))
+        create.await.map_err(CONTEXT.at("create directory", path))
     }
 
-    /// Ends a write: the next commit includes the file even if git ignores it.
-    pub(super) async fn finish_write(&self, info: &FileInfo, guard: TreeReadGuard) -> Result<()> {
-        self.pending_paths.add(info).await?;
+    /// Runs `write`, which writes to `target`, while no checkout changes the tree. The next commit includes the file even if git ignores
+    /// it; if pushes are automatic, `verb` and `what` describe it.
+    pub(super) async fn write_with(
+        self: &Arc<Self>,
+        write: impl Future<Output = Result<FileInfo>> + Send,
+        target: &str,
+        verb: &str,
+        what: &str,
+    ) -> Result<FileInfo> {
+        let guard = self.lock_for_write(target).await?;
+        let info = write.await?;
+        self.pending_paths.add(&info).await?;
         drop(guard);
-        Ok(())
+        self.push_after_write(verb, what).await?;
+        Ok(info)
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::backend::{AsyncFileBackend, Capabilities, Capability, SyncSession};
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
-use crate::core::error::{Error, Result};
+use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::{
     CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, InfoOptions, ListOptions,
@@ -26,7 +26,7 @@ mod read;
 mod tree;
 mod write;
 
-use error::{NAME, failing, failing_pair};
+use error::CONTEXT;
 use tree::Tree;
 
 pub use config::MemoryConfig;
@@ -110,7 +110,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
         FilePath::parse_entry(path)
             .and_then(|dir| self.tree().create_dir(&dir, options.mode))
-            .map_err(failing("create directory", path))
+            .map_err(CONTEXT.at("create directory", path))
     }
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
@@ -134,13 +134,13 @@ impl AsyncFileBackend for MemoryFileBackend {
     ) -> Result<FileInfo> {
         FilePath::parse_entry(path)
             .and_then(|file| self.tree().update(&file, data, &options))
-            .map_err(failing("update", path))
+            .map_err(CONTEXT.at("update", path))
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
         FilePath::parse_entry(path)
             .and_then(|entry| self.tree().delete(&entry, options.depth))
-            .map_err(failing("delete", path))
+            .map_err(CONTEXT.at("delete", path))
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
@@ -148,7 +148,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
-        let failing = failing("list", prefix);
+        let failing = CONTEXT.at("list", prefix);
         let directory = FilePath::parse(prefix).map_err(&failing)?;
         let backend = self.clone();
         let page = move |after: Option<&FileInfo>| {
@@ -162,7 +162,7 @@ impl AsyncFileBackend for MemoryFileBackend {
             let (from, to) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
             self.tree().copy(&from, &to, &options.mode)
         };
-        copy().map_err(failing_pair("copy", from, to))
+        copy().map_err(CONTEXT.between("copy", from, to))
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
@@ -170,7 +170,7 @@ impl AsyncFileBackend for MemoryFileBackend {
             let (from, to) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
             self.tree().rename(&from, &to, &options.mode)
         };
-        rename().map_err(failing_pair("rename", from, to))
+        rename().map_err(CONTEXT.between("rename", from, to))
     }
 
     async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<Checksum> {
@@ -179,8 +179,7 @@ impl AsyncFileBackend for MemoryFileBackend {
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let guard = self.shared.session.lock(options.timeout, async |_| Ok(None)).await;
-        let failing = |error: Error| error.with_operation("open a session").with_backend(NAME);
-        guard.map(SyncSession::new).map_err(failing)
+        guard.map(SyncSession::new).map_err(CONTEXT.operation("open a session"))
     }
 }
 

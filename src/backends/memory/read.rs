@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::MemoryFileBackend;
-use super::error::failing;
+use super::error::CONTEXT;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::encoding::Encoding;
 use crate::core::error::Result;
@@ -23,7 +23,7 @@ pub(super) fn read(
         options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
         backend.tree().read(&file, options)
     };
-    read().map_err(failing("read", path))
+    read().map_err(CONTEXT.at("read", path))
 }
 
 pub(super) async fn info(
@@ -31,7 +31,7 @@ pub(super) async fn info(
     path: &str,
     options: InfoOptions,
 ) -> Result<FileInfo> {
-    let failing = failing("get info of", path);
+    let failing = CONTEXT.at("get info of", path);
     let look_up = || {
         let path = FilePath::parse(path)?;
         let tree = backend.tree();
@@ -59,8 +59,8 @@ pub(super) async fn checksum(
 ) -> Result<Checksum> {
     let read = FilePath::parse_entry(path)
         .and_then(|file| backend.tree().read(&file, &ReadOptions::default()));
-    let content = read.map_err(failing("checksum", path))?;
-    hash(algorithm, content).await.map_err(failing("checksum", path))
+    let content = read.map_err(CONTEXT.at("checksum", path))?;
+    hash(algorithm, content).await.map_err(CONTEXT.at("checksum", path))
 }
 
 /// Hashes in the pool, because this keeps a core busy.

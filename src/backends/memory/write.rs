@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use super::MemoryFileBackend;
-use super::error::failing;
+use super::error::CONTEXT;
 use crate::core::checksum::Checksum;
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
@@ -24,7 +24,7 @@ pub(super) fn create(
         check(options.checksum.as_ref(), &data)?;
         backend.tree().write(&path, data, &options.mode)
     };
-    create().map_err(failing("create", path))
+    create().map_err(CONTEXT.at("create", path))
 }
 
 pub(super) async fn stream_write(
@@ -45,7 +45,7 @@ pub(super) async fn stream_write(
         check(options.checksum.as_ref(), &content)?;
         backend.tree().write(&file, content.into(), &options.mode)
     };
-    written.await.map_err(failing("write", path))
+    written.await.map_err(CONTEXT.at("write", path))
 }
 
 fn check(expected: Option<&Checksum>, content: &[u8]) -> Result<()> {

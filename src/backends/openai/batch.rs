@@ -10,7 +10,7 @@ use super::OpenAIVectorStoreFileBackend;
 use super::api::Attributes;
 use super::attributes::Entry;
 use super::body::Content;
-use super::error::{failing_operation, not_of_the_path};
+use super::error::{CONTEXT, not_of_the_path};
 use super::list::info_of_entry;
 use super::store::Store;
 use super::write::{file_meta, writable};
@@ -76,7 +76,7 @@ impl OpenAIVectorStoreFileBackend {
         options: CreateOptions,
     ) -> Result<Vec<Result<FileInfo>>> {
         let files = files.into_iter().map(|(path, data)| (path.into(), data.into())).collect();
-        let failing = failing_operation("create");
+        let failing = CONTEXT.operation("create");
         let created = self.store.create_many(files, options).await.map_err(failing)?;
         Ok(created.into_iter().map(|created| created.map_err(failing)).collect())
     }

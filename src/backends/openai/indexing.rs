@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::OpenAIVectorStoreFileBackend;
 use super::api::{FileStatus, VectorStoreFile};
-use super::error::failing;
+use super::error::CONTEXT;
 use super::list::file_at;
 use super::store::Store;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -59,7 +59,7 @@ impl OpenAIVectorStoreFileBackend {
             let attachment = attachment.ok_or(ErrorKind::NotFound)?;
             Ok(IndexingStatus::of(attachment))
         };
-        status.await.map_err(failing("get the indexing status of", path))
+        status.await.map_err(CONTEXT.at("get the indexing status of", path))
     }
 
     /// Waits until the service has parsed a file, successfully or not.
@@ -100,7 +100,7 @@ impl OpenAIVectorStoreFileBackend {
             let wait = async move { store.wait_until_indexed(&id, timeout).await };
             pool::spawn_abort_on_drop(wait).await
         };
-        waited.await.map_err(failing("wait for the indexing of", path))
+        waited.await.map_err(CONTEXT.at("wait for the indexing of", path))
     }
 }
 

@@ -51,7 +51,7 @@ pub use indexing::IndexingStatus;
 pub use repair::RepairReport;
 pub use search::{SearchHit, SearchOptions};
 
-use error::{failing, failing_operation, failing_pair};
+use error::CONTEXT;
 use store::Store;
 
 /// Files in an OpenAI vector store, over HTTP.
@@ -137,7 +137,7 @@ impl OpenAIVectorStoreFileBackend {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) with the name of the invalid field of the configuration.
     pub async fn open(config: OpenAIConfig) -> Result<Self> {
-        let store = Store::open(config).await.map_err(failing_operation("open"))?;
+        let store = Store::open(config).await.map_err(CONTEXT.operation("open"))?;
         Ok(Self { store })
     }
 
@@ -175,7 +175,7 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
         data: Bytes,
         options: CreateOptions,
     ) -> Result<FileInfo> {
-        self.store.create(path, data, options.into()).await.map_err(failing("create", path))
+        self.store.create(path, data, options.into()).await.map_err(CONTEXT.at("create", path))
     }
 
     async fn stream_write_with(
@@ -184,15 +184,15 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
         data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        self.store.stream_write(path, data, options).await.map_err(failing("write", path))
+        self.store.stream_write(path, data, options).await.map_err(CONTEXT.at("write", path))
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
-        self.store.create_dir(path, options).await.map_err(failing("create directory", path))
+        self.store.create_dir(path, options).await.map_err(CONTEXT.at("create directory", path))
     }
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
-        self.store.read(path, options).await.map_err(failing("read", path))
+        self.store.read(path, options).await.map_err(CONTEXT.at("read", path))
     }
 
     async fn stream_read_with(
@@ -202,8 +202,8 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
     ) -> Result<ByteStream<'static>> {
         let path = path.to_owned();
         let content =
-            self.store.stream_read(&path, options).await.map_err(failing("read", &path))?;
-        Ok(content.map(move |piece| piece.map_err(failing("read", &path))).boxed())
+            self.store.stream_read(&path, options).await.map_err(CONTEXT.at("read", &path))?;
+        Ok(content.map(move |piece| piece.map_err(CONTEXT.at("read", &path))).boxed())
     }
 
     async fn update_bytes(
@@ -212,31 +212,31 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
         data: Bytes,
         options: UpdateOptions,
     ) -> Result<FileInfo> {
-        self.store.update(path, data, options).await.map_err(failing("update", path))
+        self.store.update(path, data, options).await.map_err(CONTEXT.at("update", path))
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
-        self.store.delete(path, options.depth).await.map_err(failing("delete", path))
+        self.store.delete(path, options.depth).await.map_err(CONTEXT.at("delete", path))
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
-        self.store.info(path, options).await.map_err(failing("get info of", path))
+        self.store.info(path, options).await.map_err(CONTEXT.at("get info of", path))
     }
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
-        self.store.list(prefix, options).await.map_err(failing("list", prefix))
+        self.store.list(prefix, options).await.map_err(CONTEXT.at("list", prefix))
     }
 
     async fn glob_with(&self, pattern: &str, options: GlobOptions) -> Result<Vec<FilePath>> {
-        self.store.glob(pattern, options).await.map_err(failing_operation("glob"))
+        self.store.glob(pattern, options).await.map_err(CONTEXT.operation("glob"))
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        self.store.copy(from, to, options).await.map_err(failing_pair("copy", from, to))
+        self.store.copy(from, to, options).await.map_err(CONTEXT.between("copy", from, to))
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
-        self.store.rename(from, to, options).await.map_err(failing_pair("rename", from, to))
+        self.store.rename(from, to, options).await.map_err(CONTEXT.between("rename", from, to))
     }
 
     async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<Checksum> {
@@ -247,11 +247,11 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
             let info = self.store.info(path, options).await?;
             info.checksum.ok_or_else(|| ErrorKind::IsADirectory.into())
         };
-        checksum.await.map_err(failing("checksum", path))
+        checksum.await.map_err(CONTEXT.at("checksum", path))
     }
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let guard = self.store.shared.session.lock(options.timeout, async |_| Ok(None)).await;
-        Ok(SyncSession::new(guard.map_err(failing_operation("open a session"))?))
+        Ok(SyncSession::new(guard.map_err(CONTEXT.operation("open a session"))?))
     }
 }

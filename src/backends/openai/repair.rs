@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::OpenAIVectorStoreFileBackend;
 use super::api::StoredFile;
 use super::attributes::Entry;
-use super::error::failing_operation;
+use super::error::CONTEXT;
 use super::index::Hidden;
 use super::list::at_and_below;
 use super::store::Store;
@@ -51,7 +51,7 @@ impl OpenAIVectorStoreFileBackend {
     ///
     /// Those of the service, see [`ErrorKind`](crate::ErrorKind).
     pub async fn check(&self) -> Result<RepairReport> {
-        self.store.repair(RepairMode::Report).await.map_err(failing_operation("check"))
+        self.store.repair(RepairMode::Report).await.map_err(CONTEXT.operation("check"))
     }
 
     /// Removes the leftovers of crashes, races and failed removals: older versions of files, entries whose content is lost, and
@@ -64,7 +64,7 @@ impl OpenAIVectorStoreFileBackend {
     ///
     /// Those of the service, see [`ErrorKind`](crate::ErrorKind). What was removed before the error stays removed.
     pub async fn repair(&self) -> Result<RepairReport> {
-        self.store.repair(RepairMode::Remove).await.map_err(failing_operation("repair"))
+        self.store.repair(RepairMode::Remove).await.map_err(CONTEXT.operation("repair"))
     }
 }
 

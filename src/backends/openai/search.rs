@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::OpenAIVectorStoreFileBackend;
 use super::attributes::{Entry, FileMeta, first_piece, path_of_attributes};
 use super::body::BodyEncoding;
-use super::error::failing_operation;
+use super::error::CONTEXT;
 use super::index::Entries;
 use super::store::Store;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -110,7 +110,7 @@ impl OpenAIVectorStoreFileBackend {
     /// ```
     pub async fn search_with(&self, query: &str, options: SearchOptions) -> Result<Vec<SearchHit>> {
         let found = self.store.search(query, options).await;
-        found.map_err(failing_operation("search"))
+        found.map_err(CONTEXT.operation("search"))
     }
 }
 

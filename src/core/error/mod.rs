@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use crate::core::path::{FilePath, shortened};
 
+mod context;
 mod convert;
 mod kind;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub(crate) use context::ErrorContext;
 pub use kind::ErrorKind;
 
 /// The result of every operation of this crate.
@@ -151,7 +153,6 @@ impl Error {
     }
 
     /// Sets the backend, and replaces the name of the backend that it is built on.
-    #[cfg(feature = "git")]
     #[must_use]
     pub(crate) fn in_backend(mut self, backend: &'static str) -> Self {
         self.0.backend = Some(backend);
