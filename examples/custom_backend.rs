@@ -2,7 +2,7 @@
 //! `cargo run --example custom_backend --features testing`.
 //!
 //! [`Masked`] stores its files in another backend with every byte inverted, so that a search of the disk does not find the
-//! text. This is not encryption. It implements the nine required methods and two more.
+//! text. This is not encryption. It implements the eight required methods and two more.
 
 #![allow(
     clippy::print_stdout,
@@ -16,9 +16,9 @@ use f9::prelude::*;
 use f9::testing::{Fixture, Outcome};
 use f9::{
     BackendUri, ByteStream, Bytes, Capabilities, Checksum, CopyOptions, CreateDirOptions,
-    DeleteOptions, Encoding, EncodingMode, FileInfo, Hasher, InfoOptions, InfoStream, ListOptions,
-    LocalFileBackend, MemoryFileBackend, ReadOptions, RenameOptions, Result, SessionOptions,
-    SyncSession, UpdateOptions, WriteOptions, async_trait,
+    DeleteOptions, Encoding, EncodingMode, FileContent, FileInfo, Hasher, InfoOptions, InfoStream,
+    ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions, RenameOptions, Result,
+    SessionOptions, SyncSession, WriteOptions, async_trait,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -66,26 +66,15 @@ impl AsyncFileBackend for Masked {
         self.inner.stream_write_with(path, data, options).await
     }
 
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        let content = self.inner.stream_read_with(path, options).await?;
-        Ok(content.map_ok(|chunk| mask(&chunk)).boxed())
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        self.inner.update_with(path, mask(&data), options).await
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        let mut content = self.inner.open_with(path, options).await?;
+        content.stream = content.stream.map_ok(|chunk| mask(&chunk)).boxed();
+        Ok(content)
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
-        let plain = InfoOptions::default().with_links(options.links);
+        let plain =
+            InfoOptions::default().with_links(options.links).with_condition(options.condition);
         let mut info = self.inner.info_with(path, plain).await?;
         // The checksum and the encoding are those of the plain content.
         if let (true, Some(algorithm)) = (info.is_file(), options.checksum) {

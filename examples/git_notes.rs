@@ -41,7 +41,7 @@ async fn main() -> f9::Result<()> {
     anna.update("plan.md", format!("# Anna's plan of {run}\n")).await?;
     match anna.pull().await {
         Err(error) if error.kind() == ErrorKind::Conflict => println!("{error}"),
-        other => return other,
+        other => return other.map(drop),
     }
     for conflict in anna.conflict_report().await? {
         println!("{} {}", conflict.status.code(), conflict.path);

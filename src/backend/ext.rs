@@ -3,26 +3,32 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{Stream, StreamExt as _};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
+use super::reader::FileReader;
+use super::writer::FileWriter;
 use crate::backend::{AsyncFileBackend, SyncSession};
+use crate::core::change::ChangeStream;
 use crate::core::checksum::Checksum;
+use crate::core::content::FileContent;
 use crate::core::error::{Error, Result};
+use crate::core::file_version::VersionStream;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions,
+    InfoOptions, ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions,
+    VersionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
 use crate::core::stream::DEFAULT_CHUNK_SIZE;
-use crate::core::stream::{self, ByteStream, InfoStream, TextStream};
+use crate::core::stream::{self, ByteStream, InfoStream, PathStream, TextStream};
 
 /// The verbs as callers use them, on every backend and on `dyn AsyncFileBackend`.
 ///
 /// A short verb calls its `_with` twin with default options; the documentation of the twin (errors, cancel safety) applies. Content
 /// is `impl Into<Bytes>`, such as a `String`, a `Vec<u8>` or a `&'static str`; a `&str` that is not `'static` needs `.to_owned()`.
-/// [`create_with`](Self::create_with) and [`update_with`](Self::update_with) convert it and call the object-safe forms
-/// [`create_bytes`](AsyncFileBackend::create_bytes) and [`update_bytes`](AsyncFileBackend::update_bytes).
+/// [`write`](Self::write), [`create`](Self::create) and [`update`](Self::update) convert it and call the object-safe
+/// [`write_bytes`](AsyncFileBackend::write_bytes).
 ///
 /// # Cost
 ///
@@ -42,23 +48,47 @@ use crate::core::stream::{self, ByteStream, InfoStream, TextStream};
 /// # }
 /// ```
 pub trait AsyncFileBackendExt: AsyncFileBackend {
-    /// Creates a new file. Fails if anything exists at `path`. See [`create_bytes`](AsyncFileBackend::create_bytes).
+    /// Opens a file: its metadata and its content. See [`open_with`](AsyncFileBackend::open_with).
+    fn open<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<FileContent>> {
+        self.open_with(path, ReadOptions::default())
+    }
+
+    /// Creates a file or replaces its content. See [`write_bytes`](AsyncFileBackend::write_bytes).
+    fn write<'a>(
+        &'a self,
+        path: &'a str,
+        data: impl Into<Bytes>,
+    ) -> BoxFuture<'a, Result<FileInfo>> {
+        self.write_bytes(path, data.into(), WriteOptions::default())
+    }
+
+    /// Writes a file with options. See [`write_bytes`](AsyncFileBackend::write_bytes).
+    fn write_with<'a>(
+        &'a self,
+        path: &'a str,
+        data: impl Into<Bytes>,
+        options: WriteOptions,
+    ) -> BoxFuture<'a, Result<FileInfo>> {
+        self.write_bytes(path, data.into(), options)
+    }
+
+    /// Creates a new file. Fails if anything exists at `path`. See [`write_bytes`](AsyncFileBackend::write_bytes).
     fn create<'a>(
         &'a self,
         path: &'a str,
         data: impl Into<Bytes>,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        self.create_bytes(path, data.into(), CreateOptions::default())
+        self.write_bytes(path, data.into(), CreateOptions::default().into())
     }
 
-    /// Creates a file with options. See [`create_bytes`](AsyncFileBackend::create_bytes).
+    /// Creates a file with options. See [`write_bytes`](AsyncFileBackend::write_bytes).
     fn create_with<'a>(
         &'a self,
         path: &'a str,
         data: impl Into<Bytes>,
         options: CreateOptions,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        self.create_bytes(path, data.into(), options)
+        self.write_bytes(path, data.into(), options.into())
     }
 
     /// Creates a new directory. Fails if it exists. See [`create_dir_with`](AsyncFileBackend::create_dir_with).
@@ -71,23 +101,46 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         self.read_with(path, ReadOptions::default())
     }
 
-    /// Replaces the content of an existing file. See [`update_bytes`](AsyncFileBackend::update_bytes).
+    /// Reads several ranges of one version of a file. See [`read_ranges_with`](AsyncFileBackend::read_ranges_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use f9::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> f9::Result<()> {
+    /// let files = f9::MemoryFileBackend::new();
+    /// files.create("a.txt", "hello world").await?;
+    /// let parts = files.read_ranges("a.txt", &[(0..2).into(), f9::ByteRange::Suffix(5)]).await?;
+    /// assert_eq!(parts, ["he", "world"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn read_ranges<'a>(
+        &'a self,
+        path: &'a str,
+        ranges: &'a [ByteRange],
+    ) -> BoxFuture<'a, Result<Vec<Bytes>>> {
+        self.read_ranges_with(path, ranges, ReadOptions::default())
+    }
+
+    /// Replaces the content of an existing file. See [`write_bytes`](AsyncFileBackend::write_bytes).
     fn update<'a>(
         &'a self,
         path: &'a str,
         data: impl Into<Bytes>,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        self.update_bytes(path, data.into(), UpdateOptions::default())
+        self.write_bytes(path, data.into(), UpdateOptions::default().into())
     }
 
-    /// Replaces the content of an existing file, or appends to it. See [`update_bytes`](AsyncFileBackend::update_bytes).
+    /// Replaces the content of an existing file, or appends to it. See [`write_bytes`](AsyncFileBackend::write_bytes).
     fn update_with<'a>(
         &'a self,
         path: &'a str,
         data: impl Into<Bytes>,
         options: UpdateOptions,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        self.update_bytes(path, data.into(), options)
+        self.write_bytes(path, data.into(), options.into())
     }
 
     /// Deletes a file, a link or an empty directory. See [`delete_with`](AsyncFileBackend::delete_with).
@@ -120,12 +173,61 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         self.glob_with(pattern, GlobOptions::directories())
     }
 
+    /// Returns the paths that match a pattern as a stream, in the order of a listing. See
+    /// [`glob_stream_with`](AsyncFileBackend::glob_stream_with).
+    fn glob_stream<'a>(&'a self, pattern: &'a str) -> BoxFuture<'a, Result<PathStream<'static>>> {
+        self.glob_stream_with(pattern, GlobOptions::default())
+    }
+
+    /// Creates or replaces many files, and returns one result for each. See [`write_many_with`](AsyncFileBackend::write_many_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use f9::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> f9::Result<()> {
+    /// let files = f9::MemoryFileBackend::new();
+    /// let days = (1..=31).map(|day| (format!("2026-01-{day:02}.md"), format!("Day {day}")));
+    /// for written in files.write_many(days).await? {
+    ///     written?;
+    /// }
+    /// for deleted in files.delete_many(&["2026-01-01.md", "2026-01-02.md"]).await? {
+    ///     deleted?;
+    /// }
+    /// assert_eq!(files.glob("*.md").await?.len(), 29);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn write_many<'a>(
+        &'a self,
+        files: impl IntoIterator<Item = (impl Into<String>, impl Into<Bytes>)>,
+    ) -> BoxFuture<'a, Result<Vec<Result<FileInfo>>>> {
+        let files = files.into_iter().map(|(path, data)| (path.into(), data.into())).collect();
+        self.write_many_with(files, WriteOptions::default())
+    }
+
+    /// Deletes many files, and returns one result for each. See [`delete_many_with`](AsyncFileBackend::delete_many_with).
+    fn delete_many<'a>(&'a self, paths: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Result<()>>>> {
+        self.delete_many_with(paths, DeleteOptions::default())
+    }
+
+    /// Lists the versions of a file, the newest first. See [`list_versions_with`](AsyncFileBackend::list_versions_with).
+    fn list_versions<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<VersionStream<'static>>> {
+        self.list_versions_with(path, VersionOptions::default())
+    }
+
+    /// Reports all changes below a directory as they happen. See [`watch_with`](AsyncFileBackend::watch_with).
+    fn watch<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<ChangeStream<'static>>> {
+        self.watch_with(prefix, WatchOptions::default())
+    }
+
     /// Streams a whole file. See [`stream_read_with`](AsyncFileBackend::stream_read_with).
     fn stream_read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<ByteStream<'static>>> {
         self.stream_read_with(path, ReadOptions::default())
     }
 
-    /// Creates a new file from a stream of bytes, such as a [`ByteStream`], a `tokio_util::io::ReaderStream` or the body of an HTTP
+    /// Creates a file or replaces its content, from a stream of bytes, such as a [`ByteStream`], a `tokio_util::io::ReaderStream` or the body of an HTTP
     /// request. See [`stream_write_with`](AsyncFileBackend::stream_write_with).
     fn stream_write<'a, S, E>(&'a self, path: &'a str, data: S) -> BoxFuture<'a, Result<FileInfo>>
     where
@@ -187,22 +289,49 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         })
     }
 
-    /// Opens a file as an [`AsyncRead`].
+    /// Opens a file for reading at any offset. See [`reader_with`](Self::reader_with).
+    fn reader<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<FileReader<'a>>> {
+        self.reader_with(path, ReadOptions::default())
+    }
+
+    /// Opens a file for reading at any offset, with options. The range of the options must be `None`.
     ///
     /// # Errors
     ///
-    /// Those of [`stream_read_with`](AsyncFileBackend::stream_read_with). A failure while reading is an
-    /// [`io::Error`](std::io::Error); `f9::Error::from` returns the [`Error`] inside it.
+    /// Those of [`open_with`](AsyncFileBackend::open_with). A failure while reading is an [`io::Error`](std::io::Error);
+    /// `f9::Error::from` returns the [`Error`] inside it.
     ///
     /// # Cost
     ///
-    /// That of [`stream_read_with`](AsyncFileBackend::stream_read_with).
-    fn reader<'a>(
+    /// That of [`open_with`](AsyncFileBackend::open_with), again for each seek out of the current chunk.
+    fn reader_with<'a>(
         &'a self,
         path: &'a str,
-    ) -> BoxFuture<'a, Result<Box<dyn AsyncBufRead + Send + Unpin>>> {
-        let content = self.stream_read(path);
-        Box::pin(async move { Ok(Box::new(stream::into_reader(content.await?)) as _) })
+        options: ReadOptions,
+    ) -> BoxFuture<'a, Result<FileReader<'a>>> {
+        Box::pin(FileReader::start(move |options| self.open_with(path, options), options))
+    }
+
+    /// Writes a file piece by piece. See [`writer_with`](Self::writer_with).
+    fn writer<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<FileWriter<'a>>> {
+        self.writer_with(path, WriteOptions::default())
+    }
+
+    /// Writes a file piece by piece, with options. [`commit`](FileWriter::commit) publishes it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream_write_with`](AsyncFileBackend::stream_write_with), here or later.
+    ///
+    /// # Cost
+    ///
+    /// That of [`stream_write_with`](AsyncFileBackend::stream_write_with).
+    fn writer_with<'a>(
+        &'a self,
+        path: &'a str,
+        options: WriteOptions,
+    ) -> BoxFuture<'a, Result<FileWriter<'a>>> {
+        Box::pin(FileWriter::start(move |data| self.stream_write_with(path, data, options)))
     }
 
     /// Creates a new file with everything that `reader` returns.
@@ -219,10 +348,10 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         path: &'a str,
         reader: impl AsyncRead + Send + 'a,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        self.create_from_reader_with(path, reader, WriteOptions::default())
+        self.create_from_reader_with(path, reader, CreateOptions::default())
     }
 
-    /// Writes everything that `reader` returns, with options.
+    /// Creates a file with everything that `reader` returns, with options.
     ///
     /// # Errors
     ///
@@ -238,12 +367,12 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
     ///
     /// ```
     /// use f9::prelude::*;
-    /// use f9::{Checksum, ChecksumAlgorithm, ErrorKind, WriteOptions};
+    /// use f9::{Checksum, ChecksumAlgorithm, CreateOptions, ErrorKind};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> f9::Result<()> {
     /// let files = f9::MemoryFileBackend::new();
     /// let checksum = Checksum::of(ChecksumAlgorithm::Sha256, b"hello");
-    /// let options = WriteOptions::default().with_size(5).with_checksum(checksum);
+    /// let options = CreateOptions::default().with_size(5).with_checksum(checksum);
     /// files.create_from_reader_with("a.txt", &b"hello"[..], options.clone()).await?;
     /// let error = files.create_from_reader_with("b.txt", &b"hallo"[..], options).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::IntegrityMismatch);
@@ -255,9 +384,10 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         &'a self,
         path: &'a str,
         reader: impl AsyncRead + Send + 'a,
-        options: WriteOptions,
+        options: CreateOptions,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        self.stream_write_with(path, stream::from_reader(reader, DEFAULT_CHUNK_SIZE), options)
+        let data = stream::from_reader(reader, DEFAULT_CHUNK_SIZE);
+        self.stream_write_with(path, data, options.into())
     }
 
     /// Writes the content of a file to `writer`, flushes it, and returns the number of bytes.

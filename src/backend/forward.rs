@@ -2,21 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::verbs::{file_verbs, sync_verbs};
-use super::{AsyncFileBackend, AsyncSyncFileBackend, Capabilities, SyncConflict, SyncSession};
+use super::{
+    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, Limits, StoreIdentity, SyncConflict,
+    SyncReport, SyncSession,
+};
+use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::content::FileContent;
 use crate::core::error::Result;
+use crate::core::file_version::VersionStream;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    ByteRange, CopyOptions, CreateDirOptions, DeleteOptions, GlobOptions, InfoChanges, InfoOptions,
+    ListOptions, PullOptions, PushOptions, ReadOptions, RenameOptions, SessionOptions, SyncOptions,
+    VersionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
-use crate::core::stream::{ByteStream, InfoStream};
+use crate::core::presign::{PresignOperation, PresignedRequest};
+use crate::core::stream::{ByteStream, InfoStream, PathStream};
+use crate::core::upload::ResumableUpload;
 
 /// Writes each verb in the form that `async_trait` expands to, so that the future is boxed only once.
 macro_rules! forward_verbs {
@@ -45,6 +55,18 @@ macro_rules! forward {
 
             fn capabilities(&self) -> Capabilities {
                 (**self).capabilities()
+            }
+
+            fn limits(&self) -> Limits {
+                (**self).limits()
+            }
+
+            fn identity(&self) -> Option<StoreIdentity> {
+                (**self).identity()
+            }
+
+            fn private_view(&self, name: &str) -> Result<Arc<dyn AsyncFileBackend>> {
+                (**self).private_view(name)
             }
 
             file_verbs!(forward_verbs);

@@ -1,6 +1,6 @@
 //! The contract: the promises of every backend, on any store.
 //!
-//! [`AsyncFileBackend`] has the full form of each verb. Nine methods are required; the others have a default that a backend overrides
+//! [`AsyncFileBackend`] has the full form of each verb. Eight methods are required; the others have a default that a backend overrides
 //! if its store can do better. The short forms are in [`AsyncFileBackendExt`], so implementors do not see them and no backend can
 //! change their meaning.
 
@@ -9,8 +9,13 @@ mod conflict;
 mod contract;
 mod ext;
 mod forward;
+mod limits;
+mod provided;
+mod reader;
 mod session;
+mod sync_report;
 pub(crate) mod verbs;
+mod writer;
 
 pub use capabilities::{Capabilities, Capability};
 pub use conflict::{ConflictKind, ConflictStatus, SyncConflict};
@@ -19,4 +24,10 @@ pub(crate) use contract::is_no_directory;
 pub(crate) use contract::is_skipped;
 pub use contract::{AsyncFileBackend, AsyncSyncFileBackend};
 pub use ext::AsyncFileBackendExt;
+pub use limits::{Limits, StoreIdentity};
+pub(crate) use provided::copy_from as copy_through_this_process;
+pub(crate) use provided::{check_options_of_many, parse_distinct, write_many as write_each};
+pub use reader::FileReader;
 pub use session::{SessionHandle, SyncSession};
+pub use sync_report::SyncReport;
+pub use writer::FileWriter;

@@ -5,6 +5,7 @@ use std::fmt;
 use futures::stream::{Stream, StreamExt as _};
 
 use super::Bridge;
+use crate::core::error::{ErrorKind, Result};
 
 /// A value that needs a runtime context, also when it is dropped.
 pub(super) struct Held<T> {
@@ -21,6 +22,20 @@ impl<T> Held<T> {
 
     pub(super) fn take(&mut self) -> Option<T> {
         self.value.take()
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+
+    /// Returns the value and the bridge.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` if the value was taken or released.
+    pub(super) fn parts(&mut self) -> Result<(&mut T, &Bridge)> {
+        let value = self.value.as_mut().ok_or(ErrorKind::Internal)?;
+        Ok((value, &self.bridge))
     }
 
     pub(super) fn bridge(&self) -> &Bridge {
@@ -48,7 +63,7 @@ impl<S: Stream + Unpin> Held<S> {
     }
 }
 
-impl<S: Stream<Item = crate::core::error::Result<T>> + Unpin, T> Held<S> {
+impl<S: Stream<Item = Result<T>> + Unpin, T> Held<S> {
     /// Waits for the next item of a stream that ends with its first error.
     pub(super) fn next_or_last(&mut self) -> Option<S::Item> {
         let item = self.next();

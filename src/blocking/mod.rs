@@ -39,8 +39,10 @@ use crate::backend::AsyncFileBackend;
 use crate::core::error::Result;
 
 mod bridge;
+mod content;
 #[cfg(feature = "git")]
 mod git;
+mod handles;
 mod held;
 mod local;
 mod memory;
@@ -52,14 +54,16 @@ mod uri;
 mod verbs;
 
 pub use bridge::Bridge;
+pub use content::{FileContent, OpenFile};
 #[cfg(feature = "git")]
 pub use git::{ConflictVersions, GitSyncFileBackend};
+pub use handles::{FileReader, FileWriter};
 pub use local::LocalFileBackend;
 pub use memory::MemoryFileBackend;
 #[cfg(feature = "openai")]
 pub use openai::OpenAIVectorStoreFileBackend;
 pub use session::SyncSession;
-pub use streams::{ByteReader, Entries, TextChunks};
+pub use streams::{ByteReader, Changes, Entries, Paths, TextChunks, Versions};
 pub use uri::resolve_backend;
 
 /// A backend whose verbs are plain functions. Clones share the backend.

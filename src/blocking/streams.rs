@@ -8,10 +8,13 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::Bridge;
 use super::held::Held;
+use crate::core::change::{Change, ChangeStream};
 use crate::core::error::{Error, Result};
+use crate::core::file_version::{FileVersion, VersionStream};
 use crate::core::info::FileInfo;
+use crate::core::path::FilePath;
 use crate::core::stream::DEFAULT_CHUNK_SIZE;
-use crate::core::stream::{ByteStream, InfoStream, TextStream};
+use crate::core::stream::{ByteStream, InfoStream, PathStream, TextStream};
 
 /// The content of a file, as an iterator of chunks and as a reader. Both may be mixed. Nothing follows an error.
 ///
@@ -117,26 +120,47 @@ impl Iterator for Entries {
 
 impl FusedIterator for Entries {}
 
-/// The text of a file, in chunks that never end within a character. Nothing follows an error.
-#[derive(Debug)]
-pub struct TextChunks(Held<TextStream<'static>>);
+/// Defines an iterator of the items of a stream. Nothing follows an error.
+macro_rules! iterator {
+    ($(#[$doc:meta])* $iterator:ident($stream:ident) of $item:ty) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $iterator(Held<$stream<'static>>);
 
-impl TextChunks {
-    pub(super) fn new(text: TextStream<'static>, bridge: Bridge) -> Self {
-        Self(Held::new(text, bridge))
-    }
+        impl $iterator {
+            pub(super) fn new(items: $stream<'static>, bridge: Bridge) -> Self {
+                Self(Held::new(items, bridge))
+            }
+        }
+
+        impl Iterator for $iterator {
+            type Item = Result<$item>;
+
+            fn next(&mut self) -> Option<Self::Item> {
+                self.0.next_or_last()
+            }
+        }
+
+        impl FusedIterator for $iterator {}
+    };
 }
 
-impl Iterator for TextChunks {
-    type Item = Result<String>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next_or_last()
-    }
-}
-
-impl FusedIterator for TextChunks {}
-
+iterator!(
+    /// Paths in the order of a listing. Nothing follows an error.
+    Paths(PathStream) of FilePath
+);
+iterator!(
+    /// The versions of a file, the newest first. Nothing follows an error.
+    Versions(VersionStream) of FileVersion
+);
+iterator!(
+    /// The changes of a store. Waits for the next one. Nothing follows an error.
+    Changes(ChangeStream) of Change
+);
+iterator!(
+    /// The text of a file, in chunks that never end within a character. Nothing follows an error.
+    TextChunks(TextStream) of String
+);
 /// The content of a reader, in chunks that are full except the last one.
 pub(super) struct Chunks<R> {
     /// `None` after its end or an error.

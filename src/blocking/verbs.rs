@@ -2,24 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 
 use super::streams::Chunks;
-use super::{Blocking, ByteReader, Entries, SyncSession, TextChunks};
+use super::{
+    Blocking, ByteReader, Changes, Entries, FileBackend, FileContent, FileReader, FileWriter,
+    Paths, SyncSession, TextChunks, Versions,
+};
 use crate::backend::verbs::{ext_verbs, file_verbs, sync_verbs};
 use crate::backend::{
-    AsyncFileBackend, AsyncFileBackendExt as _, AsyncSyncFileBackend, Capabilities, SyncConflict,
+    AsyncFileBackend, AsyncFileBackendExt as _, AsyncSyncFileBackend, Capabilities, Limits,
+    StoreIdentity, SyncConflict, SyncReport,
 };
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::error::{Error, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions,
+    InfoChanges, InfoOptions, ListOptions, PullOptions, PushOptions, ReadOptions, RenameOptions,
+    SessionOptions, SyncOptions, UpdateOptions, VersionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
+use crate::core::presign::{PresignOperation, PresignedRequest};
+use crate::core::upload::ResumableUpload;
 
 /// Calls the async verb inside the wait, because it may start its work before the first poll.
 macro_rules! blocking_verbs {
@@ -37,14 +45,22 @@ macro_rules! blocking_verbs {
 
 /// Wraps results that the caller keeps in a type of this module; the first word of a row selects it.
 macro_rules! blocking_verb {
-    // Written by hand below, because here it takes an iterator.
+    // Written by hand below, because here they take an iterator or another blocking store.
     (source $($row:tt)*) => {};
+    (part $($row:tt)*) => {};
+    (store $($row:tt)*) => {};
+    // In the trait `OpenFile`, because each backend has a constructor of this name.
+    (opened $($row:tt)*) => {};
     // Callers use the form of the extension trait.
     (core $($row:tt)*) => {};
     (bytes $($row:tt)*) => { blocking_verb! { @kept ByteReader $($row)* } };
     (text $($row:tt)*) => { blocking_verb! { @kept TextChunks $($row)* } };
     (entries $($row:tt)*) => { blocking_verb! { @kept Entries $($row)* } };
+    (paths $($row:tt)*) => { blocking_verb! { @kept Paths $($row)* } };
+    (versions $($row:tt)*) => { blocking_verb! { @kept Versions $($row)* } };
+    (changes $($row:tt)*) => { blocking_verb! { @kept Changes $($row)* } };
     (session $($row:tt)*) => { blocking_verb! { @kept SyncSession $($row)* } };
+    (content $($row:tt)*) => { blocking_verb! { @kept FileContent $($row)* } };
     (value $($row:tt)*) => { blocking_verb! { @wait wait $($row)* } };
     // On the calling thread alone the tasks would run one after the other.
     (many $($row:tt)*) => { blocking_verb! { @wait wait_for_many $($row)* } };
@@ -71,10 +87,22 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         self.backend.capabilities()
     }
 
+    /// Returns the bounds of the store. See [`limits`](AsyncFileBackend::limits).
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.backend.limits()
+    }
+
+    /// Returns the name of the store. See [`identity`](AsyncFileBackend::identity).
+    #[must_use]
+    pub fn identity(&self) -> Option<StoreIdentity> {
+        self.backend.identity()
+    }
+
     ext_verbs!(blocking_verbs);
     file_verbs!(blocking_verbs);
 
-    /// Creates a new file from chunks. See [`stream_write`](crate::AsyncFileBackendExt::stream_write).
+    /// Creates a file or replaces its content, from chunks. See [`stream_write`](crate::AsyncFileBackendExt::stream_write).
     ///
     /// The iterator runs on the calling thread and may borrow. It must be `Send` because the backend receives it as a stream.
     pub fn stream_write<E: Into<Error>>(
@@ -99,21 +127,88 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         self.bridge.wait(async { self.backend.stream_write_with(path, chunks, options).await })
     }
 
+    /// Opens a file for reading at any offset. See [`reader`](crate::AsyncFileBackendExt::reader).
+    pub fn reader<'a>(&'a self, path: &'a str) -> Result<FileReader<'a>> {
+        self.reader_with(path, ReadOptions::default())
+    }
+
+    /// Opens a file for reading at any offset, with options. See [`reader_with`](crate::AsyncFileBackendExt::reader_with).
+    pub fn reader_with<'a>(
+        &'a self,
+        path: &'a str,
+        options: ReadOptions,
+    ) -> Result<FileReader<'a>> {
+        let reader = self.bridge.wait(self.backend.reader_with(path, options))?;
+        Ok(FileReader::new(reader, self.bridge.clone()))
+    }
+
+    /// Writes a file piece by piece. See [`writer`](crate::AsyncFileBackendExt::writer).
+    pub fn writer<'a>(&'a self, path: &'a str) -> Result<FileWriter<'a>> {
+        self.writer_with(path, WriteOptions::default())
+    }
+
+    /// Writes a file piece by piece, with options. See [`writer_with`](crate::AsyncFileBackendExt::writer_with).
+    pub fn writer_with<'a>(
+        &'a self,
+        path: &'a str,
+        options: WriteOptions,
+    ) -> Result<FileWriter<'a>> {
+        let writer = self.bridge.wait(self.backend.writer_with(path, options))?;
+        Ok(FileWriter::new(writer, self.bridge.clone()))
+    }
+
     /// Creates a new file with everything that `reader` returns. See
     /// [`create_from_reader`](crate::AsyncFileBackendExt::create_from_reader).
     pub fn create_from_reader(&self, path: &str, reader: impl Read + Send) -> Result<FileInfo> {
-        self.create_from_reader_with(path, reader, WriteOptions::default())
+        self.create_from_reader_with(path, reader, CreateOptions::default())
     }
 
-    /// Writes everything that `reader` returns, with options. See
+    /// Creates a file with everything that `reader` returns, with options. See
     /// [`create_from_reader_with`](crate::AsyncFileBackendExt::create_from_reader_with).
     pub fn create_from_reader_with(
         &self,
         path: &str,
         reader: impl Read + Send,
-        options: WriteOptions,
+        options: CreateOptions,
     ) -> Result<FileInfo> {
-        self.stream_write_with(path, Chunks::of(reader), options)
+        self.stream_write_with(path, Chunks::of(reader), options.into())
+    }
+
+    /// Creates or replaces many files, and returns one result for each. See [`write_many`](crate::AsyncFileBackendExt::write_many).
+    pub fn write_many(
+        &self,
+        files: impl IntoIterator<Item = (impl Into<String>, impl Into<Bytes>)>,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        self.bridge.wait(self.backend.write_many(files))
+    }
+
+    /// Copies a file of another store into this one. See [`copy_from`](AsyncFileBackend::copy_from).
+    pub fn copy_from<S: AsyncFileBackend>(
+        &self,
+        source: &Blocking<S>,
+        from: &str,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<FileInfo> {
+        self.bridge.wait(self.backend.copy_from(&*source.backend, from, to, options))
+    }
+
+    /// Adds chunks to an upload. See [`continue_upload`](AsyncFileBackend::continue_upload).
+    ///
+    /// The iterator is as in [`stream_write`](Self::stream_write).
+    pub fn continue_upload<E: Into<Error>>(
+        &self,
+        upload: &ResumableUpload,
+        chunks: impl IntoIterator<Item = Result<Bytes, E>, IntoIter: Send>,
+    ) -> Result<ResumableUpload> {
+        let chunks = chunks.into_iter().map(|chunk| chunk.map_err(Into::into));
+        let chunks = stream::iter(chunks).boxed();
+        self.bridge.wait(async { self.backend.continue_upload(upload, chunks).await })
+    }
+
+    /// Returns a view of the store for a service. See [`private_view`](AsyncFileBackend::private_view).
+    pub fn private_view(&self, name: &str) -> Result<FileBackend> {
+        Ok(Blocking::with_bridge(self.backend.private_view(name)?, self.bridge.clone()))
     }
 
     /// Writes the content of a file to `writer`, flushes it, and returns the number of bytes. See

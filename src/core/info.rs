@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::core::checksum::Checksum;
 use crate::core::encoding::Encoding;
 use crate::core::etag::Etag;
+use crate::core::metadata::FileMetadata;
 use crate::core::names::names;
 use crate::core::path::FilePath;
 use crate::core::rfc3339;
+use crate::core::version::VersionId;
 
 /// The type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,9 +82,23 @@ pub struct FileInfo {
     pub checksum: Option<Checksum>,
     /// The encoding, if [`InfoOptions::encoding`](crate::InfoOptions::encoding) asked for it.
     pub encoding: Option<Encoding>,
+    /// The version, if the store keeps versions.
+    pub version: Option<VersionId>,
+    /// The media type of the content. Listings may leave it out.
+    pub content_type: Option<String>,
+    /// The pairs that a write set. Listings may leave them out.
+    #[serde(default)]
+    pub user_metadata: BTreeMap<String, String>,
+    /// A number that all names of one file share, and that stays the same when the file is renamed; unique within the store.
+    pub file_id: Option<u64>,
+    /// When the content or the metadata last changed, by the clock of the store. Nobody can set it.
+    #[serde(default, with = "rfc3339")]
+    pub changed_at: Option<SystemTime>,
+    /// The path in a symbolic link. Listings may leave it out.
+    pub link_target: Option<String>,
     /// Further metadata of the store.
     #[serde(default)]
-    pub metadata: BTreeMap<String, String>,
+    pub extra: BTreeMap<String, String>,
 }
 
 impl FileInfo {
@@ -102,7 +118,24 @@ impl FileInfo {
             etag: None,
             checksum: None,
             encoding: None,
-            metadata: BTreeMap::new(),
+            version: None,
+            content_type: None,
+            user_metadata: BTreeMap::new(),
+            file_id: None,
+            changed_at: None,
+            link_target: None,
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// Returns what a copy of the file keeps: content type, user metadata, modification time and permissions.
+    #[must_use]
+    pub fn kept(&self) -> FileMetadata {
+        FileMetadata {
+            content_type: self.content_type.clone(),
+            user_metadata: self.user_metadata.clone(),
+            modified_at: self.modified_at,
+            permissions: self.permissions,
         }
     }
 
@@ -158,7 +191,7 @@ mod tests {
         let mut info = file();
         info.created_at = Some(UNIX_EPOCH - Duration::from_secs(1));
         info.modified_at = Some(UNIX_EPOCH + Duration::from_nanos(1_500_000_000));
-        info.metadata.insert("k".into(), "v".into());
+        info.extra.insert("k".into(), "v".into());
         let json = serde_json::to_value(&info).unwrap();
         assert_eq!(json["created_at"], "1969-12-31T23:59:59Z");
         assert_eq!(json["modified_at"], "1970-01-01T00:00:01.5Z");

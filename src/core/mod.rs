@@ -1,16 +1,29 @@
 //! The vocabulary of the contract: paths, metadata, options, errors, and everything that needs no store.
 
+pub(crate) mod change;
 pub(crate) mod checksum;
+pub(crate) mod content;
 pub(crate) mod duration;
 pub(crate) mod encoding;
 pub(crate) mod error;
 pub(crate) mod etag;
+pub(crate) mod file_version;
 pub(crate) mod glob;
 pub(crate) mod info;
+pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod path;
+pub(crate) mod precondition;
+pub(crate) mod presign;
+pub(crate) mod progress;
+pub(crate) mod ranges;
 pub(crate) mod rfc3339;
 pub(crate) mod secret;
+pub(crate) mod selection;
+pub(crate) mod settler;
 pub mod stream;
+pub(crate) mod target;
 pub(crate) mod tree;
+pub(crate) mod upload;
+pub(crate) mod version;

@@ -3,7 +3,7 @@
 //! A [`ByteStream`] is a `Stream` of `Result<Bytes>`; an error is its last item. `tokio_util::io::StreamReader` reads one, and
 //! `tokio_util::io::ReaderStream` makes one.
 
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "git", feature = "openai"))]
 use std::collections::VecDeque;
 use std::future;
 
@@ -14,6 +14,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
+use crate::core::path::FilePath;
 
 /// The default size of the chunks of a stream: 256 KiB.
 pub const DEFAULT_CHUNK_SIZE: usize = 256 * 1024;
@@ -27,6 +28,9 @@ pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
 /// The entries of a directory in byte order of their paths. Unlike in a [`ByteStream`], items may follow an error, so that one
 /// entry with an invalid name does not hide the others.
 pub type InfoStream<'a> = BoxStream<'a, Result<FileInfo>>;
+
+/// Paths in the order of listings. An error is the last item.
+pub type PathStream<'a> = BoxStream<'a, Result<FilePath>>;
 
 /// The text of a file in chunks. No item follows an error.
 pub type TextStream<'a> = BoxStream<'a, Result<String>>;
@@ -76,7 +80,7 @@ pub(crate) fn chunked(content: Bytes, chunk_size: usize) -> ByteStream<'static> 
 
 /// Returns the same content in chunks of exactly `chunk_size` bytes, except for the last chunk. Larger pieces are cut without
 /// copying.
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "git", feature = "openai"))]
 pub(crate) fn rechunked(pieces: ByteStream<'static>, chunk_size: usize) -> ByteStream<'static> {
     let state = (pieces, VecDeque::<Bytes>::new(), 0, false);
     let chunks =
@@ -98,7 +102,7 @@ pub(crate) fn rechunked(pieces: ByteStream<'static>, chunk_size: usize) -> ByteS
 }
 
 /// Takes the first `size` bytes, which must exist. Copies only if they are in several pieces.
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "git", feature = "openai"))]
 fn take_front(held: &mut VecDeque<Bytes>, size: usize) -> Bytes {
     let mut taken = BytesMut::new();
     while let Some(mut piece) = held.pop_front() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,18 +12,25 @@ use futures::stream::{self, StreamExt as _};
 
 use crate::backend::verbs::file_verbs;
 use crate::backend::{
-    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, SessionHandle, SyncSession,
+    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, Limits, SessionHandle, StoreIdentity,
+    SyncSession,
 };
 use crate::blocking::{self, Blocking, FileBackend};
+use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::content::FileContent;
 use crate::core::error::Result;
+use crate::core::file_version::VersionStream;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    ByteRange, CopyOptions, CreateDirOptions, DeleteOptions, GlobOptions, InfoChanges, InfoOptions,
+    ListOptions, ReadOptions, RenameOptions, SessionOptions, VersionOptions, WatchOptions,
+    WriteOptions,
 };
 use crate::core::path::FilePath;
-use crate::core::stream::{ByteStream, InfoStream};
+use crate::core::presign::{PresignOperation, PresignedRequest};
+use crate::core::stream::{ByteStream, InfoStream, PathStream};
+use crate::core::upload::ResumableUpload;
 
 /// An async backend that calls another backend through the blocking facade.
 ///
@@ -68,9 +76,24 @@ macro_rules! facade_verb {
         let chunks = iter::from_fn(|| $self.inner.bridge().wait(data.next()));
         $self.inner.$verb($path, chunks, $options)
     }};
-    (core $self:ident.inner.create_bytes($($argument:ident),*)) => { $self.inner.create_with($($argument),*) };
-    (core $self:ident.inner.update_bytes($($argument:ident),*)) => { $self.inner.update_with($($argument),*) };
+    (core $self:ident.inner.write_bytes($($argument:ident),*)) => { $self.inner.write_with($($argument),*) };
+    (content $($call:tt)*) => {{
+        let blocking::FileContent { info, range, stream, .. } = $($call)*?;
+        Ok(FileContent::new(info, range, stream::iter(stream).boxed()))
+    }};
     (bytes $($call:tt)*) => { Ok(stream::iter($($call)*?).boxed()) };
+    (paths $($call:tt)*) => { Ok(stream::iter($($call)*?).boxed()) };
+    (versions $($call:tt)*) => { Ok(stream::iter($($call)*?).boxed()) };
+    // A stream of changes has no end, so waiting for the next one would block the thread that must make it.
+    (changes $self:ident.inner.$verb:ident($($argument:ident),*)) => { $self.inner.backend().$verb($($argument),*).await };
+    (store $self:ident.inner.$verb:ident($source:ident, $from:ident, $to:ident, $options:ident)) => {
+        $self.inner.bridge().wait($self.inner.backend().$verb($source, $from, $to, $options))
+    };
+    (part $self:ident.inner.$verb:ident($upload:ident, $data:ident)) => {{
+        let mut data = $data;
+        let chunks = iter::from_fn(|| $self.inner.bridge().wait(data.next()));
+        $self.inner.$verb($upload, chunks)
+    }};
     (entries $($call:tt)*) => { Ok(stream::iter($($call)*?).boxed()) };
     (session $($call:tt)*) => { Ok(SyncSession::new(FacadeSession($($call)*?))) };
     (value $($call:tt)*) => { $($call)* };
@@ -86,6 +109,18 @@ impl AsyncFileBackend for FacadeBackend {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn identity(&self) -> Option<StoreIdentity> {
+        self.inner.identity()
+    }
+
+    fn private_view(&self, name: &str) -> Result<Arc<dyn AsyncFileBackend>> {
+        Ok(Arc::new(Self { inner: self.inner.private_view(name)? }))
     }
 
     file_verbs!(facade_verbs);

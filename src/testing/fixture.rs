@@ -50,6 +50,9 @@ pub trait Fixture: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Makes a version of everything that changed, for a store where a write alone is no [version](crate::Capability::Versions) yet.
+    async fn make_version(&self) {}
+
     /// Returns whether a call can be dropped half-way. It cannot if a call blocks its thread, as with the blocking facade.
     fn is_cancellable(&self) -> bool {
         true

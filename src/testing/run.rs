@@ -120,6 +120,10 @@ impl<F: Fixture> Fixture for Opened<F> {
         self.fixture.leftovers().await
     }
 
+    async fn make_version(&self) {
+        self.fixture.make_version().await;
+    }
+
     fn is_cancellable(&self) -> bool {
         self.fixture.is_cancellable()
     }

@@ -249,7 +249,7 @@ fn item_61_a_disk_that_is_full_at_the_last_step() {
         return not_run("item_61_a_disk_that_is_full_at_the_last_step", reason);
     }
     let dir = tempfile::tempdir().unwrap();
-    let strace = "exec strace -f -qq -o /dev/null -e inject=linkat:error=ENOSPC";
+    let strace = "exec strace -f -qq -o /dev/null -e inject=linkat,renameat,renameat2:error=ENOSPC";
     limited(strace, "content::no_room_for_a_name", dir.path());
 }
 

@@ -6,8 +6,9 @@ use f9::blocking::Blocking;
 use f9::stream::{ByteStream, InfoStream};
 use f9::{
     AsyncFileBackend, AsyncSyncFileBackend, Capabilities, CreateDirOptions, DeleteOptions, Error,
-    ErrorKind, FileInfo, InfoOptions, ListOptions, ReadOptions, RenameOptions, Result,
-    SessionHandle, SessionOptions, SyncConflict, SyncSession, UpdateOptions, WriteOptions,
+    ErrorKind, FileContent, FileInfo, FilePath, FileType, InfoOptions, ListOptions, PullOptions,
+    PushOptions, ReadOptions, RenameOptions, Result, SessionHandle, SessionOptions, SyncConflict,
+    SyncReport, SyncSession, WriteOptions,
 };
 use futures::stream::{self, StreamExt as _};
 use std::collections::VecDeque;
@@ -78,11 +79,9 @@ impl AsyncFileBackend for Scripted {
     async fn create_dir_with(&self, _: &str, _: CreateDirOptions) -> Result<()> {
         unsupported()
     }
-    async fn stream_read_with(&self, _: &str, _: ReadOptions) -> Result<ByteStream<'static>> {
-        Ok(play(&self.chunks))
-    }
-    async fn update_bytes(&self, _: &str, _: Bytes, _: UpdateOptions) -> Result<FileInfo> {
-        unsupported()
+    async fn open_with(&self, path: &str, _: ReadOptions) -> Result<FileContent> {
+        let info = FileInfo::new(FilePath::parse(path)?, FileType::File);
+        Ok(FileContent::new(info, 0..0, play(&self.chunks)))
     }
     async fn delete_with(&self, _: &str, _: DeleteOptions) -> Result<()> {
         unsupported()
@@ -110,11 +109,12 @@ impl Scripted {
 
 #[async_trait]
 impl AsyncSyncFileBackend for Scripted {
-    async fn push(&self, message: &str) -> Result<()> {
-        self.record(format!("push {message}"))
+    async fn push_with(&self, options: PushOptions) -> Result<SyncReport> {
+        let message = options.message.unwrap_or_default();
+        self.record(format!("push {message}")).map(|()| SyncReport::default())
     }
-    async fn pull(&self) -> Result<()> {
-        self.record("pull")
+    async fn pull_with(&self, _: PullOptions) -> Result<SyncReport> {
+        self.record("pull").map(|()| SyncReport::default())
     }
     async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {
         self.record("report").map(|()| Vec::new())

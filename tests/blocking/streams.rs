@@ -196,3 +196,17 @@ fn the_debug_output_shows_whether_a_stream_has_ended() {
     assert!(reader.next().is_none());
     assert!(format!("{reader:?}").contains("ended"));
 }
+
+#[test]
+fn a_watch_is_an_iterator_that_waits_for_changes() {
+    without_hanging(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let files = f9::blocking::LocalFileBackend::new(dir.path()).unwrap();
+        let mut changes = files.watch("").unwrap();
+        for name in ["a", "b"] {
+            files.create(name, "x").unwrap();
+            let path = f9::FilePath::parse(name).unwrap();
+            assert_eq!(changes.next().unwrap().unwrap(), f9::Change::Created(path));
+        }
+    });
+}

@@ -5,7 +5,7 @@ use std::thread;
 
 use bytes::Bytes;
 use f9::blocking::MemoryFileBackend;
-use f9::{DEFAULT_CHUNK_SIZE, Error, ErrorKind, WriteOptions};
+use f9::{CreateOptions, DEFAULT_CHUNK_SIZE, Error, ErrorKind, WriteOptions};
 
 use crate::without_hanging;
 
@@ -89,7 +89,7 @@ fn a_reader_of_any_size_is_written_completely() {
     let files = MemoryFileBackend::new().unwrap();
     const CHUNK: usize = DEFAULT_CHUNK_SIZE;
     for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 700_001] {
-        let options = WriteOptions::overwrite().with_size(size as u64);
+        let options = CreateOptions::overwrite().with_size(size as u64);
         files.create_from_reader_with("a.bin", SlowReader::of(size), options).unwrap();
         assert_eq!(files.read("a.bin").unwrap(), content(size), "{size} bytes");
     }

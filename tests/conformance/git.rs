@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use f9::{GitConfig, GitSyncFileBackend};
+use f9::{AsyncSyncFileBackend as _, GitConfig, GitSyncFileBackend};
 use tokio::sync::OnceCell;
 
 use super::{Arc, AsyncFileBackend, Fixture, TempDir, async_trait, leftovers};
@@ -93,6 +93,12 @@ impl Fixture for Clone {
 
     async fn second_handle(&self) -> Option<Arc<dyn AsyncFileBackend>> {
         Some(self.open().await)
+    }
+
+    /// Commits what was written.
+    async fn make_version(&self) {
+        let clone = open_in(self.0.path()).await;
+        clone.push("A version").await.unwrap();
     }
 
     async fn leftovers(&self) -> Vec<String> {

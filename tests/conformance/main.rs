@@ -12,13 +12,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use f9::testing::{FacadeBackend, Fixture, Scale, every_case};
-use f9::{AsyncFileBackend, Durability, LocalFileBackend, MemoryFileBackend};
+use f9::{AsyncFileBackend, Durability, LocalFileBackend, MemoryConfig, MemoryFileBackend};
 use tempfile::TempDir;
 
 every_case!(memory, Memory::default());
+every_case!(memory_with_versions, Memory::with_versions());
 every_case!(local_atomic, Local::new(Durability::Atomic));
 every_case!(local_synced, Local::new(Durability::Synced));
 every_case!(memory_through_the_facade, Facade(Memory::default()));
+every_case!(memory_with_versions_through_the_facade, Facade(Memory::with_versions()));
 every_case!(local_atomic_through_the_facade, Facade(Local::new(Durability::Atomic)));
 every_case!(local_synced_through_the_facade, Facade(Local::new(Durability::Synced)));
 #[cfg(feature = "git")]
@@ -38,6 +40,13 @@ every_case!(few_capabilities, minimal::Minimal::limited());
 
 #[derive(Default)]
 struct Memory(MemoryFileBackend);
+
+impl Memory {
+    fn with_versions() -> Self {
+        let config = MemoryConfig::default().with_versions();
+        Self(futures::executor::block_on(MemoryFileBackend::open(config)).unwrap())
+    }
+}
 
 #[async_trait]
 impl Fixture for Memory {
@@ -90,17 +99,20 @@ impl Fixture for Local {
     }
 }
 
-/// Returns the internal files of f9 below a directory, except for the lock file of sessions.
+/// Returns the internal files of f9 below a directory, except for the lock file of sessions and the directories for uploads and services.
 fn leftovers(dir: &std::path::Path) -> Vec<String> {
     let (mut leftovers, mut pending) = (Vec::new(), vec![dir.to_owned()]);
     while let Some(dir) = pending.pop() {
         // A deletion in the background may have removed the directory.
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if f9::is_reserved_name(&name) && name != ".backend.lock" {
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let is_hidden_file = !is_dir && entry.path().iter().any(|name| name == ".f9");
+            let is_reserved = f9::is_reserved_name(&name) && name != ".f9";
+            if is_hidden_file || is_reserved && name != ".backend.lock" {
                 leftovers.push(name);
             }
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if is_dir {
                 pending.push(entry.path());
             }
         }
@@ -120,6 +132,10 @@ impl<F: Fixture> Fixture for Facade<F> {
     async fn second_handle(&self) -> Option<Arc<dyn AsyncFileBackend>> {
         let second = self.0.second_handle().await?;
         Some(Arc::new(FacadeBackend::new(second).unwrap()))
+    }
+
+    async fn make_version(&self) {
+        self.0.make_version().await;
     }
 
     async fn leftovers(&self) -> Vec<String> {

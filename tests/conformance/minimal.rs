@@ -16,8 +16,9 @@ impl Minimal {
         Self { without: Some(Capability::ConditionalWrite), ..Self::default() }
     }
 
-    fn check(&self, etag: Option<&Etag>, verb: &'static str, path: &str) -> Result<()> {
-        if etag.is_none() || self.capabilities().has(Capability::ConditionalWrite) {
+    /// Refuses a call that has an etag on a store without conditional writes.
+    fn check(&self, has_etags: bool, verb: &'static str, path: &str) -> Result<()> {
+        if !has_etags || self.capabilities().has(Capability::ConditionalWrite) {
             return Ok(());
         }
         let error = Error::new(ErrorKind::Unsupported);
@@ -25,11 +26,8 @@ impl Minimal {
     }
 }
 
-fn etag_of(mode: &WriteMode) -> Option<&Etag> {
-    match mode {
-        WriteMode::IfMatch(etag) => Some(etag),
-        _ => None,
-    }
+fn is_if_match(mode: &WriteMode) -> bool {
+    matches!(mode, WriteMode::IfMatch(_))
 }
 
 #[async_trait]
@@ -42,7 +40,16 @@ impl Fixture for Minimal {
 #[async_trait]
 impl AsyncFileBackend for Minimal {
     fn capabilities(&self) -> Capabilities {
-        let all = self.files.capabilities().without(Capability::Sessions);
+        let all = self.files.capabilities()
+            - Capabilities::of(&[
+                Capability::Sessions,
+                Capability::SetInfo,
+                Capability::Links,
+                Capability::Versions,
+                Capability::Watch,
+                Capability::Resumable,
+                Capability::PrivateViews,
+            ]);
         match self.without {
             Some(without) => all
                 .without(without)
@@ -59,7 +66,12 @@ impl AsyncFileBackend for Minimal {
         data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        self.check(etag_of(&options.mode), "write", path)?;
+        let has_etags = is_if_match(&options.mode) || options.condition.has_etags();
+        self.check(has_etags, "write", path)?;
+        if options.mode == WriteMode::Append && !self.capabilities().has(Capability::Append) {
+            let error = Error::new(ErrorKind::Unsupported);
+            return Err(error.with_operation("append to").with_path(path));
+        }
         self.files.stream_write_with(path, data, options).await
     }
 
@@ -72,30 +84,13 @@ impl AsyncFileBackend for Minimal {
         self.files.create_dir_with(path, options).await
     }
 
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        self.files.stream_read_with(path, options).await
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        self.check(options.if_match.as_ref(), "update", path)?;
-        let appends = options.mode == UpdateMode::Append;
-        if appends && !self.capabilities().has(Capability::Append) {
-            let error = Error::new(ErrorKind::Unsupported);
-            return Err(error.with_operation("append to").with_path(path));
-        }
-        self.files.update_with(path, data, options).await
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        self.check(options.condition.has_etags(), "read", path)?;
+        self.files.open_with(path, options).await
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
+        self.check(options.condition.has_etags(), "delete", path)?;
         self.files.delete_with(path, options).await
     }
 
@@ -108,7 +103,8 @@ impl AsyncFileBackend for Minimal {
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
-        self.check(etag_of(&options.mode), "rename", from)?;
+        let has_etags = options.source.has_etags() || options.target.has_etags();
+        self.check(has_etags || is_if_match(&options.mode), "rename", from)?;
         self.files.rename_with(from, to, options).await
     }
 }

@@ -66,12 +66,12 @@ async fn a_pull_without_changes_is_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_pull_of_changes_is_a_fetch_a_diff_and_a_checkout() {
+async fn a_pull_of_changes_is_a_fetch_a_diff_a_checkout_and_a_log() {
     let (clones, clone) = used().await;
     clones.remote.commit(&[Change::write("a", "news")]);
     let (cost, result) = cost!(clone, clone.pull());
     result.unwrap();
-    assert_eq!(cost, 3);
+    assert_eq!(cost, 4);
 }
 
 #[tokio::test]
@@ -83,16 +83,16 @@ async fn a_merge_takes_three_more_processes() {
     clones.remote.commit(&[Change::write("a", "news")]);
     let (cost, result) = cost!(clone, clone.pull());
     result.unwrap();
-    assert_eq!(cost, 6, "fetch, merge-base, merge-tree, commit-tree, diff-tree, merge");
+    assert_eq!(cost, 7, "fetch, merge-base, merge-tree, commit-tree, diff-tree, merge, log");
 }
 
 #[tokio::test]
-async fn a_push_of_a_change_takes_five_processes() {
+async fn a_push_of_a_change_takes_six_processes() {
     let (_clones, clone) = used().await;
     clone.update("a", "mine").await.unwrap();
     let (cost, result) = cost!(clone, clone.push("Mine"));
     result.unwrap();
-    assert_eq!(cost, 5, "add, write-tree, commit-tree, update-ref, push");
+    assert_eq!(cost, 6, "add, write-tree, commit-tree, update-ref, push, log");
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ impl Floor {
                 }
                 Ok(())
             }
-            Step::Pull => tree.pull().await,
+            Step::Pull => tree.pull().await.map(drop),
             Step::Push => self.publish(who, false).await,
             Step::Sync => self.publish(who, true).await,
             Step::Resolve(at, how) => {

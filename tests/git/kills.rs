@@ -121,9 +121,9 @@ impl Action {
                 tree.create(path, data).await?;
                 session.finish().await
             }
-            "pull" => tree.pull().await,
-            "push" => tree.push(&self.message()).await,
-            "sync" => tree.sync(&self.message()).await,
+            "pull" => tree.pull().await.map(drop),
+            "push" => tree.push(&self.message()).await.map(drop),
+            "sync" => tree.sync(&self.message()).await.map(drop),
             "resolve" => match self.number % 3 {
                 0 => tree.conflict_accept_local(path).await,
                 1 => tree.conflict_accept_remote(path).await,
@@ -377,7 +377,7 @@ async fn publish(
     announced.lock().unwrap().messages.insert(message.clone());
     loop {
         match tree.push(&message).await {
-            Ok(()) => {
+            Ok(_) => {
                 announced.lock().unwrap().published.push(head(tree.root()));
                 return true;
             }

@@ -31,6 +31,7 @@ mod opening;
 mod plain_git;
 mod recovery;
 mod remote;
+mod reports;
 #[path = "../torture/rng.rs"]
 mod rng;
 mod secrets;
@@ -42,3 +43,4 @@ mod sync;
 mod times;
 mod traces;
 mod transports;
+mod versions;

@@ -32,3 +32,4 @@ mod special_files;
 mod store;
 mod streams;
 mod sweep;
+mod watch;

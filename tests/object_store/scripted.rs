@@ -107,14 +107,14 @@ impl AsyncFileBackend for Scripted {
         self.files.stream_write_with(path, data, options).await.map(|info| self.adjusted(info))
     }
 
-    async fn create_bytes(
+    async fn write_bytes(
         &self,
         path: &str,
         data: Bytes,
-        options: CreateOptions,
+        options: WriteOptions,
     ) -> Result<FileInfo> {
-        self.record("create", path)?;
-        self.files.create_with(path, data, options).await.map(|info| self.adjusted(info))
+        self.record("write", path)?;
+        self.files.write_with(path, data, options).await.map(|info| self.adjusted(info))
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
@@ -122,37 +122,22 @@ impl AsyncFileBackend for Scripted {
         self.files.create_dir_with(path, options).await
     }
 
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        self.record("stream_read", path)?;
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        self.record("open", path)?;
         self.replace(path).await;
-        let content = self.files.stream_read_with(path, options).await?;
-        match self.fails_half_way {
-            Some(kind) => {
-                let failure = failure(kind, path);
-                Ok(content.take(1).chain(futures::stream::iter([Err(failure)])).boxed())
-            }
-            None => Ok(content),
+        let mut content = self.files.open_with(path, options).await?;
+        content.info = self.adjusted(content.info);
+        if let Some(kind) = self.fails_half_way {
+            let failure = futures::stream::iter([Err(failure(kind, path))]);
+            content.stream = content.stream.take(1).chain(failure).boxed();
         }
+        Ok(content)
     }
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
         self.record("read", path)?;
         self.replace(path).await;
         self.files.read_with(path, options).await
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        self.record("update", path)?;
-        self.files.update_with(path, data, options).await
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {

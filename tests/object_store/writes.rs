@@ -20,8 +20,8 @@ async fn a_put_is_one_call_and_its_chunks_are_not_copied() {
     let (store, script) = Scripted::default().store();
     let location = Path::from("a");
     for (payload, call) in [
-        (PutPayload::new(), "create"),
-        (PutPayload::from("one"), "create"),
+        (PutPayload::new(), "write"),
+        (PutPayload::from("one"), "write"),
         (PutPayload::from_iter([Bytes::from("one"), Bytes::from("two")]), "stream_write"),
     ] {
         store.put(&location, payload).await.unwrap();

@@ -48,7 +48,7 @@ fn plant(openai: &OpenAISimulator, path: &str, content: &str, others: &Value) ->
 
 /// Returns the id of the file at a path.
 async fn id(notes: &OpenAIVectorStoreFileBackend, path: &str) -> String {
-    notes.info(path).await.unwrap().metadata["file_id"].clone()
+    notes.info(path).await.unwrap().extra["file_id"].clone()
 }
 
 #[tokio::test]

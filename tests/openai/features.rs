@@ -455,11 +455,11 @@ mod repair {
         assert!(files.check().await.unwrap().is_empty());
 
         // An old version that could not be removed.
-        let old = files.info("twice").await.unwrap().metadata["file_id"].clone();
+        let old = files.info("twice").await.unwrap().extra["file_id"].clone();
         simulator.inject(Fault::status(400).on(Route::Detach));
         files.update("twice", "again").await.unwrap();
         // A file whose content another program has deleted.
-        let lost = files.info("lost").await.unwrap().metadata["file_id"].clone();
+        let lost = files.info("lost").await.unwrap().extra["file_id"].clone();
         simulator.set(|rules| rules.deleted_files = f9::testing::openai::DeletedFiles::Listed);
         delete_as_another(&simulator, &lost).await;
         // Uploads that were never attached: an old one, a recent one, and one of another program.
@@ -526,7 +526,7 @@ mod repair {
         files.create("a", "one").await.unwrap();
         simulator.inject(Fault::status(400).on(Route::Detach));
         files.update("a", "two").await.unwrap();
-        let lost = files.info("a").await.unwrap().metadata["file_id"].clone();
+        let lost = files.info("a").await.unwrap().extra["file_id"].clone();
         delete_as_another(&simulator, &lost).await;
         let report = files.repair().await.unwrap();
         assert_eq!((ids(&report.dead), ids(&report.duplicates)), (vec![&*lost], vec![]));

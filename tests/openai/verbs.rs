@@ -102,8 +102,9 @@ impl Verb {
     pub(crate) fn fails_with(self) -> &'static str {
         match self {
             Self::Create => "cannot create `new.txt`: ",
-            Self::Overwrite => "cannot create `a.txt`: ",
-            Self::Update | Self::Append => "cannot update `a.txt`: ",
+            Self::Overwrite => "cannot write `a.txt`: ",
+            Self::Update => "cannot update `a.txt`: ",
+            Self::Append => "cannot append to `a.txt`: ",
             Self::StreamWrite => "cannot write `new.txt`: ",
             Self::CreateDir => "cannot create directory `new`: ",
             Self::CreateMany => "cannot create",

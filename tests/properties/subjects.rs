@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use f9::prelude::*;
 use f9::{
-    ByteStream, Bytes, Capabilities, Checksum, ChecksumAlgorithm, CopyOptions, CreateDirOptions,
-    CreateOptions, DeleteOptions, Error, ErrorKind, Etag, FileInfo, GlobOptions, InfoOptions,
-    InfoStream, ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions, RenameOptions,
-    Result, UpdateOptions, WriteMode, WriteOptions, async_trait,
+    ByteStream, Capabilities, Checksum, ChecksumAlgorithm, CopyOptions, CreateDirOptions,
+    CreateOptions, DeleteOptions, Error, ErrorKind, Etag, FileContent, FileInfo, GlobOptions,
+    InfoOptions, InfoStream, ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions,
+    RenameOptions, Result, UpdateOptions, WriteMode, WriteOptions, async_trait,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use proptest::prelude::*;
@@ -137,7 +137,9 @@ impl Subject {
         let mut options = ReadOptions::default();
         options.range.clone_from(&part.range);
         options.chunk_size = part.chunk_size;
-        options.if_match = part.if_seen.then(|| self.etag(path));
+        if part.if_seen {
+            options = options.with_if_match(self.etag(path));
+        }
         options
     }
 
@@ -191,7 +193,9 @@ impl Subject {
             }
             Operation::Update { path, content, mode, if_seen } => {
                 let mut options = UpdateOptions::default().with_mode(*mode);
-                options.if_match = if_seen.then(|| self.etag(path));
+                if *if_seen {
+                    options = options.with_if_match(self.etag(path));
+                }
                 let info = files.update_with(path, content.bytes(), options).await?;
                 (info, if *if_seen { &Mode::IfSeen } else { &Mode::Overwrite })
             }
@@ -281,21 +285,8 @@ impl AsyncFileBackend for Provided {
         self.0.create_dir_with(path, options).await
     }
 
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        self.0.stream_read_with(path, options).await
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        self.0.update_with(path, data, options).await
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        self.0.open_with(path, options).await
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {

@@ -80,7 +80,8 @@ async fn exactly_one_of_eight_streams_copies_and_renames_wins() {
         let streamed = winner(|task| {
             let (backend, path) = (backend.clone(), path.clone());
             let pieces = [Ok::<_, f9::Error>(Bytes::new()), Ok(task.to_string().into())];
-            async move { backend.stream_write(&path, stream::iter(pieces)).await }
+            let data = Box::pin(stream::iter(pieces));
+            async move { backend.stream_write_with(&path, data, WriteOptions::create()).await }
         });
         assert_eq!(streamed.await.to_string(), backend.read(&path).await.unwrap(), "{path}");
 

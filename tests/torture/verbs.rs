@@ -58,6 +58,12 @@ fn describe(info: FileInfo) -> String {
     format!("{} of {:?} bytes", info.path, info.size)
 }
 
+/// Returns the result of a call for many files that was made for one.
+fn only<T>(mut results: Vec<Result<T>>) -> Result<T> {
+    assert_eq!(results.len(), 1);
+    results.remove(0)
+}
+
 /// Returns more data than one write takes, so that there are two writes.
 fn chunks() -> f9::ByteStream<'static> {
     Box::pin(stream::iter((b'a'..b'd').map(|letter| Ok(vec![letter; 100 * 1024].into()))))
@@ -118,19 +124,19 @@ pub(crate) const VERBS: &[Verb] = verbs! {
         store => store.create("new", new()).await.map(describe);
     "create below new directories", Space, "cannot create `made/on/the/way`",
         store => store.create("made/on/the/way", new()).await.map(describe);
-    "overwrite", Space, "cannot create `old`",
+    "overwrite", Space, "cannot write `old`",
         store => {
             let options = CreateOptions::overwrite();
             store.create_with("old", new(), options).await.map(describe)
         };
-    "overwrite through a link", Space, "cannot create `dir/link`",
+    "overwrite through a link", Space, "cannot write `dir/link`",
         store => {
             let options = CreateOptions::overwrite();
             store.create_with("dir/link", new(), options).await.map(describe)
         };
     "update", Space, "cannot update `old`",
         store => store.update("old", new()).await.map(describe);
-    "append", Space, "cannot update `old`",
+    "append", Space, "cannot append to `old`",
         store => store.update_with("old", new(), UpdateOptions::append()).await.map(describe);
     "stream_write", Space, "cannot write `dir/made/new`",
         store => {
@@ -142,6 +148,13 @@ pub(crate) const VERBS: &[Verb] = verbs! {
             let options = WriteOptions::overwrite();
             store.stream_write_with("old", chunks(), options).await.map(describe)
         };
+    // Several files would be changed on several threads, in any order.
+    "write_many", Space, "cannot write `made/on/the/way`",
+        store => only(store.write_many([("made/on/the/way", new())]).await?).map(describe);
+    "write_many over a file", Space, "cannot write `old`",
+        store => only(store.write_many([("old", new())]).await?).map(describe);
+    "delete_many", Names, "cannot delete `old`",
+        store => only(store.delete_many(&["old"]).await?).map(|()| String::new());
     "create_dir", Inodes, "cannot create directory `made/on/the/way`",
         store => store.create_dir("made/on/the/way").await.map(|()| String::new());
     "copy", Space, "cannot copy `old` to `made/copy`",

@@ -150,9 +150,7 @@ impl Repository {
 
     async fn changes_of(&self, journal: &Journal) -> Result<Vec<Change>> {
         let from = journal.from.as_ref().map_or(empty_tree(&journal.to), Oid::as_str);
-        let diff = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"];
-        let diff = diff.into_iter().chain([from, journal.to.as_str()]);
-        parse::changes(&self.git.local(diff).stdout().await?)
+        self.changes_between(from, &journal.to).await
     }
 
     /// Restores the files that the checkout has replaced, and no others, unless the branch has moved.

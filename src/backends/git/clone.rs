@@ -43,7 +43,7 @@ pub(super) async fn clone(
     if let Some(commit) = repository.unfinished_checkout().await? {
         reset_to(repository, operation, &commit).await?;
     }
-    let start = match repository.fetch(operation).await? {
+    let start = match repository.fetch(operation, None).await? {
         Fetched::Branch => repository.tracking().await?,
         Fetched::NoBranch => repository.fetch_default_branch(operation).await?,
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::locks::Operation;
 use super::objects::empty_tree;
-use super::parse::Oid;
+use super::parse::{Change, Oid};
 use super::shared::Shared;
 use crate::core::error::Result;
 use crate::core::etag::Etag;
@@ -12,7 +12,7 @@ use crate::core::path::FilePath;
 use crate::sys::pool;
 
 impl Shared {
-    /// Commits everything that differs from the last commit, and the files in `forced` even if git ignores them. Returns whether
+    /// Commits everything that differs from the last commit, with a message that describes the changes if there is none, and the files in `forced` even if git ignores them. Returns whether
     /// anything differed.
     ///
     /// # Cancel safety
@@ -21,19 +21,19 @@ impl Shared {
     pub(super) async fn commit(
         self: &Arc<Self>,
         operation: &Operation,
-        message: &str,
+        message: Option<&str>,
         forced: Vec<FilePath>,
     ) -> Result<bool> {
         let (shared, operation) = (Arc::clone(self), operation.clone());
-        let message = message.to_owned();
-        let run = async move { shared.commit_here(&operation, &message, forced).await };
+        let message = message.map(str::to_owned);
+        let run = async move { shared.commit_here(&operation, message, forced).await };
         pool::spawn_to_completion(run).await
     }
 
     async fn commit_here(
         &self,
         operation: &Operation,
-        message: &str,
+        message: Option<String>,
         mut forced: Vec<FilePath>,
     ) -> Result<bool> {
         let repository = &self.repository;
@@ -58,7 +58,7 @@ impl Shared {
         &self,
         operation: &Operation,
         head: Option<Oid>,
-        message: &str,
+        message: Option<String>,
     ) -> Result<bool> {
         let repository = &self.repository;
         let staged = repository.index_etag().await?;
@@ -76,7 +76,11 @@ impl Shared {
         let mut new_head = head.clone();
         if tree != committed {
             let parents: Vec<&Oid> = head.iter().collect();
-            let commit = repository.commit_tree(&tree, &parents, message).await?;
+            let message = match message {
+                Some(message) => message,
+                None => described(&repository.changes_between(committed.as_str(), &tree).await?),
+            };
+            let commit = repository.commit_tree(&tree, &parents, &message).await?;
             repository.move_branch(operation, head.as_ref(), &commit).await?;
             if let Some(head) = &head {
                 repository.keep_without_submodules(head, &commit).await;
@@ -90,5 +94,47 @@ impl Shared {
 
     fn committed(&self) -> MutexGuard<'_, Option<(Oid, Etag)>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Describes changes, for the message of their commit.
+fn described(changes: &[Change]) -> String {
+    let is_added = |change: &Change| change.old_mode == 0;
+    let is_deleted = |change: &Change| change.new_mode == 0;
+    let verb = if changes.iter().all(is_added) {
+        "Add"
+    } else if changes.iter().all(is_deleted) {
+        "Delete"
+    } else {
+        "Update"
+    };
+    match changes {
+        // A line break would divide the message.
+        [change] => format!("{verb} {}", change.path.to_text().replace(char::is_control, " ")),
+        changes => format!("{verb} {} files", changes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::git::parse::{FILE, RawPath};
+
+    fn change(old_mode: u32, path: &str, new_mode: u32) -> Change {
+        let oid: Oid = "1".repeat(40).parse().unwrap();
+        let path = RawPath(path.as_bytes().to_vec());
+        Change { old_mode, new_mode, old: oid.clone(), new: oid, path }
+    }
+
+    #[test]
+    fn a_message_says_what_changed() {
+        let (added, deleted) = (change(0, "a", FILE), change(FILE, "d/b", 0));
+        let updated = change(FILE, "a\nb", FILE);
+        assert_eq!(described(std::slice::from_ref(&added)), "Add a");
+        assert_eq!(described(std::slice::from_ref(&deleted)), "Delete d/b");
+        assert_eq!(described(std::slice::from_ref(&updated)), "Update a b");
+        assert_eq!(described(&[added.clone(), added.clone()]), "Add 2 files");
+        assert_eq!(described(&[deleted.clone(), deleted.clone()]), "Delete 2 files");
+        assert_eq!(described(&[added, deleted, updated]), "Update 3 files");
     }
 }

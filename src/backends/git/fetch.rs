@@ -1,5 +1,6 @@
 //! Fetches from the remote and pushes to it.
 
+use super::command::Meter;
 use super::diagnosis::{self, Failure};
 use super::locks::Operation;
 use super::parse::{self, Oid, Pushed};
@@ -24,14 +25,22 @@ pub(super) enum Fetched {
 }
 
 impl Repository {
-    /// Fetches the remote's branch.
+    /// Fetches the remote's branch, and reports the progress to `meter`.
     ///
     /// # Errors
     ///
     /// [`Diverged`](ErrorKind::Diverged) if the remote's history was rewritten; the failures of the connection.
-    pub(super) async fn fetch(&self, operation: &Operation) -> Result<Fetched> {
+    pub(super) async fn fetch(
+        &self,
+        operation: &Operation,
+        meter: Option<&Meter>,
+    ) -> Result<Fetched> {
         // Without `--quiet`, which hides that a branch was rewritten.
-        let fetch = self.git.fetch(FETCH.into_iter().chain([self.git.remote()]));
+        // Git prints no progress when it unpacks objects, so it keeps them in a pack.
+        let progress = meter.map(|_| ["--progress", "--keep"]);
+        let fetch = FETCH.into_iter().chain(progress.into_iter().flatten());
+        let fetch = fetch.chain([self.git.remote()]);
+        let fetch = self.git.fetch(fetch).progress(meter);
         let output = fetch.within(operation)?.output().await?;
         if output.is_success() {
             return Ok(Fetched::Branch);
@@ -87,11 +96,17 @@ impl Repository {
         }
     }
 
-    /// Pushes the local branch.
-    pub(super) async fn push(&self, operation: &Operation) -> Result<Pushed> {
+    /// Pushes the local branch, and reports the progress to `meter`.
+    pub(super) async fn push(
+        &self,
+        operation: &Operation,
+        meter: Option<&Meter>,
+    ) -> Result<Pushed> {
         let refspec = format!("{0}:{0}", self.local_ref());
-        let push = ["push", "--quiet", "--porcelain", "--no-verify", self.git.remote(), &refspec];
-        let output = self.git.push(push).within(operation)?.output().await?;
+        let verbosity = if meter.is_some() { "--progress" } else { "--quiet" };
+        let push = ["push", verbosity, "--porcelain", "--no-verify", self.git.remote(), &refspec];
+        let push = self.git.push(push).progress(meter);
+        let output = push.within(operation)?.output().await?;
         match parse::pushed(&output.stdout) {
             // Only stderr distinguishes a race from a lock that a dead process left at the remote.
             Some(Pushed::Overtaken(reason)) => {

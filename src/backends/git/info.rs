@@ -1,5 +1,6 @@
 //! Looks up metadata, with the times of the history.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -7,9 +8,10 @@ use super::error::CONTEXT;
 use super::history::Times;
 use super::shared::Shared;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
-use crate::core::error::Result;
+use crate::core::error::{ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::InfoOptions;
+use crate::core::precondition::Precondition;
 
 /// The times of the history, and the limit of their validity.
 pub(super) struct CommittedTimes {
@@ -22,13 +24,18 @@ impl Shared {
     pub(super) async fn info(
         self: &Arc<Self>,
         path: &str,
-        options: InfoOptions,
+        mut options: InfoOptions,
     ) -> Result<FileInfo> {
         let info = async {
+            if let Some(version) = options.version.take() {
+                return self.info_of_version(path, &version, &options).await;
+            }
+            let condition = mem::take(&mut options.condition);
             let guard = self.lock_for_read().await?;
             let mut info = self.tree.info_with(path, options).await?;
             drop(guard);
             self.set_times(&mut info, self.committed_times().await?.as_ref());
+            condition.check_read(info.etag.as_ref(), info.modified_at)?;
             Ok(info)
         };
         info.await.map_err(CONTEXT.at("get info of", path))
@@ -40,6 +47,24 @@ impl Shared {
             self.tree.exists(path).await
         };
         exists.await.map_err(CONTEXT.at("get info of", path))
+    }
+
+    /// Replaces a condition on the times of the history, which the tree does not know, by one on the etag.
+    pub(super) async fn condition_for_tree(
+        self: &Arc<Self>,
+        path: &str,
+        condition: Precondition,
+    ) -> Result<Precondition> {
+        if condition.if_modified_since.is_none() && condition.if_unmodified_since.is_none() {
+            return Ok(condition);
+        }
+        let info = match self.info(path, InfoOptions::default()).await {
+            // The tree reports that nothing is there.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(condition),
+            info => info?,
+        };
+        condition.check_change(info.etag.as_ref(), info.modified_at)?;
+        Ok(info.etag.map_or_else(Precondition::default, Precondition::if_match))
     }
 
     /// Returns the times of the history; `None` if they are turned off or there is no commit.

@@ -9,16 +9,22 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::error::{CONTEXT, NAME};
+use self::report::Recorder;
 use self::shared::Shared;
 use crate::backend::{
-    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, Capability, SyncConflict, SyncSession,
+    AsyncFileBackend, AsyncSyncFileBackend, Capabilities, Capability, Limits, StoreIdentity,
+    SyncConflict, SyncReport, SyncSession,
 };
+use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::content::FileContent;
 use crate::core::error::Result;
+use crate::core::file_version::VersionStream;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    CopyOptions, CreateDirOptions, DeleteOptions, GlobOptions, InfoChanges, InfoOptions,
+    ListOptions, PullOptions, PushOptions, ReadOptions, RenameOptions, SessionOptions, SyncOptions,
+    VersionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, InfoStream};
@@ -43,6 +49,7 @@ mod info;
 mod list;
 mod locks;
 mod merge;
+mod metadata;
 mod notes;
 mod objects;
 mod open;
@@ -54,12 +61,15 @@ mod read;
 mod remote;
 mod remove;
 mod rename;
+mod report;
 mod repository;
 mod session;
 mod shared;
 mod stale_locks;
 mod sync;
 mod uncommitted;
+mod versions;
+mod watch;
 mod work_tree;
 mod write;
 
@@ -95,6 +105,11 @@ pub use history::Revision;
 ///
 /// The first 16,384 entries of a listing are a snapshot. A pull may change the entries after these.
 ///
+/// # Watching
+///
+/// `watch` reports the changes of the working tree, by every process, as in [`LocalFileBackend`](crate::LocalFileBackend). A pull or a
+/// checkout changes files there. A change of the branch that changes no file is not reported.
+///
 /// # Merging
 ///
 /// A merge is computed without touching the working tree and checked out when it is complete. Readers see the state before or
@@ -113,6 +128,17 @@ pub use history::Revision;
 /// `created_at` and `modified_at` are the author dates of the first and last commit of a path, followed through renames. A file that
 /// is not committed yet has the times of the file system. The history is read once; later reads cover only new commits.
 /// [`GitConfig::history_times`] turns this off.
+///
+/// # Versions
+///
+/// The versions of a file are the commits that changed it, followed through renames as in [`log`](Self::log). The id of a version is the
+/// id of the commit. A branch, an abbreviated id or another expression is not an id, so it is
+/// [`NotFound`](crate::ErrorKind::NotFound), as is a commit that did not change the file. A version that is a symbolic link has metadata
+/// and cannot be opened. The etag of a version is the id of its blob; it never equals the etag of the file in the working tree.
+///
+/// Changes that are not committed yet are no version. The newest version is current while the file in the working tree has its
+/// content, and no version is current after an uncommitted change or deletion. [`FileInfo::version`] is set in the metadata of a version
+/// only, and `extra` then has `git.path` if the file had another path.
 ///
 /// # Runtime
 ///
@@ -244,6 +270,16 @@ impl fmt::Debug for GitSyncFileBackend {
     }
 }
 
+/// What a working tree may have and git does not keep.
+const NOT_KEPT: Capabilities = Capabilities::NONE
+    .with(Capability::Durable)
+    .with(Capability::ContentType)
+    .with(Capability::UserMetadata)
+    .with(Capability::ModificationTime)
+    .with(Capability::Permissions)
+    .with(Capability::Resumable)
+    .with(Capability::PrivateViews);
+
 #[async_trait]
 impl AsyncFileBackend for GitSyncFileBackend {
     fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
@@ -251,25 +287,33 @@ impl AsyncFileBackend for GitSyncFileBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.shared.tree.capabilities().without(Capability::Durable)
+        (self.shared.tree.capabilities() - NOT_KEPT).with(Capability::Versions)
     }
 
-    async fn create_bytes(
+    fn limits(&self) -> Limits {
+        let mut limits = self.shared.tree.limits();
+        limits.user_metadata_bytes = 0;
+        limits
+    }
+
+    /// The identity of the working tree. Two clones of one remote are two stores, because a change in one is not visible in the other
+    /// before both sync.
+    fn identity(&self) -> Option<StoreIdentity> {
+        let tree = self.shared.tree.identity()?;
+        Some(StoreIdentity::new(format!("git:{tree}")))
+    }
+
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        self.shared.open_file(path, options).await
+    }
+
+    async fn write_bytes(
         &self,
         path: &str,
         data: Bytes,
-        options: CreateOptions,
+        options: WriteOptions,
     ) -> Result<FileInfo> {
-        self.shared.create(path, data, options).await
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        self.shared.update(path, data, options).await
+        self.shared.write(path, data, options).await
     }
 
     async fn stream_write_with(
@@ -301,14 +345,6 @@ impl AsyncFileBackend for GitSyncFileBackend {
         self.shared.read(path, options).await
     }
 
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        self.shared.stream_read(path, options).await
-    }
-
     async fn exists(&self, path: &str) -> Result<bool> {
         self.shared.exists(path).await
     }
@@ -337,25 +373,60 @@ impl AsyncFileBackend for GitSyncFileBackend {
         self.shared.checksum_many(paths, algorithm).await
     }
 
+    async fn set_info(&self, path: &str, changes: InfoChanges) -> Result<FileInfo> {
+        self.shared.set_info(path, changes).await
+    }
+
+    async fn create_link(&self, path: &str, target: &str) -> Result<FileInfo> {
+        self.shared.create_link(path, target).await
+    }
+
+    async fn read_link(&self, path: &str) -> Result<String> {
+        self.shared.read_link(path).await
+    }
+
+    async fn list_versions_with(
+        &self,
+        path: &str,
+        options: VersionOptions,
+    ) -> Result<VersionStream<'static>> {
+        self.shared.list_versions(path, options).await
+    }
+
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
-        let session = self.shared.open_session(options.timeout).await;
+        let session = self.shared.open_session(options).await;
         session.map(SyncSession::new).map_err(CONTEXT.operation("open a session"))
+    }
+
+    async fn watch_with(
+        &self,
+        prefix: &str,
+        options: WatchOptions,
+    ) -> Result<ChangeStream<'static>> {
+        self.shared.watch(prefix, options).await
     }
 }
 
 #[async_trait]
 impl AsyncSyncFileBackend for GitSyncFileBackend {
-    async fn push(&self, message: &str) -> Result<()> {
-        self.shared.push(message).await.map_err(CONTEXT.operation("push"))
+    async fn push_with(&self, options: PushOptions) -> Result<SyncReport> {
+        let recorder = Recorder::new(options.progress);
+        let pushed = self.shared.push(options.message.as_deref(), &recorder).await;
+        pushed.map_err(CONTEXT.operation("push"))?;
+        Ok(recorder.into_report())
     }
 
-    async fn pull(&self) -> Result<()> {
-        self.shared.pull().await.map_err(CONTEXT.operation("pull"))
+    async fn pull_with(&self, options: PullOptions) -> Result<SyncReport> {
+        let recorder = Recorder::new(options.progress);
+        self.shared.pull(None, &recorder).await.map_err(CONTEXT.operation("pull"))?;
+        Ok(recorder.into_report())
     }
 
-    async fn sync(&self, message: &str) -> Result<()> {
-        self.shared.pull_with(message).await.map_err(CONTEXT.operation("pull"))?;
-        self.push(message).await
+    async fn sync_with(&self, options: SyncOptions) -> Result<SyncReport> {
+        let (message, recorder) = (options.message.as_deref(), Recorder::new(options.progress));
+        self.shared.pull(message, &recorder).await.map_err(CONTEXT.operation("pull"))?;
+        self.shared.push(message, &recorder).await.map_err(CONTEXT.operation("push"))?;
+        Ok(recorder.into_report())
     }
 
     async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {

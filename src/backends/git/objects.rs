@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 
 use super::locks::Operation;
-use super::parse::{self, MergedTree, Oid, RawPath, SUBMODULE, TreeEntry};
+use super::parse::{self, Change, MergedTree, Oid, RawPath, SUBMODULE, TreeEntry};
 use super::repository::Repository;
 use crate::core::checksum::{ChecksumAlgorithm, Hasher};
 use crate::core::error::Result;
@@ -96,6 +96,13 @@ impl Repository {
         let list = ["ls-tree", "-r", "-z", "--full-tree", tree.as_str(), "--"];
         let arguments = list.map(std::ffi::OsStr::new).into_iter().chain([path.as_os()]);
         parse::tree_entries(&self.git.local(arguments).stdout().await?)
+    }
+
+    /// Lists the files that differ between two commits or trees.
+    pub(super) async fn changes_between(&self, from: &str, to: &Oid) -> Result<Vec<Change>> {
+        let diff = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"];
+        let diff = diff.into_iter().chain([from, to.as_str()]);
+        parse::changes(&self.git.local(diff).stdout().await?)
     }
 
     /// Lists all files of a commit.

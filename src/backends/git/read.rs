@@ -1,6 +1,7 @@
 //! Reads content.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,13 +10,16 @@ use super::error::CONTEXT;
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::content::FileContent;
 use crate::core::error::Result;
 use crate::core::options::ReadOptions;
 use crate::core::path::FilePath;
-use crate::core::stream::ByteStream;
 
 impl Shared {
     pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
+        if !options.condition.is_empty() || options.version.is_some() {
+            return self.open_file(path, options).await?.bytes().await;
+        }
         let read = async {
             let _guard = self.lock_for_read().await?;
             self.tree.read_with(path, options).await
@@ -23,16 +27,25 @@ impl Shared {
         read.await.map_err(CONTEXT.at("read", path))
     }
 
-    pub(super) async fn stream_read(
+    pub(super) async fn open_file(
         self: &Arc<Self>,
         path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        let read = async {
-            let _guard = self.lock_for_read().await?;
-            self.tree.stream_read_with(path, options).await
+        mut options: ReadOptions,
+    ) -> Result<FileContent> {
+        let open = async {
+            if let Some(version) = options.version.take() {
+                return self.open_version(path, &version, &options).await;
+            }
+            // A condition compares the times of the history, which the tree does not know.
+            let condition = mem::take(&mut options.condition);
+            let guard = self.lock_for_read().await?;
+            let mut content = self.tree.open_with(path, options).await?;
+            drop(guard);
+            self.set_times(&mut content.info, self.committed_times().await?.as_ref());
+            condition.check_read(content.info.etag.as_ref(), content.info.modified_at)?;
+            Ok(content)
         };
-        read.await.map_err(CONTEXT.at("read", path))
+        open.await.map_err(CONTEXT.at("read", path))
     }
 
     pub(super) async fn checksum(

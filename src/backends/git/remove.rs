@@ -1,5 +1,6 @@
 //! Deletes files and directories.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::error::CONTEXT;
@@ -9,9 +10,15 @@ use crate::core::error::Result;
 use crate::core::options::DeleteOptions;
 
 impl Shared {
-    pub(super) async fn delete(self: &Arc<Self>, path: &str, options: DeleteOptions) -> Result<()> {
+    pub(super) async fn delete(
+        self: &Arc<Self>,
+        path: &str,
+        mut options: DeleteOptions,
+    ) -> Result<()> {
+        let condition = mem::take(&mut options.condition);
         let delete = async {
             self.refuse_submodule(path, true).await?;
+            options.condition = self.condition_for_tree(path, condition).await?;
             let guard = self.lock_tree().await?;
             self.tree.delete_with(path, options).await?;
             drop(guard);

@@ -18,6 +18,9 @@ impl Shared {
     ) -> Result<FileInfo> {
         let rename = async {
             self.refuse_submodule(from, true).await?;
+            let source = self.condition_for_tree(from, options.source).await?;
+            let target = self.condition_for_tree(to, options.target).await?;
+            let options = RenameOptions { source, target, ..options };
             let rename = async { self.tree.rename_with(from, to, options).await };
             self.write_with(rename, to, "Rename", &format!("{from} to {to}")).await
         };

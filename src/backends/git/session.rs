@@ -2,16 +2,19 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::WeakShared;
 
 use super::error::NAME;
+use super::report::Recorder;
 use super::shared::Shared;
+use super::sync::check_message;
 use crate::backend::SessionHandle;
 use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::options::SessionOptions;
 use crate::sys::lock::SessionGuard;
 
 impl Shared {
@@ -40,7 +43,7 @@ impl Shared {
     /// Pulls. Conflicts are not an error here: they are in the report, and reads return the local content.
     async fn pull_automatically(self: &Arc<Self>) -> Result<()> {
         let start = Instant::now();
-        match self.pull().await {
+        match self.pull(None, &Recorder::without_report()).await {
             Err(error) if error.kind() != ErrorKind::Conflict => {
                 Err(remote_failure(error).with_operation("pull").with_backend(NAME))
             }
@@ -58,7 +61,7 @@ impl Shared {
             return Ok(());
         }
         let message = format!("{verb} {path}").replace('\0', " ");
-        self.push(&message).await.map_err(|error| {
+        self.push(Some(&message), &Recorder::without_report()).await.map_err(|error| {
             let error = remote_failure(error);
             let reason = error.message().unwrap_or_else(|| error.kind().description()).to_owned();
             error
@@ -68,12 +71,15 @@ impl Shared {
     }
 
     /// Opens a session. Pulls if this is configured and the session is not nested in another.
-    pub(super) async fn open_session(self: &Arc<Self>, timeout: Duration) -> Result<Session> {
+    pub(super) async fn open_session(self: &Arc<Self>, options: SessionOptions) -> Result<Session> {
+        let SessionOptions { timeout, message } = options;
+        check_message(message.as_deref().unwrap_or_default())?;
         let locks = Arc::clone(&self.repository.locks);
         let lock_file = |left| async move { locks.session_file(left).await.map(Some) };
         let guard = self.repository.locks.session.lock(timeout, lock_file).await?;
         let is_outermost = self.sessions.fetch_add(1, Ordering::AcqRel) == 0;
-        let session = Session { open: OpenSession(Arc::clone(self)), is_outermost, guard };
+        let open = OpenSession(Arc::clone(self));
+        let session = Session { open, is_outermost, message, guard };
         if is_outermost && self.auto_sync.pull {
             self.pull_automatically().await?;
         }
@@ -94,6 +100,8 @@ fn remote_failure(error: Error) -> Error {
 pub(super) struct Session {
     open: OpenSession,
     is_outermost: bool,
+    /// The message of the commit at its end.
+    message: Option<String>,
     guard: SessionGuard,
 }
 
@@ -103,12 +111,14 @@ struct OpenSession(Arc<Shared>);
 #[async_trait]
 impl SessionHandle for Session {
     async fn finish(self: Box<Self>) -> Result<()> {
-        let Self { open, is_outermost, guard } = *self;
+        let Self { open, is_outermost, message, guard } = *self;
         let shared = Arc::clone(&open.0);
         // Before the push, so that no write is lost: later writes push themselves, and earlier ones are part of this push.
         drop(open);
         if is_outermost && shared.auto_sync.push {
-            shared.push("Changes of a session").await.map_err(|error: Error| {
+            let message = message.as_deref().unwrap_or("Changes of a session");
+            let recorder = Recorder::without_report();
+            shared.push(Some(message), &recorder).await.map_err(|error: Error| {
                 error.with_operation("publish a session").with_backend(NAME)
             })?;
         }

@@ -13,6 +13,7 @@ use super::locks::Operation;
 use super::merge::Merged;
 use super::parse::{Oid, Pushed, RawPath};
 use super::pending_merge::PendingMerge;
+use super::report::Recorder;
 use super::shared::Shared;
 use super::work_tree;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -58,25 +59,27 @@ impl Shared {
         Ok(operation)
     }
 
-    pub(super) async fn pull(self: &Arc<Self>) -> Result<()> {
-        self.pull_with(BEFORE_MERGE).await
-    }
-
     /// Pulls. Local changes that are committed for that get `message`.
-    pub(super) async fn pull_with(self: &Arc<Self>, message: &str) -> Result<()> {
+    pub(super) async fn pull(
+        self: &Arc<Self>,
+        message: Option<&str>,
+        recorder: &Recorder,
+    ) -> Result<()> {
+        let message = message.unwrap_or(BEFORE_MERGE);
         check_message(message)?;
         let operation = self.begin().await?;
         let before = self.repository.tracking().await?;
-        self.fetch_and_integrate(&operation, before, message).await
+        self.fetch_and_integrate(&operation, before, Some(message), recorder).await
     }
 
     async fn fetch_and_integrate(
         self: &Arc<Self>,
         operation: &Operation,
         before: Option<Oid>,
-        message: &str,
+        message: Option<&str>,
+        recorder: &Recorder,
     ) -> Result<()> {
-        match (self.repository.fetch(operation).await?, before) {
+        match (self.repository.fetch(operation, recorder.meter()).await?, before) {
             (Fetched::NoBranch, None) => Ok(()),
             (Fetched::NoBranch, Some(_)) => {
                 self.repository.write_note(GONE, &()).await?;
@@ -88,7 +91,8 @@ impl Shared {
             (Fetched::Branch, before) => {
                 self.repository.remove_note(GONE).await?;
                 let theirs = self.repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-                self.integrate(operation, before.as_ref(), &theirs, message).await
+                self.integrate(operation, before.as_ref(), &theirs, message, recorder).await?;
+                recorder.received(&self.repository, before.as_ref(), &theirs).await
             }
         }
     }
@@ -100,10 +104,12 @@ impl Shared {
         operation: &Operation,
         before: Option<&Oid>,
         theirs: &Oid,
-        message: &str,
+        message: Option<&str>,
+        recorder: &Recorder,
     ) -> Result<()> {
         let repository = &self.repository;
         let mut is_committed = false;
+        let resolved = repository.pending_merge().await?.map_or(0, |merge| merge.conflicts.len());
         for _ in 0..MERGE_ATTEMPTS {
             let head = repository.head().await?;
             let target = match self.target(operation, head.as_ref(), before, theirs).await? {
@@ -121,7 +127,10 @@ impl Shared {
                 }
             };
             match repository.fast_forward(operation, head.as_ref(), &target).await? {
-                FastForward::Done => return self.finish_merge().await,
+                FastForward::Done => {
+                    recorder.resolved(resolved);
+                    return self.finish_merge().await;
+                }
                 FastForward::BranchMoved => {}
                 FastForward::Blocked(paths) => {
                     self.commit_blocking(operation, paths, message).await?;
@@ -181,7 +190,7 @@ impl Shared {
         self: &Arc<Self>,
         operation: &Operation,
         paths: Vec<RawPath>,
-        message: &str,
+        message: Option<&str>,
     ) -> Result<()> {
         let (reserved, paths): (Vec<_>, Vec<_>) = paths.into_iter().partition(RawPath::is_own);
         let has_reserved = !reserved.is_empty();
@@ -205,15 +214,20 @@ impl Shared {
         )))
     }
 
-    pub(super) async fn push(self: &Arc<Self>, message: &str) -> Result<()> {
-        check_message(message)?;
+    /// Pushes. Without a message, the commit says what it changes.
+    pub(super) async fn push(
+        self: &Arc<Self>,
+        message: Option<&str>,
+        recorder: &Recorder,
+    ) -> Result<()> {
+        check_message(message.unwrap_or_default())?;
         let operation = self.begin().await?;
         let repository = &self.repository;
         if repository.pending_merge().await?.is_some() {
             // Completes the merge if all conflicts are resolved, and fails otherwise. This comes before the commit, because a file that
             // was resolved and changed afterwards would be in conflict again if the change were committed first.
             let theirs = repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-            self.integrate(&operation, None, &theirs, message).await?;
+            self.integrate(&operation, None, &theirs, message, recorder).await?;
         }
         self.commit(&operation, message, Vec::new()).await?;
         let (began, mut reply) = (Instant::now(), String::new());
@@ -224,11 +238,14 @@ impl Shared {
             if is_published && repository.note::<()>(GONE).await?.is_none() {
                 return Ok(());
             }
-            match repository.push(&operation).await? {
+            match repository.push(&operation, recorder.meter()).await? {
                 Pushed::Done => {
                     repository.remove_note(GONE).await?;
                     self.gc_sometimes();
-                    return self.finish_merge().await;
+                    self.finish_merge().await?;
+                    let start = repository.start().await?;
+                    let before = tracking.as_ref().or(start.as_ref());
+                    return recorder.sent(repository, before, &head).await;
                 }
                 Pushed::Overtaken(reason) => reply = reason,
                 Pushed::Refused(reason) => {
@@ -239,7 +256,7 @@ impl Shared {
             if began.elapsed() > PUSH_TIME {
                 break;
             }
-            self.fetch_and_integrate(&operation, tracking, message).await?;
+            self.fetch_and_integrate(&operation, tracking, message, recorder).await?;
             // Random, so that clients that were overtaken together do not collide again.
             let longest = Duration::from_millis(20) * attempt;
             pool::pause(longest.mul_f64(random::fraction())).await;

@@ -1,48 +1,49 @@
 //! Writes, updates and copies files, and creates directories.
 
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 
 use super::error::CONTEXT;
+use super::metadata::check_metadata;
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
-use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, UpdateOptions, WriteOptions,
-};
+use crate::core::options::{CopyOptions, CreateDirOptions, WriteMode, WriteOptions};
 use crate::core::stream::ByteStream;
 
 impl Shared {
-    pub(super) async fn create(
+    pub(super) async fn write(
         self: &Arc<Self>,
         path: &str,
         data: Bytes,
-        options: CreateOptions,
+        mut options: WriteOptions,
     ) -> Result<FileInfo> {
-        let create = async { self.tree.create_bytes(path, data, options).await };
-        self.write_with(create, path, "Create", path).await.map_err(CONTEXT.at("create", path))
-    }
-
-    pub(super) async fn update(
-        self: &Arc<Self>,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        let update = async { self.tree.update_bytes(path, data, options).await };
-        self.write_with(update, path, "Update", path).await.map_err(CONTEXT.at("update", path))
+        let operation = options.mode.operation();
+        let (verb, condition) = (verb_of(&options.mode), mem::take(&mut options.condition));
+        let write = async {
+            check_metadata(&options.metadata)?;
+            options.condition = self.condition_for_tree(path, condition).await?;
+            let write = async { self.tree.write_bytes(path, data, options).await };
+            self.write_with(write, path, verb, path).await
+        };
+        write.await.map_err(CONTEXT.at(operation, path))
     }
 
     pub(super) async fn stream_write(
         self: &Arc<Self>,
         path: &str,
         data: ByteStream<'_>,
-        options: WriteOptions,
+        mut options: WriteOptions,
     ) -> Result<FileInfo> {
+        let operation = options.mode.operation();
+        let (verb, condition) = (verb_of(&options.mode), mem::take(&mut options.condition));
         let write = async {
+            check_metadata(&options.metadata)?;
+            options.condition = self.condition_for_tree(path, condition).await?;
             drop(self.lock_for_write(path).await?);
             // The tree is locked when the source ends, so that a slow source does not block checkouts.
             let guard = Mutex::new(None);
@@ -59,21 +60,29 @@ impl Shared {
             let info = self.tree.stream_write_with(path, data.chain(end).boxed(), options).await?;
             self.pending_paths.add(&info).await?;
             drop(guard);
-            self.push_after_write("Write", path).await?;
+            self.push_after_write(verb, path).await?;
             Ok(info)
         };
-        write.await.map_err(CONTEXT.at("write", path))
+        write.await.map_err(CONTEXT.at(operation, path))
     }
 
     pub(super) async fn copy(
         self: &Arc<Self>,
         from: &str,
         to: &str,
-        options: CopyOptions,
+        mut options: CopyOptions,
     ) -> Result<FileInfo> {
-        let copy = async { self.tree.copy_with(from, to, options).await };
-        let both = format!("{from} to {to}");
-        self.write_with(copy, to, "Copy", &both).await.map_err(CONTEXT.between("copy", from, to))
+        let copy = async {
+            if let Some(version) = options.version.take() {
+                return self.copy_version((from, &version), to, options).await;
+            }
+            let source = self.condition_for_tree(from, options.source).await?;
+            let target = self.condition_for_tree(to, options.target).await?;
+            let options = CopyOptions { source, target, ..options };
+            let copy = async { self.tree.copy_with(from, to, options).await };
+            self.write_with(copy, to, "Copy", &format!("{from} to {to}")).await
+        };
+        copy.await.map_err(CONTEXT.between("copy", from, to))
     }
 
     /// Creates a directory. Git does not store directories, so there is nothing to push.
@@ -100,5 +109,14 @@ impl Shared {
         drop(guard);
         self.push_after_write(verb, what).await?;
         Ok(info)
+    }
+}
+
+/// Returns the verb for the message of a commit.
+fn verb_of(mode: &WriteMode) -> &'static str {
+    match mode {
+        WriteMode::Create => "Create",
+        WriteMode::Overwrite => "Write",
+        WriteMode::Replace | WriteMode::IfMatch(_) | WriteMode::Append => "Update",
     }
 }

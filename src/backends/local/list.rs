@@ -11,6 +11,7 @@ use crate::core::glob::GlobPattern;
 use crate::core::info::FileInfo;
 use crate::core::options::{GlobOptions, ListOptions};
 use crate::core::path::FilePath;
+use crate::core::selection::Selection;
 use crate::core::stream::InfoStream;
 use crate::sys::fs::{self, Batch, Walk};
 use crate::sys::pool::{self, Cancelled};
@@ -26,14 +27,18 @@ pub(super) async fn list(
     prefix: &str,
     options: ListOptions,
 ) -> Result<InfoStream<'static>> {
+    let failing = backend.failing("list", prefix);
+    let selection = Selection::of(&options).map_err(&failing)?;
+    let (wanted, limit) = (selection.clone(), selection.limit.unwrap_or(usize::MAX));
     let start = move |shared: &Shared, path: &FilePath, _: &Cancelled| {
-        let mut walk = Walk::start(&shared.root, path, options.depth)?;
-        let first = walk.next_batch(BATCH).map(Batch::look_up);
-        let rest = (!walk.is_over()).then_some(walk);
-        Ok((first.unwrap_or_default(), rest))
+        let mut walk = Walk::start(&shared.root, path, options.depth, wanted)?;
+        let first = walk.next_batch(BATCH.min(limit)).map(Batch::look_up).unwrap_or_default();
+        // Fewer entries than names were found if some were deleted in between.
+        let is_complete = walk.is_over() || first.len() >= limit;
+        Ok((first, (!is_complete).then_some(walk)))
     };
     let (first, rest) = backend.run("list", prefix, start).await?;
-    Ok(stream_of(first, rest, backend.failing("list", prefix)))
+    Ok(selection.apply(stream_of(first, rest, failing)))
 }
 
 /// Streams a listing. While one thread reads the names of the next entries, others look up the metadata of the entries before.

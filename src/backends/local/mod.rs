@@ -8,33 +8,45 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::backend::{AsyncFileBackend, Capabilities, Capability, SyncSession};
+use crate::backend::{
+    AsyncFileBackend, Capabilities, Capability, Limits, StoreIdentity, SyncSession,
+};
+use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::content::FileContent;
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    ByteRange, CopyOptions, CreateDirOptions, DeleteOptions, GlobOptions, InfoChanges, InfoOptions,
+    ListOptions, ReadOptions, RenameOptions, SessionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, InfoStream};
+use crate::core::upload::ResumableUpload;
 use crate::sys::fs::{NewFile, Root};
 use crate::sys::lock::SessionLock;
 
 mod checksum;
 mod config;
+mod copy;
 mod error;
 mod list;
+mod many;
+mod metadata;
 mod open;
 mod read;
 mod read_stream;
 mod remove;
+mod remove_many;
 mod rename;
 mod run;
 mod session;
 #[cfg(test)]
 mod tests;
+mod upload;
+mod watch;
 mod write;
+mod write_many;
 mod write_stream;
 
 pub use config::{Durability, LocalConfig};
@@ -71,6 +83,20 @@ const NAME: &str = "local";
 /// conditional write of another process in the same directory, needs a runtime with its timer enabled; Tokio panics without it. Clones
 /// share the same root.
 ///
+/// # Watching
+///
+/// `watch` sees the changes of every process. It needs a Tokio runtime with I/O and a timer, and its stream must be polled: the kernel
+/// keeps 16,384 events (`fs.inotify.max_queued_events`), and reports a [`Rescan`](crate::Change::Rescan) if there are more. It keeps at
+/// most 16 MiB of changes that the caller has not taken, 18 bytes for each of the first 524,288 names, and about 300 bytes for each
+/// directory. Further names are not known, so a file that is replaced there by a rename is `Created`.
+///
+/// A file that is written all the time is reported once in 20 settle times. A name that is not UTF-8 has no path, so its changes are a
+/// `Rescan` of its directory. A directory that this process must not read is not watched until it may. Changes through a hard link
+/// elsewhere or of a mapped file are not seen, nor are changes of other machines on a network file system. If the directory is removed or
+/// moved, the stream ends after `Removed`; for the root it ends with [`RootGone`](crate::ErrorKind::RootGone). Links in the prefix are
+/// followed once, at the start. More directories than `fs.inotify.max_user_watches` are
+/// [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded).
+///
 /// # Examples
 ///
 /// ```
@@ -97,6 +123,8 @@ struct Shared {
     new_file: NewFile,
     chunk_size: usize,
     session: Arc<SessionLock>,
+    limits: Limits,
+    identity: StoreIdentity,
 }
 
 impl LocalFileBackend {
@@ -120,13 +148,22 @@ impl fmt::Debug for LocalFileBackend {
 }
 
 fn check_not_root(path: &FilePath) -> Result<()> {
-    FilePath::parse_entry(path).map(drop)
+    path.expect_entry(path)
 }
 
 #[async_trait]
 impl AsyncFileBackend for LocalFileBackend {
+    fn limits(&self) -> Limits {
+        self.shared.limits.clone()
+    }
+
+    /// The device and the inode of the root, so that it does not depend on the path.
+    fn identity(&self) -> Option<StoreIdentity> {
+        Some(self.shared.identity.clone())
+    }
+
     fn capabilities(&self) -> Capabilities {
-        let capabilities = Capabilities::of(&[
+        let mut capabilities = Capabilities::of(&[
             Capability::ExclusiveCreate,
             Capability::ConditionalWrite,
             Capability::Append,
@@ -138,21 +175,49 @@ impl AsyncFileBackend for LocalFileBackend {
             Capability::CrossProcessSessions,
             Capability::CrossProcessWrites,
             Capability::LongPaths,
+            Capability::ModificationTime,
+            Capability::Permissions,
+            Capability::SetInfo,
+            Capability::Links,
+            Capability::Resumable,
+            Capability::PrivateViews,
+            Capability::Watch,
         ]);
         if self.shared.new_file.sync {
-            capabilities.with(Capability::Durable)
-        } else {
-            capabilities
+            capabilities = capabilities.with(Capability::Durable);
         }
+        if self.shared.root.keeps_metadata() {
+            let metadata = [Capability::ContentType, Capability::UserMetadata];
+            capabilities = capabilities | Capabilities::of(&metadata);
+        }
+        capabilities
     }
 
-    async fn create_bytes(
+    fn private_view(&self, name: &str) -> Result<Arc<dyn AsyncFileBackend>> {
+        FilePath::check_view(name)?;
+        let shared = Shared {
+            root: self.shared.root.with_view(name)?,
+            path: self.shared.path.clone(),
+            new_file: self.shared.new_file,
+            chunk_size: self.shared.chunk_size,
+            session: Arc::clone(&self.shared.session),
+            limits: self.shared.limits.clone(),
+            identity: self.shared.identity.clone(),
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        read::open(self, path, options).await
+    }
+
+    async fn write_bytes(
         &self,
         path: &str,
         data: Bytes,
-        options: CreateOptions,
+        options: WriteOptions,
     ) -> Result<FileInfo> {
-        write::create(self, path, data, options).await
+        write::write(self, path, data, options).await
     }
 
     async fn stream_write_with(
@@ -172,23 +237,6 @@ impl AsyncFileBackend for LocalFileBackend {
         read::read(self, path, options).await
     }
 
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        read::stream_read(self, path, options).await
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        write::update(self, path, data, options).await
-    }
-
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
         remove::delete(self, path, options).await
     }
@@ -206,7 +254,7 @@ impl AsyncFileBackend for LocalFileBackend {
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        write::copy(self, from, to, options).await
+        copy::copy(self, from, to, options).await
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
@@ -225,7 +273,86 @@ impl AsyncFileBackend for LocalFileBackend {
         checksum::checksum_many(self, paths, algorithm).await
     }
 
+    async fn set_info(&self, path: &str, changes: InfoChanges) -> Result<FileInfo> {
+        metadata::set_info(self, path, changes).await
+    }
+
+    async fn create_link(&self, path: &str, target: &str) -> Result<FileInfo> {
+        metadata::create_link(self, path, target).await
+    }
+
+    async fn read_link(&self, path: &str) -> Result<String> {
+        metadata::read_link(self, path).await
+    }
+
+    async fn copy_from(
+        &self,
+        source: &dyn AsyncFileBackend,
+        from: &str,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<FileInfo> {
+        copy::copy_from(self, source, from, to, options).await
+    }
+
+    async fn begin_upload(&self, path: &str, options: WriteOptions) -> Result<ResumableUpload> {
+        upload::begin(self, path, options).await
+    }
+
+    async fn continue_upload(
+        &self,
+        upload: &ResumableUpload,
+        data: ByteStream<'_>,
+    ) -> Result<ResumableUpload> {
+        upload::resume(self, upload, data).await
+    }
+
+    async fn upload_state(&self, upload: &ResumableUpload) -> Result<ResumableUpload> {
+        upload::state(self, upload).await
+    }
+
+    async fn finish_upload(&self, upload: &ResumableUpload) -> Result<FileInfo> {
+        upload::finish(self, upload).await
+    }
+
+    async fn abandon_upload(&self, upload: &ResumableUpload) -> Result<()> {
+        upload::abandon(self, upload).await
+    }
+
+    async fn write_many_with(
+        &self,
+        files: Vec<(String, Bytes)>,
+        options: WriteOptions,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        write_many::write_many(self, files, options).await
+    }
+
+    async fn delete_many_with(
+        &self,
+        paths: &[&str],
+        options: DeleteOptions,
+    ) -> Result<Vec<Result<()>>> {
+        remove_many::delete_many(self, paths, options).await
+    }
+
+    async fn read_ranges_with(
+        &self,
+        path: &str,
+        ranges: &[ByteRange],
+        options: ReadOptions,
+    ) -> Result<Vec<Bytes>> {
+        read::read_ranges(self, path, ranges, options).await
+    }
+
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         session::open(self, options).await
+    }
+
+    async fn watch_with(
+        &self,
+        prefix: &str,
+        options: WatchOptions,
+    ) -> Result<ChangeStream<'static>> {
+        watch::watch(self, prefix, options).await
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::config::{Durability, LocalConfig};
 use super::{LocalFileBackend, NAME, Shared, session};
+use crate::backend::{Limits, StoreIdentity};
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::sys::fs::{NewFile, Reserved, Root, sweep};
+use crate::sys::fs::{Naming, NewFile, Reserved, Root, sweep};
 use crate::sys::pool;
 
 impl LocalFileBackend {
@@ -153,8 +154,28 @@ fn open_root(config: &LocalConfig, reserved: Reserved) -> Result<LocalFileBacken
     if config.sweep {
         sweep(&root)?;
     }
-    let session = session::lock_of_root(root.id()?);
-    let new_file = NewFile { sync, permissions: config.permissions };
-    let shared = Shared { root, path, new_file, chunk_size: config.chunk_size, session };
+    let id = root.id()?;
+    let session = session::lock_of_root(id);
+    let (limits, identity) = (limits_of(&root), identity_of(id));
+    let naming = Naming::default();
+    let new_file = NewFile { sync, permissions: config.permissions, naming };
+    let shared =
+        Shared { root, path, new_file, chunk_size: config.chunk_size, session, limits, identity };
     Ok(LocalFileBackend { shared: Arc::new(shared) })
+}
+
+fn limits_of(root: &Root) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(bytes) = root.name_bytes() {
+        limits.name_bytes = limits.name_bytes.min(bytes);
+    }
+    if !root.keeps_metadata() {
+        limits.user_metadata_bytes = 0;
+    }
+    limits
+}
+
+fn identity_of((major, minor, inode): (u32, u32, u64)) -> StoreIdentity {
+    let device = u64::from(major) << 32 | u64::from(minor);
+    StoreIdentity::new(format!("local:{device:x}:{inode:x}"))
 }

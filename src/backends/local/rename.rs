@@ -17,8 +17,7 @@ pub(super) async fn rename(
         let (source, target) = backend.parse_two(from, to)?;
         let step = move |shared: &Shared, _: Option<()>, _: &Cancelled| {
             let sync = shared.new_file.sync;
-            let renamed = fs::rename(&shared.root, &source, &target, &options.mode, sync)?;
-            Ok(renamed.map(|stat| stat.info(target.clone())))
+            fs::rename(&shared.root, &source, &target, &options, sync)
         };
         backend.retry_while_busy(None, step).await
     };

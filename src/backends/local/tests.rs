@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::core::error::ErrorKind;
 use crate::core::options::LinkMode;
+use crate::core::options::{CreateOptions, UpdateOptions};
 use crate::prelude::*;
 
 /// Returns a root with two repositories, where `.git` is reserved in upper and lower case.

@@ -1,4 +1,4 @@
-//! Creating, replacing, appending to and copying files.
+//! Creating, replacing and appending to files.
 
 use std::sync::Arc;
 
@@ -9,35 +9,50 @@ use super::{LocalFileBackend, Shared, check_not_root};
 use crate::core::checksum::Checksum;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
-use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, LinkMode, ReadOptions, UpdateMode, UpdateOptions,
-    WriteMode, WriteOptions,
-};
+use crate::core::metadata::FileMetadata;
+use crate::core::options::{CreateDirOptions, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::stream::ByteStream;
-use crate::sys::fs::{self, Attempt, StagedFile, Stat};
+use crate::core::target::WriteTarget;
+use crate::sys::fs::{self, Attempt, Naming, NewFile, StagedFile};
 use crate::sys::pool::{self, Cancelled, Wait};
 
-pub(super) async fn create(
+pub(super) async fn write(
     backend: &LocalFileBackend,
     path: &str,
     data: Bytes,
-    options: CreateOptions,
+    options: WriteOptions,
 ) -> Result<FileInfo> {
-    let created = async {
-        let file = backend.shared.root.parse_entry(path)?;
-        let CreateOptions { mode, checksum } = options;
-        let write = move |shared: &Shared, path: &FilePath, mode: &WriteMode, _: &Cancelled| {
-            let staged = stage(shared, path, mode)?;
-            if let Some(expected) = &checksum {
-                expected.expect(&Checksum::of(expected.algorithm(), &data))?;
-            }
+    let operation = options.mode.operation();
+    let written = async {
+        let file = start(backend, path, &options)?;
+        options.check_size(data.len() as u64)?;
+        let WriteOptions { checksum, metadata, .. } = options.clone();
+        let check = move |data: &[u8]| match &checksum {
+            Some(expected) => expected.expect(&Checksum::of(expected.algorithm(), data)),
+            None => Ok(()),
+        };
+        if options.mode == WriteMode::Append {
+            let step = move |shared: &Shared, _: Option<()>, cancelled: &Cancelled| {
+                let tail = |staged: &StagedFile| {
+                    check(&data)?;
+                    staged.append(&data)
+                };
+                append(shared, &file, tail, &options, cancelled)
+            };
+            return backend.retry_while_busy(None, step).await;
+        }
+        let write = move |shared: &Shared, path: &FilePath, target: &WriteTarget, _: &Cancelled| {
+            let settings = NewFile { naming: Naming::ForReplacement, ..shared.new_file };
+            let metadata = metadata.clone();
+            let staged = StagedFile::begin(&shared.root, path, target, settings, metadata)?;
+            check(&data)?;
             staged.append(&data)?;
             Ok(staged)
         };
-        publish(backend, file, mode, write).await
+        publish(backend, file, WriteTarget::from(&options), write).await
     };
-    created.await.map_err(|error| backend.failing("create", path)(error))
+    written.await.map_err(|error| backend.failing(operation, path)(error))
 }
 
 pub(super) async fn stream_write(
@@ -50,33 +65,51 @@ pub(super) async fn stream_write(
     enum State {
         /// The last pieces are not written yet.
         Written(Box<(WriteStream, Vec<Bytes>)>),
-        Complete(StagedFile),
+        Complete(Box<StagedFile>),
     }
 
+    let operation = options.mode.operation();
     let written = async {
-        let file = backend.shared.root.parse_entry(path)?;
-        let (shared, path, mode) =
-            (Arc::clone(&backend.shared), file.clone(), options.mode.clone());
-        let staged = pool::run(move || stage(&shared, &path, &mode)).await?;
+        let file = start(backend, path, &options)?;
+        let target = WriteTarget::from(&options);
+        let is_append = options.mode == WriteMode::Append;
+        let (shared, path, begun) = (Arc::clone(&backend.shared), file.clone(), target.clone());
+        // The metadata of a file that is appended to are set when its old content is known.
+        let metadata = if is_append { FileMetadata::default() } else { options.metadata.clone() };
+        let staged = pool::run(move || stage(&shared, &path, &begun, metadata)).await?;
         let stream = WriteStream::new(staged, &options);
         let written = write_all(stream, &mut data, &options).await?;
-        let step = move |shared: &Shared, state: Option<State>, _: &Cancelled| {
+        let step = move |shared: &Shared, state: Option<State>, cancelled: &Cancelled| {
             let staged = match state {
                 Some(State::Written(written)) => {
                     let (stream, last) = *written;
                     stream.finish(&last, options.checksum.as_ref())?
                 }
-                Some(State::Complete(staged)) => staged,
+                Some(State::Complete(staged)) => *staged,
                 None => return Err(ErrorKind::Internal.into()),
             };
-            Ok(match staged.commit(&shared.root, &file, &options.mode)? {
-                Attempt::Done(stat) => Attempt::Done(stat.info(file.clone())),
-                Attempt::Busy(staged) => Attempt::Busy(State::Complete(staged)),
+            if is_append {
+                let tail = |new: &StagedFile| new.append_file(staged.file(), cancelled);
+                return Ok(match append(shared, &file, tail, &options, cancelled)? {
+                    Attempt::Done(info) => Attempt::Done(info),
+                    Attempt::Busy(()) => Attempt::Busy(State::Complete(Box::new(staged))),
+                });
+            }
+            Ok(match staged.commit(&shared.root, &file, &target)? {
+                Attempt::Done(info) => Attempt::Done(info),
+                Attempt::Busy(staged) => Attempt::Busy(State::Complete(Box::new(staged))),
             })
         };
         backend.retry_while_busy(Some(State::Written(Box::new(written))), step).await
     };
-    written.await.map_err(|error| backend.failing("write", path)(error))
+    written.await.map_err(|error| backend.failing(operation, path)(error))
+}
+
+/// Checks what needs no look at the disk.
+fn start(backend: &LocalFileBackend, path: &str, options: &WriteOptions) -> Result<FilePath> {
+    let file = backend.shared.root.parse_entry(path)?;
+    options.metadata.check()?;
+    Ok(file)
 }
 
 pub(super) async fn create_dir(
@@ -91,115 +124,74 @@ pub(super) async fn create_dir(
     backend.run("create directory", path, create).await
 }
 
-pub(super) async fn update(
-    backend: &LocalFileBackend,
-    path: &str,
-    data: Bytes,
-    options: UpdateOptions,
-) -> Result<FileInfo> {
-    let updated = async {
-        let file = backend.shared.root.parse_entry(path)?;
-        if options.mode == UpdateMode::Append {
-            let step = move |shared: &Shared, _, cancelled: &Cancelled| {
-                let appended = append(shared, &file, &data, &options, cancelled)?;
-                Ok(appended.map(|stat| stat.info(file.clone())))
-            };
-            return backend.retry_while_busy(None, step).await;
-        }
-        let mode = options.if_match.clone().map_or(WriteMode::Overwrite, WriteMode::IfMatch);
-        let write = move |shared: &Shared, path: &FilePath, mode: &WriteMode, _: &Cancelled| {
-            let old = fs::look_up(&shared.root, path, LinkMode::Follow, Wait::Disk)?;
-            check_update(&old, &options)?;
-            let staged = stage(shared, path, mode)?.replacing();
-            staged.append(&data)?;
-            Ok(staged)
-        };
-        publish(backend, file, mode, write).await
-    };
-    updated.await.map_err(|error| backend.failing("update", path)(error))
-}
-
-pub(super) async fn copy(
-    backend: &LocalFileBackend,
-    from: &str,
-    to: &str,
-    options: CopyOptions,
-) -> Result<FileInfo> {
-    let copied = async {
-        let (source, target) = backend.parse_two(from, to)?;
-        if source == target && options.mode == WriteMode::Overwrite {
-            let shared = Arc::clone(&backend.shared);
-            let open = move || fs::open_file(&shared.root, &source, Wait::Disk);
-            return Ok(pool::run(open).await?.stat.info(target));
-        }
-        let write =
-            move |shared: &Shared, target: &FilePath, mode: &WriteMode, cancelled: &Cancelled| {
-                let file = fs::open_file(&shared.root, &source, Wait::Disk)?;
-                let settings = file.settings_of_copy(shared.new_file);
-                let staged = StagedFile::begin(&shared.root, target, mode, settings)?;
-                file.copy_to(&staged, cancelled)?;
-                Ok(staged)
-            };
-        publish(backend, target, options.mode, write).await
-    };
-    copied.await.map_err(|error| backend.failing("copy", from)(error.between(from, to)))
-}
-
-fn stage(shared: &Shared, path: &FilePath, mode: &WriteMode) -> Result<StagedFile> {
-    StagedFile::begin(&shared.root, path, mode, shared.new_file)
+pub(super) fn stage(
+    shared: &Shared,
+    path: &FilePath,
+    target: &WriteTarget,
+    metadata: FileMetadata,
+) -> Result<StagedFile> {
+    StagedFile::begin(&shared.root, path, target, shared.new_file, metadata)
 }
 
 /// Writes a file with `write`, and publishes it at `path`.
-async fn publish(
+pub(super) async fn publish(
     backend: &LocalFileBackend,
     path: FilePath,
-    mode: WriteMode,
-    write: impl Fn(&Shared, &FilePath, &WriteMode, &Cancelled) -> Result<StagedFile>
+    target: WriteTarget,
+    write: impl Fn(&Shared, &FilePath, &WriteTarget, &Cancelled) -> Result<StagedFile>
     + Send
     + Sync
     + 'static,
 ) -> Result<FileInfo> {
-    let step = move |shared: &Shared, staged: Option<StagedFile>, cancelled: &Cancelled| {
-        let staged = staged.map_or_else(|| write(shared, &path, &mode, cancelled), Ok)?;
-        let committed = staged.commit(&shared.root, &path, &mode)?;
-        Ok(committed.map(|stat| stat.info(path.clone())))
+    let step = move |shared: &Shared, staged: Option<Option<StagedFile>>, cancelled: &Cancelled| {
+        let write = || write(shared, &path, &target, cancelled);
+        let staged = staged.flatten().map_or_else(write, Ok)?;
+        match staged.commit(&shared.root, &path, &target) {
+            Ok(Attempt::Done(info)) => Ok(Attempt::Done(info)),
+            Ok(Attempt::Busy(staged)) => Ok(Attempt::Busy(Some(staged))),
+            // The file was lost with its directory, so it is written again.
+            Err(error) if error.kind() == ErrorKind::Contention => Ok(Attempt::Busy(None)),
+            Err(error) => Err(error),
+        }
     };
     backend.retry_while_busy(None, step).await
 }
 
-/// Writes the old content and then `data` to a new file, and replaces the old one. [`Attempt::Busy`] if the old file changes in the
-/// meantime or another process has locked the directory.
-fn append(
+/// Writes the old content and then the content of `tail` to a new file, and replaces the old one. [`Attempt::Busy`] if the old file
+/// changes in the meantime or another process has locked the directory.
+pub(super) fn append(
     shared: &Shared,
     path: &FilePath,
-    data: &[u8],
-    options: &UpdateOptions,
+    tail: impl Fn(&StagedFile) -> Result<()>,
+    options: &WriteOptions,
     cancelled: &Cancelled,
-) -> Result<Attempt<Stat, ()>> {
+) -> Result<Attempt<FileInfo, ()>> {
     let old = fs::open_file(&shared.root, path, Wait::Disk)?;
-    check_update(&old.stat, options)?;
-    let mode = WriteMode::IfMatch(old.stat.etag());
-    let staged = match stage(shared, path, &mode) {
+    old.stat.check_change(&options.condition)?;
+    let kept = old.info(path.clone())?;
+    let mut metadata = options.metadata.clone();
+    metadata.content_type = metadata.content_type.or(kept.content_type);
+    if metadata.user_metadata.is_empty() {
+        metadata.user_metadata = kept.user_metadata;
+    }
+    let target = WriteTarget::from(WriteMode::IfMatch(old.stat.etag()));
+    let staged = match stage(shared, path, &target, metadata) {
         Err(error) if is_overtaken(&error, options) => return Ok(Attempt::Busy(())),
         staged => staged?,
     };
     old.copy_to(&staged, cancelled)?;
-    staged.append(data)?;
-    match staged.commit(&shared.root, path, &mode) {
-        Ok(Attempt::Done(stat)) => Ok(Attempt::Done(stat)),
+    tail(&staged)?;
+    match staged.commit(&shared.root, path, &target) {
+        Ok(Attempt::Done(info)) => Ok(Attempt::Done(info)),
         Ok(Attempt::Busy(_)) => Ok(Attempt::Busy(())),
-        Err(error) if is_overtaken(&error, options) => Ok(Attempt::Busy(())),
+        Err(error) if is_overtaken(&error, options) || error.kind() == ErrorKind::Contention => {
+            Ok(Attempt::Busy(()))
+        }
         Err(error) => Err(error),
     }
 }
 
-/// Whether another writer changed the file first. This is only an error for a caller that set an etag.
-fn is_overtaken(error: &Error, options: &UpdateOptions) -> bool {
-    error.kind() == ErrorKind::PreconditionFailed && options.if_match.is_none()
-}
-
-fn check_update(old: &Stat, options: &UpdateOptions) -> Result<()> {
-    old.expect_file()?;
-    let expected = ReadOptions { if_match: options.if_match.clone(), ..ReadOptions::default() };
-    expected.check_etag(Some(&old.etag()))
+/// Whether another writer changed the file first. This is only an error for a caller that set a condition.
+fn is_overtaken(error: &Error, options: &WriteOptions) -> bool {
+    error.kind() == ErrorKind::PreconditionFailed && options.condition.is_empty()
 }

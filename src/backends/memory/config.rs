@@ -28,6 +28,9 @@ pub struct MemoryConfig {
     /// The name of a store that lives as long as the process and that all backends of this name share. Without a name, the store is
     /// new and empty.
     pub name: Option<String>,
+    /// Keeps the old content of files as [versions](crate::AsyncFileBackend::list_versions_with), until the store is dropped. A
+    /// [named](Self::name) store keeps versions if the first backend of this name asked for it.
+    pub keep_versions: bool,
 }
 
 impl MemoryConfig {
@@ -35,6 +38,13 @@ impl MemoryConfig {
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Keeps the old content of files as versions.
+    #[must_use]
+    pub fn with_versions(mut self) -> Self {
+        self.keep_versions = true;
         self
     }
 }
@@ -46,10 +56,13 @@ mod tests {
     #[test]
     fn every_field_is_optional_and_an_unknown_field_is_an_error() {
         assert_eq!(serde_json::from_str::<MemoryConfig>("{}").unwrap(), MemoryConfig::default());
-        let named = MemoryConfig::default().with_name("a");
+        let named = MemoryConfig::default().with_name("a").with_versions();
         let json = serde_json::to_string(&named).unwrap();
         assert_eq!(serde_json::from_str::<MemoryConfig>(&json).unwrap(), named);
         let error = serde_json::from_str::<MemoryConfig>(r#"{"nam": "a"}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `nam`, expected `name`"), "{error}");
+        assert!(
+            error.to_string().contains("unknown field `nam`, expected `name` or `keep_versions`"),
+            "{error}"
+        );
     }
 }

@@ -5,29 +5,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
 
-use crate::backend::{AsyncFileBackend, Capabilities, Capability, SyncSession};
+use crate::backend::{AsyncFileBackend, Capabilities, Capability, StoreIdentity, SyncSession};
+use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::content::FileContent;
 use crate::core::error::Result;
+use crate::core::file_version::VersionStream;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, InfoOptions, ListOptions,
-    ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    CopyOptions, CreateDirOptions, DeleteOptions, InfoChanges, InfoOptions, ListOptions,
+    ReadOptions, RenameOptions, SessionOptions, VersionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
-use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, chunked};
-use crate::core::tree::{PAGE, listing};
+use crate::core::selection::Selection;
+use crate::core::stream::{ByteStream, InfoStream};
+use crate::core::tree::listing;
+use crate::core::upload::ResumableUpload;
 use crate::sys::lock::SessionLock;
 
 mod config;
+mod content;
 mod error;
+mod history;
+mod identity;
 mod open;
 mod read;
 mod tree;
+mod upload;
+mod uploads;
+mod watch;
+mod watchers;
 mod write;
 
 use error::CONTEXT;
+use identity::Identity;
 use tree::Tree;
+use uploads::Uploads;
 
 pub use config::MemoryConfig;
 
@@ -35,7 +50,9 @@ pub use config::MemoryConfig;
 ///
 /// Clones share the same files. The files are dropped with the last clone, unless the backend is [named](Self::named). Content is
 /// stored as [`Bytes`], so reads do not copy. Writes are atomic, conditional writes are exact, and sessions are exclusive within the
-/// process.
+/// process. With [`MemoryConfig::keep_versions`], every write, copy, rename and deletion adds a version, and old content stays in memory.
+/// `watch` keeps at most 16 MiB of changes that the caller has not taken, and ends after `Removed` if the directory is removed or
+/// moved.
 ///
 /// # Examples
 ///
@@ -52,15 +69,29 @@ pub use config::MemoryConfig;
 #[derive(Clone, Default)]
 pub struct MemoryFileBackend {
     shared: Arc<Shared>,
+    /// The name of the private directory that this handle shows.
+    view: Option<Arc<str>>,
 }
 
 #[derive(Default)]
 struct Shared {
     tree: Mutex<Tree>,
+    uploads: Uploads,
     session: Arc<SessionLock>,
+    identity: Identity,
 }
 
 impl MemoryFileBackend {
+    fn parse(&self, path: &str) -> Result<FilePath> {
+        FilePath::parse_in_view(path, self.view.as_deref())
+    }
+
+    fn parse_entry(&self, text: &str) -> Result<FilePath> {
+        let path = self.parse(text)?;
+        path.expect_entry(text)?;
+        Ok(path)
+    }
+
     fn tree(&self) -> MutexGuard<'_, Tree> {
         // Every change is checked before it starts, so a panic cannot leave the tree in the middle of a change.
         self.shared.tree.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,8 +106,13 @@ impl fmt::Debug for MemoryFileBackend {
 
 #[async_trait]
 impl AsyncFileBackend for MemoryFileBackend {
+    /// Each store has its own number, and each process its own random part.
+    fn identity(&self) -> Option<StoreIdentity> {
+        Some(self.shared.identity.get())
+    }
+
     fn capabilities(&self) -> Capabilities {
-        Capabilities::of(&[
+        let capabilities = Capabilities::of(&[
             Capability::ExclusiveCreate,
             Capability::ConditionalWrite,
             Capability::Append,
@@ -86,16 +122,37 @@ impl AsyncFileBackend for MemoryFileBackend {
             Capability::ServerSideCopy,
             Capability::Sessions,
             Capability::LongPaths,
-        ])
+            Capability::ContentType,
+            Capability::UserMetadata,
+            Capability::ModificationTime,
+            Capability::Permissions,
+            Capability::SetInfo,
+            Capability::Resumable,
+            Capability::PrivateViews,
+            Capability::Watch,
+        ]);
+        match self.tree().keeps_versions() {
+            true => capabilities.with(Capability::Versions),
+            false => capabilities,
+        }
     }
 
-    async fn create_bytes(
+    fn private_view(&self, name: &str) -> Result<Arc<dyn AsyncFileBackend>> {
+        FilePath::check_view(name)?;
+        Ok(Arc::new(Self { shared: Arc::clone(&self.shared), view: Some(name.into()) }))
+    }
+
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        read::open(self, path, &options)
+    }
+
+    async fn write_bytes(
         &self,
         path: &str,
         data: Bytes,
-        options: CreateOptions,
+        options: WriteOptions,
     ) -> Result<FileInfo> {
-        write::create(self, path, data, &options)
+        write::write(self, path, data, &options)
     }
 
     async fn stream_write_with(
@@ -108,39 +165,14 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
-        FilePath::parse_entry(path)
+        self.parse_entry(path)
             .and_then(|dir| self.tree().create_dir(&dir, options.mode))
             .map_err(CONTEXT.at("create directory", path))
     }
 
-    async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
-        read::read(self, path, &options)
-    }
-
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        let content = read::read(self, path, &options)?;
-        Ok(chunked(content, options.chunk_size.unwrap_or(DEFAULT_CHUNK_SIZE)))
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        FilePath::parse_entry(path)
-            .and_then(|file| self.tree().update(&file, data, &options))
-            .map_err(CONTEXT.at("update", path))
-    }
-
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
-        FilePath::parse_entry(path)
-            .and_then(|entry| self.tree().delete(&entry, options.depth))
-            .map_err(CONTEXT.at("delete", path))
+        let deleted = self.parse_entry(path).and_then(|entry| self.tree().delete(&entry, &options));
+        options.ignore_missing(deleted).map_err(CONTEXT.at("delete", path))
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
@@ -149,26 +181,27 @@ impl AsyncFileBackend for MemoryFileBackend {
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
         let failing = CONTEXT.at("list", prefix);
-        let directory = FilePath::parse(prefix).map_err(&failing)?;
+        let directory = self.parse(prefix).map_err(&failing)?;
+        let selection = Selection::of(&options).map_err(failing)?;
         let backend = self.clone();
-        let page = move |after: Option<&FileInfo>| {
-            backend.tree().page(&directory, options.depth, after, PAGE)
+        let page = move |after: Option<&str>, size| {
+            backend.tree().page(&directory, options.depth, after, size)
         };
-        listing(page).map_err(failing)
+        listing(selection, page).map_err(failing)
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
         let copy = || {
-            let (from, to) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
-            self.tree().copy(&from, &to, &options.mode)
+            let (from, to) = (self.parse_entry(from)?, self.parse_entry(to)?);
+            self.tree().copy(&from, &to, &options)
         };
         copy().map_err(CONTEXT.between("copy", from, to))
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
         let rename = || {
-            let (from, to) = (FilePath::parse_entry(from)?, FilePath::parse_entry(to)?);
-            self.tree().rename(&from, &to, &options.mode)
+            let (from, to) = (self.parse_entry(from)?, self.parse_entry(to)?);
+            self.tree().rename(&from, &to, &options)
         };
         rename().map_err(CONTEXT.between("rename", from, to))
     }
@@ -177,9 +210,60 @@ impl AsyncFileBackend for MemoryFileBackend {
         read::checksum(self, path, algorithm).await
     }
 
+    async fn set_info(&self, path: &str, changes: InfoChanges) -> Result<FileInfo> {
+        self.parse_entry(path)
+            .and_then(|entry| self.tree().set_info(&entry, &changes))
+            .map_err(CONTEXT.at("set info of", path))
+    }
+
+    async fn begin_upload(&self, path: &str, options: WriteOptions) -> Result<ResumableUpload> {
+        upload::begin(self, path, options)
+    }
+
+    async fn continue_upload(
+        &self,
+        upload: &ResumableUpload,
+        data: ByteStream<'_>,
+    ) -> Result<ResumableUpload> {
+        let resumed = self.shared.uploads.resume(upload, data).await;
+        resumed.map_err(CONTEXT.at("upload", &upload.path))
+    }
+
+    async fn upload_state(&self, upload: &ResumableUpload) -> Result<ResumableUpload> {
+        self.shared.uploads.state(upload).map_err(CONTEXT.at("upload", &upload.path))
+    }
+
+    async fn finish_upload(&self, upload: &ResumableUpload) -> Result<FileInfo> {
+        upload::finish(self, upload).map_err(CONTEXT.at("upload", &upload.path))
+    }
+
+    async fn abandon_upload(&self, upload: &ResumableUpload) -> Result<()> {
+        self.shared.uploads.remove(&upload.id);
+        Ok(())
+    }
+
+    async fn list_versions_with(
+        &self,
+        path: &str,
+        options: VersionOptions,
+    ) -> Result<VersionStream<'static>> {
+        let versions =
+            self.parse_entry(path).and_then(|file| self.tree().versions(&file, &options));
+        let versions = versions.map_err(CONTEXT.at("list versions of", path))?;
+        Ok(stream::iter(versions.into_iter().map(Ok)).boxed())
+    }
+
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         let guard = self.shared.session.lock(options.timeout, async |_| Ok(None)).await;
         guard.map(SyncSession::new).map_err(CONTEXT.operation("open a session"))
+    }
+
+    async fn watch_with(
+        &self,
+        prefix: &str,
+        options: WatchOptions,
+    ) -> Result<ChangeStream<'static>> {
+        watch::watch(self, prefix, &options)
     }
 }
 
@@ -188,13 +272,17 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::core::metadata::FileMetadata;
     use crate::core::options::WriteMode;
+    use crate::core::target::WriteTarget;
 
     #[test]
     fn the_fields_of_an_info_belong_to_the_same_content() {
         let backend = MemoryFileBackend::new();
         let content = |byte, size| Bytes::from(vec![byte; size]);
-        let write = |data| backend.tree().write(&file(), data, &WriteMode::Overwrite);
+        let target = WriteTarget::from(WriteMode::Overwrite);
+        let none = FileMetadata::default();
+        let write = |data| backend.tree().write(&file(), data, &target, &none);
         fn file() -> FilePath {
             FilePath::parse("a").unwrap()
         }

@@ -8,23 +8,24 @@ use super::error::CONTEXT;
 use crate::core::checksum::Checksum;
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
-use crate::core::options::{CreateOptions, WriteOptions};
+use crate::core::options::WriteOptions;
 use crate::core::path::FilePath;
 use crate::core::stream::ByteStream;
+use crate::core::target::WriteTarget;
 
-pub(super) fn create(
+pub(super) fn write(
     backend: &MemoryFileBackend,
     path: &str,
     data: Bytes,
-    options: &CreateOptions,
+    options: &WriteOptions,
 ) -> Result<FileInfo> {
-    let create = || {
-        let path = FilePath::parse_entry(path)?;
-        backend.tree().check_write(&path, &options.mode)?;
+    let write = || {
+        let (file, target) = start(backend, path, options)?;
+        options.check_size(data.len() as u64)?;
         check(options.checksum.as_ref(), &data)?;
-        backend.tree().write(&path, data, &options.mode)
+        backend.tree().write(&file, data, &target, &options.metadata)
     };
-    create().map_err(CONTEXT.at("create", path))
+    write().map_err(CONTEXT.at(options.mode.operation(), path))
 }
 
 pub(super) async fn stream_write(
@@ -34,8 +35,7 @@ pub(super) async fn stream_write(
     options: WriteOptions,
 ) -> Result<FileInfo> {
     let written = async {
-        let file = FilePath::parse_entry(path)?;
-        backend.tree().check_write(&file, &options.mode)?;
+        let (file, target) = start(backend, path, &options)?;
         let mut content = Vec::new();
         while let Some(chunk) = data.try_next().await? {
             content.extend_from_slice(&chunk);
@@ -43,9 +43,22 @@ pub(super) async fn stream_write(
         }
         options.check_size(content.len() as u64)?;
         check(options.checksum.as_ref(), &content)?;
-        backend.tree().write(&file, content.into(), &options.mode)
+        backend.tree().write(&file, content.into(), &target, &options.metadata)
     };
-    written.await.map_err(CONTEXT.at("write", path))
+    written.await.map_err(CONTEXT.at(options.mode.operation(), path))
+}
+
+/// Checks everything that can be checked before there is content.
+pub(super) fn start(
+    backend: &MemoryFileBackend,
+    path: &str,
+    options: &WriteOptions,
+) -> Result<(FilePath, WriteTarget)> {
+    let file = backend.parse_entry(path)?;
+    options.metadata.check()?;
+    let target = WriteTarget::from(options);
+    backend.tree().check_write(&file, &target)?;
+    Ok((file, target))
 }
 
 fn check(expected: Option<&Checksum>, content: &[u8]) -> Result<()> {

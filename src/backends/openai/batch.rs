@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 
-use super::OpenAIVectorStoreFileBackend;
 use super::api::Attributes;
 use super::attributes::Entry;
 use super::body::Content;
@@ -14,10 +13,12 @@ use super::error::{CONTEXT, not_of_the_path};
 use super::list::info_of_entry;
 use super::store::Store;
 use super::write::{file_meta, writable};
+use super::{CAPABILITIES, OpenAIVectorStoreFileBackend};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{CreateOptions, WriteMode};
 use crate::core::path::FilePath;
+use crate::core::target::WriteTarget;
 use crate::sys::pool;
 
 /// How many files one request attaches. The service accepts more, but is reported to be unreliable then.
@@ -106,10 +107,12 @@ impl Store {
                 "an etag or a checksum applies to a single file; remove it from the options",
             ));
         }
+        CAPABILITIES.check_metadata(&options.metadata)?;
         self.index.refresh().await?;
         let store = Arc::clone(self);
+        let target = WriteTarget::from(options.mode);
         let creation = async move {
-            let created = store.create_all(files, &options.mode);
+            let created = store.create_all(files, &target);
             store.index.change(created).await
         };
         pool::spawn_to_completion(creation).await
@@ -118,7 +121,7 @@ impl Store {
     async fn create_all(
         &self,
         files: Vec<(String, Bytes)>,
-        mode: &WriteMode,
+        target: &WriteTarget,
     ) -> Result<Vec<Result<FileInfo>>> {
         let paths = parse_distinct(files.iter().map(|(path, _)| path));
         let valid_paths = paths.iter().filter_map(|path| path.as_ref().ok()).cloned().collect();
@@ -128,7 +131,8 @@ impl Store {
         results.resize_with(files.len(), || None);
         let uploads =
             paths.into_iter().zip(files).enumerate().map(|(position, (path, (_, data)))| {
-                async move { (position, self.upload_one(position, path, data, mode).await) }.boxed()
+                async move { (position, self.upload_one(position, path, data, target).await) }
+                    .boxed()
             });
         // Batches are attached concurrently with the uploads: a stalled upload would hold its slot while the batch waits for one.
         let batches = self.concurrently(uploads).chunks(BATCH);
@@ -153,13 +157,13 @@ impl Store {
         position: usize,
         path: Result<FilePath>,
         data: Bytes,
-        mode: &WriteMode,
+        target: &WriteTarget,
     ) -> Result<Upload> {
         let path = path?;
         let failing = |error: Error| error.with_path(path.as_str());
         let uploaded = async {
             let old = self.index.read(|entries| {
-                entries.check_write(&path, mode)?;
+                entries.check_write(&path, target)?;
                 Ok::<_, Error>(entries.file(&path).cloned())
             })?;
             let content = Content::from_bytes(data).await?;

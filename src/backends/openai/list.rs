@@ -16,8 +16,9 @@ use crate::core::glob::GlobPattern;
 use crate::core::info::{FileInfo, FileType};
 use crate::core::options::{EncodingMode, GlobOptions, InfoOptions, ListOptions, ReadOptions};
 use crate::core::path::FilePath;
+use crate::core::selection::Selection;
 use crate::core::stream::{ByteStream, InfoStream};
-use crate::core::tree::{Node, PAGE, dir_key, listing, path_of};
+use crate::core::tree::{Node, dir_key, listing, path_of};
 
 /// A path and its entry.
 pub(super) type Located = (FilePath, Entry);
@@ -29,10 +30,12 @@ impl Store {
         options: InfoOptions,
     ) -> Result<FileInfo> {
         let path = FilePath::parse(path)?;
+        options.expect_current()?;
         self.index.refresh().await?;
         let (mut info, entry) = self.index.read(|entries| {
             Ok::<_, Error>((info_at(entries, &path)?, entries.file(&path).cloned()))
         })?;
+        options.condition.check_read(info.etag.as_ref(), info.modified_at)?;
         let Some(entry) = entry else { return Ok(info) };
         let algorithm = options.checksum;
         let cached = entry.meta().and_then(FileMeta::checksum);
@@ -58,12 +61,12 @@ impl Store {
         prefix: &str,
         options: ListOptions,
     ) -> Result<InfoStream<'static>> {
-        let directory = FilePath::parse(prefix)?;
+        let (directory, selection) = (FilePath::parse(prefix)?, Selection::of(&options)?);
         self.index.refresh().await?;
         let store = Arc::clone(self);
-        listing(move |after| {
+        listing(selection, move |after, size| {
             let page =
-                |entries: &Entries| entries.page(&directory, options.depth, after, PAGE, info_of);
+                |entries: &Entries| entries.page(&directory, options.depth, after, size, info_of);
             store.index.read(page)
         })
     }
@@ -127,7 +130,7 @@ pub(super) fn info_of_entry(path: FilePath, entry: &Entry) -> FileInfo {
         info.size = Some(meta.size);
         info.etag = Some(Etag::new(&*entry.id));
     }
-    info.metadata.insert("file_id".to_owned(), entry.id.clone());
+    info.extra.insert("file_id".to_owned(), entry.id.clone());
     info
 }
 

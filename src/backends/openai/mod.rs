@@ -11,13 +11,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
 
-use crate::backend::{AsyncFileBackend, Capabilities, Capability, SyncSession};
+use crate::backend::{
+    AsyncFileBackend, Capabilities, Capability, Limits, StoreIdentity, SyncSession,
+};
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
+use crate::core::content::FileContent;
 use crate::core::error::{ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    CopyOptions, CreateDirOptions, DeleteOptions, GlobOptions, InfoOptions, ListOptions,
+    ReadOptions, RenameOptions, SessionOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, InfoStream};
@@ -51,6 +54,8 @@ pub use indexing::IndexingStatus;
 pub use repair::RepairReport;
 pub use search::{SearchHit, SearchOptions};
 
+use attributes::MAX_PATH_BYTES;
+use body::MAX_BODY;
 use error::CONTEXT;
 use store::Store;
 
@@ -156,26 +161,53 @@ impl fmt::Debug for OpenAIVectorStoreFileBackend {
     }
 }
 
+const CAPABILITIES: Capabilities = Capabilities::NONE
+    .with(Capability::ExclusiveCreate)
+    .with(Capability::ConditionalWrite)
+    .with(Capability::Append)
+    .with(Capability::EmptyDirectories)
+    .with(Capability::Durable)
+    .with(Capability::Sessions);
+
 #[async_trait]
 impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::of(&[
-            Capability::ExclusiveCreate,
-            Capability::ConditionalWrite,
-            Capability::Append,
-            Capability::EmptyDirectories,
-            Capability::Durable,
-            Capability::Sessions,
-        ])
+        CAPABILITIES
     }
 
-    async fn create_bytes(
+    fn limits(&self) -> Limits {
+        Limits {
+            path_bytes: MAX_PATH_BYTES,
+            file_bytes: Some(MAX_BODY),
+            user_metadata_bytes: 0,
+            ..Limits::default()
+        }
+    }
+
+    /// The address of the service, which holds no secret, and the id of the vector store.
+    fn identity(&self) -> Option<StoreIdentity> {
+        let address = self.store.client.base_url();
+        let id = &self.store.config.vector_store_id;
+        Some(StoreIdentity::new(format!("openai:{address}{id}")))
+    }
+
+    async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        let path = path.to_owned();
+        let opened = self.store.open_file(&path, options).await;
+        let mut content = opened.map_err(CONTEXT.at("read", &path))?;
+        let failing = move |piece: Result<Bytes>| piece.map_err(CONTEXT.at("read", &path));
+        content.stream = content.stream.map(failing).boxed();
+        Ok(content)
+    }
+
+    async fn write_bytes(
         &self,
         path: &str,
         data: Bytes,
-        options: CreateOptions,
+        options: WriteOptions,
     ) -> Result<FileInfo> {
-        self.store.create(path, data, options.into()).await.map_err(CONTEXT.at("create", path))
+        let operation = options.mode.operation();
+        self.store.write(path, data, options).await.map_err(CONTEXT.at(operation, path))
     }
 
     async fn stream_write_with(
@@ -184,7 +216,8 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
         data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        self.store.stream_write(path, data, options).await.map_err(CONTEXT.at("write", path))
+        let operation = options.mode.operation();
+        self.store.stream_write(path, data, options).await.map_err(CONTEXT.at(operation, path))
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
@@ -195,28 +228,9 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
         self.store.read(path, options).await.map_err(CONTEXT.at("read", path))
     }
 
-    async fn stream_read_with(
-        &self,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
-        let path = path.to_owned();
-        let content =
-            self.store.stream_read(&path, options).await.map_err(CONTEXT.at("read", &path))?;
-        Ok(content.map(move |piece| piece.map_err(CONTEXT.at("read", &path))).boxed())
-    }
-
-    async fn update_bytes(
-        &self,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
-    ) -> Result<FileInfo> {
-        self.store.update(path, data, options).await.map_err(CONTEXT.at("update", path))
-    }
-
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
-        self.store.delete(path, options.depth).await.map_err(CONTEXT.at("delete", path))
+        let deleted = self.store.delete(path, &options).await;
+        options.ignore_missing(deleted).map_err(CONTEXT.at("delete", path))
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {

@@ -7,25 +7,29 @@ use futures::{FutureExt as _, TryStreamExt as _, future};
 use super::list::{Located, at_and_below};
 use super::store::Store;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::options::Depth;
+use crate::core::options::DeleteOptions;
 use crate::core::path::FilePath;
 use crate::sys::pool;
 
 impl Store {
     /// Deletes `path`. Runs to its end even if the caller is dropped.
-    pub(super) async fn delete(self: &Arc<Self>, path: &str, depth: Depth) -> Result<()> {
-        let path = FilePath::parse_entry(path)?;
+    pub(super) async fn delete(
+        self: &Arc<Self>,
+        path: &str,
+        options: &DeleteOptions,
+    ) -> Result<()> {
+        let (path, options) = (FilePath::parse_entry(path)?, options.clone());
         self.index.refresh().await?;
         let store = Arc::clone(self);
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
             store.index.refresh_for_writing().await?;
-            if store.delete_cached(&path, depth).await? {
+            if store.delete_cached(&path, &options).await? {
                 return Ok(());
             }
             // Another process removed some of it and may have put something else in its place.
             store.index.refresh_now().await?;
-            match store.delete_cached(&path, depth).await {
+            match store.delete_cached(&path, &options).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 deleted => deleted.map(drop),
             }
@@ -34,11 +38,14 @@ impl Store {
     }
 
     /// Deletes the cached entries at `path` and returns whether all of them existed.
-    async fn delete_cached(&self, path: &FilePath, depth: Depth) -> Result<bool> {
+    async fn delete_cached(&self, path: &FilePath, options: &DeleteOptions) -> Result<bool> {
         let (directories, files) = self.index.read(|entries| {
-            entries.check_delete(path, depth)?;
+            entries.check_delete(path, options)?;
             Ok::<_, Error>(at_and_below(entries, path))
         })?;
+        if !options.condition.is_empty() {
+            self.check_unchanged(files.first().map(|(_, entry)| entry)).await?;
+        }
         self.remove_hidden(path, true).await?;
         // Entries of directories go last, so that no file is left without its parent after a failure.
         let existed = self.remove_entries(files).await?;

@@ -11,9 +11,11 @@ use super::list::{at_and_below, entry_at, file_at, info_of_entry};
 use super::store::Store;
 use super::write::writable;
 use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::etag::Etag;
 use crate::core::info::FileInfo;
-use crate::core::options::{CopyOptions, ReadOptions, RenameOptions, WriteMode};
+use crate::core::options::{CopyOptions, ReadOptions, RenameOptions};
 use crate::core::path::FilePath;
+use crate::core::target::WriteTarget;
 use crate::core::tree::Move;
 use crate::sys::pool;
 
@@ -38,14 +40,14 @@ impl Store {
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![from.clone(), to.clone()]).await;
             store.index.refresh_for_writing().await?;
-            match store.rename_cached(&from, &to, &options.mode).await {
+            match store.rename_cached(&from, &to, &options).await {
                 Err(error)
                     if error.kind() == ErrorKind::NotFound
                         && store.index.read(|entries| entries.found(&from).is_ok()) =>
                 {
                     // Another process removed or replaced some of it and may have put something at `to`.
                     store.index.refresh_now().await?;
-                    store.rename_cached(&from, &to, &options.mode).await
+                    store.rename_cached(&from, &to, &options).await
                 }
                 renamed => renamed,
             }
@@ -58,17 +60,22 @@ impl Store {
         &self,
         from: &FilePath,
         to: &FilePath,
-        mode: &WriteMode,
+        options: &RenameOptions,
     ) -> Result<FileInfo> {
-        let (action, replaced) = self.index.read(|entries| {
-            let action = entries.check_rename(from, to, mode)?;
-            Ok::<_, Error>((action, entry_at(entries, to).cloned()))
+        let target = WriteTarget::from(options);
+        let (action, moved, replaced) = self.index.read(|entries| {
+            let action = entries.check_rename(from, to, &options.source, &target)?;
+            let entry = |path| entry_at(entries, path).cloned();
+            Ok::<_, Error>((action, entry(from), entry(to)))
         })?;
         if action == Move::Nothing {
             return self.cached_info(to);
         }
-        if matches!(mode, WriteMode::IfMatch(_)) {
+        if target.is_conditional() {
             self.check_unchanged(replaced.as_ref()).await?;
+        }
+        if !options.source.is_empty() {
+            self.check_unchanged(moved.as_ref()).await?;
         }
         self.remove_hidden(from, false).await?;
         match action {
@@ -94,20 +101,26 @@ impl Store {
         options: CopyOptions,
     ) -> Result<FileInfo> {
         let (from, to) = (FilePath::parse_entry(from)?, writable(to)?);
+        let target = WriteTarget::from(&options);
+        target.expect_no_append()?;
+        options.expect_current()?;
         self.index.refresh().await?;
         let source = self.index.read(|entries| {
             let source = file_at(entries, &from)?;
-            if from != to || options.mode != WriteMode::Overwrite {
-                entries.check_write(&to, &options.mode)?;
-            }
+            entries.check_condition(&from, &options.source)?;
+            entries.check_write(&to, &target)?;
             Ok::<_, Error>(source)
         })?;
-        if from == to && options.mode == WriteMode::Overwrite {
+        if from == to {
             return Ok(info_of_entry(from, &source));
         }
+        let mut read = ReadOptions::default();
+        if !options.source.is_empty() {
+            read = read.with_if_match(Etag::new(&*source.id));
+        }
         let take = |content| Spool::read_all(content, self.config.encoding);
-        let (_, spool) = self.with_content(&from, &ReadOptions::default(), take).await?;
-        self.publish(to, spool.finish().await?, options.mode).await
+        let (_, spool) = self.with_content(&from, &read, take).await?;
+        self.publish(to, spool.finish().await?, target).await
     }
 
     async fn rename_file(

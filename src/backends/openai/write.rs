@@ -9,46 +9,48 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use futures::stream::{self, StreamExt as _};
 
+use super::CAPABILITIES;
 use super::attributes::{Entry, FileMeta, Kind, check_path, parse_sha256};
 use super::body::{self, Body, BodyEncoding, Content, Spool};
 use super::error::not_of_the_path;
-use super::list::{file_at, info_of_entry};
+use super::list::info_of_entry;
 use super::store::Store;
 use crate::backends::openai::OpenAIEncoding;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::etag::Etag;
 use crate::core::info::FileInfo;
-use crate::core::options::{
-    CreateDirOptions, ReadOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions,
-};
+use crate::core::options::{CreateDirOptions, ReadOptions, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::stream::ByteStream;
+use crate::core::target::WriteTarget;
 use crate::sys::pool;
 
 /// The content of a directory's placeholder: the service refuses empty files.
 const PLACEHOLDER: &[u8] = b"# directory placeholder\n";
 
 impl Store {
-    /// Creates the file at `path` from a stream.
+    /// Writes the file at `path` from a stream.
     pub(super) async fn stream_write(
         self: &Arc<Self>,
         path: &str,
         data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let path = self.check_target(path, &options.mode).await?;
+        let (path, target) = self.check_target(path, &options).await?;
         let content = spool(data, &options, self.config.encoding).await?;
-        self.publish(path, content, options.mode).await
+        self.publish(path, content, target).await
     }
 
-    /// Creates the file at `path` from content in memory.
-    pub(super) async fn create(
+    /// Writes the file at `path` from content in memory.
+    pub(super) async fn write(
         self: &Arc<Self>,
         path: &str,
         data: Bytes,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let path = self.check_target(path, &options.mode).await?;
+        let (path, target) = self.check_target(path, &options).await?;
+        options.check_size(data.len() as u64)?;
         let computed = match &options.checksum {
             Some(expected) if expected.algorithm() != ChecksumAlgorithm::Sha256 => {
                 let (algorithm, data) = (expected.algorithm(), data.clone());
@@ -58,23 +60,28 @@ impl Store {
         };
         let content = Content::from_bytes(data).await?;
         check_checksum(&options, &content, computed)?;
-        self.publish(path, content, options.mode).await
+        self.publish(path, content, target).await
     }
 
-    /// Parses the path of a file to write and checks `mode` against the tree.
-    async fn check_target(self: &Arc<Self>, path: &str, mode: &WriteMode) -> Result<FilePath> {
-        let path = writable(path)?;
+    /// Parses the path of a file to write, and checks the options and the tree.
+    async fn check_target(
+        self: &Arc<Self>,
+        path: &str,
+        options: &WriteOptions,
+    ) -> Result<(FilePath, WriteTarget)> {
+        let (path, target) = (writable(path)?, WriteTarget::from(options));
+        CAPABILITIES.check_metadata(&options.metadata)?;
         self.index.refresh().await?;
-        self.index.read(|entries| entries.check_write(&path, mode))?;
-        Ok(path)
+        self.index.read(|entries| entries.check_write(&path, &target))?;
+        Ok((path, target))
     }
 
-    /// Writes `content` to `path` if `mode` still allows it.
+    /// Writes `content` to `path`, or appends it, if `target` still allows it.
     pub(super) async fn publish(
         self: &Arc<Self>,
         path: FilePath,
         content: Content,
-        mode: WriteMode,
+        target: WriteTarget,
     ) -> Result<FileInfo> {
         let encoding = content.encoding(self.config.encoding)?;
         let store = Arc::clone(self);
@@ -82,52 +89,44 @@ impl Store {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
             store.index.refresh_for_writing().await?;
             let old = store.index.read(|entries| {
-                entries.check_write(&path, &mode)?;
+                entries.check_write(&path, &target)?;
                 Ok::<_, Error>(entries.file(&path).cloned())
             })?;
-            if matches!(mode, WriteMode::IfMatch(_)) {
+            if target.is_conditional() {
                 store.check_unchanged(old.as_ref()).await?;
             }
-            store.replace(&path, old, &content, encoding).await
+            match old {
+                Some(old) if target.mode == WriteMode::Append => {
+                    store.append(&path, old, &content, &target).await
+                }
+                old => store.replace(&path, old, &content, encoding).await,
+            }
         })
         .await
     }
 
-    /// Replaces the content of a file or appends to it.
-    pub(super) async fn update(
+    /// Replaces the file at `path` by its content and then `tail`.
+    async fn append(
         self: &Arc<Self>,
-        path: &str,
-        data: Bytes,
-        options: UpdateOptions,
+        path: &FilePath,
+        old: Entry,
+        tail: &Content,
+        target: &WriteTarget,
     ) -> Result<FileInfo> {
-        let path = writable(path)?;
-        self.index.refresh().await?;
-        let store = Arc::clone(self);
-        pool::spawn_to_completion(async move {
-            let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
-            store.index.refresh_for_writing().await?;
-            let mut old = store.index.read(|entries| file_at(entries, &path))?;
-            if let Some(etag) = &options.if_match {
-                let mode = WriteMode::IfMatch(etag.clone());
-                store.index.read(|entries| entries.check_write(&path, &mode))?;
-                store.check_unchanged(Some(&old)).await?;
-            }
-            let content = match options.mode {
-                UpdateMode::Replace => Content::from_bytes(data).await?,
-                UpdateMode::Append => {
-                    let options = ReadOptions { if_match: options.if_match, ..Default::default() };
-                    let take = |content| Spool::read_all(content, store.config.encoding);
-                    let (entry, mut spool) = store.with_content(&path, &options, take).await?;
-                    // The file may have been replaced since the lookup; the content is appended to the new version.
-                    old = entry;
-                    spool.push(data).await?;
-                    spool.finish().await?
-                }
-            };
-            let encoding = content.encoding(store.config.encoding)?;
-            store.replace(&path, Some(old), &content, encoding).await
-        })
-        .await
+        let mut options = ReadOptions::default();
+        if target.is_conditional() {
+            options = options.with_if_match(Etag::new(&*old.id));
+        }
+        let take = |content| Spool::read_all(content, self.config.encoding);
+        // The file may have been replaced since the lookup; the content is appended to the new version.
+        let (old, mut spool) = self.with_content(path, &options, take).await?;
+        let mut tail = tail.pieces();
+        while let Some(piece) = tail.try_next().await? {
+            spool.push(piece).await?;
+        }
+        let content = spool.finish().await?;
+        let encoding = content.encoding(self.config.encoding)?;
+        self.replace(path, Some(old), &content, encoding).await
     }
 
     /// Creates a directory that stays without entries.

@@ -79,6 +79,8 @@ kinds! {
     InvalidData = "invalid-data", "invalid data";
     /// The file is not in the state that the call requires.
     PreconditionFailed = "precondition-failed", "precondition failed";
+    /// The file has not changed since the caller last read it.
+    NotModified = "not-modified", "not modified";
     /// Local and remote changes conflict; [`Error::conflicts`] lists the files.
     Conflict = "conflict", "conflicting changes";
     /// The remote's history was rewritten, or belongs to another repository.
@@ -173,6 +175,7 @@ impl ErrorKind {
             // `Cancelled` is not `Interrupted`, because the read and write loops of std retry that forever.
             Self::LinkLoop
             | Self::PreconditionFailed
+            | Self::NotModified
             | Self::Conflict
             | Self::Diverged
             | Self::InvalidOperation

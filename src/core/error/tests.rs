@@ -58,6 +58,7 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
     (ErrorKind::LockTimeout, "timed out waiting for the lock", io::ErrorKind::TimedOut),
     (ErrorKind::Timeout, "timed out", io::ErrorKind::TimedOut),
     (ErrorKind::Cancelled, "cancelled", io::ErrorKind::Other),
+    (ErrorKind::NotModified, "not modified", io::ErrorKind::Other),
     (
         ErrorKind::DurabilityUnknown,
         "done, but not confirmed to be on stable storage",

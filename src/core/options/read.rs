@@ -8,8 +8,12 @@ use super::range::ByteRange;
 use super::setters::setters;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
+use crate::core::info::FileInfo;
+use crate::core::precondition::Precondition;
+use crate::core::version::{VersionId, refuse_version};
 
-/// Options of [`read`](crate::AsyncFileBackend::read_with) and [`stream_read`](crate::AsyncFileBackend::stream_read_with).
+/// Options of [`open`](crate::AsyncFileBackend::open_with), [`read`](crate::AsyncFileBackend::read_with) and
+/// [`stream_read`](crate::AsyncFileBackend::stream_read_with).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -18,9 +22,12 @@ pub struct ReadOptions {
     pub range: Option<ByteRange>,
     /// The size of the chunks of a stream in bytes; the default of the backend if `None`. Zero is refused.
     pub chunk_size: Option<usize>,
-    /// The etag that the file must have. If it has another, the read fails with
-    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed).
-    pub if_match: Option<Etag>,
+    /// What must hold for the file.
+    #[serde(skip_serializing_if = "Precondition::is_empty")]
+    pub condition: Precondition,
+    /// The version to read; the current one if `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionId>,
 }
 
 impl ReadOptions {
@@ -65,26 +72,38 @@ impl ReadOptions {
         }
     }
 
-    /// Compares the requested etag, if any, with the etag of the file.
+    /// Sets the etag that the file must have.
+    #[must_use]
+    pub fn with_if_match(self, etag: Etag) -> Self {
+        self.with_condition(Precondition::if_match(etag))
+    }
+
+    /// Refuses a version, for backends that keep only the current one.
     ///
     /// # Errors
     ///
-    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed) if they differ.
-    pub fn check_etag(&self, found: Option<&Etag>) -> Result<()> {
-        match &self.if_match {
-            Some(expected) if Some(expected) != found => {
-                Err(Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed"))
-            }
-            _ => Ok(()),
-        }
+    /// [`Unsupported`](ErrorKind::Unsupported) if a version is set.
+    pub fn expect_current(&self) -> Result<()> {
+        refuse_version(self.version.as_ref())
+    }
+
+    /// Checks the condition against the file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Precondition::check_read`].
+    pub fn check(&self, info: &FileInfo) -> Result<()> {
+        self.condition.check_read(info.etag.as_ref(), info.modified_at)
     }
 }
 
 setters!(ReadOptions {
     /// Sets the size of the chunks of a stream, in bytes.
     with_chunk_size(chunk_size: usize) => Some(chunk_size);
-    /// Sets the etag that the file must have.
-    with_if_match(if_match: Etag) => Some(if_match);
+    /// Sets what must hold for the file.
+    with_condition(condition: Precondition) => condition;
+    /// Sets the version to read.
+    with_version(version: VersionId) => Some(version);
 });
 
 #[cfg(test)]

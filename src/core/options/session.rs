@@ -16,6 +16,10 @@ pub struct SessionOptions {
     /// seconds.
     #[serde(serialize_with = "duration::serialize", deserialize_with = "duration::required")]
     pub timeout: Duration,
+    /// The description of the changes of the session, for a store that publishes them at its end, such as git with `auto_push`. Other stores
+    /// ignore it, as does a session within another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl SessionOptions {
@@ -27,11 +31,18 @@ impl SessionOptions {
     pub fn timeout(timeout: Duration) -> Self {
         Self::default().with_timeout(timeout)
     }
+
+    /// Sets the description of the changes of the session.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { timeout: Self::DEFAULT_TIMEOUT }
+        Self { timeout: Self::DEFAULT_TIMEOUT, message: None }
     }
 }
 

@@ -38,11 +38,16 @@ fn every_field_is_optional_and_an_unknown_field_is_an_error() {
     has_defaults_and_refuses_unknown_fields::<GlobOptions>();
     has_defaults_and_refuses_unknown_fields::<InfoOptions>();
     has_defaults_and_refuses_unknown_fields::<ListOptions>();
+    has_defaults_and_refuses_unknown_fields::<PushOptions>();
     has_defaults_and_refuses_unknown_fields::<ReadOptions>();
     has_defaults_and_refuses_unknown_fields::<RenameOptions>();
     has_defaults_and_refuses_unknown_fields::<SessionOptions>();
+    has_defaults_and_refuses_unknown_fields::<SyncOptions>();
     has_defaults_and_refuses_unknown_fields::<UpdateOptions>();
+    has_defaults_and_refuses_unknown_fields::<VersionOptions>();
+    has_defaults_and_refuses_unknown_fields::<WatchOptions>();
     has_defaults_and_refuses_unknown_fields::<WriteOptions>();
+    has_defaults_and_refuses_unknown_fields::<InfoChanges>();
 }
 
 #[test]
@@ -51,7 +56,7 @@ fn options_read_back_from_json() {
     reads_back(&CopyOptions::if_match(Etag::new("e")), json!({"mode": {"if-match": "e"}}));
     reads_back(&RenameOptions::overwrite(), json!({"mode": "overwrite"}));
     reads_back(&CreateDirOptions::overwrite(), json!({"mode": "overwrite"}));
-    reads_back(&DeleteOptions::recursive(), json!({"depth": "all"}));
+    reads_back(&DeleteOptions::recursive(), json!({"depth": "all", "missing": "fail"}));
     reads_back(&ListOptions::default(), json!({"depth": "one"}));
     reads_back(&GlobOptions::directories(), json!({"kind": "directories"}));
     reads_back(
@@ -60,14 +65,17 @@ fn options_read_back_from_json() {
     );
     reads_back(
         &ReadOptions::range(2..5).with_chunk_size(7).with_if_match(Etag::new("e")),
-        json!({"range": {"bounded": {"start": 2, "end": 5}}, "chunk_size": 7, "if_match": "e"}),
+        json!({"range": {"bounded": {"start": 2, "end": 5}}, "chunk_size": 7, "condition": {"if_match": {"one-of": ["e"]}}}),
     );
+    reads_back(&PushOptions::message("a"), json!({"message": "a"}));
+    reads_back(&SyncOptions::default(), json!({}));
+    reads_back(&PullOptions::default(), json!({}));
     reads_back(
         &WriteOptions::default().with_size(0).with_checksum(checksum.clone()),
-        json!({"mode": "create", "size": 0, "checksum": checksum.to_string()}),
+        json!({"mode": "overwrite", "size": 0, "checksum": checksum.to_string()}),
     );
     reads_back(&CreateOptions::default(), json!({"mode": "create", "checksum": null}));
-    reads_back(&UpdateOptions::append(), json!({"mode": "append", "if_match": null}));
+    reads_back(&UpdateOptions::append(), json!({"mode": "append"}));
     reads_back(&SessionOptions::timeout(Duration::from_millis(1500)), json!({"timeout": 1.5}));
 }
 
@@ -79,9 +87,12 @@ fn every_form_of_range_reads_back_from_json() {
 
 #[test]
 fn a_wrong_mode_gives_an_error_that_lists_the_modes() {
-    let error = serde_json::from_str::<CreateOptions>(r#"{"mode": "replace"}"#).unwrap_err();
+    let error = serde_json::from_str::<CreateOptions>(r#"{"mode": "repalce"}"#).unwrap_err();
     let message = error.to_string();
-    assert!(message.contains("expected one of `create`, `overwrite`, `if-match`"), "{message}");
+    assert!(
+        message.contains("expected one of `create`, `overwrite`, `replace`, `if-match`, `append`"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Options for creating and changing files.
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 
 use super::setters::setters;
 use crate::core::checksum::Checksum;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
+use crate::core::metadata::FileMetadata;
+use crate::core::precondition::Precondition;
 
 /// Implements the setters of options whose `mode` is a [`WriteMode`].
 macro_rules! replacing {
@@ -35,6 +39,52 @@ macro_rules! replacing {
 
 pub(super) use replacing;
 
+/// Implements the setters of options whose `metadata` is a [`FileMetadata`].
+macro_rules! describing {
+    ($options:ident) => {
+        impl $options {
+            /// Sets the content type, such as `text/plain; charset=utf-8`.
+            #[must_use]
+            pub fn with_content_type(mut self, content_type: impl Into<String>) -> Self {
+                self.metadata.content_type = Some(content_type.into());
+                self
+            }
+
+            /// Adds a pair to the user metadata.
+            #[must_use]
+            pub fn with_user_metadata(
+                mut self,
+                key: impl Into<String>,
+                value: impl Into<String>,
+            ) -> Self {
+                self.metadata.user_metadata.insert(key.into(), value.into());
+                self
+            }
+
+            /// Sets the modification time of the file.
+            #[must_use]
+            pub fn with_modified_at(mut self, modified_at: SystemTime) -> Self {
+                self.metadata.modified_at = Some(modified_at);
+                self
+            }
+
+            /// Sets the POSIX permission bits of the file.
+            #[must_use]
+            pub fn with_permissions(mut self, permissions: u32) -> Self {
+                self.metadata.permissions = Some(permissions);
+                self
+            }
+
+            /// Sets all metadata.
+            #[must_use]
+            pub fn with_metadata(mut self, metadata: FileMetadata) -> Self {
+                self.metadata = metadata;
+                self
+            }
+        }
+    };
+}
+
 /// What a write does with an existing file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,9 +95,26 @@ pub enum WriteMode {
     Create,
     /// Replaces the file, or creates it if it does not exist.
     Overwrite,
+    /// Replaces the file, and fails with [`NotFound`](ErrorKind::NotFound) if it does not exist.
+    Replace,
     /// Replaces the file only if it has this etag, and otherwise fails with
     /// [`PreconditionFailed`](ErrorKind::PreconditionFailed).
     IfMatch(Etag),
+    /// Appends to the file, and fails with [`NotFound`](ErrorKind::NotFound) if it does not exist. Concurrent appends never interleave. Not
+    /// for copies and renames.
+    Append,
+}
+
+impl WriteMode {
+    /// Returns the name of the operation in errors.
+    pub(crate) fn operation(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Overwrite => "write",
+            Self::Replace | Self::IfMatch(_) => "update",
+            Self::Append => "append to",
+        }
+    }
 }
 
 /// How an update changes the content.
@@ -62,42 +129,94 @@ pub enum UpdateMode {
     Append,
 }
 
-/// Options of [`create`](crate::AsyncFileBackendExt::create_with).
+/// Options of [`create`](crate::AsyncFileBackendExt::create_with). By default nothing may exist at the path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CreateOptions {
     /// What happens with an existing file.
     pub mode: WriteMode,
+    /// The size of the content in bytes. With another, the write fails with [`LengthMismatch`](ErrorKind::LengthMismatch).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// The checksum that the content must have. With another, the write fails with
     /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch).
     pub checksum: Option<Checksum>,
+    /// What the write sets besides the content.
+    #[serde(skip_serializing_if = "FileMetadata::is_empty")]
+    pub metadata: FileMetadata,
 }
 
 replacing!(CreateOptions);
+describing!(CreateOptions);
 
 setters!(CreateOptions {
+    /// Sets the size that the content must have, in bytes.
+    with_size(size: u64) => Some(size);
     /// Sets the checksum that the content must have.
     with_checksum(checksum: Checksum) => Some(checksum);
 });
 
-/// Options of [`stream_write`](crate::AsyncFileBackend::stream_write_with).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Options of [`write`](crate::AsyncFileBackendExt::write_with) and
+/// [`stream_write`](crate::AsyncFileBackend::stream_write_with). By default an existing file is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WriteOptions {
     /// What happens with an existing file.
     pub mode: WriteMode,
+    /// What must hold for an existing file.
+    #[serde(skip_serializing_if = "Precondition::is_empty")]
+    pub condition: Precondition,
     /// The size of the content in bytes. With another, the write fails with [`LengthMismatch`](ErrorKind::LengthMismatch).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// The checksum that the content must have. With another, the write fails with
-    /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch).
+    /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch). For an append, that of the appended content.
     pub checksum: Option<Checksum>,
+    /// What the write sets besides the content.
+    #[serde(skip_serializing_if = "FileMetadata::is_empty")]
+    pub metadata: FileMetadata,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self {
+            mode: WriteMode::Overwrite,
+            condition: Precondition::default(),
+            size: None,
+            checksum: None,
+            metadata: FileMetadata::default(),
+        }
+    }
+}
+
+impl WriteOptions {
+    /// Creates a new file.
+    #[must_use]
+    pub fn create() -> Self {
+        Self::default().with_mode(WriteMode::Create)
+    }
+
+    /// Replaces an existing file.
+    #[must_use]
+    pub fn replace() -> Self {
+        Self::default().with_mode(WriteMode::Replace)
+    }
+
+    /// Appends to an existing file.
+    #[must_use]
+    pub fn append() -> Self {
+        Self::default().with_mode(WriteMode::Append)
+    }
 }
 
 replacing!(WriteOptions);
+describing!(WriteOptions);
 
 setters!(WriteOptions {
+    /// Sets what must hold for an existing file.
+    with_condition(condition: Precondition) => condition;
     /// Sets the size that the content must have, in bytes.
     with_size(size: u64) => Some(size);
     /// Sets the checksum that the content must have.
@@ -134,7 +253,8 @@ impl WriteOptions {
 
 impl From<CreateOptions> for WriteOptions {
     fn from(options: CreateOptions) -> Self {
-        Self { mode: options.mode, checksum: options.checksum, ..Self::default() }
+        let CreateOptions { mode, size, checksum, metadata } = options;
+        Self { mode, condition: Precondition::default(), size, checksum, metadata }
     }
 }
 
@@ -145,10 +265,15 @@ impl From<CreateOptions> for WriteOptions {
 pub struct UpdateOptions {
     /// Whether the content is replaced or appended to.
     pub mode: UpdateMode,
-    /// The etag that the file must have. If it has another, the update fails with
-    /// [`PreconditionFailed`](ErrorKind::PreconditionFailed).
-    pub if_match: Option<Etag>,
+    /// What must hold for the file.
+    #[serde(skip_serializing_if = "Precondition::is_empty")]
+    pub condition: Precondition,
+    /// What the update sets besides the content.
+    #[serde(skip_serializing_if = "FileMetadata::is_empty")]
+    pub metadata: FileMetadata,
 }
+
+describing!(UpdateOptions);
 
 impl UpdateOptions {
     /// Appends to the file.
@@ -162,11 +287,28 @@ impl UpdateOptions {
     pub fn if_match(etag: Etag) -> Self {
         Self::default().with_if_match(etag)
     }
+
+    /// Sets the etag that the file must have.
+    #[must_use]
+    pub fn with_if_match(self, etag: Etag) -> Self {
+        self.with_condition(Precondition::if_match(etag))
+    }
+}
+
+impl From<UpdateOptions> for WriteOptions {
+    fn from(options: UpdateOptions) -> Self {
+        let UpdateOptions { mode, condition, metadata } = options;
+        let mode = match mode {
+            UpdateMode::Replace => WriteMode::Replace,
+            UpdateMode::Append => WriteMode::Append,
+        };
+        Self { mode, condition, metadata, ..Self::default() }
+    }
 }
 
 setters!(UpdateOptions {
     /// Sets whether the content is replaced or appended to.
     with_mode(mode: UpdateMode) => mode;
-    /// Sets the etag that the file must have.
-    with_if_match(if_match: Etag) => Some(if_match);
+    /// Sets what must hold for the file.
+    with_condition(condition: Precondition) => condition;
 });

@@ -23,6 +23,14 @@ pub(crate) const LOCK_FILE_NAME: &str = ".backend.lock";
 /// The prefix of the names of temporary files.
 pub(crate) const TEMPORARY_PREFIX: &str = ".f9tmp-";
 
+/// The directory of a store in which f9 keeps its own files.
+pub(crate) const PRIVATE_DIRECTORY: &str = ".f9";
+
+/// Whether a name consists of 32 hexadecimal digits, as f9 makes them.
+pub(crate) fn is_name_of_digits(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Whether this name of a segment is reserved for files of f9.
 ///
 /// Reserved are `.backend.lock`, `.f9`, and the names of temporary files, `.f9tmp-…`. Listings do not show them.
@@ -33,7 +41,7 @@ pub(crate) const TEMPORARY_PREFIX: &str = ".f9tmp-";
 /// ```
 #[must_use]
 pub fn is_reserved_name(name: &str) -> bool {
-    name == LOCK_FILE_NAME || name == ".f9" || name.starts_with(TEMPORARY_PREFIX)
+    name == LOCK_FILE_NAME || name == PRIVATE_DIRECTORY || name.starts_with(TEMPORARY_PREFIX)
 }
 
 /// A path relative to the root of a backend, in canonical form.

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use super::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name, shortened};
+use super::{
+    FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, PRIVATE_DIRECTORY, is_reserved_name, shortened,
+};
 use crate::core::error::{Error, ErrorKind, Result};
 
 impl FilePath {
@@ -40,12 +42,46 @@ impl FilePath {
     /// Those of [`parse`](Self::parse), and [`InvalidPath`](ErrorKind::InvalidPath) for the root.
     pub fn parse_entry(text: &str) -> Result<Self> {
         let path = Self::parse(text)?;
-        if path.is_root() {
+        path.expect_entry(text)?;
+        Ok(path)
+    }
+
+    /// Refuses the root. `text` is the path as the caller gave it.
+    pub(crate) fn expect_entry(&self, text: &str) -> Result<()> {
+        if self.is_root() {
             return Err(Error::new(ErrorKind::InvalidPath)
                 .with_path(shortened(text))
                 .with_message("the root itself is not accepted here"));
         }
-        Ok(path)
+        Ok(())
+    }
+
+    /// Parses a path of a [private view](crate::AsyncFileBackend::private_view): besides the paths of users those below `.f9/<view>`.
+    pub(crate) fn parse_in_view(text: &str, view: Option<&str>) -> Result<Self> {
+        let mut segments = text.split('/').filter(|s| !s.is_empty() && *s != ".");
+        let is_private =
+            view.is_some() && segments.next() == Some(PRIVATE_DIRECTORY) && segments.next() == view;
+        if !is_private {
+            return Self::parse(text);
+        }
+        let rest = Self::parse(&segments.collect::<Vec<_>>().join("/"))?;
+        let slash = if rest.is_root() { "" } else { "/" };
+        Ok(Self(format!("{PRIVATE_DIRECTORY}/{}{slash}{rest}", view.unwrap_or_default())))
+    }
+
+    /// Checks the name of a private view.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidPath` if it is not one name.
+    pub(crate) fn check_view(name: &str) -> Result<()> {
+        let is_name =
+            matches!(Self::parse_entry(name), Ok(path) if path == name && !name.contains('/'));
+        if is_name {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::InvalidPath).with_path(shortened(name));
+        Err(error.with_operation("open a private view").with_message("not a single name"))
     }
 
     /// Returns the path of `relative` below this path.

@@ -10,11 +10,13 @@ use futures::future;
 use futures::stream::{self, StreamExt as _};
 
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::etag::Etag;
 use crate::core::info::FileInfo;
-use crate::core::options::{Depth, DirMode, WriteMode};
+use crate::core::options::{DeleteOptions, Depth, DirMode};
 use crate::core::path::FilePath;
+use crate::core::precondition::Precondition;
+use crate::core::selection::Selection;
 use crate::core::stream::InfoStream;
+use crate::core::target::{Existing, FileState, WriteTarget};
 
 /// A tree with data of type `D` for each directory and `F` for each file.
 #[derive(Clone, Debug)]
@@ -26,11 +28,6 @@ pub(crate) struct Tree<D, F> {
 pub(crate) enum Node<D, F> {
     Directory(D),
     File(F),
-}
-
-/// A file whose etag a conditional write can compare.
-pub(crate) trait HasEtag {
-    fn has_etag(&self, etag: &Etag) -> bool;
 }
 
 /// The kind of entry that an allowed rename moves.
@@ -58,7 +55,7 @@ impl<D, F> Default for Tree<D, F> {
     }
 }
 
-impl<D, F: HasEtag> Tree<D, F> {
+impl<D, F: FileState> Tree<D, F> {
     pub(crate) fn is_dir(&self, path: &FilePath) -> bool {
         path.is_root() || self.nodes.contains_key(&dir_key(path))
     }
@@ -131,18 +128,28 @@ impl<D, F: HasEtag> Tree<D, F> {
         Ok(())
     }
 
-    /// Checks whether `mode` allows a write at `path`.
-    pub(crate) fn check_write(&self, path: &FilePath, mode: &WriteMode) -> Result<()> {
+    /// Returns what exists at `path`.
+    fn existing_at(&self, path: &FilePath) -> Existing<'_> {
+        match self.file(path) {
+            Some(file) => Existing::File(file),
+            None if self.is_dir(path) => Existing::Directory,
+            None => Existing::Nothing,
+        }
+    }
+
+    /// Checks whether `target` allows a write at `path`.
+    pub(crate) fn check_write(&self, path: &FilePath, target: &WriteTarget) -> Result<()> {
         self.check_parents(path)?;
-        let (file, is_dir) = (self.file(path), self.is_dir(path));
-        match mode {
-            WriteMode::Create if file.is_some() || is_dir => Err(ErrorKind::AlreadyExists.into()),
-            _ if is_dir => Err(ErrorKind::IsADirectory.into()),
-            WriteMode::IfMatch(etag) if file.is_none_or(|file| !file.has_etag(etag)) => {
-                let reason =
-                    if file.is_some() { "the etag has changed" } else { "there is no file" };
-                Err(Error::new(ErrorKind::PreconditionFailed).with_message(reason))
+        target.check(self.existing_at(path))
+    }
+
+    /// Checks a condition on the entry at `path`, which is changed or read for a change.
+    pub(crate) fn check_condition(&self, path: &FilePath, condition: &Precondition) -> Result<()> {
+        match self.existing_at(path) {
+            Existing::File(file) if !condition.is_empty() => {
+                condition.check_change(file.etag().as_ref(), file.modified_at())
             }
+            Existing::Directory => condition.check_change(None, None),
             _ => Ok(()),
         }
     }
@@ -160,56 +167,44 @@ impl<D, F: HasEtag> Tree<D, F> {
     }
 
     /// Checks whether the entry at `path` can be deleted.
-    pub(crate) fn check_delete(&self, path: &FilePath, depth: Depth) -> Result<()> {
-        match self.found(path)? {
-            Node::Directory(_) if depth == Depth::One && self.has_entries(path) => {
-                Err(ErrorKind::DirectoryNotEmpty.into())
-            }
-            _ => Ok(()),
+    pub(crate) fn check_delete(&self, path: &FilePath, options: &DeleteOptions) -> Result<()> {
+        let is_dir = matches!(self.found(path)?, Node::Directory(_));
+        self.check_condition(path, &options.condition)?;
+        if is_dir && options.depth == Depth::One && self.has_entries(path) {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
         }
+        Ok(())
     }
 
-    /// Checks whether `mode` allows a rename of `from` to `to`.
+    /// Checks whether `source` and `target` allow a rename of `from` to `to`.
     pub(crate) fn check_rename(
         &self,
         from: &FilePath,
         to: &FilePath,
-        mode: &WriteMode,
+        source: &Precondition,
+        target: &WriteTarget,
     ) -> Result<Move> {
+        target.expect_no_append()?;
         let is_dir = matches!(self.found(from)?, Node::Directory(_));
-        if from == to && *mode == WriteMode::Overwrite {
-            return Ok(Move::Nothing);
-        }
+        self.check_condition(from, source)?;
         if is_dir && to.starts_with(from) && from != to {
             return Err(Error::new(ErrorKind::InvalidInput)
                 .with_message("a directory cannot be moved into itself"));
         }
         if is_dir {
-            self.check_rename_dir(to, mode)?;
+            self.check_parents(to)?;
+            target.check_for_directory(self.existing_at(to))?;
+            if from != to && self.is_dir(to) && self.has_entries(to) {
+                return Err(ErrorKind::DirectoryNotEmpty.into());
+            }
         } else {
-            self.check_write(to, mode)?;
+            self.check_write(to, target)?;
         }
         Ok(match is_dir {
             _ if from == to => Move::Nothing,
             true => Move::Directory,
             false => Move::File,
         })
-    }
-
-    /// Checks whether a directory can be renamed to `to`: nothing or an empty directory must be there.
-    fn check_rename_dir(&self, to: &FilePath, mode: &WriteMode) -> Result<()> {
-        self.check_parents(to)?;
-        let occupied = self.is_dir(to) || self.file(to).is_some();
-        match mode {
-            WriteMode::Create if occupied => Err(ErrorKind::AlreadyExists.into()),
-            // Directories have no etag.
-            WriteMode::IfMatch(_) => Err(ErrorKind::PreconditionFailed.into()),
-            _ if self.file(to).is_some() => Err(ErrorKind::NotADirectory.into()),
-            _ if self.is_dir(to) && self.has_entries(to) => {
-                Err(ErrorKind::DirectoryNotEmpty.into())
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Inserts a file at `path`, and the parents that are missing.
@@ -280,7 +275,7 @@ impl<D, F: HasEtag> Tree<D, F> {
         }
     }
 
-    /// Returns up to `limit` entries of a listing after the entry `after`, converted by `describe`.
+    /// Returns up to `limit` entries of a listing after the key `after`, converted by `describe`.
     ///
     /// # Errors
     ///
@@ -289,7 +284,7 @@ impl<D, F: HasEtag> Tree<D, F> {
         &self,
         directory: &FilePath,
         depth: Depth,
-        after: Option<&FileInfo>,
+        after: Option<&str>,
         limit: usize,
         describe: impl Fn(&str, &Node<D, F>) -> FileInfo,
     ) -> Result<Vec<FileInfo>> {
@@ -302,9 +297,8 @@ impl<D, F: HasEtag> Tree<D, F> {
         }
         let prefix = dir_key(directory);
         let mut from = match after {
-            None => Bound::Excluded(prefix.clone()),
-            Some(last) if last.is_dir() => past(dir_key(&last.path), depth),
-            Some(last) => Bound::Excluded(last.path.to_string()),
+            Some(key) if key > prefix.as_str() => past(key, &prefix, depth),
+            _ => Bound::Excluded(prefix.clone()),
         };
         let mut page = Vec::new();
         while page.len() < limit {
@@ -313,42 +307,64 @@ impl<D, F: HasEtag> Tree<D, F> {
             if !key.starts_with(&prefix) {
                 break;
             }
+            if prefix.is_empty() && key.starts_with(PRIVATE_KEY) {
+                // The files of services are hidden.
+                from = Bound::Included(past_directory(PRIVATE_KEY));
+                continue;
+            }
             page.push(describe(key, node));
-            from = past(key.to_owned(), depth);
+            from = past(key, &prefix, depth);
         }
         Ok(page)
     }
 }
 
+/// The key of the directory with the files of services.
+const PRIVATE_KEY: &str = ".f9/";
+
 /// The number of entries of a page. Pages bound the memory of a long listing and the time that it holds a lock.
 pub(crate) const PAGE: usize = 256;
 
-/// Returns a listing as a stream, from pages of [`PAGE`] entries. `page` takes the last entry of the page before.
+/// Returns a listing as a stream, from pages of up to [`PAGE`] entries. `page` takes the key before the page and its size.
 ///
 /// # Errors
 ///
 /// Those of the first page. If the directory is deleted during the listing, the stream ends.
 pub(crate) fn listing(
-    page: impl Fn(Option<&FileInfo>) -> Result<Vec<FileInfo>> + Send + 'static,
+    selection: Selection,
+    page: impl Fn(Option<&str>, usize) -> Result<Vec<FileInfo>> + Send + 'static,
 ) -> Result<InfoStream<'static>> {
-    let first = page(None)?;
+    let size = match selection.limit {
+        Some(limit) if selection.pattern.is_none() => limit.clamp(1, PAGE),
+        _ => PAGE,
+    };
+    let first = page(selection.start_after.as_deref(), size)?;
     let pages = stream::unfold(Some(first), move |entries| {
         let next = entries.map(|entries: Vec<FileInfo>| {
-            let last = entries.last().filter(|_| entries.len() == PAGE);
-            let next = last.map(|last| page(Some(last)).unwrap_or_default());
+            let last = entries.last().filter(|_| entries.len() == size);
+            let next = last.map(|last| page(Some(&key_of(last)), size).unwrap_or_default());
             (stream::iter(entries.into_iter().map(Ok)), next)
         });
         future::ready(next)
     });
-    Ok(pages.flatten().boxed())
+    Ok(selection.apply(pages.flatten().boxed()))
 }
 
-/// Returns where a listing continues after `key`. A listing of one level skips the entries below a directory.
-fn past(key: String, depth: Depth) -> Bound<String> {
-    if depth == Depth::One && key.ends_with('/') {
-        return Bound::Included(past_directory(&key));
+/// Returns the key of an entry of a listing.
+fn key_of(entry: &FileInfo) -> String {
+    if entry.is_dir() { dir_key(&entry.path) } else { entry.path.to_string() }
+}
+
+/// Returns where a listing of the directory with the key `prefix` continues after `key`. A listing of one level skips everything below
+/// the directory that `key` is or is in.
+fn past(key: &str, prefix: &str, depth: Depth) -> Bound<String> {
+    let below = key.strip_prefix(prefix).and_then(|rest| rest.find('/'));
+    match below {
+        Some(slash) if depth == Depth::One => {
+            Bound::Included(past_directory(&key[..=prefix.len() + slash]))
+        }
+        _ => Bound::Excluded(key.to_owned()),
     }
-    Bound::Excluded(key)
 }
 
 /// Returns the first possible key after a directory and all entries below it.

@@ -1,12 +1,20 @@
+use std::time::SystemTime;
+
 use super::*;
+use crate::core::etag::Etag;
+use crate::core::options::WriteMode;
 
 /// A file that is its etag.
 #[derive(Clone, Debug, PartialEq)]
 struct File(&'static str);
 
-impl HasEtag for File {
-    fn has_etag(&self, etag: &Etag) -> bool {
-        self.0 == etag.as_str()
+impl FileState for File {
+    fn etag(&self) -> Option<Etag> {
+        Some(Etag::new(self.0))
+    }
+
+    fn modified_at(&self) -> Option<SystemTime> {
+        None
     }
 }
 
@@ -72,8 +80,9 @@ fn a_missing_entry_gives_the_reason() {
 #[test]
 fn a_write_is_allowed_if_its_mode_fits_the_entry() {
     let tree = tree(&["a", "d/b", "made/"]);
-    let allowed =
-        |at: &str, mode: &WriteMode| tree.check_write(&path(at), mode).map_err(|e| e.kind());
+    let allowed = |at: &str, mode: &WriteMode| {
+        tree.check_write(&path(at), &mode.clone().into()).map_err(|e| e.kind())
+    };
     use ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, PreconditionFailed};
     for (at, create, overwrite, right, wrong) in [
         ("new", Ok(()), Ok(()), Err(PreconditionFailed), Err(PreconditionFailed)),
@@ -112,7 +121,10 @@ fn a_directory_is_created_if_nothing_is_there() {
 #[test]
 fn a_directory_with_entries_is_only_deleted_recursively() {
     let tree = tree(&["a", "a.x", "d/b", "made/"]);
-    let deleted = |at: &str, depth| tree.check_delete(&path(at), depth).map_err(|e| e.kind());
+    let deleted = |at: &str, depth| {
+        let options = DeleteOptions::default().with_depth(depth);
+        tree.check_delete(&path(at), &options).map_err(|e| e.kind())
+    };
     for (at, one, all) in [
         ("a", Ok(()), Ok(())),
         ("made", Ok(()), Ok(())),
@@ -129,7 +141,8 @@ fn a_directory_with_entries_is_only_deleted_recursively() {
 fn a_file_is_renamed_if_it_could_be_written_there() {
     let tree = tree(&["a", "b", "d/c"]);
     let renamed = |from: &str, to: &str, mode: &WriteMode| {
-        tree.check_rename(&path(from), &path(to), mode).map_err(|e| e.kind())
+        let (source, target) = (Precondition::default(), WriteTarget::from(mode.clone()));
+        tree.check_rename(&path(from), &path(to), &source, &target).map_err(|e| e.kind())
     };
     use ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound, PreconditionFailed};
     for (from, to, create, overwrite, matching) in [
@@ -154,7 +167,8 @@ fn a_file_is_renamed_if_it_could_be_written_there() {
 fn a_directory_is_renamed_to_a_free_path_or_an_empty_directory() {
     let tree = tree(&["a", "d/b/c", "empty/", "full/x"]);
     let renamed = |from: &str, to: &str, mode: &WriteMode| {
-        tree.check_rename(&path(from), &path(to), mode).map_err(|e| e.kind())
+        let (source, target) = (Precondition::default(), WriteTarget::from(mode.clone()));
+        tree.check_rename(&path(from), &path(to), &source, &target).map_err(|e| e.kind())
     };
     use ErrorKind::{AlreadyExists, DirectoryNotEmpty, InvalidInput, NotADirectory};
     for (from, to, create, overwrite) in [
@@ -234,8 +248,9 @@ fn a_page_starts_after_the_last_entry_even_if_that_was_deleted() {
             let mut tree = tree(&entries);
             let (mut paged, mut last) = (Vec::new(), None::<FileInfo>);
             loop {
-                let page =
-                    tree.page(&FilePath::root(), depth, last.as_ref(), limit, describe).unwrap();
+                let after = last.as_ref().map(key_of);
+                let page = tree.page(&FilePath::root(), depth, after.as_deref(), limit, describe);
+                let page = page.unwrap();
                 assert!(page.len() <= limit);
                 let Some(end) = page.last().cloned() else { break };
                 if !end.is_dir() {
@@ -246,6 +261,25 @@ fn a_page_starts_after_the_last_entry_even_if_that_was_deleted() {
             }
             assert_eq!(paged, expected, "{limit} at a time");
         }
+    }
+    for (after, expected) in [
+        ("", vec!["a", "d-", "d", "d0", "e"]),
+        ("a", vec!["d-", "d", "d0", "e"]),
+        ("b", vec!["d-", "d", "d0", "e"]),
+        ("d", vec!["d-", "d", "d0", "e"]),
+        ("d/", vec!["d0", "e"]),
+        ("d/a", vec!["d0", "e"]),
+        ("d/zz/y", vec!["d0", "e"]),
+        ("e/", vec![]),
+        ("z", vec![]),
+    ] {
+        let page =
+            tree(&entries).page(&FilePath::root(), Depth::One, Some(after), 9, describe).unwrap();
+        assert_eq!(
+            page.iter().map(|info| info.path.as_str()).collect::<Vec<_>>(),
+            expected,
+            "{after}"
+        );
     }
     let refused = |at: &str| kind(tree(&entries).page(&path(at), Depth::One, None, 9, describe));
     assert_eq!(refused("a"), ErrorKind::NotADirectory);

@@ -3,24 +3,31 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt as _, TryStreamExt as _};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::verbs::{ext_verbs, file_verbs, sync_verbs};
 use crate::backend::{
-    AsyncFileBackend, AsyncFileBackendExt as _, AsyncSyncFileBackend, Capabilities, SyncConflict,
-    SyncSession,
+    AsyncFileBackend, AsyncFileBackendExt as _, AsyncSyncFileBackend, Capabilities, FileReader,
+    FileWriter, SyncConflict, SyncReport, SyncSession,
 };
+use crate::core::change::Change;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
-use crate::core::error::Error;
+use crate::core::content::FileContent;
+use crate::core::error::{Error, Result};
+use crate::core::file_version::FileVersion;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions, InfoOptions,
-    ListOptions, ReadOptions, RenameOptions, SessionOptions, UpdateOptions, WriteOptions,
+    ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, GlobOptions,
+    InfoChanges, InfoOptions, ListOptions, PullOptions, PushOptions, ReadOptions, RenameOptions,
+    SessionOptions, SyncOptions, UpdateOptions, VersionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
+use crate::core::presign::{PresignOperation, PresignedRequest};
+use crate::core::upload::ResumableUpload;
 
 #[cfg(feature = "object-store")]
 pub mod object_store;
@@ -96,14 +103,21 @@ macro_rules! io_verbs {
 }
 
 macro_rules! io_verb {
-    // Written by hand below, because here it takes a stream with any error.
+    // Written by hand below, because here they take a stream with any error.
     (source $($row:tt)*) => {};
+    (part $($row:tt)*) => {};
     // Callers use the form of the extension trait.
     (core $($row:tt)*) => {};
     (bytes $($row:tt)*) => { io_verb! { @stream Bytes, $($row)* } };
     (text $($row:tt)*) => { io_verb! { @stream String, $($row)* } };
     (entries $($row:tt)*) => { io_verb! { @stream FileInfo, $($row)* } };
+    (paths $($row:tt)*) => { io_verb! { @stream FilePath, $($row)* } };
+    (versions $($row:tt)*) => { io_verb! { @stream FileVersion, $($row)* } };
+    (changes $($row:tt)*) => { io_verb! { @stream Change, $($row)* } };
+    (store $($row:tt)*) => { io_verb! { @value $($row)* } };
     (value $($row:tt)*) => { io_verb! { @value $($row)* } };
+    (content $($row:tt)*) => { io_verb! { @value $($row)* } };
+    (opened $($row:tt)*) => { io_verb! { @value $($row)* } };
     (many $($row:tt)*) => { io_verb! { @value $($row)* } };
     (session $($row:tt)*) => { io_verb! { @value $($row)* } };
     (@stream $item:ty, $(#[$doc:meta])* $verb:ident[$($life:lifetime),*] { $($argument:ident: $type:ty),* } -> $output:ty) => {
@@ -130,7 +144,7 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
     ext_verbs!(io_verbs);
     file_verbs!(io_verbs);
 
-    /// Creates a new file from a stream of bytes, such as [`stream_read`](Self::stream_read) returns. See
+    /// Creates a file or replaces its content, from a stream of bytes, such as [`stream_read`](Self::stream_read) returns. See
     /// [`AsyncFileBackendExt::stream_write`](crate::AsyncFileBackendExt::stream_write).
     ///
     /// # Errors
@@ -159,13 +173,53 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
         Ok(self.backend.stream_write_with(path, data, options).await?)
     }
 
-    /// Opens a file as an [`AsyncRead`]. See [`AsyncFileBackendExt::reader`](crate::AsyncFileBackendExt::reader).
+    /// Writes many files, and returns one result for each. See
+    /// [`AsyncFileBackendExt::write_many`](crate::AsyncFileBackendExt::write_many).
     ///
     /// # Errors
     ///
     /// The errors of that verb, each with the nearest [`io::ErrorKind`].
-    pub async fn reader(&self, path: &str) -> io::Result<Box<dyn AsyncBufRead + Send + Unpin>> {
+    pub async fn write_many(
+        &self,
+        files: impl IntoIterator<Item = (impl Into<String>, impl Into<Bytes>)>,
+    ) -> io::Result<Vec<Result<FileInfo>>> {
+        Ok(self.backend.write_many(files).await?)
+    }
+
+    /// Adds content to an upload. See [`AsyncFileBackend::continue_upload`].
+    ///
+    /// # Errors
+    ///
+    /// The errors of that verb, each with the nearest [`io::ErrorKind`].
+    pub async fn continue_upload(
+        &self,
+        upload: &ResumableUpload,
+        data: impl Stream<Item = Result<Bytes, impl Into<Error>>> + Send,
+    ) -> io::Result<ResumableUpload> {
+        let data = data.map_err(Into::into).boxed();
+        Ok(self.backend.continue_upload(upload, data).await?)
+    }
+
+    /// Opens a file for reading at any offset. See [`AsyncFileBackendExt::reader`](crate::AsyncFileBackendExt::reader).
+    ///
+    /// # Errors
+    ///
+    /// The errors of that verb, each with the nearest [`io::ErrorKind`].
+    pub async fn reader<'a>(&'a self, path: &'a str) -> io::Result<FileReader<'a>> {
         Ok(self.backend.reader(path).await?)
+    }
+
+    /// Writes a file piece by piece. See [`AsyncFileBackendExt::writer_with`](crate::AsyncFileBackendExt::writer_with).
+    ///
+    /// # Errors
+    ///
+    /// The errors of that verb, each with the nearest [`io::ErrorKind`].
+    pub async fn writer_with<'a>(
+        &'a self,
+        path: &'a str,
+        options: WriteOptions,
+    ) -> io::Result<FileWriter<'a>> {
+        Ok(self.backend.writer_with(path, options).await?)
     }
 
     /// Creates a new file with everything that `reader` returns. See
@@ -182,7 +236,7 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
         Ok(self.backend.create_from_reader(path, reader).await?)
     }
 
-    /// Writes everything that `reader` returns. See
+    /// Creates a file with everything that `reader` returns, with options. See
     /// [`AsyncFileBackendExt::create_from_reader_with`](crate::AsyncFileBackendExt::create_from_reader_with).
     ///
     /// # Errors
@@ -192,7 +246,7 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
         &self,
         path: &str,
         reader: impl AsyncRead + Send,
-        options: WriteOptions,
+        options: CreateOptions,
     ) -> io::Result<FileInfo> {
         Ok(self.backend.create_from_reader_with(path, reader, options).await?)
     }

@@ -3,7 +3,8 @@ use futures::stream;
 
 use super::*;
 use crate::backends::memory::MemoryFileBackend;
-use crate::core::error::{ErrorKind, Result};
+use crate::core::error::ErrorKind;
+use crate::core::info::FileType;
 use crate::core::stream::{ByteStream, InfoStream};
 
 /// Fails every verb, and every stream after its first item, with one kind.
@@ -32,15 +33,14 @@ impl AsyncFileBackend for Failing {
     async fn create_dir_with(&self, _: &str, _: CreateDirOptions) -> Result<()> {
         Err(self.error())
     }
-    async fn stream_read_with(&self, path: &str, _: ReadOptions) -> Result<ByteStream<'static>> {
+    async fn open_with(&self, path: &str, _: ReadOptions) -> Result<FileContent> {
         if path == "late" {
-            Ok(stream::iter([Ok("begun".into()), Err(self.error())]).boxed())
+            let info = FileInfo::new(FilePath::parse(path)?, FileType::File);
+            let stream = stream::iter([Ok("begun".into()), Err(self.error())]).boxed();
+            Ok(FileContent::new(info, 0..10, stream))
         } else {
             Err(self.error())
         }
-    }
-    async fn update_bytes(&self, _: &str, _: Bytes, _: UpdateOptions) -> Result<FileInfo> {
-        Err(self.error())
     }
     async fn delete_with(&self, _: &str, _: DeleteOptions) -> Result<()> {
         Err(self.error())
@@ -78,10 +78,10 @@ impl AsyncFileBackend for Failing {
 
 #[async_trait]
 impl AsyncSyncFileBackend for Failing {
-    async fn push(&self, _: &str) -> Result<()> {
+    async fn push_with(&self, _: PushOptions) -> Result<SyncReport> {
         Err(self.error())
     }
-    async fn pull(&self) -> Result<()> {
+    async fn pull_with(&self, _: PullOptions) -> Result<SyncReport> {
         Err(self.error())
     }
     async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {
@@ -118,6 +118,7 @@ const TABLE: &[(ErrorKind, io::ErrorKind)] = &[
     (ErrorKind::InvalidInput, io::ErrorKind::InvalidInput),
     (ErrorKind::InvalidData, io::ErrorKind::InvalidData),
     (ErrorKind::PreconditionFailed, io::ErrorKind::Other),
+    (ErrorKind::NotModified, io::ErrorKind::Other),
     (ErrorKind::Conflict, io::ErrorKind::Other),
     (ErrorKind::Diverged, io::ErrorKind::Other),
     (ErrorKind::Contention, io::ErrorKind::ResourceBusy),
@@ -238,7 +239,7 @@ async fn no_verb_loses_the_kind() {
         sync_session_with(SessionOptions::default());
         reader("a");
         create_from_reader("a", &b""[..]);
-        create_from_reader_with("a", &b""[..], WriteOptions::default());
+        create_from_reader_with("a", &b""[..], CreateOptions::default());
         read_to_writer("a", Vec::new());
         verify("a", "md5:d41d8cd98f00b204e9800998ecf8427e");
         push("m");

@@ -5,7 +5,7 @@ use std::fmt;
 use super::redact;
 use crate::core::error::{Error, ErrorKind};
 
-/// A parsed URI of a backend: `scheme://authority/path?name=value&…`.
+/// A parsed URI of a backend: `scheme://authority/path?name=value&…`, or `user@host:path?…`, which has the scheme `git+ssh`.
 ///
 /// `Display` and `Debug` show the URI as it was written, with `***` in place of passwords, tokens and the values of parameters whose
 /// names suggest a secret. The accessors return unredacted values, which handlers need to open the backend.
@@ -51,7 +51,7 @@ impl BackendUri {
         &self.authority
     }
 
-    /// Returns the part after the authority, percent-decoded. It is empty or starts with `/`.
+    /// Returns the part after the authority, percent-decoded. It is empty or starts with `/`; with `:` in `user@host:path`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

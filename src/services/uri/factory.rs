@@ -180,7 +180,7 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 /// | --- | --- |
 /// | `file:///abs/dir`, `file://rel/dir` | a directory |
 /// | `memory://name` | memory, shared by name within the process |
-/// | `git+https://host/org/repo@branch?path=…` | a git working tree (feature `git`) |
+/// | `git+https://host/org/repo@branch?path=…`, `git@host:org/repo.git@branch` | a git working tree (feature `git`) |
 /// | `openai+vector://vs_123?cache_ttl=5` | an OpenAI vector store (feature `openai`) |
 ///
 /// Paths and parameters are percent-decoded. A fragment (`#`) and a parameter that is unknown or repeated are errors. The result has
@@ -195,9 +195,13 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 /// # Parameters of git
 ///
 /// The schemes are `git+https`, `git+ssh`, `git+file`, `git` and, with `allow_http=true`, `git+http`. The branch follows the last `@`
-/// of the path, and is `main` without one. Write an `@` in the name of the repository or branch as `%40`. `path`, the directory of the
-/// working tree, is required. Optional are `username`, `password` (may be `env:NAME` or `file:/path`), `ssh_key`, `known_hosts`, and
+/// of the path, and is `main` without one. Write an `@` in the name of the repository or branch as `%40`. `path` is the directory of the
+/// working tree. Without it, the working tree is in `$XDG_CACHE_HOME/f9/git/`, or in `~/.cache/f9/git/`, in a directory named by a hash of
+/// the remote and the branch. Also optional are `username`, `password` (may be `env:NAME` or `file:/path`), `ssh_key`, `known_hosts`, and
 /// the fields `author_name`, `author_email`, `auto_pull`, `auto_push`, `max_staleness` and `history_times` of `GitConfig`.
+///
+/// `user@host:path`, as in `git@host:org/repo.git@branch`, is a `git+ssh` URI with a path that is relative to the user's home. User and host
+/// consist of letters, digits, `.`, `-` and `_`. A branch can only follow `.git`, because other text before an `@` may be a password.
 ///
 /// # Parameters of `openai+vector`
 ///

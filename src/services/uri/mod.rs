@@ -12,7 +12,9 @@ mod git;
 mod openai;
 mod parameters;
 mod parse;
+mod parts;
 mod redact;
+mod scp;
 #[cfg(test)]
 mod tests;
 

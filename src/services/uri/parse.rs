@@ -5,9 +5,10 @@
 use std::str::FromStr;
 
 use super::backend_uri::BackendUri;
-use super::redact::{self, Parameter};
-use crate::core::error::{Error, ErrorKind, Result};
-use crate::net::percent;
+use super::parts::{check_characters, decode, invalid, parse_parameters};
+use super::redact;
+use super::scp;
+use crate::core::error::{Error, Result};
 
 impl FromStr for BackendUri {
     type Err = Error;
@@ -16,13 +17,16 @@ impl FromStr for BackendUri {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`](ErrorKind::InvalidUri). The error shows at most the scheme, because malformed text may contain secrets anywhere.
+    /// [`InvalidUri`](crate::ErrorKind::InvalidUri). The error shows at most the scheme, because malformed text may contain secrets anywhere.
     fn from_str(text: &str) -> Result<Self> {
         parse(text).map_err(|error| error.with_operation("parse"))
     }
 }
 
 pub(super) fn parse(text: &str) -> Result<BackendUri> {
+    if let Some((place, rest)) = scp::split(text) {
+        return scp::parse(place, rest);
+    }
     let (scheme, rest) = text.split_once("://").ok_or_else(|| {
         invalid("it must start with `scheme://`; write the directory /srv/data as file:///srv/data")
     })?;
@@ -41,14 +45,7 @@ pub(super) fn check_scheme(scheme: &str) -> Result<String> {
 }
 
 fn parse_rest(scheme: &str, rest: &str) -> Result<BackendUri> {
-    if rest.contains('#') {
-        return Err(invalid("it contains `#`; write a literal `#` as %23"));
-    }
-    if rest.contains(|c: char| c.is_ascii_control()) {
-        return Err(invalid(
-            "it contains a control character; percent-encode it, for example a line break as %0A",
-        ));
-    }
+    check_characters(rest)?;
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, raw_path) = place.split_at(place.find('/').unwrap_or(place.len()));
     let parameters = parse_parameters(query).map_err(|error| {
@@ -70,37 +67,4 @@ fn parse_rest(scheme: &str, rest: &str) -> Result<BackendUri> {
             .map(|parameter| (parameter.name, parameter.value))
             .collect(),
     })
-}
-
-/// Parses the parameters. Errors give the position of a parameter instead of its text: in `password=a&b` the second is part of the
-/// first.
-fn parse_parameters(query: &str) -> Result<Vec<Parameter<'_>>> {
-    let mut parameters: Vec<Parameter<'_>> = Vec::new();
-    if query.is_empty() {
-        return Ok(parameters);
-    }
-    for (index, parameter) in query.split('&').enumerate() {
-        let failing = |reason: &str| invalid(format!("parameter {}: {reason}", index + 1));
-        let Some((raw_name, raw_value)) = parameter.split_once('=') else {
-            return Err(failing("it has no `=`; write a literal `&` as %26"));
-        };
-        let name = percent::decode(raw_name).map_err(failing)?;
-        let value = percent::decode(raw_value).map_err(failing)?;
-        if name.is_empty() {
-            return Err(failing("the name is empty"));
-        }
-        if parameters.iter().any(|earlier| earlier.name == name) {
-            return Err(failing("the name is repeated"));
-        }
-        parameters.push(Parameter { raw_name, raw_value, name, value });
-    }
-    Ok(parameters)
-}
-
-fn decode(text: &str) -> Result<String> {
-    percent::decode(text).map_err(invalid)
-}
-
-fn invalid(reason: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidUri).with_message(reason.into())
 }

@@ -36,14 +36,7 @@ pub(super) fn show(
     raw_path: &str,
     parameters: &[Parameter<'_>],
 ) -> String {
-    let mut after = raw_path.to_owned();
-    let mut separator = '?';
-    for parameter in parameters {
-        let value =
-            if is_secret(&parameter.name, &parameter.value) { HIDDEN } else { parameter.raw_value };
-        after += &format!("{separator}{}={value}", parameter.raw_name);
-        separator = '&';
-    }
+    let after = with_parameters(raw_path, parameters);
     // Searches the raw text, because the `@` may be in a redacted value.
     let mut raw = parameters.iter().flat_map(|p| [p.raw_name, p.raw_value]).chain([raw_path]);
     if is_cut_short(authority) && raw.any(|part| part.contains('@')) {
@@ -54,6 +47,19 @@ pub(super) fn show(
         None => authority.to_owned(),
     };
     format!("{scheme}://{authority}{after}")
+}
+
+/// Returns a path and the parameters after it as they were written, with their secrets redacted.
+pub(super) fn with_parameters(raw_path: &str, parameters: &[Parameter<'_>]) -> String {
+    let mut text = raw_path.to_owned();
+    let mut separator = '?';
+    for parameter in parameters {
+        let value =
+            if is_secret(&parameter.name, &parameter.value) { HIDDEN } else { parameter.raw_value };
+        text += &format!("{separator}{}={value}", parameter.raw_name);
+        separator = '&';
+    }
+    text
 }
 
 /// Returns whether the value of a parameter may be a secret, or contain one: in a URI, or in a list such as a connection string.

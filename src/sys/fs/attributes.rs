@@ -1,27 +1,64 @@
 //! The owner, the permissions and the extended attributes that a file takes over from the file it replaces.
 
 use std::fs::File;
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::fs::{Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::system_error;
+use super::metadata::{METADATA, link_to};
 use super::parent_dir::ParentDir;
 use super::stat::Stat;
-use crate::core::error::Result;
+use crate::core::error::{Error, ErrorKind, Result};
+
+/// The longest list of attributes that is read with a single call, in bytes.
+const SHORT_LIST: usize = 512;
 
 pub(super) fn set_permissions(file: &File, permissions: u32) -> Result<()> {
     let mode = Mode::from_raw_mode(permissions);
     retry_on_intr(|| rustix::fs::fchmod(file, mode)).map_err(system_error)
 }
 
-/// Sets the owner and the permissions of `old`.
-pub(super) fn adopt_owner(file: &File, old: &Stat) -> Result<()> {
-    let new = Stat::of(file.as_fd()).map_err(system_error)?;
+/// Sets the modification time.
+pub(super) fn set_modified_at(file: &File, time: SystemTime) -> Result<()> {
+    // `File::set_times` does not repeat an interrupted call.
+    let times =
+        Timestamps { last_access: timespec(None)?, last_modification: timespec(Some(time))? };
+    retry_on_intr(|| rustix::fs::futimens(file, &times)).map_err(system_error)
+}
+
+/// Converts a time that is to be set; `None` leaves it.
+pub(super) fn timespec(time: Option<SystemTime>) -> Result<Timespec> {
+    let Some(time) = time else { return Ok(Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }) };
+    let too_far = |_| Error::new(ErrorKind::InvalidInput).with_message("the time is out of range");
+    let whole = |seconds: u64| i64::try_from(seconds).map_err(too_far);
+    Ok(match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => {
+            Timespec { tv_sec: whole(since.as_secs())?, tv_nsec: since.subsec_nanos().into() }
+        }
+        Err(before) => {
+            let before = before.duration();
+            let nanos = before.subsec_nanos();
+            let seconds = -whole(before.as_secs())?;
+            if nanos == 0 {
+                Timespec { tv_sec: seconds, tv_nsec: 0 }
+            } else {
+                Timespec { tv_sec: seconds - 1, tv_nsec: (1_000_000_000 - nanos).into() }
+            }
+        }
+    })
+}
+
+/// Sets the owner and the permissions of `old`. `new` are the metadata of the file, if they are known.
+pub(super) fn adopt_owner(file: &File, new: Option<Stat>, old: &Stat) -> Result<()> {
+    let new = new.map_or_else(|| Stat::of(file.as_fd()).map_err(system_error), Ok)?;
     let mut permissions = old.permissions();
-    if new.owner() != old.owner() {
+    let is_owned = new.owner() == old.owner();
+    if !is_owned {
         let (uid, gid) = old.owner();
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         let change = |uid| if_possible(|| rustix::fs::fchown(file, uid, Some(gid)));
@@ -33,11 +70,17 @@ pub(super) fn adopt_owner(file: &File, old: &Stat) -> Result<()> {
             change(None)?;
         }
     }
+    if is_owned && new.permissions() == permissions {
+        return Ok(());
+    }
     set_permissions(file, permissions)
 }
 
 /// Copies the extended attributes of the file at `place`, as far as this user and the file system allow it.
 pub(super) fn adopt_attributes(file: &File, place: &ParentDir) -> Result<()> {
+    if has_no_attributes(place) {
+        return Ok(());
+    }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let name = place.name.as_str();
     let open = || rustix::fs::openat(&place.dir, name, flags, Mode::empty());
@@ -47,8 +90,7 @@ pub(super) fn adopt_attributes(file: &File, place: &ParentDir) -> Result<()> {
     let list = |names: &mut Vec<u8>| rustix::fs::flistxattr(&old, spare_capacity(names));
     let names = read_sized(|| rustix::fs::flistxattr_query(&old), list)?.unwrap_or_default();
     for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-        // These describe the old content, or are set by the system.
-        if name.starts_with(b"security.") {
+        if !is_copied(name) {
             continue;
         }
         let get = |value: &mut Vec<u8>| rustix::fs::fgetxattr(&old, name, spare_capacity(value));
@@ -58,6 +100,21 @@ pub(super) fn adopt_attributes(file: &File, place: &ParentDir) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether an attribute is copied. The others describe the old content, or are set by the system.
+fn is_copied(name: &[u8]) -> bool {
+    !name.is_empty() && !name.starts_with(b"security.") && name != METADATA.as_bytes()
+}
+
+/// Whether the file at `place` has no attributes to copy; `false` if this cannot be found out with a single call.
+fn has_no_attributes(place: &ParentDir) -> bool {
+    let path = format!("{}/{}", link_to(place.dir.as_fd()), place.name);
+    let mut space = [const { MaybeUninit::uninit() }; SHORT_LIST];
+    match rustix::fs::llistxattr(path.as_str(), &mut space[..]) {
+        Ok((names, _)) => !names.split(|&byte| byte == 0).any(is_copied),
+        Err(errno) => errno == Errno::OPNOTSUPP,
+    }
 }
 
 /// Calls `read` with a buffer of the size that `query` returns, and repeats both if the value grows in between. `None` if it is not

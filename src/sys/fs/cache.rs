@@ -25,6 +25,16 @@ const DISKS: [u32; 4] = [
 /// The type of tmpfs, which has no disk and does not support `RWF_NOWAIT`.
 const TMPFS: u32 = 0x0102_1994;
 
+/// Whether `file` is on the file system of a local disk.
+pub(super) fn is_on_disk(file: BorrowedFd<'_>) -> bool {
+    kind_of(file).is_some_and(|kind| DISKS.contains(&kind) || kind == TMPFS)
+}
+
+fn kind_of(file: BorrowedFd<'_>) -> Option<u32> {
+    // The type of this number depends on the architecture.
+    rustix::fs::fstatfs(file).ok().and_then(|stat| u32::try_from(stat.f_type).ok())
+}
+
 /// The cached part of the file system of a root.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -39,8 +49,7 @@ pub(super) struct Cache {
 impl Cache {
     /// Returns the cache of the file system of `dir`.
     pub(super) fn of(dir: BorrowedFd<'_>) -> Self {
-        // The type of this number depends on the architecture.
-        let kind = rustix::fs::fstatfs(dir).ok().and_then(|stat| u32::try_from(stat.f_type).ok());
+        let kind = kind_of(dir);
         let is_disk = kind.is_some_and(|kind| DISKS.contains(&kind));
         let is_tmpfs = kind == Some(TMPFS);
         Self {

@@ -15,18 +15,26 @@ use rustix::io::{Errno, pread, retry_on_intr};
 use super::buffer::{Buffers, too_large};
 use super::cache::Cache;
 use super::errno::system_error;
+use super::metadata::{add_metadata, add_metadata_by_link};
+use super::new_file::NewFile;
 use super::root::Root;
-use super::staged_file::{NewFile, StagedFile};
+use super::staged_file::StagedFile;
 use super::stat::Stat;
 use super::transfer::copy_content;
 use super::tree_hash;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::options::LinkMode;
+use crate::core::info::FileInfo;
+use crate::core::metadata::FileMetadata;
+use crate::core::options::{InfoOptions, LinkMode};
+use crate::core::path::FilePath;
 use crate::sys::pool::{Cancelled, INLINE_LIMIT, Wait};
 
 /// The size of the reads for hashing. A block stays in the cache of the core.
 const HASH_BLOCK: usize = 256 * 1024;
+
+/// The number of attempts to open a file that others keep replacing. Some file systems never count links.
+const OPEN_ATTEMPTS: usize = 8;
 
 /// A regular file with its metadata at the time of the open.
 #[derive(Debug)]
@@ -34,30 +42,68 @@ pub(crate) struct OpenFile {
     pub(super) file: File,
     pub(crate) stat: Stat,
     cache: Arc<Cache>,
+    keeps_metadata: bool,
 }
 
 /// Opens the file at `path` for reading. Refuses a special file, without waiting for the other end of a FIFO.
 pub(crate) fn open_file(root: &Root, path: &str, wait: Wait) -> Result<OpenFile> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file: File = root.open_within(path, flags, wait)?.into();
-    let stat = Stat::of(file.as_fd()).map_err(system_error)?;
-    stat.expect_file()?;
-    Ok(OpenFile { file, stat, cache: Arc::clone(root.cache()) })
+    let open = || {
+        let file: File = root.open_within(path, flags, wait)?.into();
+        let stat = Stat::of(file.as_fd()).map_err(system_error)?;
+        stat.expect_file()?;
+        Ok::<_, Error>((file, stat))
+    };
+    let (mut file, mut stat) = open()?;
+    for _ in 1..OPEN_ATTEMPTS {
+        // A file that was replaced between the two calls has an etag that nobody knows, as its last link is gone.
+        if stat.links() > 0 {
+            break;
+        }
+        (file, stat) = open()?;
+    }
+    let (cache, keeps_metadata) = (Arc::clone(root.cache()), root.keeps_metadata());
+    Ok(OpenFile { file, stat, cache, keeps_metadata })
 }
 
-/// Returns the metadata of the entry at `path`, which may be the root.
-pub(crate) fn look_up(root: &Root, path: &str, links: LinkMode, wait: Wait) -> Result<Stat> {
-    if path.is_empty() {
+/// Returns all metadata of the entry at `path`, which may be the root, if the condition holds.
+pub(crate) fn look_up(
+    root: &Root,
+    path: &FilePath,
+    options: &InfoOptions,
+    wait: Wait,
+) -> Result<FileInfo> {
+    if path.is_root() {
         root.expect_present()?;
     }
-    let flags = match links {
+    let flags = match options.links {
         LinkMode::Keep => OFlags::PATH | OFlags::NOFOLLOW,
         LinkMode::Follow => OFlags::PATH,
     };
-    Stat::of(root.open_within(path, flags, wait)?.as_fd()).map_err(system_error)
+    let entry = root.open_within(path, flags, wait)?;
+    let stat = Stat::of(entry.as_fd()).map_err(system_error)?;
+    stat.check_read(&options.condition)?;
+    let mut info = stat.info(path.clone());
+    if (stat.is_file() || stat.is_dir()) && root.keeps_metadata() {
+        add_metadata_by_link(entry.as_fd(), &mut info)?;
+    }
+    if stat.is_symlink() {
+        let target = retry_on_intr(|| rustix::fs::readlinkat(&entry, "", Vec::new()));
+        info.link_target = target.map_err(system_error)?.into_string().ok();
+    }
+    Ok(info)
 }
 
 impl OpenFile {
+    /// Returns all metadata of the file.
+    pub(crate) fn info(&self, path: FilePath) -> Result<FileInfo> {
+        let mut info = self.stat.info(path);
+        if self.keeps_metadata {
+            add_metadata(&self.file, &mut info)?;
+        }
+        Ok(info)
+    }
+
     /// Whether the file has no name left, so that closing the last handle frees its blocks.
     pub(crate) fn is_unlinked(&self) -> bool {
         Stat::of(self.file.as_fd()).is_ok_and(|stat| stat.links() == 0)
@@ -73,6 +119,13 @@ impl OpenFile {
     pub(crate) fn settings_of_copy(&self, new_file: NewFile) -> NewFile {
         let permissions = new_file.permissions.unwrap_or(self.stat.permissions() & 0o777);
         NewFile { permissions: Some(permissions), ..new_file }
+    }
+
+    /// Returns the metadata for a copy of this file. Its permissions are a setting, because a file that is replaced keeps its own.
+    pub(crate) fn metadata_of_copy(&self) -> Result<FileMetadata> {
+        let mut metadata = self.info(FilePath::root())?.kept();
+        metadata.permissions = None;
+        Ok(metadata)
     }
 
     /// Reads a range within the file.

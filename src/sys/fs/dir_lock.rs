@@ -8,14 +8,14 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode};
+use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::system_error;
-use super::open_beneath::DIRECTORY;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::lock::LockMode;
 
@@ -28,40 +28,32 @@ pub(crate) enum Attempt<T, S> {
     Busy(S),
 }
 
-impl<T, S> Attempt<T, S> {
-    pub(crate) fn map<U>(self, done: impl FnOnce(T) -> U) -> Attempt<U, S> {
-        match self {
-            Self::Done(value) => Attempt::Done(done(value)),
-            Self::Busy(state) => Attempt::Busy(state),
-        }
-    }
-}
-
 /// Holds the lock on a directory until it is dropped.
 #[derive(Debug)]
-pub(super) struct DirectoryLock(
-    #[expect(dead_code, reason = "closing the handle releases the lock")] Option<OwnedFd>,
-);
+pub(super) struct DirectoryLock(Option<Arc<OwnedFd>>);
 
 /// How long a verb waits for the lock. Others hold it only for a few system calls.
 pub(crate) const DIR_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl DirectoryLock {
     /// Tries for a few milliseconds to lock `dir`; `None` if others hold the lock all the time.
-    pub(super) fn acquire(dir: &OwnedFd, mode: LockMode) -> Result<Option<Self>> {
-        // A lock belongs to the open file description, which may be shared, so this opens its own.
-        let own = match retry_on_intr(|| rustix::fs::openat(dir, ".", DIRECTORY, Mode::empty())) {
-            Ok(own) => own,
-            // A directory that cannot be read cannot be locked.
-            Err(errno @ Errno::ACCESS) => return Self::without(mode, errno),
-            Err(errno) => return Err(system_error(errno)),
-        };
-        match try_lock(own.as_fd(), mode) {
-            Ok(is_locked) => Ok(is_locked.then_some(Self(Some(own)))),
-            Err(errno @ (Errno::OPNOTSUPP | Errno::NOLCK | Errno::BADF)) => {
-                Self::without(mode, errno)
-            }
+    ///
+    /// The lock belongs to the open file description, so each call of a verb must have opened `dir` itself.
+    pub(super) fn acquire(dir: &Arc<OwnedFd>, mode: LockMode) -> Result<Option<Self>> {
+        match try_lock(dir.as_fd(), mode) {
+            Ok(is_locked) => Ok(is_locked.then(|| Self(Some(Arc::clone(dir))))),
+            Err(errno @ (Errno::OPNOTSUPP | Errno::NOLCK)) => Self::without(mode, errno),
+            // A directory that this user may not read is open with `PATH` and cannot be locked.
+            Err(Errno::BADF) => Self::without(mode, Errno::ACCESS),
             Err(errno) => Err(system_error(errno)),
+        }
+    }
+
+    /// Releases the lock by closing the directory, which saves a system call, if the caller has the only other reference and drops it.
+    /// Otherwise the lock is released here.
+    pub(super) fn release_on_close(mut self) {
+        if self.0.as_ref().is_some_and(|dir| Arc::strong_count(dir) == 2) {
+            self.0 = None;
         }
     }
 
@@ -72,6 +64,15 @@ impl DirectoryLock {
             LockMode::Exclusive => Err(Error::new(ErrorKind::Unsupported)
                 .with_message("the directory cannot be locked, which a conditional write needs")
                 .with_source(io::Error::from(reason))),
+        }
+    }
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        if let Some(dir) = self.0.take() {
+            // If this fails, closing the directory releases the lock.
+            let _ = retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::Unlock));
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Finds the parent directory of an entry.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::ParentDir;
 use super::root::Root;
+use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::options::WriteMode;
 use crate::core::path::FilePath;
+use crate::core::target::WriteTarget;
 
 impl Root {
     /// Returns the place of a new entry: the deepest existing parent, and the parents that are missing.
@@ -19,7 +22,7 @@ impl Root {
             match self.open_directory(parent) {
                 Ok(dir) => {
                     missing.reverse();
-                    return Ok(ParentDir { dir, missing, name: name.to_owned() });
+                    return Ok(ParentDir::within(dir.into(), missing, name));
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound && !parent.is_empty() => {
                     let (above, segment) = parent.rsplit_once('/').unwrap_or(("", parent));
@@ -35,17 +38,26 @@ impl Root {
     pub(super) fn locate_existing(&self, path: &FilePath) -> Result<ParentDir> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let dir = self.open_directory(parent)?;
-        Ok(ParentDir { dir, missing: Vec::new(), name: name.to_owned() })
+        Ok(ParentDir::within(dir.into(), Vec::new(), name))
     }
 
-    /// Returns the place of a file that is written. If a link is there and `mode` allows a replacement, this is the place of the
-    /// target, so that the target is replaced and not the link.
-    pub(super) fn locate_for(&self, path: &FilePath, mode: &WriteMode) -> Result<ParentDir> {
-        let place = self.locate(path)?;
-        let is_link = *mode != WriteMode::Create
-            && place.missing.is_empty()
-            && place.stat()?.is_some_and(|stat| stat.is_symlink());
-        if !is_link {
+    /// Returns the place of a file that is written, with what is there. If a link is there and may be replaced, this is the place of the
+    /// link's target, so that the target is replaced and not the link. `parent` is the parent directory, if it is open.
+    pub(super) fn locate_for(
+        &self,
+        path: &FilePath,
+        target: &WriteTarget,
+        parent: Option<&Arc<OwnedFd>>,
+    ) -> Result<ParentDir> {
+        let mut place = match parent {
+            Some(dir) => {
+                let name = path.name().unwrap_or_default();
+                ParentDir::within(Arc::clone(dir), Vec::new(), name)
+            }
+            None => self.locate(path)?,
+        };
+        place.found = place.stat()?;
+        if target.is_new() || !place.found.as_ref().is_some_and(Stat::is_symlink) {
             return Ok(place);
         }
         let target = self.expand(path)?;
@@ -53,7 +65,9 @@ impl Root {
             Error::new(ErrorKind::InvalidPath)
                 .with_message("the symbolic link leads to a name that is not UTF-8")
         })?;
-        self.locate_existing(&FilePath::found(target.to_owned()))
+        let mut place = self.locate_existing(&FilePath::found(target.to_owned()))?;
+        place.found = place.stat()?;
+        Ok(place)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The parent directory of an entry, and the creation of missing parents.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::{Errno, retry_on_intr};
@@ -8,18 +9,25 @@ use rustix::io::{Errno, retry_on_intr};
 use super::errno::system_error;
 use super::open_beneath::{ATTEMPTS, DIRECTORY, open_beneath};
 use super::stat::Stat;
-use super::sync::sync_directory;
+use super::sync::{confirm, sync_directory};
 use crate::core::error::{Error, ErrorKind, Result};
 
 /// The place of an entry: an open directory, the missing directories below it, and the name.
 #[derive(Debug)]
 pub(crate) struct ParentDir {
-    pub(super) dir: OwnedFd,
+    pub(super) dir: Arc<OwnedFd>,
     pub(super) missing: Vec<String>,
     pub(super) name: String,
+    /// The entry when the place was found, if that was asked for.
+    pub(super) found: Option<Stat>,
 }
 
 impl ParentDir {
+    /// Returns the place of an entry in an open directory.
+    pub(super) fn within(dir: Arc<OwnedFd>, missing: Vec<String>, name: &str) -> Self {
+        Self { dir, missing, name: name.to_owned(), found: None }
+    }
+
     /// Returns the metadata of the entry, if it exists. A symbolic link is not followed.
     pub(crate) fn stat(&self) -> Result<Option<Stat>> {
         if !self.missing.is_empty() {
@@ -47,7 +55,7 @@ impl ParentDir {
                 Err(Errno::LOOP) => return self.undo(created, ErrorKind::NotADirectory.into()),
                 Err(errno) => return self.undo(created, system_error(errno)),
             };
-            let parent = std::mem::replace(&mut self.dir, below);
+            let parent = std::mem::replace(&mut self.dir, Arc::new(below));
             if is_new {
                 let synced = if sync { sync_directory(parent.as_fd()) } else { Ok(()) };
                 created.0.push((parent, name));
@@ -94,11 +102,21 @@ fn create_and_open(dir: BorrowedFd<'_>, name: &str) -> Result<(bool, OwnedFd), E
 
 /// The directories that were created for an entry, with their parents, the topmost first.
 #[derive(Debug, Default)]
-pub(super) struct CreatedDirs(Vec<(OwnedFd, String)>);
+pub(super) struct CreatedDirs(Vec<(Arc<OwnedFd>, String)>);
 
 impl CreatedDirs {
+    /// Brings the new directories to stable storage, after the file in them became visible.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.0.iter().try_for_each(|(parent, _)| confirm(sync_directory(parent.as_fd())))
+    }
+
+    /// Returns the directories that got a new entry.
+    pub(super) fn parents(self) -> impl Iterator<Item = Arc<OwnedFd>> {
+        self.0.into_iter().map(|(parent, _)| parent)
+    }
+
     /// Removes the directories that are still empty, and returns the deepest directory that is left.
-    pub(super) fn remove(mut self) -> Option<OwnedFd> {
+    pub(super) fn remove(mut self) -> Option<Arc<OwnedFd>> {
         while let Some((parent, name)) = self.0.pop() {
             let removed = rustix::fs::unlinkat(&parent, name.as_str(), AtFlags::REMOVEDIR);
             if removed.is_err() || self.0.is_empty() {

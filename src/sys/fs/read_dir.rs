@@ -3,6 +3,7 @@
 //! Sorting needs all names at once, and a directory may have millions. So at most [`BATCH`] names are kept: the smallest after the
 //! last one returned. A larger directory is read again for each batch.
 
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
@@ -43,6 +44,28 @@ impl Entry {
     }
 }
 
+/// Compares the key of a name with another key.
+pub(super) fn compare_keys(name: &[u8], is_dir: bool, key: &[u8]) -> Ordering {
+    let common = name.len().min(key.len());
+    name[..common].cmp(&key[..common]).then_with(|| {
+        let slash: &[u8] = if is_dir { b"/" } else { b"" };
+        name[common..].iter().chain(slash).cmp(&key[common..])
+    })
+}
+
+/// The names of a directory that are returned.
+pub(super) struct Wanted<'a> {
+    /// Whether a name is returned. The second argument is true for a directory.
+    pub(super) accepts: &'a dyn Fn(&[u8], bool) -> bool,
+    /// The number of names that the caller needs at a time.
+    pub(super) count: usize,
+}
+
+impl Wanted<'_> {
+    /// All names.
+    pub(super) const ALL: Wanted<'static> = Wanted { accepts: &|_, _| true, count: usize::MAX };
+}
+
 /// The state of a listing of one directory.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -54,14 +77,14 @@ pub(super) struct Names {
 
 impl Names {
     /// Returns the next name of `dir`, which must be the same directory at each call.
-    pub(super) fn next(&mut self, dir: BorrowedFd<'_>) -> Result<Option<Entry>> {
-        self.next_of(dir, BATCH)
-    }
-
-    fn next_of(&mut self, dir: BorrowedFd<'_>, batch: usize) -> Result<Option<Entry>> {
+    pub(super) fn next(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Entry>> {
         if self.batch.as_slice().is_empty() && (self.has_more || !self.is_started) {
             self.is_started = true;
-            self.read(dir, batch)?;
+            self.read(dir, wanted)?;
         }
         let next = self.batch.next();
         if self.has_more && self.batch.as_slice().is_empty() {
@@ -70,17 +93,25 @@ impl Names {
         Ok(next)
     }
 
-    fn read(&mut self, dir: BorrowedFd<'_>, batch: usize) -> Result<()> {
+    fn read(&mut self, dir: BorrowedFd<'_>, wanted: &Wanted<'_>) -> Result<()> {
         self.has_more = false;
-        let mut smallest = BinaryHeap::new();
+        let batch = wanted.count.clamp(1, BATCH);
+        let mut smallest = BinaryHeap::<Entry>::new();
         for_each_name(dir, |name, is_dir| {
-            let entry = Entry::new(name, is_dir);
-            if self.last.as_ref().is_none_or(|last| entry > *last) {
-                smallest.push(entry);
+            let is_after = |entry: &Entry| compare_keys(name, is_dir, &entry.key).is_gt();
+            if !self.last.as_ref().is_none_or(is_after) {
+                return ControlFlow::Continue(());
             }
-            if smallest.len() > batch {
-                smallest.pop();
-                self.has_more = true;
+            // Most names of a huge directory are refused here, without an allocation.
+            let is_full = smallest.len() == batch;
+            if is_full && smallest.peek().is_some_and(is_after) {
+                self.has_more = self.has_more || (wanted.accepts)(name, is_dir);
+            } else if (wanted.accepts)(name, is_dir) {
+                if is_full {
+                    smallest.pop();
+                    self.has_more = true;
+                }
+                smallest.push(Entry::new(name, is_dir));
             }
             ControlFlow::Continue(())
         })?;
@@ -142,7 +173,8 @@ mod tests {
         let collect = |batch| {
             let mut names = Names::default();
             let mut found = Vec::new();
-            while let Some(entry) = names.next_of(open.as_fd(), batch).unwrap() {
+            let wanted = Wanted { count: batch, ..Wanted::ALL };
+            while let Some(entry) = names.next(open.as_fd(), &wanted).unwrap() {
                 found.push(String::from_utf8(entry.key.into()).unwrap());
             }
             found
@@ -153,6 +185,38 @@ mod tests {
         assert_eq!(all[..4], ["a-/", "a.b/", "a/", "a0/"]);
         for batch in [1, 3, 52, 103, 104, 105] {
             assert_eq!(collect(batch), all, "batches of {batch}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_directory_ends_with_a_slash() {
+        for (name, is_dir) in [("a", true), ("a", false), ("", false), ("ab", true), ("a0", false)]
+        {
+            let own = format!("{name}{}", if is_dir { "/" } else { "" });
+            for key in ["", "a", "a/", "a.", "a0", "ab", "ab/", "ab/c", "b"] {
+                let compared = compare_keys(name.as_bytes(), is_dir, key.as_bytes());
+                assert_eq!(compared, own.as_str().cmp(key), "{own} and {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_accepted_take_no_place() {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..50 {
+            File::create(dir.path().join(format!("f{i:02}"))).unwrap();
+        }
+        let open = File::open(dir.path()).unwrap();
+        for count in [1, 7, 25, 26] {
+            let mut names = Names::default();
+            let is_odd = |name: &[u8], _| name[2] % 2 == 1;
+            let wanted = Wanted { accepts: &is_odd, count };
+            let mut found = Vec::new();
+            while let Some(entry) = names.next(open.as_fd(), &wanted).unwrap() {
+                found.push(entry.name().to_vec());
+            }
+            assert_eq!(found.len(), 25);
+            assert!(found.is_sorted() && found.iter().all(|name| is_odd(name, false)));
         }
     }
 }

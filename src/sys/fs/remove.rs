@@ -17,7 +17,7 @@ use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
 use super::temporary::{new_name, rename_new};
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::options::Depth;
+use crate::core::options::{DeleteOptions, Depth};
 use crate::core::path::FilePath;
 use crate::sys::lock::LockMode;
 
@@ -39,20 +39,27 @@ const MAX_CHANGES: usize = 100_000;
 pub(crate) fn remove(
     root: &Root,
     path: &FilePath,
-    depth: Depth,
+    options: &DeleteOptions,
     sync: bool,
 ) -> Result<Attempt<(), ()>> {
     let place = root.locate_existing(path)?;
-    let stat = place.stat()?.ok_or(ErrorKind::NotFound)?;
-    let Some(lock) = DirectoryLock::acquire(&place.dir, LockMode::Shared)? else {
+    let mut stat = place.stat()?.ok_or(ErrorKind::NotFound)?;
+    stat.check_change(&options.condition)?;
+    let is_conditional = !options.condition.is_empty();
+    let lock_mode = if is_conditional { LockMode::Exclusive } else { LockMode::Shared };
+    let Some(lock) = DirectoryLock::acquire(&place.dir, lock_mode)? else {
         return Ok(Attempt::Busy(()));
     };
+    if is_conditional {
+        stat = place.stat()?.ok_or(ErrorKind::NotFound)?;
+        stat.check_change(&options.condition)?;
+    }
     let flags = if stat.is_dir() { AtFlags::REMOVEDIR } else { AtFlags::empty() };
     match retry_on_intr(|| rustix::fs::unlinkat(&place.dir, place.name.as_str(), flags)) {
         Ok(()) => {}
         // The entry changed between file and directory after the check.
         Err(Errno::ISDIR | Errno::NOTDIR) => return Ok(Attempt::Busy(())),
-        Err(Errno::NOTEMPTY | Errno::EXIST) if depth == Depth::All => {
+        Err(Errno::NOTEMPTY | Errno::EXIST) if options.depth == Depth::All => {
             let Some(trash) = Trash::take(&place)? else {
                 return Ok(Attempt::Busy(()));
             };

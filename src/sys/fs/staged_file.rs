@@ -1,27 +1,35 @@
 //! A file that is written to a temporary file and becomes visible in one step.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
 use std::mem;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::io::Errno;
 
-use super::attributes::{adopt_attributes, adopt_owner, set_permissions};
+use super::attributes::{adopt_attributes, adopt_owner, set_modified_at, set_permissions};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
 use super::locate::{await_removal, retry_if_removed};
+use super::metadata::set_metadata;
+use super::new_file::{Naming, NewFile, temporary_permissions, umask};
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::{CreatedDirs, ParentDir};
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
 use super::temporary::Temporary;
+use super::transfer::{append_content, copy_content};
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::options::WriteMode;
+use crate::core::info::FileInfo;
+use crate::core::metadata::FileMetadata;
 use crate::core::path::FilePath;
+use crate::core::target::WriteTarget;
 use crate::sys::lock::LockMode;
+use crate::sys::pool::Cancelled;
 
 /// The limit of pieces of one `writev`.
 const IOV_MAX: usize = 1024;
@@ -29,13 +37,27 @@ const IOV_MAX: usize = 1024;
 /// The limit of bytes of one `writev`. ext4 needs a contiguous piece of memory of this size, and took 1.4 times as long for 4 MiB.
 const MAX_WRITE: usize = 1024 * 1024;
 
-/// The settings of a new file.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct NewFile {
-    /// Whether it must survive a power loss after the write returns.
-    pub(crate) sync: bool,
-    /// Its permission bits; 0666 without the bits of the umask if `None`.
-    pub(crate) permissions: Option<u32>,
+/// An open directory in which several files are written.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenDir(Arc<OwnedFd>);
+
+/// A file that has its final name.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) info: FileInfo,
+    pub(super) temporary: Temporary,
+    /// Whether the owner, the permissions or the attributes may have changed after the content was synced.
+    pub(super) is_changed: bool,
+    /// The directories that got a new entry.
+    pub(super) dirs: Vec<Arc<OwnedFd>>,
+}
+
+/// The result of a publication.
+enum Outcome {
+    /// The lock is the one under which a file was replaced.
+    Published(Option<DirectoryLock>),
+    /// Another process has locked the directory.
+    Busy,
 }
 
 /// A file that is being written. Dropping it removes the temporary file.
@@ -45,39 +67,59 @@ pub(crate) struct StagedFile {
     place: ParentDir,
     settings: NewFile,
     created: CreatedDirs,
+    /// What the file has besides its content.
+    metadata: FileMetadata,
     /// Whether the temporary file has fewer permissions than the final file.
     private: bool,
-    /// Whether a file must exist at the path.
-    must_exist: bool,
 }
 
 impl StagedFile {
-    /// Starts a file for `path`. Fails at once if `mode` does not allow the write.
+    /// Starts a file for `path`. Fails at once if `target` does not allow the write, or if the file system cannot keep the metadata.
     pub(crate) fn begin(
         root: &Root,
         path: &FilePath,
-        mode: &WriteMode,
+        target: &WriteTarget,
         settings: NewFile,
+        metadata: FileMetadata,
     ) -> Result<Self> {
-        let start = |place: &mut ParentDir| {
-            let old = place.stat()?;
-            check_mode(old.as_ref(), mode)?;
-            // The content of a private file must not be readable through the temporary file.
-            let private = old.is_some() || settings.permissions.is_some();
-            let permissions = if private { 0o600 } else { 0o666 };
-            // On btrfs, `fsync` of a file without a name does nothing.
-            let unnamed = !settings.sync;
-            Ok((Temporary::create(place.dir.as_fd(), permissions, unnamed)?, private))
-        };
-        let find = || root.locate_for(path, mode);
-        let (place, (temporary, private)) = retry_if_removed(root, find, start)?;
-        let created = CreatedDirs::default();
-        Ok(Self { temporary, place, settings, created, private, must_exist: false })
+        Self::begin_in(root, None, path, target, settings, metadata)
     }
 
-    /// Requires an existing file, so that a file that is deleted in the meantime is not created again.
-    pub(crate) fn replacing(self) -> Self {
-        Self { must_exist: true, ..self }
+    /// Like [`begin`](Self::begin). `parent` is the parent directory, if it is open.
+    pub(crate) fn begin_in(
+        root: &Root,
+        parent: Option<&OpenDir>,
+        path: &FilePath,
+        target: &WriteTarget,
+        settings: NewFile,
+        metadata: FileMetadata,
+    ) -> Result<Self> {
+        let start = |place: &mut ParentDir| {
+            let old = place.found.as_ref();
+            target.check(Stat::existing(old))?;
+            let wanted = metadata.permissions.or(settings.permissions);
+            let private = old.is_some() || wanted.is_some();
+            let permissions = temporary_permissions(old, metadata.permissions, wanted);
+            let unnamed = settings.is_unnamed(old.is_some());
+            Ok((Temporary::create(&place.dir, permissions, unnamed)?, private))
+        };
+        // If the directory was removed, the next attempt finds another one.
+        let parent = Cell::new(parent);
+        let find = || root.locate_for(path, target, parent.take().map(|OpenDir(dir)| dir));
+        let (place, (temporary, private)) = retry_if_removed(root, find, start)?;
+        set_metadata(&temporary.file, &metadata)?;
+        let created = CreatedDirs::default();
+        Ok(Self { temporary, place, settings, created, metadata, private })
+    }
+
+    /// Returns the directory of the file, if it exists.
+    pub(crate) fn directory(&self) -> Option<OpenDir> {
+        self.place.missing.is_empty().then(|| OpenDir(Arc::clone(&self.place.dir)))
+    }
+
+    /// Sets whether the publication is synced.
+    pub(crate) fn set_sync(&mut self, sync: bool) {
+        self.settings.sync = sync;
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -87,6 +129,16 @@ impl StagedFile {
     /// Appends `bytes`.
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<()> {
         Ok(self.file().write_all(bytes)?)
+    }
+
+    /// Copies the whole content of `file` into this one, which must be empty. Shares the blocks if the file system can do that.
+    pub(crate) fn copy_file(&self, file: &File, cancelled: &Cancelled) -> Result<()> {
+        copy_content(file, self.file(), cancelled)
+    }
+
+    /// Appends the whole content of `file`.
+    pub(crate) fn append_file(&self, file: &File, cancelled: &Cancelled) -> Result<()> {
+        append_content(file, self.file(), cancelled)
     }
 
     /// Appends all pieces, with as few system calls as possible.
@@ -125,121 +177,152 @@ impl StagedFile {
         file
     }
 
-    /// Publishes the file at `path`, for which it was started. [`Attempt::Busy`] if another process has locked the directory.
+    /// Publishes the file at `path`, for which it was started, and returns its metadata. [`Attempt::Busy`] if another process has locked
+    /// the directory.
     pub(crate) fn commit(
+        self,
+        root: &Root,
+        path: &FilePath,
+        target: &WriteTarget,
+    ) -> Result<Attempt<FileInfo, Self>> {
+        Ok(match self.commit_open(root, path, target)? {
+            Attempt::Done(published) => Attempt::Done(published.info),
+            Attempt::Busy(staged) => Attempt::Busy(staged),
+        })
+    }
+
+    /// Like [`commit`](Self::commit), but leaves the file and its directories open.
+    pub(crate) fn commit_open(
         mut self,
         root: &Root,
         path: &FilePath,
-        mode: &WriteMode,
-    ) -> Result<Attempt<Stat, Self>> {
-        let mut published = self.publish(mode);
+        target: &WriteTarget,
+    ) -> Result<Attempt<Published, Self>> {
+        let mut published = self.publish(target);
         for attempt in 0..ATTEMPTS {
             if published.is_ok() || !self.place.is_removed() || root.is_removed() {
                 break;
             }
             await_removal(attempt);
             mem::take(&mut self.created).remove();
-            self.place = root.locate_for(path, mode)?;
-            published = self.publish(mode);
+            self.place = root.locate_for(path, target, None)?;
+            published = self.publish(target);
         }
-        match published {
-            Ok(true) => {
-                let stat = confirm(Stat::of(self.file().as_fd()).map_err(system_error))?;
-                if self.settings.sync {
-                    confirm(sync_directory(self.place.dir.as_fd()))?;
-                }
-                Ok(Attempt::Done(stat))
+        let lock = match published {
+            Ok(Outcome::Published(lock)) => lock,
+            Ok(Outcome::Busy) => return Ok(Attempt::Busy(self)),
+            Err(error) => {
+                // A deletion of the directory may have taken the temporary file with it.
+                let is_taken = error.kind() == ErrorKind::NotFound && self.temporary.is_taken();
+                let taken = || {
+                    Error::new(ErrorKind::Contention)
+                        .with_message("the directory was deleted meanwhile")
+                };
+                let error = if is_taken { taken() } else { error };
+                return self.place.undo(self.created, error);
             }
-            Ok(false) => Ok(Attempt::Busy(self)),
-            Err(error) => self.place.undo(self.created, error),
+        };
+        let stat = confirm(Stat::of(self.file().as_fd()).map_err(system_error))?;
+        if self.settings.sync {
+            // Others need not wait for the disk.
+            drop(lock);
+            if self.settings.naming == Naming::Early {
+                self.created.sync()?;
+            }
+            confirm(sync_directory(self.place.dir.as_fd()))?;
+        } else if self.settings.naming != Naming::Early
+            && let Some(lock) = lock
+        {
+            lock.release_on_close();
         }
+        let mut info = stat.info(path.clone());
+        info.content_type = self.metadata.content_type;
+        info.user_metadata = self.metadata.user_metadata;
+        let dirs = self.created.parents().chain([self.place.dir]).collect();
+        Ok(Attempt::Done(Published {
+            info,
+            temporary: self.temporary,
+            is_changed: self.private,
+            dirs,
+        }))
     }
 
-    /// Gives the file its name; `false` if another process has locked the directory.
-    fn publish(&mut self, mode: &WriteMode) -> Result<bool> {
+    /// Gives the file its name.
+    fn publish(&mut self, target: &WriteTarget) -> Result<Outcome> {
         if !self.place.missing.is_empty() {
             self.created = self.place.create_missing(self.settings.sync)?;
         }
+        // For a new file, `publish_new` fails if the name exists.
+        let mut old = match self.settings.naming {
+            _ if target.is_new() => None,
+            // The content may have taken long.
+            Naming::Late => self.place.stat()?,
+            Naming::ForReplacement | Naming::Early => self.place.found,
+        };
         for _ in 0..ATTEMPTS {
-            let old = match mode {
-                // `publish_new` fails if the name exists.
-                WriteMode::Create => None,
-                WriteMode::Overwrite | WriteMode::IfMatch(_) => self.place.stat()?,
-            };
-            check_mode(old.as_ref(), mode)?;
-            let Some(old) = old else {
-                if self.must_exist {
-                    return Err(ErrorKind::NotFound.into());
-                }
+            target.check(Stat::existing(old.as_ref()))?;
+            let Some(file) = old else {
                 if self.private {
-                    let permissions = self.settings.permissions.unwrap_or_else(|| 0o666 & !umask());
-                    set_permissions(self.file(), permissions)?;
+                    let permissions = self.metadata.permissions.or(self.settings.permissions);
+                    set_permissions(self.file(), permissions.unwrap_or_else(|| 0o666 & !umask()))?;
                 }
-                self.sync()?;
+                self.finish()?;
                 match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
-                    Ok(()) => return Ok(true),
-                    Err(Errno::EXIST) if *mode == WriteMode::Create => {
+                    Ok(()) => return Ok(Outcome::Published(None)),
+                    Err(Errno::EXIST) if target.is_new() => {
                         return Err(ErrorKind::AlreadyExists.into());
                     }
                     // Another process created the file in the meantime. Now it must be replaced.
-                    Err(Errno::EXIST) => continue,
+                    Err(Errno::EXIST) => old = self.place.stat()?,
                     Err(errno) => return Err(system_error(errno)),
                 }
+                continue;
             };
-            adopt_owner(self.file(), &old)?;
+            adopt_owner(&self.temporary.file, self.temporary.created.take(), &file)?;
             adopt_attributes(self.file(), &self.place)?;
+            if let Some(permissions) = self.metadata.permissions {
+                set_permissions(self.file(), permissions)?;
+            }
             self.private = true;
-            self.sync()?;
-            let lock_mode = match mode {
-                WriteMode::IfMatch(_) => LockMode::Exclusive,
-                WriteMode::Create | WriteMode::Overwrite => LockMode::Shared,
-            };
-            let Some(_lock) = DirectoryLock::acquire(&self.place.dir, lock_mode)? else {
-                return Ok(false);
+            self.finish()?;
+            let lock_mode =
+                if target.is_conditional() { LockMode::Exclusive } else { LockMode::Shared };
+            let Some(lock) = DirectoryLock::acquire(&self.place.dir, lock_mode)? else {
+                return Ok(Outcome::Busy);
             };
             let now = self.place.stat()?;
-            check_mode(now.as_ref(), mode)?;
+            target.check(Stat::existing(now.as_ref()))?;
             let unchanged = now.is_some_and(|now| {
-                now.permissions() == old.permissions() && now.owner() == old.owner()
+                now.permissions() == file.permissions() && now.owner() == file.owner()
             });
             if unchanged {
-                self.temporary.publish_over(self.place.dir.as_fd(), &self.place.name)?;
-                return Ok(true);
+                self.temporary.publish_over(&self.place.dir, &self.place.name)?;
+                return Ok(Outcome::Published(Some(lock)));
             }
+            (old, self.place.found) = (now, now);
         }
         Err(Error::new(ErrorKind::Io)
             .with_message("other processes keep creating and deleting the file"))
     }
 
-    fn sync(&self) -> Result<()> {
+    /// Sets the modification time of complete content that is synced by [`sync_data`](super::sync_data).
+    pub(crate) fn set_times(&self) -> Result<()> {
+        match self.metadata.modified_at {
+            Some(time) if self.settings.naming == Naming::Early => {
+                set_modified_at(self.file(), time)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the modification time, and brings the file to stable storage if that was asked for.
+    fn finish(&self) -> Result<()> {
+        if let Some(time) =
+            self.metadata.modified_at.filter(|_| self.settings.naming != Naming::Early)
+        {
+            set_modified_at(self.file(), time)?;
+        }
         // After a failed fsync the kernel may have dropped the pages, so it is never repeated.
         if self.settings.sync { Ok(self.file().sync_all()?) } else { Ok(()) }
     }
-}
-
-/// Checks whether `mode` allows a write that replaces `old`.
-pub(super) fn check_mode(old: Option<&Stat>, mode: &WriteMode) -> Result<()> {
-    match (old, mode) {
-        (None, WriteMode::Create | WriteMode::Overwrite) => Ok(()),
-        (None, WriteMode::IfMatch(_)) => {
-            Err(Error::new(ErrorKind::PreconditionFailed).with_message("there is no file"))
-        }
-        (Some(_), WriteMode::Create) => Err(ErrorKind::AlreadyExists.into()),
-        (Some(old), WriteMode::Overwrite) => old.expect_file(),
-        (Some(old), WriteMode::IfMatch(etag)) => {
-            old.expect_file()?;
-            if old.etag() == *etag { Ok(()) } else { Err(etag_changed()) }
-        }
-    }
-}
-
-pub(super) fn etag_changed() -> Error {
-    Error::new(ErrorKind::PreconditionFailed).with_message("the etag has changed")
-}
-
-/// Returns the umask of this process, without changing it; the strictest one if `/proc` cannot be read.
-fn umask() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o077)
 }

@@ -11,6 +11,8 @@ use crate::core::error::{ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::info::{FileInfo, FileType};
 use crate::core::path::FilePath;
+use crate::core::precondition::Precondition;
+use crate::core::target::{Existing, FileState};
 
 /// The result of `statx`.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +130,49 @@ impl Stat {
         info.permissions = Some(self.permissions());
         info.owner_uid = Some(self.0.stx_uid);
         info.owner_gid = Some(self.0.stx_gid);
+        info.file_id = Some(self.0.stx_ino);
+        info.changed_at = system_time(&self.0.stx_ctime);
         info
+    }
+
+    /// Returns what a write finds at its target.
+    pub(super) fn existing(stat: Option<&Self>) -> Existing<'_> {
+        match stat {
+            None => Existing::Nothing,
+            Some(stat) => match stat.kind() {
+                Kind::RegularFile => Existing::File(stat),
+                Kind::Directory => Existing::Directory,
+                _ => Existing::Special,
+            },
+        }
+    }
+
+    /// Checks a condition of a change of this entry.
+    pub(crate) fn check_change(&self, condition: &Precondition) -> Result<()> {
+        if condition.is_empty() {
+            return Ok(());
+        }
+        let etag = self.is_file().then(|| self.etag());
+        condition.check_change(etag.as_ref(), self.modified_at().filter(|_| self.is_file()))
+    }
+
+    /// Checks a condition of a read of this entry.
+    pub(crate) fn check_read(&self, condition: &Precondition) -> Result<()> {
+        if condition.is_empty() {
+            return Ok(());
+        }
+        let etag = self.is_file().then(|| self.etag());
+        condition.check_read(etag.as_ref(), self.modified_at())
+    }
+}
+
+impl FileState for Stat {
+    fn etag(&self) -> Option<Etag> {
+        Some(self.etag())
+    }
+
+    fn modified_at(&self) -> Option<SystemTime> {
+        system_time(&self.0.stx_mtime)
     }
 }
 

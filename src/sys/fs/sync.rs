@@ -11,15 +11,18 @@ use crate::core::error::{Error, ErrorKind, Result};
 
 /// Brings the entries of a directory to stable storage.
 pub(super) fn sync_directory(dir: BorrowedFd<'_>) -> Result<()> {
-    let synced = match retry_on_intr(|| rustix::fs::fsync(dir)) {
+    fsync_directory(dir).map_err(system_error)
+}
+
+pub(super) fn fsync_directory(dir: BorrowedFd<'_>) -> Result<(), Errno> {
+    match retry_on_intr(|| rustix::fs::fsync(dir)) {
         // The directory was opened with `PATH`, because it cannot be read. A second handle can be synced.
         Err(Errno::BADF) => {
             retry_on_intr(|| rustix::fs::openat(dir, ".", DIRECTORY, Mode::empty()))
                 .and_then(|readable| retry_on_intr(|| rustix::fs::fsync(&readable)))
         }
         synced => synced,
-    };
-    synced.map_err(system_error)
+    }
 }
 
 /// Replaces an error after the change became visible: the change was made, but may not survive a power loss.

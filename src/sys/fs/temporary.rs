@@ -5,7 +5,8 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -16,9 +17,20 @@ use crate::core::error::Result;
 use crate::core::path::TEMPORARY_PREFIX;
 use crate::sys::random;
 
-/// Returns a new reserved name.
+/// Returns a new reserved name: a random part, which is chosen once, and a number.
 pub(super) fn new_name() -> Result<String> {
-    Ok(format!("{TEMPORARY_PREFIX}{}", random::hex::<16>()?))
+    static PROCESS: OnceLock<String> = OnceLock::new();
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+
+    let process = match PROCESS.get() {
+        Some(process) => process,
+        None => {
+            let chosen = random::hex::<8>()?;
+            PROCESS.get_or_init(|| chosen)
+        }
+    };
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Ok(format!("{TEMPORARY_PREFIX}{process}{number:016x}"))
 }
 
 /// A new open file without its final name. Dropping it removes the file.
@@ -26,19 +38,21 @@ pub(super) fn new_name() -> Result<String> {
 pub(super) struct Temporary {
     pub(super) file: File,
     /// The directory and the temporary name, if it has one.
-    name: Option<(OwnedFd, String)>,
+    name: Option<(Arc<OwnedFd>, String)>,
+    /// The metadata after the creation, if they were needed for it.
+    pub(super) created: Option<Stat>,
 }
 
 impl Temporary {
     /// Creates a temporary file in `dir`, without a name if `unnamed` and the file system supports it. The umask applies to
     /// `permissions`.
-    pub(super) fn create(dir: BorrowedFd<'_>, permissions: u32, unnamed: bool) -> Result<Self> {
+    pub(super) fn create(dir: &Arc<OwnedFd>, permissions: u32, unnamed: bool) -> Result<Self> {
         let mode = Mode::from_raw_mode(permissions);
         if unnamed {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
             match retry_on_intr(|| rustix::fs::openat(dir, ".", flags, mode)) {
                 Ok(file) => {
-                    return Ok(Self { file: file.into(), name: None });
+                    return Ok(Self { file: file.into(), name: None, created: None });
                 }
                 // The file system does not support it. An old kernel tries to open the directory instead.
                 Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR) => {}
@@ -48,38 +62,46 @@ impl Temporary {
         Self::create_named(dir, mode)
     }
 
-    fn create_named(dir: BorrowedFd<'_>, mode: Mode) -> Result<Self> {
-        check_removable(dir).map_err(system_error)?;
+    fn create_named(dir: &Arc<OwnedFd>, mode: Mode) -> Result<Self> {
+        check_removable(dir.as_fd()).map_err(system_error)?;
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
             // This can fail, so it comes before the file is created, which would then keep its name.
-            let (own, name) = (duplicate(dir)?, new_name()?);
+            let name = new_name()?;
             let file: File =
                 match retry_on_intr(|| rustix::fs::openat(dir, name.as_str(), flags, mode)) {
                     Ok(file) => file.into(),
                     Err(Errno::EXIST) => continue,
                     Err(errno) => return Err(system_error(errno)),
                 };
-            let temporary = Self { name: Some((own, name)), file };
+            let mut temporary = Self { name: Some((Arc::clone(dir), name)), file, created: None };
+            let is_locked = temporary.lock()?;
+            let stat = Stat::of(temporary.file.as_fd()).map_err(system_error)?;
             // A sweep between the two calls may have removed the file.
-            if temporary.lock()? {
+            if is_locked && stat.links() > 0 {
+                temporary.created = Some(stat);
                 return Ok(temporary);
             }
         }
     }
 
-    /// Locks the file against sweeps, and returns whether it still has its name.
+    /// Locks the file against sweeps; `false` if a sweep has locked it.
     fn lock(&self) -> Result<bool> {
         match retry_on_intr(|| {
             rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive)
         }) {
-            Ok(()) => Ok(Stat::of(self.file.as_fd()).map_err(system_error)?.links() > 0),
+            Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             // Without locks on this file system, a sweep cannot lock the file either and does not remove it.
             Err(Errno::OPNOTSUPP | Errno::NOLCK) => Ok(true),
             Err(errno) => Err(system_error(errno)),
         }
+    }
+
+    /// Whether somebody has removed the temporary name.
+    pub(super) fn is_taken(&self) -> bool {
+        self.name.is_some() && Stat::of(self.file.as_fd()).is_ok_and(|stat| stat.links() == 0)
     }
 
     /// Gives the file its final name. If the name exists, this is `EEXIST`.
@@ -97,16 +119,16 @@ impl Temporary {
     }
 
     /// Gives the file its final name and replaces the file that has it.
-    pub(super) fn publish_over(&mut self, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+    pub(super) fn publish_over(&mut self, dir: &Arc<OwnedFd>, name: &str) -> Result<()> {
         if self.name.is_none() {
             // `linkat` cannot replace a file, so the file first gets a temporary name.
-            check_removable(dir).map_err(system_error)?;
+            check_removable(dir.as_fd()).map_err(system_error)?;
             loop {
                 self.lock()?;
-                let (own, temporary) = (duplicate(dir)?, new_name()?);
-                match link_unnamed(&self.file, dir, &temporary) {
+                let temporary = new_name()?;
+                match link_unnamed(&self.file, dir.as_fd(), &temporary) {
                     Ok(()) => {
-                        self.name = Some((own, temporary));
+                        self.name = Some((Arc::clone(dir), temporary));
                         break;
                     }
                     Err(Errno::EXIST) => {}
@@ -135,10 +157,6 @@ impl Drop for Temporary {
 /// Checks that a temporary name in `dir` could be removed again.
 fn check_removable(dir: BorrowedFd<'_>) -> Result<(), Errno> {
     if Stat::of(dir)?.is_append_only() { Err(Errno::PERM) } else { Ok(()) }
-}
-
-fn duplicate(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
-    Ok(dir.try_clone_to_owned()?)
 }
 
 /// Links an unnamed file, by its descriptor if the kernel allows that, and otherwise through `/proc`.

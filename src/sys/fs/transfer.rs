@@ -10,15 +10,18 @@ use rustix::io::{Errno, retry_on_intr};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
 use super::locate::retry_if_removed;
+use super::metadata::add_metadata_at;
 use super::parent_dir::ParentDir;
 use super::root::Root;
-use super::staged_file::{check_mode, etag_changed};
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
 use super::temporary::rename_new;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::options::WriteMode;
+use crate::core::info::FileInfo;
+use crate::core::options::{RenameOptions, WriteMode};
 use crate::core::path::FilePath;
+use crate::core::precondition::Precondition;
+use crate::core::target::{Existing, WriteTarget};
 use crate::sys::lock::LockMode;
 use crate::sys::pool::Cancelled;
 
@@ -28,53 +31,63 @@ const COPY_BLOCK: usize = 64 * 1024 * 1024;
 /// Copies the content of `from` into the empty file `to`. Shares the blocks if the file system supports that, and otherwise copies
 /// them within the kernel.
 pub(crate) fn copy_content(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
-    let mut target = to;
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         // Sharing does not move the file offset, and a caller may append.
+        let mut target = to;
         target.seek(SeekFrom::End(0))?;
         return Ok(());
     }
-    let mut copied = false;
+    append_content(from, to, cancelled)
+}
+
+/// Copies the content of `from` to the offset of `to`, within the kernel if the file system supports that.
+pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
+    let mut offset = 0;
     loop {
         cancelled.check()?;
-        match retry_on_intr(|| rustix::fs::copy_file_range(from, None, to, None, COPY_BLOCK)) {
-            Ok(0) if copied => return Ok(()),
+        let copy = || rustix::fs::copy_file_range(from, Some(&mut offset), to, None, COPY_BLOCK);
+        match retry_on_intr(copy) {
+            Ok(0) if offset > 0 => return Ok(()),
             // Some file systems do not support this and return 0.
             Ok(0) => break,
-            Ok(_) => copied = true,
+            Ok(_) => {}
             Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
-                if !copied =>
+                if offset == 0 =>
             {
                 break;
             }
             Err(errno) => return Err(system_error(errno)),
         }
     }
-    let mut source = from;
+    let (mut source, mut target) = (from, to);
+    source.seek(SeekFrom::Start(0))?;
     io::copy(&mut source, &mut target)?;
     Ok(())
 }
 
-/// Renames the entry at `from` to `to`.
+/// Renames the entry at `from` to `to`, and returns its metadata.
 pub(crate) fn rename(
     root: &Root,
     from: &FilePath,
     to: &FilePath,
-    mode: &WriteMode,
+    options: &RenameOptions,
     sync: bool,
-) -> Result<Attempt<Stat, ()>> {
+) -> Result<Attempt<FileInfo, ()>> {
+    let wanted = WriteTarget::from(options);
+    wanted.expect_no_append()?;
     let source = root.locate_existing(from)?;
     let stat = source.stat()?.ok_or(ErrorKind::NotFound)?;
+    stat.check_change(&options.source)?;
     if stat.is_dir() && from != to && to.starts_with(from) {
         return Err(into_itself());
     }
     let rename = |target: &mut ParentDir| {
-        check_target(&stat, target.stat()?.as_ref(), mode)?;
+        check_target(&stat, target.stat()?.as_ref(), &wanted)?;
         if from == to {
             return Ok(true);
         }
         let created = target.create_missing(sync)?;
-        match rename_entry(&source, target, &stat, mode) {
+        match rename_entry(&source, target, &stat, &options.source, &wanted) {
             Err(error) => target.undo(created, error),
             Ok(false) => {
                 created.remove();
@@ -87,34 +100,31 @@ pub(crate) fn rename(
     if !is_renamed {
         return Ok(Attempt::Busy(()));
     }
-    if from == to {
-        return Ok(Attempt::Done(stat));
-    }
-    let stat = confirm(target.stat())?.unwrap_or(stat);
-    if sync {
+    let stat = if from == to { stat } else { confirm(target.stat())?.unwrap_or(stat) };
+    if sync && from != to {
         confirm(sync_directory(target.dir.as_fd()))?;
         confirm(sync_directory(source.dir.as_fd()))?;
     }
-    Ok(Attempt::Done(stat))
+    let mut info = stat.info(to.clone());
+    if stat.is_file() && root.keeps_metadata() {
+        confirm(add_metadata_at(target.dir.as_fd(), &target.name, &mut info))?;
+    }
+    Ok(Attempt::Done(info))
 }
 
 fn into_itself() -> Error {
     Error::new(ErrorKind::InvalidInput).with_message("a directory cannot be moved into itself")
 }
 
-/// Checks whether `mode` allows `source` to replace `old`.
-fn check_target(source: &Stat, old: Option<&Stat>, mode: &WriteMode) -> Result<()> {
-    match (old, mode) {
-        (None, WriteMode::Create | WriteMode::Overwrite) => Ok(()),
-        (Some(_), WriteMode::Create) => Err(ErrorKind::AlreadyExists.into()),
-        // Directories have no etag.
-        (_, WriteMode::IfMatch(_)) if source.is_dir() => Err(etag_changed()),
-        (Some(old), WriteMode::Overwrite) if source.is_dir() != old.is_dir() => {
-            Err(if old.is_dir() { ErrorKind::IsADirectory } else { ErrorKind::NotADirectory }
-                .into())
+/// Checks whether `target` allows `source` to replace `old`.
+fn check_target(source: &Stat, old: Option<&Stat>, target: &WriteTarget) -> Result<()> {
+    match Stat::existing(old) {
+        existing if source.is_dir() => target.check_for_directory(existing),
+        // A rename may replace a link or a special file, which has no etag.
+        Existing::Special if target.mode == WriteMode::Overwrite => {
+            target.condition.check_change(None, None)
         }
-        (Some(_), WriteMode::Overwrite) => Ok(()),
-        (old, WriteMode::IfMatch(_)) => check_mode(old, mode),
+        existing => target.check(existing),
     }
 }
 
@@ -123,28 +133,33 @@ fn rename_entry(
     source: &ParentDir,
     target: &ParentDir,
     stat: &Stat,
-    mode: &WriteMode,
+    condition: &Precondition,
+    wanted: &WriteTarget,
 ) -> Result<bool> {
-    let lock_mode = match mode {
-        WriteMode::IfMatch(_) => LockMode::Exclusive,
-        WriteMode::Create | WriteMode::Overwrite => LockMode::Shared,
+    let mode_for = |is_conditional| {
+        if is_conditional { LockMode::Exclusive } else { LockMode::Shared }
     };
-    let Some(_target_lock) = DirectoryLock::acquire(&target.dir, lock_mode)? else {
-        return Ok(false);
-    };
+    let needs_source = !condition.is_empty();
     let id =
         |place: &ParentDir| Ok::<_, Error>(Stat::of(place.dir.as_fd()).map_err(system_error)?.id());
     let is_same_dir = id(source)? == id(target)?;
+    let target_mode = mode_for(wanted.is_conditional() || is_same_dir && needs_source);
+    let Some(_target_lock) = DirectoryLock::acquire(&target.dir, target_mode)? else {
+        return Ok(false);
+    };
     let _source_lock = if is_same_dir {
         None
     } else {
-        match DirectoryLock::acquire(&source.dir, LockMode::Shared)? {
+        match DirectoryLock::acquire(&source.dir, mode_for(needs_source))? {
             None => return Ok(false),
             lock => lock,
         }
     };
+    if needs_source {
+        source.stat()?.ok_or(ErrorKind::NotFound)?.check_change(condition)?;
+    }
     let old = target.stat()?;
-    check_target(stat, old.as_ref(), mode)?;
+    check_target(stat, old.as_ref(), wanted)?;
     if is_same_dir && source.name == target.name {
         return Ok(true);
     }

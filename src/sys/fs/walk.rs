@@ -7,7 +7,8 @@ use rustix::io::Errno;
 
 use super::dir_stack::DirStack;
 use super::errno::system_error;
-use super::read_dir::{Entry, Names, name_path};
+use super::list_start::ListStart;
+use super::read_dir::{Entry, Names, Wanted, name_path};
 use super::reserved::Reserved;
 use super::root::Root;
 use super::stat::Stat;
@@ -16,10 +17,14 @@ use crate::core::glob::{GlobPattern, Progress};
 use crate::core::info::FileInfo;
 use crate::core::options::{Depth, GlobKind};
 use crate::core::path::FilePath;
+use crate::core::selection::Selection;
 use crate::sys::pool::Cancelled;
 
 /// The limit of parts in a batch. Each part keeps a directory open.
 const MAX_PARTS: usize = 32;
+
+/// The limit of names that one batch looks at, so that a pattern without a match does not keep a thread for long.
+const MAX_SEEN: usize = 16 * 1024;
 
 /// The state of a listing, which returns the names in order, without the reserved ones. [`Batch::look_up`] reads their metadata
 /// separately, so that several threads can share that work.
@@ -28,6 +33,7 @@ pub(crate) struct Walk {
     dirs: DirStack,
     levels: Vec<Level>,
     depth: Depth,
+    selection: Selection,
     reserved: Reserved,
 }
 
@@ -35,11 +41,16 @@ pub(crate) struct Walk {
 struct Level {
     path: Arc<str>,
     names: Names,
+    start: ListStart,
 }
 
 impl Level {
     fn new(path: &str) -> Self {
-        Self { path: path.into(), names: Names::default() }
+        Self::after(path, None)
+    }
+
+    fn after(path: &str, start: Option<&str>) -> Self {
+        Self { path: path.into(), names: Names::default(), start: ListStart::of(path, start) }
     }
 }
 
@@ -49,25 +60,58 @@ fn path_below(path: &str, name: &str) -> FilePath {
 
 impl Walk {
     /// Starts a listing of the directory at `path`.
-    pub(crate) fn start(root: &Root, path: &FilePath, depth: Depth) -> Result<Self> {
+    pub(crate) fn start(
+        root: &Root,
+        path: &FilePath,
+        depth: Depth,
+        selection: Selection,
+    ) -> Result<Self> {
         root.expect_present()?;
         let dirs = DirStack::start(root.open_directory(path)?)?;
-        Ok(Self { dirs, levels: vec![Level::new(path)], depth, reserved: root.reserved() })
+        let levels = vec![Level::after(path, selection.start_after.as_deref())];
+        Ok(Self { dirs, levels, depth, selection, reserved: root.reserved() })
+    }
+
+    /// Returns how many names of a directory are needed at a time.
+    fn names_at_a_time(&self) -> usize {
+        match self.selection.limit {
+            Some(limit) if self.depth == Depth::One => limit,
+            // The directory that holds the start is read, but not returned.
+            Some(limit) if self.selection.pattern.is_none() => limit.saturating_add(1),
+            _ => usize::MAX,
+        }
     }
 
     /// Returns up to `limit` further names; `None` at the end.
     pub(crate) fn next_batch(&mut self, limit: usize) -> Option<Batch> {
-        let (mut batch, mut names) = (Batch::default(), 0);
-        while names < limit && batch.0.len() < MAX_PARTS {
+        let (mut batch, mut names, mut seen) = (Batch::default(), 0, 0);
+        let count = self.names_at_a_time();
+        while names < limit && batch.0.len() < MAX_PARTS && seen < MAX_SEEN {
+            seen += 1;
             let Some(level) = self.levels.last_mut() else {
                 break;
             };
-            match level.names.next(self.dirs.here()) {
-                Ok(Some(entry)) if self.reserved.contains_bytes(entry.name()) => {}
+            let Level { path, names: level_names, start } = level;
+            let is_deep = self.depth != Depth::One;
+            let (pattern, reserved) = (self.selection.pattern.as_ref(), self.reserved);
+            // A name that is not UTF-8 is an error, whatever the pattern.
+            let matches = |name: &[u8]| match (pattern, std::str::from_utf8(name)) {
+                (Some(pattern), Ok(name)) => pattern.matches(&path_below(path, name)),
+                _ => true,
+            };
+            let is_shown = |name: &[u8], is_dir| start.is_before(name, is_dir) && matches(name);
+            let accepts = |name: &[u8], is_dir: bool| {
+                let is_entered =
+                    || is_deep && is_dir && (start.is_before(name, is_dir) || start.is_in(name));
+                !reserved.contains_bytes(name) && (is_entered() || is_shown(name, is_dir))
+            };
+            match level_names.next(self.dirs.here(), &Wanted { accepts: &accepts, count }) {
                 Ok(Some(entry)) => {
-                    let below = (self.depth != Depth::One && entry.is_dir()).then(|| entry.clone());
-                    batch.push(&level.path, &self.dirs, entry);
-                    names += 1;
+                    let below = (is_deep && entry.is_dir()).then(|| entry.clone());
+                    if is_shown(entry.name(), entry.is_dir()) {
+                        batch.push(path, &self.dirs, entry);
+                        names += 1;
+                    }
                     if let Some(below) = below
                         && let Ok(name) = std::str::from_utf8(below.name())
                     {
@@ -76,12 +120,12 @@ impl Walk {
                 }
                 Ok(None) => self.leave(&mut batch),
                 Err(error) => {
-                    batch.fail(error, &level.path);
+                    batch.fail(error, path);
                     self.leave(&mut batch);
                 }
             }
         }
-        (!batch.0.is_empty()).then_some(batch)
+        (!batch.0.is_empty() || !self.is_over()).then_some(batch)
     }
 
     /// Whether the listing has no more names.
@@ -95,7 +139,10 @@ impl Walk {
         };
         let path = path_below(&level.path, name);
         match self.dirs.enter(name) {
-            Ok(()) => self.levels.push(Level::new(&path)),
+            Ok(()) => {
+                let start = self.selection.start_after.as_deref();
+                self.levels.push(Level::after(&path, start));
+            }
             // The directory was deleted or replaced.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             Err(errno) => batch.fail(system_error(errno), &path),
@@ -233,7 +280,7 @@ impl SearchLevel {
     fn next(&mut self, dirs: &DirStack) -> Result<Option<(String, bool)>> {
         let Some(literals) = &mut self.literals else {
             // A name that is not UTF-8 matches no pattern.
-            while let Some(entry) = self.level.names.next(dirs.here())? {
+            while let Some(entry) = self.level.names.next(dirs.here(), &Wanted::ALL)? {
                 if let Ok(name) = std::str::from_utf8(entry.name()) {
                     return Ok(Some((name.to_owned(), entry.is_dir())));
                 }

@@ -1,10 +1,15 @@
 //! A glob finds exactly the paths that its pattern matches.
 
+use futures::stream::TryStreamExt as _;
+
 use crate::core::error::ErrorKind;
 use crate::core::glob::GlobPattern;
+use crate::core::options::ListOptions;
+use crate::core::path::FilePath;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::expect::refused_when;
+use crate::testing::state::listed;
 
 const TREE: &[&str] = &[
     ".config/rc",
@@ -224,5 +229,39 @@ pub async fn an_escaped_name_matches_only_itself(store: &dyn Fixture) {
         assert_eq!(files.glob(&escaped).await.unwrap(), [name], "{escaped}");
         let below = files.glob(&format!("dir {escaped}/*")).await.unwrap();
         assert_eq!(below, [format!("dir {name}/{name}").as_str()], "{escaped}");
+    }
+}
+
+/// Returns the paths of a stream in its order.
+async fn streamed(files: &dyn AsyncFileBackend, pattern: &str) -> Vec<FilePath> {
+    files.glob_stream(pattern).await.unwrap().try_collect().await.unwrap()
+}
+
+pub async fn a_glob_stream_agrees_with_a_glob(store: &dyn Fixture) {
+    let files = store.backend().await;
+    create_tree(&*files).await;
+    for pattern in MATCHES.iter().map(|(pattern, _)| *pattern).chain(NO_MATCHES.iter().copied()) {
+        let mut found = streamed(&*files, pattern).await;
+        found.sort_unstable();
+        assert_eq!(found, files.glob(pattern).await.unwrap(), "{pattern:?}");
+    }
+}
+
+pub async fn a_glob_stream_is_in_the_order_of_a_listing(store: &dyn Fixture) {
+    let files = store.backend().await;
+    create_tree(&*files).await;
+    let all = listed(&*files, "", ListOptions::recursive()).await;
+    let all: Vec<&str> = all.iter().map(|key| key.trim_end_matches('/')).collect();
+    assert_eq!(streamed(&*files, "**").await, all);
+    // The key of a directory ends with a slash, which sorts after the dot.
+    assert_eq!(streamed(&*files, "src*").await, ["src.x", "src", "srcfoo"]);
+}
+
+pub async fn a_glob_stream_refuses_an_invalid_pattern(store: &dyn Fixture) {
+    let files = store.backend().await;
+    create_tree(&*files).await;
+    for pattern in INVALID {
+        let call = format!("the pattern {pattern:?}");
+        refused_when(files.glob_stream(pattern).await, ErrorKind::InvalidPattern, &call);
     }
 }

@@ -4,16 +4,23 @@
 
 use super::Case;
 
+pub mod bulk;
 pub mod cancel;
 pub mod capability;
 pub mod checksum;
+pub mod condition;
 pub mod copy;
 pub mod create;
 pub mod delete;
+pub mod doors;
 pub mod glob;
 pub mod info;
+pub mod limits;
 pub mod list;
+pub mod metadata;
 pub mod names;
+pub mod open;
+pub mod page;
 pub mod paths;
 pub mod read;
 pub mod rename;
@@ -21,6 +28,8 @@ pub mod session;
 pub mod stream;
 pub mod text;
 pub mod update;
+pub mod versions;
+pub mod watch;
 
 /// Calls the macro `$then` with its `$arguments` and the list of all cases. Each case has the methods of
 /// [`Case`](crate::testing::Case) that limit it.
@@ -101,6 +110,72 @@ macro_rules! __with_all_cases {
                 no_character_is_split_at_a_chunk_boundary;
                 invalid_utf8_is_refused_with_its_byte_offset;
             }
+            open {
+                an_opened_file_has_its_metadata_and_its_content;
+                an_open_agrees_with_info;
+                an_open_returns_the_range_that_it_reads;
+                opening_a_missing_file_or_a_directory_fails;
+                an_open_never_mixes_metadata_and_content_of_two_versions;
+                an_open_stream_can_be_collected_in_chunks;
+                several_ranges_are_read_in_the_given_order;
+                a_wrong_range_among_several_is_refused;
+                several_ranges_are_of_one_version.needs(ConditionalWrite);
+                write_creates_a_file_or_replaces_it;
+                a_write_that_replaces_needs_a_file;
+                a_write_respects_its_size;
+                a_stream_is_appended_to_a_file.needs(Append);
+                appended_streams_are_complete_and_none_is_lost.needs(Append);
+                a_failing_source_appends_nothing.needs(Append);
+            }
+            condition {
+                reads_and_look_ups_compare_etags.needs(ConditionalWrite);
+                reads_and_look_ups_compare_times;
+                a_time_of_the_file_itself_is_not_before_it;
+                a_delete_compares_the_etag.needs(ConditionalWrite);
+                a_delete_compares_the_time;
+                a_delete_can_ignore_a_missing_file;
+                a_delete_leaves_a_file_that_changes_meanwhile.needs(ConditionalWrite);
+                a_copy_compares_the_etag_of_its_source.needs(ConditionalWrite);
+                a_copy_compares_the_conditions_of_its_target.needs(ConditionalWrite);
+                a_rename_compares_the_etag_of_its_source.needs(ConditionalWrite);
+                a_rename_compares_the_conditions_of_its_target.needs(ConditionalWrite);
+                a_copy_or_rename_cannot_append;
+                a_copy_or_rename_that_replaces_needs_a_target;
+                a_write_compares_the_etag_of_its_condition.needs(ConditionalWrite);
+            }
+            metadata {
+                a_content_type_and_user_metadata_read_back.needs(ContentType, UserMetadata);
+                new_content_replaces_the_metadata.needs(ContentType, UserMetadata);
+                an_append_keeps_the_metadata.needs(ContentType, UserMetadata, Append);
+                a_copy_and_a_rename_keep_the_metadata.needs(ContentType, UserMetadata);
+                metadata_of_the_largest_size_are_kept.needs(ContentType, UserMetadata);
+                a_modification_time_is_kept.needs(ModificationTime);
+                an_etag_changes_although_the_modification_time_does_not.needs(ModificationTime, ConditionalWrite);
+                permissions_are_kept.needs(Permissions);
+                metadata_that_the_store_cannot_keep_are_refused;
+                malformed_metadata_are_refused;
+            }
+            doors {
+                set_info_changes_the_times_and_nothing_else.needs(SetInfo, ModificationTime);
+                set_info_changes_the_time_of_a_directory.needs(SetInfo, ModificationTime, PersistentDirectories);
+                set_info_changes_permissions.needs(SetInfo, Permissions);
+                set_info_replaces_user_metadata_and_the_content_type.needs(SetInfo, ContentType, UserMetadata);
+                set_info_compares_the_etag.needs(SetInfo, ConditionalWrite);
+                set_info_of_a_missing_entry_or_with_malformed_values_fails.needs(SetInfo);
+                a_link_holds_its_target.needs(Links);
+                a_link_may_dangle_but_not_lead_out.needs(Links);
+                only_a_link_has_a_target.needs(Links);
+                a_file_of_another_store_is_copied;
+                a_copy_from_another_store_compares_both_sides.needs(ConditionalWrite);
+                a_copy_from_another_handle_of_the_store_is_a_copy;
+                an_upload_is_published_when_it_is_finished.needs(Resumable);
+                an_upload_continues_after_a_failing_source.needs(Resumable);
+                an_upload_repeats_what_came_after_its_offset.needs(Resumable);
+                a_finished_upload_respects_its_options.needs(Resumable);
+                an_abandoned_upload_leaves_nothing.needs(Resumable);
+                a_private_view_has_files_that_users_cannot_reach.needs(PrivateViews);
+                what_the_store_cannot_do_is_unsupported;
+            }
             delete {
                 a_deleted_file_is_gone;
                 deleting_a_missing_path_fails;
@@ -134,6 +209,15 @@ macro_rules! __with_all_cases {
                 a_listing_can_be_dropped_before_its_end;
                 a_listing_hides_the_internal_files_of_f9.needs(Sessions);
             }
+            page {
+                a_listing_starts_after_any_key;
+                a_listing_of_a_directory_starts_after_any_key;
+                a_listing_returns_no_more_than_its_limit;
+                a_listing_returns_only_what_matches_its_pattern;
+                an_invalid_pattern_of_a_listing_is_refused;
+                pages_have_every_entry_once;
+                pages_of_a_large_directory_have_every_entry_once;
+            }
             glob {
                 a_glob_finds_every_match_in_order;
                 a_glob_without_a_match_finds_nothing;
@@ -141,6 +225,9 @@ macro_rules! __with_all_cases {
                 a_glob_agrees_with_its_pattern_on_every_path;
                 an_invalid_pattern_is_refused;
                 an_escaped_name_matches_only_itself;
+                a_glob_stream_agrees_with_a_glob;
+                a_glob_stream_is_in_the_order_of_a_listing;
+                a_glob_stream_refuses_an_invalid_pattern;
             }
             stream {
                 streamed_content_of_every_size_reads_back_unchanged;
@@ -212,6 +299,37 @@ macro_rules! __with_all_cases {
                 a_session_excludes_other_handles_of_the_store.needs(Sessions);
                 other_operations_work_during_a_session.needs(Sessions);
             }
+            versions {
+                every_change_is_a_version_and_the_newest_comes_first.needs(Versions);
+                a_version_has_the_content_and_the_metadata_of_its_time.needs(Versions);
+                a_version_is_read_in_ranges_and_chunks.needs(Versions);
+                the_conditions_of_a_read_are_those_of_its_version.needs(Versions);
+                a_deletion_is_a_version_without_content.needs(Versions);
+                a_copy_of_a_version_restores_its_content.needs(Versions);
+                replaced_content_stays_a_version.needs(Versions);
+                a_version_that_the_file_does_not_have_is_not_found.needs(Versions);
+                the_number_of_versions_can_be_limited.needs(Versions);
+                a_path_that_never_was_a_file_has_no_versions.needs(Versions);
+                versions_are_refused_without_their_capability.lacks(Versions);
+            }
+            watch {
+                a_created_file_is_reported.needs(Watch);
+                a_modified_file_is_reported_as_one_change.needs(Watch);
+                a_removed_file_is_reported.needs(Watch);
+                a_renamed_file_is_reported_with_both_paths.needs(Watch);
+                a_renamed_directory_is_reported_and_still_watched.needs(Watch);
+                files_in_new_directories_are_not_missed.needs(Watch);
+                a_deep_tree_that_is_made_at_once_is_reported_in_full.needs(Watch);
+                a_removed_directory_takes_everything_below_it_along.needs(Watch);
+                only_changes_below_the_prefix_are_reported.needs(Watch);
+                a_watch_of_depth_one_reports_only_direct_entries.needs(Watch);
+                a_burst_of_writes_is_a_few_changes_and_the_last_follows_the_last_write.needs(Watch);
+                a_watch_reports_a_new_directory.needs(Watch, EmptyDirectories);
+                a_watch_hides_the_internal_files_of_f9.needs(Watch, Sessions);
+                several_watches_report_the_same_changes_and_can_be_dropped.needs(Watch);
+                a_watch_ends_when_its_directory_is_removed_or_renamed.needs(Watch);
+                watching_a_missing_path_or_a_file_fails.needs(Watch);
+            }
             capability {
                 append_is_refused_without_its_capability.lacks(Append);
                 create_dir_is_refused_without_its_capability.lacks(EmptyDirectories);
@@ -220,6 +338,28 @@ macro_rules! __with_all_cases {
                 cross_process_sessions_imply_sessions.needs(CrossProcessSessions);
                 capabilities_never_change;
                 references_and_boxes_of_a_backend_are_backends;
+            }
+            bulk {
+                many_files_are_written_with_results_in_the_given_order;
+                thousands_of_files_are_written_and_deleted;
+                writing_or_deleting_no_files_changes_nothing;
+                a_file_of_many_that_fails_does_not_affect_the_others;
+                a_path_that_is_given_twice_is_written_once;
+                many_writes_respect_their_mode;
+                many_appends_are_added_to_their_files.needs(Append);
+                options_of_a_single_file_are_refused_for_many;
+                a_condition_applies_to_each_of_many_files;
+                many_files_have_the_metadata_of_the_options;
+                many_deletions_have_results_in_the_given_order;
+                many_deletions_can_ignore_missing_files;
+                many_directories_are_deleted_with_their_entries;
+                a_dropped_write_of_many_leaves_whole_files.needs_cancellation();
+            }
+            limits {
+                a_path_of_the_stated_length_works_and_a_longer_one_is_refused;
+                a_name_of_the_stated_length_works_and_a_longer_one_is_refused;
+                user_metadata_of_the_stated_size_are_kept_and_larger_ones_refused;
+                the_identity_is_that_of_the_store;
             }
             cancel {
                 a_dropped_create_leaves_all_or_nothing.needs_cancellation();

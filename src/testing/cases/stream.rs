@@ -64,10 +64,10 @@ pub async fn a_streamed_write_respects_its_mode(store: &dyn Fixture) {
     files.create("dir/old", "old").await.unwrap();
     let new = || source(["new".into()]);
     for (path, options, kind) in [
-        ("dir/old", WriteOptions::default(), ErrorKind::AlreadyExists),
-        ("dir", WriteOptions::default(), ErrorKind::AlreadyExists),
+        ("dir/old", WriteOptions::create(), ErrorKind::AlreadyExists),
+        ("dir", WriteOptions::create(), ErrorKind::AlreadyExists),
         ("dir", WriteOptions::overwrite(), ErrorKind::IsADirectory),
-        ("dir/old/below", WriteOptions::default(), ErrorKind::NotADirectory),
+        ("dir/old/below", WriteOptions::create(), ErrorKind::NotADirectory),
         ("dir/old/below", WriteOptions::overwrite(), ErrorKind::NotADirectory),
     ] {
         refused(files.stream_write_with(path, new(), options).await, kind);
@@ -117,7 +117,9 @@ pub async fn a_streamed_write_keeps_a_file_created_in_the_meantime(store: &dyn F
     let files = store.backend().await;
     let (data, gate) = gated("new".into(), "er".into());
     let writer = Arc::clone(&files);
-    let writing = tokio::spawn(async move { writer.stream_write("dir/a", data).await });
+    let options = WriteOptions::create();
+    let writing =
+        tokio::spawn(async move { writer.stream_write_with("dir/a", data, options).await });
     gate.reached().await;
     files.create("dir/a", "created meanwhile").await.unwrap();
     gate.open();
@@ -353,7 +355,7 @@ pub async fn exactly_one_of_racing_streams_to_a_new_file_wins(store: &dyn Fixtur
             let (files, path) = (Arc::clone(&files), path.clone());
             tokio::spawn(async move {
                 let data = source([signed(writer, 5_000), signed(writer, 5_000)]);
-                files.stream_write(&path, data).await
+                files.stream_write_with(&path, data, WriteOptions::create()).await
             })
         });
         let outcomes = join_all(writers.collect::<Vec<_>>()).await;

@@ -33,7 +33,7 @@ impl State {
             let path = info.path.to_string();
             if !info.is_dir() {
                 state.files.insert(path, files.read(&info.path).await?);
-            } else if info.metadata.contains_key("file_id") {
+            } else if info.extra.contains_key("file_id") {
                 state.directories.insert(path);
             }
         }

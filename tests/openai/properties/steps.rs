@@ -196,7 +196,9 @@ impl Step {
             }
             Self::Update { path, content, mode, .. } => {
                 let mut options = UpdateOptions::default().with_mode(*mode);
-                options.if_match = etag;
+                if let Some(etag) = etag {
+                    options = options.with_if_match(etag);
+                }
                 files.update_with(path, content.clone(), options).await?
             }
             Self::Copy { from, to, mode } => {

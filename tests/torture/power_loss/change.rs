@@ -44,6 +44,8 @@ pub(super) enum Change {
     Update(String, Content),
     Append(String, Content),
     StreamWrite(String, Content),
+    /// Each of these files is written or not.
+    WriteMany(BTreeMap<String, Content>),
     Copy(String, String),
     Rename(String, String),
     Delete(String),
@@ -64,7 +66,7 @@ impl Change {
             return Self::Overwrite(path, Content::any(rng, 1000));
         };
         let is_new = !tree.contains_key(&path);
-        match rng.below(14) {
+        match rng.below(16) {
             0 | 1 if is_new => Self::Create(path, Content::any(rng, 10_000)),
             2 => Self::Overwrite(path, Content::any(rng, 200_000)),
             3 => Self::Update(file, Content::any(rng, 10_000)),
@@ -75,6 +77,10 @@ impl Change {
             8 => Self::Rename(dir, format!("moved-{}", rng.below(u64::MAX))),
             9 => Self::Delete(file),
             10 => Self::DeleteTree(dir),
+            12 | 13 => {
+                let files = 0..2 + rng.below(12);
+                Self::WriteMany(files.map(|_| (any_file(rng), Content::any(rng, 20_000))).collect())
+            }
             11 => Self::CreateDir(format!("{dir}/made-{}/below", rng.below(u64::MAX))),
             _ => Self::Record(format!("record-{}", rng.below(u64::MAX))),
         }
@@ -87,6 +93,11 @@ impl Change {
             | Self::Overwrite(path, data)
             | Self::Update(path, data)
             | Self::StreamWrite(path, data) => put(tree, path, Some(data.bytes())),
+            Self::WriteMany(files) => {
+                for (path, data) in files {
+                    put(tree, path, Some(data.bytes()));
+                }
+            }
             Self::Append(path, data) => {
                 let old = tree[path].as_ref().unwrap();
                 put(tree, path, Some([&old[..], &data.bytes()].concat().into()));
@@ -131,6 +142,12 @@ impl Change {
                 let source = stream::iter(pieces.into_iter().map(Ok));
                 let options = WriteOptions::overwrite();
                 drop(backend.stream_write_with(&at(&path), Box::pin(source), options).await?);
+            }
+            Self::WriteMany(files) => {
+                let files = files.into_iter().map(|(path, data)| (at(&path), data.bytes()));
+                for written in backend.write_many(files).await? {
+                    written?;
+                }
             }
             Self::Copy(from, to) => {
                 drop(backend.copy_with(&at(&from), &at(&to), CopyOptions::overwrite()).await?);

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use super::git::Git;
 use super::output::{Output, OutputStream, timed_out};
 use super::process::{Process, read_all, write_all};
+use super::progress::{Meter, read_progress};
 use crate::backends::git::diagnosis::CommandKind;
 use crate::backends::git::locks::Operation;
 use crate::core::error::{Error, Result};
@@ -30,6 +31,8 @@ pub(in crate::backends::git) struct GitCommand<'a> {
     /// killed.
     lock: Option<File>,
     operation: Option<Operation>,
+    /// Receives the progress that the command prints.
+    meter: Option<&'a Meter>,
 }
 
 impl Git {
@@ -74,6 +77,7 @@ impl<'a> GitCommand<'a> {
             has_patterns: false,
             lock: None,
             operation: None,
+            meter: None,
         }
     }
 
@@ -92,6 +96,12 @@ impl<'a> GitCommand<'a> {
     /// Reads paths among the arguments as patterns.
     pub(in crate::backends::git) fn patterns(mut self) -> Self {
         self.has_patterns = true;
+        self
+    }
+
+    /// Reports the progress of the command, which must have the option `--progress`.
+    pub(in crate::backends::git) fn progress(mut self, meter: Option<&'a Meter>) -> Self {
+        self.meter = meter;
         self
     }
 
@@ -117,8 +127,14 @@ impl<'a> GitCommand<'a> {
         let mut process = self.spawn()?;
         let communicate = async {
             let (stdin, stdout, stderr) = process.pipes();
+            let read_stderr = async {
+                match self.meter {
+                    Some(meter) => read_progress(stderr, meter).await,
+                    None => read_all(stderr).await,
+                }
+            };
             let (stdout, stderr, ()) =
-                futures::join!(read_all(stdout), read_all(stderr), write_all(stdin, self.input));
+                futures::join!(read_all(stdout), read_stderr, write_all(stdin, self.input));
             Ok::<_, Error>((stdout?, stderr?, process.wait().await?))
         };
         let Ok(done) = tokio::time::timeout(timeout, communicate).await else {

@@ -7,8 +7,10 @@ mod git;
 mod output;
 mod process;
 mod program;
+mod progress;
 
 pub(super) use self::access::Access;
 pub(super) use self::environment::RepositorySettings;
 pub(super) use self::git::Git;
 pub(super) use self::program::program;
+pub(super) use self::progress::Meter;

@@ -1,4 +1,4 @@
-//! Parses the output of `git log -z --name-status`, entry by entry.
+//! Parses the output of `git log -z` with `--name-status` or `--raw`, entry by entry.
 //!
 //! A path can be any bytes but NUL, so a field that may be a path is never recognized by its content: the status before it says how many
 //! paths follow, and the format says how many fields a commit has.
@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use futures::stream::TryStreamExt as _;
 
+use crate::backends::git::parse::Oid;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::stream::ByteStream;
 
@@ -19,6 +20,10 @@ pub(super) const HEAD: &str = "commit %H %at %ct %P";
 /// names in each of them.
 pub(super) const CHANGES: [&str; 6] =
     ["-c", "-M", "--combined-all-paths", "--root", "--name-status", "-z"];
+
+/// The same as [`CHANGES`], with the modes and the ids of the blobs.
+pub(super) const STATES: [&str; 7] =
+    ["-c", "-M", "--combined-all-paths", "--root", "--raw", "--no-abbrev", "-z"];
 
 /// The first field of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +64,8 @@ fn seconds(text: &str) -> Option<i64> {
 /// A file that a commit changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Change<'a> {
+    /// With [`STATES`], the mode of each parent and the mode after the commit, then the ids in the same order. Else empty.
+    states: &'a [u8],
     /// One status letter for each parent.
     letters: &'a [u8],
     /// The names before, if listed, and the name after, separated by NUL.
@@ -75,6 +82,15 @@ impl<'a> Change<'a> {
     pub(super) fn names_before(&self) -> impl Iterator<Item = &'a [u8]> {
         let names = self.paths.split(|&byte| byte == 0);
         self.letters.iter().zip(names).filter(|(letter, _)| **letter == b'R').map(|(_, name)| name)
+    }
+
+    /// Returns the mode and the id of the file after the commit; the mode of a deleted file is zero. `None` without [`STATES`].
+    pub(super) fn state(&self) -> Option<(u32, Oid)> {
+        let states = std::str::from_utf8(self.states).ok()?;
+        let parents = self.letters.len();
+        let mode = states.split(' ').nth(parents)?;
+        let oid = states.split(' ').nth(2 * parents + 1)?;
+        Some((u32::from_str_radix(mode, 8).ok()?, oid.parse().ok()?))
     }
 
     /// Whether the commit is a merge.
@@ -122,8 +138,9 @@ pub(super) fn next(bytes: &[u8], more: usize) -> Result<Option<(Entry<'_>, &[u8]
         let found = fields(rest, more);
         return Ok(found.map(|(fields, rest)| (Entry::Commit(head, fields), rest)));
     }
-    let count = head.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-    let (letters, score) = head.split_at(count);
+    let (states, status) = states_and_status(head).ok_or_else(unreadable)?;
+    let count = status.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let (letters, score) = status.split_at(count);
     if letters.is_empty() || !score.iter().all(u8::is_ascii_digit) {
         return Err(unreadable());
     }
@@ -132,7 +149,18 @@ pub(super) fn next(bytes: &[u8], more: usize) -> Result<Option<(Entry<'_>, &[u8]
         [_] => 1,
         per_parent => per_parent.len() + 1,
     };
-    Ok(fields(rest, paths).map(|(paths, rest)| (Entry::Change(Change { letters, paths }), rest)))
+    let found = fields(rest, paths);
+    Ok(found.map(|(paths, rest)| (Entry::Change(Change { states, letters, paths }), rest)))
+}
+
+/// Splits the first field of a change: `<status>`, or with [`STATES`] `:<states> <status>` with one colon for each parent.
+fn states_and_status(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colons = head.iter().take_while(|byte| **byte == b':').count();
+    if colons == 0 {
+        return Some((&[], head));
+    }
+    let end = head.iter().rposition(|&byte| byte == b' ')?;
+    Some((head.get(colons..end)?, &head[end + 1..]))
 }
 
 /// Splits off the first `count` fields, without the NUL after the last one.

@@ -1,11 +1,13 @@
 //! The history: the times, authors and earlier versions of files, as git's commits record them.
 
 mod content;
+mod count;
 mod entries;
 mod revisions;
 #[cfg(test)]
 mod tests;
 mod times;
+mod versions;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,9 +15,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 
 pub(super) use self::content::read_at;
+pub(super) use self::count::count;
 pub use self::revisions::Revision;
 pub(super) use self::revisions::log;
 pub(super) use self::times::Times;
+pub(super) use self::versions::{Version, versions};
 use super::command::Git;
 use super::parse::Oid;
 use crate::core::error::Result;

@@ -36,13 +36,17 @@ pub struct Revision {
     pub message: String,
 }
 
+/// The format of what follows the first field of a commit, and the number of its fields.
+pub(super) const DETAILS: &str = "%x00%an%x00%ae%x00%B";
+pub(super) const DETAIL_COUNT: usize = 3;
+
 fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&crate::core::rfc3339::nearest(*time))
 }
 
 impl Revision {
     /// `fields` are the author's name and email address, and the message.
-    fn new(head: Head<'_>, fields: &[u8], path: &FilePath) -> Self {
+    pub(super) fn new(head: Head<'_>, fields: &[u8], path: &FilePath) -> Self {
         let mut fields = fields.split(|&byte| byte == 0).map(String::from_utf8_lossy);
         let mut next = || fields.next().unwrap_or_default();
         Self {
@@ -75,7 +79,7 @@ pub(in crate::backends::git) async fn log(
 ) -> Result<Vec<Revision>> {
     let mut log = Log { path, limit, found: Vec::new(), current: None, is_file: None };
     if let Some(head) = head {
-        let format = format!("--format={HEAD}%x00%an%x00%ae%x00%B");
+        let format = format!("--format={HEAD}{DETAILS}");
         let mut arguments = vec!["log", "--encoding=UTF-8", "-z", &format];
         if path.is_root() {
             arguments.push(head.as_str());
@@ -84,7 +88,7 @@ pub(in crate::backends::git) async fn log(
             arguments.extend(["--follow", head.as_str(), "--", path.as_str()]);
         }
         let printed = git.local(arguments).stream()?;
-        entries::for_each(printed, 3, |entry| log.take(entry)).await?;
+        entries::for_each(printed, DETAIL_COUNT, |entry| log.take(entry)).await?;
         log.finish();
     }
     let Log { mut found, .. } = log;

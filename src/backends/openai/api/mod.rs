@@ -56,6 +56,11 @@ struct Inner {
 }
 
 impl Client {
+    /// Returns the address of the service, with a slash at the end.
+    pub(super) fn base_url(&self) -> &str {
+        &self.0.transport.base_url
+    }
+
     /// Returns the number of requests sent, including retries.
     pub(super) fn requests(&self) -> u64 {
         self.0.transport.requests_sent.load(Ordering::Relaxed)

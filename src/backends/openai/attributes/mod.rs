@@ -14,13 +14,13 @@ use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::path::FilePath;
-use crate::core::tree::HasEtag;
+use crate::core::target::FileState;
 
 /// The longest value of an attribute, in bytes. The reference says 512 characters, the guide 256.
 const MAX_VALUE_BYTES: usize = 256;
 
 /// The longest path that fits, in bytes.
-const MAX_PATH_BYTES: usize = 2048;
+pub(super) const MAX_PATH_BYTES: usize = 2048;
 
 /// The most pieces of a path; with the other attributes they make 16. Pieces end between characters, so each may be three bytes
 /// shorter than a value.
@@ -56,9 +56,13 @@ pub(super) struct FileMeta {
     pub(super) sha256: Option<[u8; 32]>,
 }
 
-impl HasEtag for Entry {
-    fn has_etag(&self, etag: &Etag) -> bool {
-        self.id == etag.as_str()
+impl FileState for Entry {
+    fn etag(&self) -> Option<Etag> {
+        Some(Etag::new(&*self.id))
+    }
+
+    fn modified_at(&self) -> Option<SystemTime> {
+        Some(self.modified_at)
     }
 }
 

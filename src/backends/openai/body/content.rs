@@ -88,7 +88,7 @@ impl Content {
     }
 
     /// Returns the content in pieces of at most 128 KiB.
-    fn pieces(&self) -> BoxStream<'static, io::Result<Bytes>> {
+    pub(crate) fn pieces(&self) -> BoxStream<'static, io::Result<Bytes>> {
         match &self.storage {
             Storage::Memory(pieces) => {
                 let (pieces, mut next) = (Arc::clone(pieces), 0);

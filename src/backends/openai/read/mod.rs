@@ -12,13 +12,14 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::attributes::{Entry, FileMeta};
 use super::body::{BodyEncoding, frame, text};
 use super::config::OpenAIReadMode;
-use super::list::file_at;
+use super::list::{file_at, info_of_entry};
 use super::store::Store;
+use crate::core::content::FileContent;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::etag::Etag;
 use crate::core::options::ReadOptions;
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, collect, rechunked};
+use crate::core::target::FileState as _;
 use crate::sys::pool;
 
 mod verify;
@@ -31,24 +32,28 @@ const MAX_VERSIONS: usize = 16;
 impl Store {
     pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
         let path = FilePath::parse_entry(path)?;
+        options.expect_current()?;
         options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
         self.index.refresh().await?;
         let (_, content) = self.with_content(&path, &options, collect).await?;
         Ok(content)
     }
 
-    pub(super) async fn stream_read(
+    pub(super) async fn open_file(
         self: &Arc<Self>,
         path: &str,
         options: ReadOptions,
-    ) -> Result<ByteStream<'static>> {
+    ) -> Result<FileContent> {
         let path = FilePath::parse_entry(path)?;
+        options.expect_current()?;
         let chunk_size = options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
         self.index.refresh().await?;
         // No piece was returned yet, so an interrupted download can restart.
         let take = |content| prefetch(rechunked(content, chunk_size));
-        let (_, content) = self.with_content(&path, &options, take).await?;
-        Ok(content)
+        let (entry, content) = self.with_content(&path, &options, take).await?;
+        let info = info_of_entry(path, &entry);
+        let range = options.resolve_range(info.size.unwrap_or_default())?;
+        Ok(FileContent::new(info, range, content))
     }
 
     /// Passes the content at `path` to `take` and returns the result with the entry. Restarts if the connection breaks.
@@ -113,7 +118,9 @@ impl Store {
         options: &ReadOptions,
     ) -> Result<ByteStream<'static>> {
         let meta = entry.meta().ok_or(ErrorKind::IsADirectory)?;
-        options.check_etag(Some(&Etag::new(&*entry.id)))?;
+        if !options.condition.is_empty() {
+            options.condition.check_read(entry.etag().as_ref(), Some(entry.modified_at))?;
+        }
         let range = options.resolve_range(meta.size)?;
         if range.is_empty() {
             return Ok(stream::empty().boxed());

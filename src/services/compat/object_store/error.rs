@@ -17,6 +17,7 @@ pub(super) fn failed(error: Error, path: impl Into<String>) -> StoreError {
         ErrorKind::NotFound => StoreError::NotFound { path, source },
         ErrorKind::AlreadyExists => StoreError::AlreadyExists { path, source },
         ErrorKind::PreconditionFailed => StoreError::Precondition { path, source },
+        ErrorKind::NotModified => StoreError::NotModified { path, source },
         ErrorKind::PermissionDenied
         | ErrorKind::ReadOnly
         | ErrorKind::PathEscapesRoot

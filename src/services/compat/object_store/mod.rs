@@ -17,7 +17,7 @@ use object_store::{
 use crate::backend::{AsyncFileBackend, Capability};
 use crate::core::error::{Error, ErrorKind};
 use crate::core::etag::Etag;
-use crate::core::options::{CreateOptions, WriteMode, WriteOptions};
+use crate::core::options::{WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 
 mod conditions;
@@ -206,15 +206,11 @@ impl ObjectStore for FileBackendStore {
         self.reject_annotations("put_opts", &options.attributes, &options.tags)?;
         let mode = self.write_mode(location, options.mode)?;
         let updates = matches!(mode, WriteMode::IfMatch(_));
-        let path = location.as_ref();
+        let (path, options) = (location.as_ref(), WriteOptions::default().with_mode(mode));
         let written = match payload.as_ref() {
-            [] | [_] => {
-                let options = CreateOptions::default().with_mode(mode);
-                self.backend.create_bytes(path, payload.into(), options).await
-            }
+            [] | [_] => self.backend.write_bytes(path, payload.into(), options).await,
             _ => {
-                let size = payload.content_length() as u64;
-                let options = WriteOptions::default().with_mode(mode).with_size(size);
+                let options = options.with_size(payload.content_length() as u64);
                 let chunks = stream::iter(payload).map(Ok).boxed();
                 self.backend.stream_write_with(path, chunks, options).await
             }

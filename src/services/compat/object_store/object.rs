@@ -10,13 +10,15 @@ use crate::backend::AsyncFileBackend;
 use crate::core::error::{Error, ErrorKind};
 use crate::core::info::{FileInfo, FileType};
 use crate::core::options::{InfoOptions, LinkMode};
+use crate::core::precondition::Precondition;
 
 /// Looks up the object at `location`, following links.
 pub(super) async fn look_up(
     backend: &dyn AsyncFileBackend,
     location: &Path,
+    condition: Precondition,
 ) -> Result<(FileInfo, ObjectMeta)> {
-    let info = info(backend, location.as_ref()).await;
+    let info = info(backend, location.as_ref(), condition).await;
     let info = info.map_err(|error| not_read(error, location))?;
     let kind = match info.file_type {
         FileType::File => {
@@ -40,7 +42,7 @@ pub(super) async fn listed(
         Err(error) => return Some(Err(unlisted(error))),
     };
     if entry.file_type == FileType::Symlink {
-        match info(backend, &entry.path).await {
+        match info(backend, &entry.path, Precondition::default()).await {
             Ok(target) => entry = FileInfo { path: entry.path, ..target },
             Err(error) if is_broken_link(&error) => return None,
             Err(error) => return Some(Err(unlisted(error))),
@@ -49,8 +51,13 @@ pub(super) async fn listed(
     entry.is_file().then(|| meta(&entry, location_of(&entry.path)?))
 }
 
-async fn info(backend: &dyn AsyncFileBackend, path: &str) -> crate::core::error::Result<FileInfo> {
-    backend.info_with(path, InfoOptions::default().with_links(LinkMode::Follow)).await
+async fn info(
+    backend: &dyn AsyncFileBackend,
+    path: &str,
+    condition: Precondition,
+) -> crate::core::error::Result<FileInfo> {
+    let options = InfoOptions::default().with_links(LinkMode::Follow).with_condition(condition);
+    backend.info_with(path, options).await
 }
 
 fn is_broken_link(error: &Error) -> bool {

@@ -1,6 +1,6 @@
-//! The schemes `git+https`, `git+http`, `git+ssh`, `git+file` and `git`: a branch of a git repository.
+//! The schemes `git+https`, `git+http`, `git+ssh`, `git+file` and `git`, and `user@host:path`: a branch of a git repository.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{BackendUri, Parameters};
@@ -12,15 +12,20 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::secret::SecretSource;
 use crate::net::percent;
 
+mod cache;
+
 /// The settings in a git URI.
 ///
 /// `git+https://host/org/repo@branch?path=/srv/clone`: the branch follows the last `@` of the path, and may contain slashes. It is
 /// `main` without an `@`. An `@` in the name of the repository or branch is written `%40`, as in `git+https://host/%40team/repo` and
-/// `git+https://host/repo@release%402`.
+/// `git+https://host/repo@release%402`. `user@host:path` is for SSH, too.
+///
+/// Without `path`, the clone is in `$XDG_CACHE_HOME/f9/git/` or `~/.cache/f9/git/`, in a directory that is named by a hash of the remote,
+/// without its password, and of the branch.
 ///
 /// | parameter | |
 /// | --- | --- |
-/// | `path` | the directory of the clone; required |
+/// | `path` | the directory of the clone; below the cache of the user without it |
 /// | `username`, `password` | for HTTP; the password may be `env:NAME` or `file:/path`; both may be given before the host instead |
 /// | `username`, `ssh_key`, `known_hosts` | for SSH |
 /// | `allow_http` | must be `true` for `git+http` |
@@ -30,7 +35,8 @@ use crate::net::percent;
 pub(super) struct GitUri;
 
 impl GitUri {
-    pub(super) async fn config(uri: &BackendUri) -> Result<GitConfig> {
+    /// Returns the configuration in a URI. `cache` is the directory of clones without a `path`, if there is one.
+    pub(super) async fn config(uri: &BackendUri, cache: Option<PathBuf>) -> Result<GitConfig> {
         let protocol = uri.scheme().strip_prefix("git+").unwrap_or("git");
         let (repository, branch) = match uri.raw_path().rsplit_once('@') {
             Some((repository, branch)) => (repository, Some(branch)),
@@ -38,8 +44,13 @@ impl GitUri {
         };
         let mut parameters = uri.parameters();
         let path = parameters.text("path");
-        let remote_url = format!("{protocol}://{}{repository}", uri.authority());
-        let mut config = GitConfig::new(remote_url, path.unwrap_or_default());
+        let remote_url = if repository.starts_with(':') {
+            let repository = percent::decode(repository).map_err(|reason| uri.invalid(reason))?;
+            format!("{}{repository}", uri.authority())
+        } else {
+            format!("{protocol}://{}{repository}", uri.authority())
+        };
+        let mut config = GitConfig::new(remote_url, path.unwrap_or("clone"));
         if let Some(branch) = branch {
             config.branch = percent::decode(branch).map_err(|reason| uri.invalid(reason))?;
         }
@@ -70,14 +81,26 @@ impl GitUri {
                  add `allow_http=true` to allow it",
             ));
         }
-        check(uri, &config)?;
+        let name = check(uri, &config)?;
+        if path.is_none() {
+            let cache = cache.ok_or_else(|| {
+                uri.invalid(
+                    "the parameter `path` is missing, and neither XDG_CACHE_HOME nor HOME names a directory for the clone",
+                )
+            })?;
+            config.path = cache.join(name);
+        }
         Ok(config)
     }
 }
 
 /// Opens a git URI.
 pub(super) async fn open(uri: BackendUri) -> Result<Arc<dyn AsyncFileBackend>> {
-    Ok(Arc::new(GitSyncFileBackend::open(GitUri::config(&uri).await?).await?))
+    let config = GitUri::config(&uri, cache::directory()).await?;
+    if uri.parameter("path").is_none() {
+        cache::create(&config.path).await?;
+    }
+    Ok(Arc::new(GitSyncFileBackend::open(config).await?))
 }
 
 fn read_settings(parameters: &mut Parameters<'_>, config: &mut GitConfig) -> Result<()> {
@@ -95,8 +118,8 @@ fn read_settings(parameters: &mut Parameters<'_>, config: &mut GitConfig) -> Res
     Ok(())
 }
 
-/// Checks the configuration, so that its errors name the URI.
-fn check(uri: &BackendUri, config: &GitConfig) -> Result<()> {
+/// Checks the configuration, so that its errors name the URI. Returns the name of a clone in the cache.
+fn check(uri: &BackendUri, config: &GitConfig) -> Result<String> {
     let password = match &config.password {
         Some(SecretSource::Value(password)) => Some(password.clone()),
         _ => None,
@@ -106,7 +129,8 @@ fn check(uri: &BackendUri, config: &GitConfig) -> Result<()> {
     let checked = config.check(Bases { directory: root, home: Some(root) }, password);
     let failing =
         |error: Error| error.with_kind(ErrorKind::InvalidUri).with_subject(uri.to_string());
-    checked.map(|_| ()).map_err(failing)
+    let checked = checked.map_err(failing)?;
+    Ok(cache::name_of(&checked.remote.url(), &checked.branch))
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use crate::core::secret::Secret;
 
 async fn config(text: &str) -> GitConfig {
     let uri: BackendUri = text.parse().unwrap();
-    GitUri::config(&uri).await.unwrap_or_else(|error| panic!("{text}: {error}"))
+    GitUri::config(&uri, None).await.unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 async fn rejected(text: &str) -> Error {
     let uri: BackendUri = text.parse().unwrap();
-    let error = GitUri::config(&uri).await.expect_err(text);
+    let error = GitUri::config(&uri, None).await.expect_err(text);
     assert_eq!(error.kind(), ErrorKind::InvalidUri, "{text}");
     error
 }
@@ -38,6 +38,14 @@ async fn a_uri_names_a_repository_and_a_branch() {
         ("git+file:///srv/bare.git@main?path=/c", "file:///srv/bare.git", "main"),
         ("git+file:///srv/a%40b?path=/c", "file:///srv/a%40b", "main"),
         ("git://host/repo@x?path=/c", "git://host/repo", "x"),
+        ("git@host:org/repo.git@dev/x?path=/c", "git@host:org/repo.git", "dev/x"),
+        ("git@host:org/repo.git?path=/c", "git@host:org/repo.git", "main"),
+        ("git@host:org/repo?path=/c", "git@host:org/repo", "main"),
+        (
+            "a_b-c.d@host-1.example:/srv/a%20b%2540?path=/c",
+            "a_b-c.d@host-1.example:/srv/a b%40",
+            "main",
+        ),
     ] {
         let config = config(text).await;
         assert_eq!(config, GitConfig::new(remote_url, "/c").with_branch(branch), "{text}");
@@ -89,7 +97,7 @@ async fn a_password_may_be_read_from_a_file_or_variable() {
 #[tokio::test]
 async fn invalid_git_uris_are_rejected_with_a_reason() {
     for (text, reason) in [
-        ("git+https://host/r", "the parameter `path`"),
+        ("git+https://host/r", "neither XDG_CACHE_HOME nor HOME"),
         ("git+https://host/r?path=", "the parameter `path`"),
         ("git+http://host/r?path=/c", "`allow_http=true`"),
         ("git+http://host/r?path=/c&allow_http=false", "`allow_http=true`"),
@@ -178,4 +186,75 @@ async fn secrets_are_redacted() {
 #[tokio::test]
 async fn a_relative_path_stays_relative_until_it_is_opened() {
     assert_eq!(config("git://host/r?path=clone").await.path, Path::new("clone"));
+}
+
+#[tokio::test]
+async fn an_address_of_ssh_takes_the_parameters_of_ssh() {
+    let text = "git@host:org/repo.git@dev?path=/c&ssh_key=/k&known_hosts=/h&author_email=a@b.c";
+    let expected = GitConfig::new("git@host:org/repo.git", "/c")
+        .with_branch("dev")
+        .with_ssh_key_path("/k")
+        .with_known_hosts("/h")
+        .with_author_email("a@b.c");
+    assert_eq!(config(text).await, expected);
+    let error = rejected("git@host:org/repo.git?path=/c&password=hunter2").await;
+    assert_eq!(error.subject(), Some("git@host:org/repo.git"));
+    rejected("git@host:-x?path=/c").await;
+}
+
+async fn in_cache(text: &str) -> PathBuf {
+    let uri: BackendUri = text.parse().unwrap();
+    GitUri::config(&uri, Some("/cache".into())).await.unwrap().path
+}
+
+#[tokio::test]
+async fn a_clone_without_a_path_is_in_the_cache() {
+    let path = in_cache("git+https://host/org/repo@dev").await;
+    // The name must stay the same in later versions.
+    assert_eq!(path, Path::new("/cache/104462fa9bf6fe64e3338b599d114d8b"));
+    for same in [
+        "git+https://me:hunter2@host/org/repo@dev",
+        "git+https://host/org/repo@dev?password=hunter2&auto_pull=true",
+        "GIT+HTTPS://host/org/repo@dev",
+    ] {
+        assert_eq!(in_cache(same).await, path, "{same}");
+    }
+    for other in [
+        "git+https://host/org/repo",
+        "git+https://host/org/repo2@dev",
+        "git+https://host/org@dev",
+        "git+https://other/org/repo@dev",
+        "git+ssh://host/org/repo@dev",
+        "git@host:org/repo",
+    ] {
+        assert_ne!(in_cache(other).await, path, "{other}");
+    }
+    assert_ne!(in_cache("git@host:r").await, in_cache("me@host:r").await);
+    assert_eq!(in_cache("git+https://host/r?path=/c").await, Path::new("/c"));
+}
+
+#[test]
+fn the_cache_is_found_by_the_environment() {
+    let found = |cache: Option<&str>, home: Option<&str>| {
+        cache::directory_from(cache.map(Into::into), home.map(Into::into))
+    };
+    assert_eq!(found(Some("/c"), Some("/h")).unwrap(), Path::new("/c/f9/git"));
+    for unset in [None, Some(""), Some("relative")] {
+        assert_eq!(found(unset, Some("/h")).unwrap(), Path::new("/h/.cache/f9/git"));
+        assert_eq!(found(unset, None), None);
+        assert_eq!(found(unset, unset), None);
+    }
+}
+
+#[tokio::test]
+async fn the_directory_of_clones_is_for_its_user_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let home = tempfile::tempdir().unwrap();
+    let clone = home.path().join("f9/git/name");
+    cache::create(&clone).await.unwrap();
+    let directory = std::fs::metadata(clone.parent().unwrap()).unwrap();
+    assert_eq!(directory.permissions().mode() & 0o777, 0o700);
+    assert!(!clone.exists());
+    cache::create(&clone).await.unwrap();
 }

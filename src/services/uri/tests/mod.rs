@@ -3,6 +3,7 @@ mod file;
 mod parameters;
 mod parse;
 mod redact;
+mod scp;
 
 use super::BackendUri;
 use crate::core::error::{Error, ErrorKind};

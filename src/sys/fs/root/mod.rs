@@ -17,6 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::cache::Cache;
 use super::errno::system_error;
+use super::metadata::keeps_metadata;
 use super::open_beneath::{DIRECTORY, open_beneath, open_error};
 use super::reserved::Reserved;
 use super::stat::Stat;
@@ -32,6 +33,9 @@ pub(crate) struct Root {
     dir: Dir,
     reserved: Reserved,
     cache: Arc<Cache>,
+    keeps_metadata: bool,
+    /// The name of the private directory that this root shows.
+    view: Option<Arc<str>>,
 }
 
 impl Root {
@@ -39,7 +43,19 @@ impl Root {
     pub(crate) fn open(path: &Path, reserved: Reserved) -> Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let cache = Arc::new(Cache::of(dir.as_fd()));
-        Ok(Self { dir, reserved, cache })
+        let keeps_metadata = keeps_metadata(dir.as_fd());
+        Ok(Self { dir, reserved, cache, keeps_metadata, view: None })
+    }
+
+    /// Returns the same root, in which the private directory of `view` can be reached.
+    pub(crate) fn with_view(&self, view: &str) -> Result<Self> {
+        Ok(Self {
+            dir: self.dir.try_clone()?,
+            reserved: self.reserved,
+            cache: Arc::clone(&self.cache),
+            keeps_metadata: self.keeps_metadata,
+            view: Some(view.into()),
+        })
     }
 
     /// Creates the directory at `path` and its missing parents.
@@ -60,6 +76,17 @@ impl Root {
         self.dir.as_fd()
     }
 
+    /// Whether files can have a content type and user metadata.
+    pub(crate) fn keeps_metadata(&self) -> bool {
+        self.keeps_metadata
+    }
+
+    /// Returns the longest name that the file system allows, in bytes; `None` if it does not say.
+    pub(crate) fn name_bytes(&self) -> Option<usize> {
+        let statistics = rustix::fs::fstatvfs(self.fd()).ok()?;
+        usize::try_from(statistics.f_namemax).ok().filter(|bytes| *bytes > 0)
+    }
+
     /// Returns the names that are hidden below this root.
     pub(super) fn reserved(&self) -> Reserved {
         self.reserved
@@ -67,15 +94,15 @@ impl Root {
 
     /// Parses a path of the caller. Every path goes through this method or [`parse_entry`](Self::parse_entry).
     pub(crate) fn parse(&self, text: &str) -> Result<FilePath> {
-        let path = FilePath::parse(text)?;
+        let path = FilePath::parse_in_view(text, self.view.as_deref())?;
         self.reserved.check(&path, text)?;
         Ok(path)
     }
 
     /// Like [`parse`](Self::parse), but refuses the root.
     pub(crate) fn parse_entry(&self, text: &str) -> Result<FilePath> {
-        let path = FilePath::parse_entry(text)?;
-        self.reserved.check(&path, text)?;
+        let path = self.parse(text)?;
+        path.expect_entry(text)?;
         Ok(path)
     }
 

@@ -47,7 +47,7 @@ pub struct Sync {
 pub const PULL_NOTHING: Sync = Sync {
     title: "pull with nothing new, beside `git fetch`",
     before: |_| Ok(()),
-    f9: |f9| async move { f9.pull().await }.boxed(),
+    f9: |f9| async move { f9.pull().await.map(drop) }.boxed(),
     by_hand: &[&["fetch", "-q"]],
     after: |_| Ok(()),
 };
@@ -55,7 +55,7 @@ pub const PULL_NOTHING: Sync = Sync {
 pub const PULL_FORWARD: Sync = Sync {
     title: "pull of one change, beside `git fetch`, `git merge --ff-only`",
     before: Side::change_remote,
-    f9: |f9| async move { f9.pull().await }.boxed(),
+    f9: |f9| async move { f9.pull().await.map(drop) }.boxed(),
     by_hand: &[&["fetch", "-q"], &["merge", "-q", "--ff-only"]],
     after: |_| Ok(()),
 };
@@ -67,7 +67,7 @@ pub const PULL_MERGE: Sync = Sync {
         side.change_local()?;
         side.run(&[&["add", "-A"], &["commit", "-q", "-m", "change"]]).map(drop)
     },
-    f9: |f9| async move { f9.pull().await }.boxed(),
+    f9: |f9| async move { f9.pull().await.map(drop) }.boxed(),
     by_hand: &[&["fetch", "-q"], &["merge", "-q", "--no-edit"]],
     after: |side| side.run(&[&["push", "-q"]]).map(drop),
 };
@@ -79,7 +79,7 @@ pub const PUSH: Sync = Sync {
         let push = async move {
             // Again through f9, which tracks its own writes.
             f9.create_with(LOCAL, random_content(), CreateOptions::overwrite()).await?;
-            f9.push("change").await
+            f9.push("change").await.map(drop)
         };
         push.boxed()
     },
@@ -90,7 +90,7 @@ pub const PUSH: Sync = Sync {
 pub const PUSH_NOTHING: Sync = Sync {
     title: "push with nothing to do, beside `git add -A`, `git diff --cached --quiet`",
     before: |_| Ok(()),
-    f9: |f9| async move { f9.push("change").await }.boxed(),
+    f9: |f9| async move { f9.push("change").await.map(drop) }.boxed(),
     by_hand: &[&["add", "-A"], &["diff", "--cached", "--quiet"]],
     after: |_| Ok(()),
 };

@@ -13,6 +13,7 @@ mod log;
 mod random_history;
 mod read_at;
 mod times;
+mod versions;
 
 const A: &str = "8c7b55fc6012c0d0f14dc237023fa93af977e87e";
 const B: &str = "6fffe05346b98e58dac8d5bedc1e09adfbd98f34";

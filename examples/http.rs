@@ -1,0 +1,88 @@
+//! Answers GET requests with ranges and conditions: `cargo run --example http`.
+//!
+//! The handler is a plain function from a request to an answer, so that the example needs no web framework; an axum handler has the same
+//! body, with the headers from `HeaderMap` and `Body::from_stream(content.stream)`.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::collections::HashMap;
+
+use f9::prelude::*;
+use f9::{ByteRange, Error, ErrorKind, FileContent, Precondition, ReadOptions};
+
+/// The headers of a request by their names in lower case.
+type Headers = HashMap<&'static str, &'static str>;
+
+/// The status, the headers and the body of an answer.
+struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    content: Option<FileContent>,
+}
+
+/// Answers a GET. There is no look-up before the read.
+async fn get(files: &dyn AsyncFileBackend, path: &str, headers: &Headers) -> Answer {
+    let mut condition = Precondition::default();
+    condition.if_match = headers.get("if-match").and_then(|header| header.parse().ok());
+    condition.if_none_match = headers.get("if-none-match").and_then(|header| header.parse().ok());
+    let mut options = ReadOptions::default().with_condition(condition);
+    let range = headers.get("range").and_then(|header| parse_range(header));
+    options.range.clone_from(&range);
+    let content = match files.open_with(path, options).await {
+        Ok(content) => content,
+        Err(error) => return Answer { status: status(&error), headers: vec![], content: None },
+    };
+    let size = content.info.size.unwrap_or_default();
+    let mut headers =
+        vec![("content-length", (content.range.end - content.range.start).to_string())];
+    headers.extend(content.info.etag.as_ref().map(|etag| ("etag", format!("\"{etag}\""))));
+    headers.extend(content.info.content_type.clone().map(|kind| ("content-type", kind)));
+    if range.is_some() {
+        let last = content.range.end.saturating_sub(1);
+        headers.push(("content-range", format!("bytes {}-{last}/{size}", content.range.start)));
+    }
+    Answer { status: if range.is_some() { 206 } else { 200 }, headers, content: Some(content) }
+}
+
+/// Parses a single range such as `bytes=6-`, `bytes=0-4` or `bytes=-5`. Another range is ignored, as RFC 9110 allows.
+fn parse_range(header: &str) -> Option<ByteRange> {
+    let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
+    match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) => Some((first..=last).into()),
+        (Ok(first), Err(_)) if last.is_empty() => Some((first..).into()),
+        (Err(_), Ok(length)) if first.is_empty() => Some(ByteRange::Suffix(length)),
+        _ => None,
+    }
+}
+
+fn status(error: &Error) -> u16 {
+    match error.kind() {
+        ErrorKind::NotModified => 304,
+        ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => 404,
+        ErrorKind::PreconditionFailed => 412,
+        ErrorKind::InvalidRange => 416,
+        _ => 500,
+    }
+}
+
+#[tokio::main]
+async fn main() -> f9::Result<()> {
+    let files = f9::MemoryFileBackend::new();
+    let options = f9::WriteOptions::default().with_content_type("text/plain");
+    files.write_with("hello.txt", "hello world", options).await?;
+    for headers in [
+        Headers::new(),
+        Headers::from([("range", "bytes=6-")]),
+        Headers::from([("range", "bytes=99-")]),
+        Headers::from([("if-none-match", "*")]),
+        Headers::from([("if-match", "\"other\"")]),
+    ] {
+        let answer = get(&files, "hello.txt", &headers).await;
+        println!("GET hello.txt {headers:?}: {} {:?}", answer.status, answer.headers);
+        if let Some(content) = answer.content {
+            println!("    {:?}", content.bytes().await?);
+        }
+    }
+    assert_eq!(get(&files, "missing", &Headers::new()).await.status, 404);
+    Ok(())
+}

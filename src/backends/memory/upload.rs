@@ -1,0 +1,31 @@
+//! Uploads that are made in several calls.
+
+use super::MemoryFileBackend;
+use super::error::CONTEXT;
+use super::write;
+use crate::core::error::{ErrorKind, Result};
+use crate::core::info::FileInfo;
+use crate::core::options::WriteOptions;
+use crate::core::upload::ResumableUpload;
+use crate::sys::random;
+
+pub(super) fn begin(
+    backend: &MemoryFileBackend,
+    path: &str,
+    options: WriteOptions,
+) -> Result<ResumableUpload> {
+    let begin = || {
+        let (path, _) = write::start(backend, path, &options)?;
+        let id = random::hex::<16>()?;
+        backend.shared.uploads.all().insert(id.clone(), Vec::new());
+        Ok(ResumableUpload::new(path, options, id))
+    };
+    begin().map_err(CONTEXT.at("begin an upload of", path))
+}
+
+pub(super) fn finish(backend: &MemoryFileBackend, upload: &ResumableUpload) -> Result<FileInfo> {
+    let content = backend.shared.uploads.all().get(&upload.id).ok_or(ErrorKind::NotFound)?.clone();
+    let info = write::write(backend, &upload.path, content.into(), &upload.options)?;
+    backend.shared.uploads.remove(&upload.id);
+    Ok(info)
+}

@@ -1,0 +1,138 @@
+//! Changing the metadata of an existing entry.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::attributes::timespec;
+use super::dir_lock::{Attempt, DirectoryLock};
+use super::errno::system_error;
+use super::metadata::{METADATA, add_metadata_by_link, link_to, set_metadata_by_link};
+use super::root::Root;
+use super::stat::Stat;
+use super::sync::confirm;
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::info::FileInfo;
+use crate::core::options::InfoChanges;
+use crate::core::path::FilePath;
+use crate::sys::lock::LockMode;
+
+/// The prefix of the attributes of f9.
+const OWN_ATTRIBUTES: &str = "user.f9.";
+
+/// Changes the metadata of the entry at `path`, whose links are followed, and returns all of its metadata.
+pub(crate) fn set_info(
+    root: &Root,
+    path: &FilePath,
+    changes: &InfoChanges,
+    sync: bool,
+) -> Result<Attempt<FileInfo, ()>> {
+    check_attributes(changes)?;
+    let describes = changes.content_type.is_some() || changes.user_metadata.is_some();
+    if describes && !root.keeps_metadata() {
+        return Err(Error::new(ErrorKind::Unsupported)
+            .with_message("the file system has no extended attributes"));
+    }
+    let lock = if changes.condition.is_empty() {
+        None
+    } else {
+        let place = root.locate_existing(path)?;
+        match DirectoryLock::acquire(&place.dir, LockMode::Exclusive)? {
+            None => return Ok(Attempt::Busy(())),
+            lock => lock,
+        }
+    };
+    let entry = root.open_at(path, OFlags::PATH)?;
+    let stat = Stat::of(entry.as_fd()).map_err(system_error)?;
+    if !stat.is_file() && !stat.is_dir() {
+        return Err(ErrorKind::NotAFile.into());
+    }
+    stat.check_change(&changes.condition)?;
+    apply(entry.as_fd(), &stat, path, changes)?;
+    drop(lock);
+    if sync {
+        confirm(sync_entry(entry.as_fd()))?;
+    }
+    let stat = confirm(Stat::of(entry.as_fd()).map_err(system_error))?;
+    let mut info = stat.info(path.clone());
+    if root.keeps_metadata() {
+        confirm(add_metadata_by_link(entry.as_fd(), &mut info))?;
+    }
+    Ok(Attempt::Done(info))
+}
+
+/// Makes the changes. Those that most often fail come first. The times come last, because the others may change them.
+fn apply(entry: BorrowedFd<'_>, stat: &Stat, path: &FilePath, changes: &InfoChanges) -> Result<()> {
+    let link = link_to(entry);
+    if changes.owner_uid.is_some() || changes.owner_gid.is_some() {
+        let (uid, gid) =
+            (changes.owner_uid.map(Uid::from_raw), changes.owner_gid.map(Gid::from_raw));
+        retry_on_intr(|| rustix::fs::chownat(entry, "", uid, gid, AtFlags::EMPTY_PATH))
+            .map_err(system_error)?;
+    }
+    // A change of the owner clears the set-id bits, which nobody asked for.
+    let permissions = changes.permissions.or_else(|| {
+        let is_owned = changes.owner_uid.is_some() || changes.owner_gid.is_some();
+        (is_owned && stat.permissions() > 0o777).then(|| stat.permissions())
+    });
+    if let Some(permissions) = permissions {
+        let mode = Mode::from_raw_mode(permissions);
+        retry_on_intr(|| rustix::fs::chmod(&*link, mode)).map_err(system_error)?;
+    }
+    for (name, value) in &changes.attributes {
+        set_attribute(&link, name, value.as_deref())?;
+    }
+    if changes.content_type.is_some() || changes.user_metadata.is_some() {
+        let mut info = stat.info(path.clone());
+        add_metadata_by_link(entry, &mut info)?;
+        let mut metadata = info.kept();
+        if let Some(content_type) = &changes.content_type {
+            metadata.content_type = Some(content_type.clone()).filter(|text| !text.is_empty());
+        }
+        if let Some(user_metadata) = &changes.user_metadata {
+            metadata.user_metadata.clone_from(user_metadata);
+        }
+        set_metadata_by_link(entry, &metadata)?;
+    }
+    if changes.modified_at.is_some() || changes.accessed_at.is_some() {
+        let times = Timestamps {
+            last_access: timespec(changes.accessed_at)?,
+            last_modification: timespec(changes.modified_at)?,
+        };
+        retry_on_intr(|| rustix::fs::utimensat(CWD, &*link, &times, AtFlags::empty()))
+            .map_err(system_error)?;
+    }
+    Ok(())
+}
+
+/// Refuses attributes that belong to the system or to f9.
+fn check_attributes(changes: &InfoChanges) -> Result<()> {
+    let is_allowed = |name: &String| {
+        name.starts_with("user.") && !name.starts_with(OWN_ATTRIBUTES) && !name.contains('\0')
+    };
+    debug_assert!(METADATA.starts_with(OWN_ATTRIBUTES));
+    match changes.attributes.keys().find(|name| !is_allowed(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::new(ErrorKind::InvalidInput).with_message(format!(
+            "`{}`: the name of an attribute starts with `user.` and not with `{OWN_ATTRIBUTES}`",
+            name.escape_debug()
+        ))),
+    }
+}
+
+fn set_attribute(link: &str, name: &str, value: Option<&[u8]>) -> Result<()> {
+    let set = || match value {
+        Some(value) => rustix::fs::setxattr(link, name, value, XattrFlags::empty()),
+        None => match rustix::fs::removexattr(link, name) {
+            Err(Errno::NODATA) => Ok(()),
+            removed => removed,
+        },
+    };
+    retry_on_intr(set).map_err(system_error)
+}
+
+fn sync_entry(entry: BorrowedFd<'_>) -> Result<()> {
+    Ok(File::open(link_to(entry))?.sync_all()?)
+}
