@@ -15,10 +15,10 @@ use std::sync::Arc;
 use f9::prelude::*;
 use f9::testing::{Fixture, Outcome};
 use f9::{
-    BackendUri, ByteStream, Bytes, Capabilities, Checksum, CopyOptions, CreateDirOptions,
-    DeleteOptions, Encoding, EncodingMode, FileContent, FileInfo, Hasher, InfoOptions, InfoStream,
-    ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions, RenameOptions, Result,
-    SessionOptions, SyncSession, WriteOptions, async_trait,
+    BackendUri, ByteStream, Bytes, Capabilities, Capability, Checksum, CopyOptions,
+    CreateDirOptions, DeleteOptions, Encoding, EncodingMode, FileContent, FileInfo, Hasher,
+    InfoOptions, InfoStream, ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions,
+    RenameOptions, Result, SessionOptions, SyncSession, WriteOptions, async_trait,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -53,7 +53,16 @@ fn masking(data: ByteStream<'_>, expected: Option<Checksum>) -> ByteStream<'_> {
 #[async_trait]
 impl AsyncFileBackend for Masked {
     fn capabilities(&self) -> Capabilities {
+        // Without those of the methods that are not implemented here.
         self.inner.capabilities()
+            - Capabilities::of(&[
+                Capability::SetInfo,
+                Capability::Links,
+                Capability::Versions,
+                Capability::Watch,
+                Capability::Resumable,
+                Capability::PrivateViews,
+            ])
     }
 
     async fn stream_write_with(
@@ -73,8 +82,8 @@ impl AsyncFileBackend for Masked {
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
-        let plain =
-            InfoOptions::default().with_links(options.links).with_condition(options.condition);
+        let mut plain = options.clone();
+        (plain.checksum, plain.encoding) = (None, EncodingMode::default());
         let mut info = self.inner.info_with(path, plain).await?;
         // The checksum and the encoding are those of the plain content.
         if let (true, Some(algorithm)) = (info.is_file(), options.checksum) {

@@ -30,9 +30,17 @@ async fn get(files: &dyn AsyncFileBackend, path: &str, headers: &Headers) -> Ans
     options.range.clone_from(&range);
     let content = match files.open_with(path, options).await {
         Ok(content) => content,
+        Err(error) if error.kind() == ErrorKind::NotModified => {
+            let etag = files.info(path).await.ok().and_then(|info| info.etag);
+            let headers = etag.iter().map(|etag| ("etag", format!("\"{etag}\""))).collect();
+            return Answer { status: 304, headers, content: None };
+        }
         Err(error) => return Answer { status: status(&error), headers: vec![], content: None },
     };
     let size = content.info.size.unwrap_or_default();
+    if range.is_some() && content.range.is_empty() {
+        return Answer { status: 416, headers: vec![], content: None };
+    }
     let mut headers =
         vec![("content-length", (content.range.end - content.range.start).to_string())];
     headers.extend(content.info.etag.as_ref().map(|etag| ("etag", format!("\"{etag}\""))));
@@ -48,7 +56,7 @@ async fn get(files: &dyn AsyncFileBackend, path: &str, headers: &Headers) -> Ans
 fn parse_range(header: &str) -> Option<ByteRange> {
     let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
     match (first.parse::<u64>(), last.parse::<u64>()) {
-        (Ok(first), Ok(last)) => Some((first..=last).into()),
+        (Ok(first), Ok(last)) if first <= last => Some((first..=last).into()),
         (Ok(first), Err(_)) if last.is_empty() => Some((first..).into()),
         (Err(_), Ok(length)) if first.is_empty() => Some(ByteRange::Suffix(length)),
         _ => None,
@@ -57,7 +65,6 @@ fn parse_range(header: &str) -> Option<ByteRange> {
 
 fn status(error: &Error) -> u16 {
     match error.kind() {
-        ErrorKind::NotModified => 304,
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => 404,
         ErrorKind::PreconditionFailed => 412,
         ErrorKind::InvalidRange => 416,
@@ -70,15 +77,19 @@ async fn main() -> f9::Result<()> {
     let files = f9::MemoryFileBackend::new();
     let options = f9::WriteOptions::default().with_content_type("text/plain");
     files.write_with("hello.txt", "hello world", options).await?;
-    for headers in [
-        Headers::new(),
-        Headers::from([("range", "bytes=6-")]),
-        Headers::from([("range", "bytes=99-")]),
-        Headers::from([("if-none-match", "*")]),
-        Headers::from([("if-match", "\"other\"")]),
+    for (headers, status) in [
+        (Headers::new(), 200),
+        (Headers::from([("range", "bytes=6-")]), 206),
+        (Headers::from([("range", "bytes=-5")]), 206),
+        (Headers::from([("range", "bytes=5-3")]), 200), // not a range, so it is ignored
+        (Headers::from([("range", "bytes=-0")]), 416),
+        (Headers::from([("range", "bytes=99-")]), 416),
+        (Headers::from([("if-none-match", "*")]), 304),
+        (Headers::from([("if-match", "\"other\"")]), 412),
     ] {
         let answer = get(&files, "hello.txt", &headers).await;
         println!("GET hello.txt {headers:?}: {} {:?}", answer.status, answer.headers);
+        assert_eq!(answer.status, status);
         if let Some(content) = answer.content {
             println!("    {:?}", content.bytes().await?);
         }

@@ -116,8 +116,8 @@
 //!
 //! # Layers
 //!
-//! A file imports only from its own layer and the layers before it. `tests/layers.rs` checks that, and that no files import each other in
-//! a circle.
+//! A file imports only from its own layer and the layers before it. `tests/source/layers.rs` checks that, and that no files import each
+//! other in a circle.
 //!
 //! | layer | folder | holds | imports |
 //! | --- | --- | --- | --- |

@@ -20,8 +20,9 @@ use crate::core::options::{
     VersionOptions, WatchOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
-use crate::core::stream::DEFAULT_CHUNK_SIZE;
-use crate::core::stream::{self, ByteStream, InfoStream, PathStream, TextStream};
+use crate::core::stream::{
+    self, ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, IntoChunk, PathStream, TextStream,
+};
 
 /// The verbs as callers use them, on every backend and on `dyn AsyncFileBackend`.
 ///
@@ -227,14 +228,14 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         self.stream_read_with(path, ReadOptions::default())
     }
 
-    /// Creates a file or replaces its content, from a stream of bytes, such as a [`ByteStream`], a `tokio_util::io::ReaderStream` or the body of an HTTP
-    /// request. See [`stream_write_with`](AsyncFileBackend::stream_write_with).
-    fn stream_write<'a, S, E>(&'a self, path: &'a str, data: S) -> BoxFuture<'a, Result<FileInfo>>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + 'a,
-        E: Into<Error>,
-    {
-        let data = data.map(|chunk| chunk.map_err(Into::into)).boxed();
+    /// Creates a file or replaces its content, from a stream of bytes or text, such as a [`ByteStream`], a `tokio_util::io::ReaderStream`
+    /// or the body of an HTTP request. See [`stream_write_with`](AsyncFileBackend::stream_write_with).
+    fn stream_write<'a>(
+        &'a self,
+        path: &'a str,
+        data: impl Stream<Item: IntoChunk> + Send + 'a,
+    ) -> BoxFuture<'a, Result<FileInfo>> {
+        let data = data.map(IntoChunk::into_chunk).boxed();
         self.stream_write_with(path, data, WriteOptions::default())
     }
 
@@ -270,18 +271,27 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         )
     }
 
-    /// Streams a whole file as UTF-8 text. No chunk ends within a character.
+    /// Streams a whole file as UTF-8 text. See [`stream_read_text_with`](Self::stream_read_text_with).
+    fn stream_read_text<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<TextStream<'static>>> {
+        self.stream_read_text_with(path, ReadOptions::default())
+    }
+
+    /// Streams the file at `path`, or a range of it, as UTF-8 text. No chunk ends within a character.
     ///
     /// # Errors
     ///
-    /// Those of [`stream_read_with`](AsyncFileBackend::stream_read_with); in the stream,
-    /// [`InvalidData`](crate::ErrorKind::InvalidData) with the offset of the first byte that is not UTF-8.
+    /// Those of [`stream_read_with`](AsyncFileBackend::stream_read_with); in the stream, [`InvalidData`](crate::ErrorKind::InvalidData) with
+    /// the offset in the range of the first byte that is not UTF-8. A range that begins or ends within a character is not UTF-8 there.
     ///
     /// # Cost
     ///
     /// That of [`stream_read_with`](AsyncFileBackend::stream_read_with).
-    fn stream_read_text<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<TextStream<'static>>> {
-        let content = self.stream_read(path);
+    fn stream_read_text_with<'a>(
+        &'a self,
+        path: &'a str,
+        options: ReadOptions,
+    ) -> BoxFuture<'a, Result<TextStream<'static>>> {
+        let content = self.stream_read_with(path, options);
         Box::pin(async move {
             let path = path.to_owned();
             let text = stream::decode(content.await?);
@@ -309,7 +319,9 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         path: &'a str,
         options: ReadOptions,
     ) -> BoxFuture<'a, Result<FileReader<'a>>> {
-        Box::pin(FileReader::start(move |options| self.open_with(path, options), options))
+        Box::pin(async move {
+            FileReader::start(self, path, options).await.map_err(|error| reading(error, path))
+        })
     }
 
     /// Writes a file piece by piece. See [`writer_with`](Self::writer_with).

@@ -1,11 +1,10 @@
 //! The bounds of a store, and its name.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::core::metadata::MAX_USER_METADATA_BYTES;
 use crate::core::path::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use crate::core::token::token;
 
 /// The bounds of a store. Beyond them a call fails before it changes anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,29 +32,9 @@ impl Default for Limits {
     }
 }
 
-/// The name of a store, which all handles of the same store share, also in other processes where the store can tell.
-///
-/// It holds no secret. Compare it for equality; its text has no other meaning.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StoreIdentity(String);
-
-impl StoreIdentity {
-    /// Creates a name. It should begin with the kind of store, such as `local:`.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Returns the text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for StoreIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+token!(
+    /// The name of a store, which all handles of the same store share, also in other processes where the store can tell.
+    ///
+    /// It begins with the kind of store, such as `local:`, and holds no secret. Compare it for equality; its text has no other meaning.
+    StoreIdentity
+);

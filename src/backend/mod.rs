@@ -26,7 +26,11 @@ pub use contract::{AsyncFileBackend, AsyncSyncFileBackend};
 pub use ext::AsyncFileBackendExt;
 pub use limits::{Limits, StoreIdentity};
 pub(crate) use provided::copy_from as copy_through_this_process;
-pub(crate) use provided::{check_options_of_many, parse_distinct, write_many as write_each};
+pub(crate) use provided::{
+    check_options_of_many, distinct, glob as glob_through_listing, write_many as write_each,
+};
+#[cfg(feature = "git")]
+pub(crate) use provided::{copy_keeping, read_ranges as open_each_range};
 pub use reader::FileReader;
 pub use session::{SessionHandle, SyncSession};
 pub use sync_report::SyncReport;

@@ -1,23 +1,26 @@
 //! Provided methods that need more than a few lines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future;
 use std::ops::Range;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::contract::is_no_directory;
+use super::contract::{is_no_directory, is_skipped};
 use super::{AsyncFileBackend, Capability};
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::glob::GlobPattern;
 use crate::core::info::FileInfo;
+use crate::core::metadata::FileMetadata;
 use crate::core::options::{
     ByteRange, CopyOptions, DeleteOptions, Depth, GlobOptions, ListOptions, ReadOptions, WriteMode,
     WriteOptions,
 };
-use crate::core::path::FilePath;
+use crate::core::path::{FilePath, shortened};
+use crate::core::precondition::Precondition;
 use crate::core::ranges;
 use crate::core::stream::PathStream;
 use crate::core::target::{Existing, WriteTarget};
@@ -29,7 +32,7 @@ const ATTEMPTS: usize = 16;
 const CONCURRENT_RANGES: usize = 8;
 
 /// Reads ranges of one version with [`open_with`](AsyncFileBackend::open_with).
-pub(super) async fn read_ranges<B: AsyncFileBackend + ?Sized>(
+pub(crate) async fn read_ranges<B: AsyncFileBackend + ?Sized>(
     backend: &B,
     path: &str,
     ranges: &[ByteRange],
@@ -59,17 +62,20 @@ pub(super) async fn read_ranges<B: AsyncFileBackend + ?Sized>(
         let resolved = resolved.collect::<Result<Vec<_>>>().map_err(failing)?;
         let merged = ranges::merge(&resolved);
         let mut part = options.clone();
-        let etag = info.etag.filter(|_| backend.capabilities().has(Capability::ConditionalWrite));
-        let is_pinned = etag.is_some();
-        if let Some(etag) = etag {
-            part = part.with_if_match(etag);
-        }
-        let reads = stream::iter(merged.clone())
-            .map(|range| backend.read_with(path, part.clone().with_range(range)));
-        let read = match reads.buffered(CONCURRENT_RANGES).try_collect::<Vec<_>>().await {
-            Err(error) if error.kind() == ErrorKind::PreconditionFailed && is_pinned => continue,
-            read => read?,
+        let pinned = pinned(backend, &info);
+        let is_pinned = pinned.is_some();
+        part.condition = pinned.unwrap_or(part.condition);
+        let read = async |range| {
+            let content = backend.open_with(path, part.clone().with_range(range)).await?;
+            let is_replaced = !content.info.is_same_version(&info);
+            if is_replaced { Ok(None) } else { content.bytes().await.map(Some) }
         };
+        let reads = stream::iter(merged.clone()).map(read).buffered(CONCURRENT_RANGES);
+        let read: Option<Vec<Bytes>> = match reads.try_collect::<Vec<_>>().await {
+            Err(error) if error.kind() == ErrorKind::PreconditionFailed && is_pinned => continue,
+            read => read?.into_iter().collect(),
+        };
+        let Some(read) = read else { continue };
         let parts = resolved.iter().map(|range| ranges::slice(range, &merged, &read));
         if let Some(parts) = parts.collect::<Option<Vec<_>>>() {
             return Ok(parts);
@@ -77,6 +83,15 @@ pub(super) async fn read_ranges<B: AsyncFileBackend + ?Sized>(
     }
     let message = "the file was replaced during each attempt to read it";
     Err(failing(Error::new(ErrorKind::Contention).with_message(message)))
+}
+
+/// Returns the condition under which further reads of a file are answered only from the version of `info`, if the store has conditions.
+pub(crate) fn pinned<B: AsyncFileBackend + ?Sized>(
+    backend: &B,
+    info: &FileInfo,
+) -> Option<Precondition> {
+    let has_conditions = backend.capabilities().has(Capability::ConditionalWrite);
+    info.etag.clone().filter(|_| has_conditions).map(Precondition::if_match)
 }
 
 /// Returns the range that holds all `ranges`, if it is known without the size of the file and small enough to be read at once.
@@ -106,20 +121,18 @@ pub(crate) fn check_options_of_many(options: &WriteOptions) -> Result<()> {
     Ok(())
 }
 
-/// Parses the paths of one call. A path that is given twice is an error the second time.
-pub(crate) fn parse_distinct<'a>(
+/// Refuses the paths of one call that were given before. Whether a path is valid is for the verb to check.
+pub(crate) fn distinct<'a>(
     paths: impl IntoIterator<Item = &'a str>,
-) -> Vec<Result<FilePath>> {
+) -> impl Iterator<Item = Result<&'a str>> {
     let mut seen = BTreeSet::new();
-    let parse = |path: &str| {
-        let parsed = FilePath::parse_entry(path)?;
-        if seen.insert(parsed.clone()) {
-            return Ok(parsed);
+    paths.into_iter().map(move |path| {
+        if seen.insert(FilePath::accepted(path)) {
+            return Ok(path);
         }
-        let error = Error::new(ErrorKind::InvalidInput).with_path(parsed.as_str());
+        let error = Error::new(ErrorKind::InvalidInput).with_path(shortened(path));
         Err(error.with_message("the path is given twice"))
-    };
-    paths.into_iter().map(parse).collect()
+    })
 }
 
 /// Writes files concurrently with [`write_bytes`](AsyncFileBackend::write_bytes).
@@ -130,12 +143,15 @@ pub(crate) async fn write_many<B: AsyncFileBackend + ?Sized>(
 ) -> Result<Vec<Result<FileInfo>>> {
     check_options_of_many(&options)?;
     let operation = options.mode.operation();
-    let paths = parse_distinct(files.iter().map(|(path, _)| &**path));
-    let writes = stream::iter(paths.into_iter().zip(files)).map(|(path, (_, data))| {
+    let repeated = distinct(files.iter().map(|(path, _)| &**path)).map(Result::err);
+    let repeated: Vec<Option<Error>> = repeated.collect();
+    let writes = stream::iter(repeated.into_iter().zip(files)).map(|(repeated, (path, data))| {
         let options = options.clone();
         async move {
-            let path = path.map_err(|error| error.with_operation(operation))?;
-            backend.write_bytes(&path, data, options).await
+            match repeated {
+                Some(error) => Err(error.with_operation(operation)),
+                None => backend.write_bytes(&path, data, options).await,
+            }
         }
     });
     Ok(writes.buffered(CONCURRENT_FILES).collect().await)
@@ -153,6 +169,43 @@ pub(super) async fn delete_many<B: AsyncFileBackend + ?Sized>(
         async move { backend.delete_with(&path, options).await }
     });
     Ok(deletes.buffered(CONCURRENT_FILES).collect().await)
+}
+
+/// The number of checksums that the provided [`checksum_many`](AsyncFileBackend::checksum_many) computes concurrently.
+const CONCURRENT_CHECKSUMS: usize = 8;
+
+/// Hashes files concurrently with [`checksum`](AsyncFileBackend::checksum), which checks the paths.
+pub(super) async fn checksum_many<B: AsyncFileBackend + ?Sized>(
+    backend: &B,
+    paths: &[&str],
+    algorithm: ChecksumAlgorithm,
+) -> Result<BTreeMap<FilePath, Checksum>> {
+    for path in paths {
+        let failing = |error: Error| error.with_operation("checksum").with_path(shortened(path));
+        check_entry(backend, path).await.map_err(failing)?;
+    }
+    let paths: Vec<String> = paths.iter().map(|&path| path.to_owned()).collect();
+    let checksums = stream::iter(paths).map(|path| async move {
+        match backend.checksum(&path, algorithm).await {
+            Ok(checksum) => Ok(Some((FilePath::accepted(&path), checksum))),
+            Err(error) if is_skipped(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    let found = checksums.buffer_unordered(CONCURRENT_CHECKSUMS);
+    found.try_filter_map(|found| future::ready(Ok(found))).try_collect().await
+}
+
+/// Collects [`glob_stream`] in byte order.
+pub(crate) async fn glob<B: AsyncFileBackend + ?Sized>(
+    backend: &B,
+    pattern: &str,
+    options: GlobOptions,
+) -> Result<Vec<FilePath>> {
+    let found = glob_stream(backend, pattern, options).await?;
+    let mut found: Vec<FilePath> = found.try_collect().await?;
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Filters a listing of the literal prefix of a pattern.
@@ -183,7 +236,7 @@ pub(super) async fn glob_stream<B: AsyncFileBackend + ?Sized>(
     Ok(found.boxed())
 }
 
-/// Copies a file of another store through this process.
+/// Copies a file of another store through this process, with the metadata that the store can keep.
 pub(crate) async fn copy_from<B: AsyncFileBackend + ?Sized>(
     backend: &B,
     source: &dyn AsyncFileBackend,
@@ -191,11 +244,24 @@ pub(crate) async fn copy_from<B: AsyncFileBackend + ?Sized>(
     to: &str,
     options: CopyOptions,
 ) -> Result<FileInfo> {
+    let kept = |info: &FileInfo| backend.capabilities().keepable(info.kept());
+    copy_keeping(backend, source, (from, to), options, kept).await
+}
+
+/// Copies a file of any store through this process, with the metadata that `kept` returns.
+pub(crate) async fn copy_keeping<B: AsyncFileBackend + ?Sized>(
+    backend: &B,
+    source: &dyn AsyncFileBackend,
+    (from, to): (&str, &str),
+    options: CopyOptions,
+    kept: impl Fn(&FileInfo) -> FileMetadata + Send,
+) -> Result<FileInfo> {
     let failing = |error: Error| error.with_operation("copy").between(from, to);
+    check_entry(backend, to).await.map_err(failing)?;
     let (read, wanted) = parts_of_copy(options).map_err(failing)?;
-    let target = FilePath::parse_entry(to).map_err(failing)?;
     let content = source.open_with(from, read).await.map_err(unmet).map_err(failing)?;
-    write_copy(backend, &target, content, wanted).await
+    let metadata = kept(&content.info);
+    write_copy(backend, to, content, wanted, metadata).await
 }
 
 /// Copies a file within a store through this process.
@@ -206,16 +272,28 @@ pub(super) async fn copy<B: AsyncFileBackend + ?Sized>(
     options: CopyOptions,
 ) -> Result<FileInfo> {
     let failing = |error: Error| error.with_operation("copy").between(from, to);
+    check_entry(backend, from).await.map_err(failing)?;
+    check_entry(backend, to).await.map_err(failing)?;
     let (read, wanted) = parts_of_copy(options).map_err(failing)?;
-    let source = FilePath::parse_entry(from).map_err(failing)?;
-    let target = FilePath::parse_entry(to).map_err(failing)?;
     let is_current = read.version.is_none();
-    let content = backend.open_with(&source, read).await.map_err(unmet).map_err(failing)?;
-    if source == target && !wanted.is_new() && is_current {
+    let content = backend.open_with(from, read).await.map_err(unmet).map_err(failing)?;
+    let is_same = FilePath::accepted(from) == FilePath::accepted(to);
+    if is_same && !wanted.is_new() && is_current {
         wanted.check(Existing::File(&content.info)).map_err(failing)?;
         return Ok(content.info);
     }
-    write_copy(backend, &target, content, wanted).await
+    let metadata = backend.capabilities().keepable(content.info.kept());
+    write_copy(backend, to, content, wanted, metadata).await
+}
+
+/// Checks a path before anything is read. Whether a reserved path is one of its private view, only the store knows.
+async fn check_entry<B: AsyncFileBackend + ?Sized>(backend: &B, path: &str) -> Result<()> {
+    match FilePath::parse_entry(path) {
+        Err(error) if error.kind() == ErrorKind::ReservedPath => {
+            backend.exists(path).await.map(drop)
+        }
+        parsed => parsed.map(drop),
+    }
 }
 
 /// Returns how the source is read and what the target must be.
@@ -237,14 +315,15 @@ fn unmet(error: Error) -> Error {
 
 async fn write_copy<B: AsyncFileBackend + ?Sized>(
     backend: &B,
-    target: &FilePath,
+    target: &str,
     content: FileContent,
     wanted: WriteTarget,
+    metadata: FileMetadata,
 ) -> Result<FileInfo> {
     let mut options = WriteOptions::default()
         .with_mode(wanted.mode)
         .with_condition(wanted.condition)
-        .with_metadata(backend.capabilities().keepable(content.info.kept()));
+        .with_metadata(metadata);
     // A stream of another length is not the version that was opened.
     options.size = content.info.size;
     backend.stream_write_with(target, content.stream, options).await

@@ -10,11 +10,12 @@ use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::StreamExt as _;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncSeek, ReadBuf};
 
+use super::contract::AsyncFileBackend;
+use super::provided;
 use crate::core::content::FileContent;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::ReadOptions;
-use crate::core::precondition::Precondition;
 use crate::core::stream::ByteStream;
 
 type Opening<'a> = BoxFuture<'a, Result<FileContent>>;
@@ -65,19 +66,19 @@ enum Source<'a> {
 
 impl<'a> FileReader<'a> {
     /// Opens the file, whose range must not be set.
-    pub(super) async fn start(
-        open: impl Fn(ReadOptions) -> Opening<'a> + Send + 'a,
+    pub(super) async fn start<B: AsyncFileBackend + ?Sized>(
+        backend: &'a B,
+        path: &'a str,
         mut options: ReadOptions,
     ) -> Result<Self> {
         if options.range.take().is_some() {
             let error = Error::new(ErrorKind::InvalidInput).with_operation("read");
             return Err(error.with_message("a reader reads the whole file; seek to a part of it"));
         }
-        let FileContent { info, stream, .. } = open(options.clone()).await?;
-        // From here on, the condition is that the version stays the same.
-        options.condition =
-            info.etag.clone().map_or_else(Precondition::default, Precondition::if_match);
-        let (open, source) = (Box::new(open), Source::Open(stream));
+        let FileContent { info, stream, .. } = backend.open_with(path, options.clone()).await?;
+        options.condition = provided::pinned(backend, &info).unwrap_or_default();
+        let open = Box::new(move |options| backend.open_with(path, options));
+        let source = Source::Open(stream);
         Ok(Self { open, info, options, position: 0, chunk: Bytes::new(), source })
     }
 
@@ -114,19 +115,26 @@ impl<'a> FileReader<'a> {
                 Source::Opening(opening) => {
                     let opened = ready!(opening.poll_unpin(context));
                     self.source = Source::Closed;
-                    self.source = Source::Open(opened?.stream);
+                    let FileContent { info, stream, .. } = opened?;
+                    if !info.is_same_version(&self.info) {
+                        return Poll::Ready(Err(self.failing(ErrorKind::PreconditionFailed)));
+                    }
+                    self.source = Source::Open(stream);
                 }
                 Source::Open(stream) => match ready!(stream.poll_next_unpin(context)) {
                     Some(chunk) => self.chunk = chunk?,
                     None => {
                         self.source = Source::Closed;
-                        let error = Error::new(ErrorKind::UnexpectedEof).with_operation("read");
-                        return Poll::Ready(Err(error.with_path(self.info.path.as_str())));
+                        return Poll::Ready(Err(self.failing(ErrorKind::UnexpectedEof)));
                     }
                 },
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn failing(&self, kind: ErrorKind) -> Error {
+        Error::new(kind).with_operation("read").with_path(self.info.path.as_str())
     }
 
     fn take(&mut self, amount: usize) {

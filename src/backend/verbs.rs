@@ -5,9 +5,10 @@
 //! override its default.
 //!
 //! A row is `kind name ['lifetimes] { argument(type), … } -> result, "documentation";`. The kind says what the result is: `value`, or
-//! one that the facade wraps because the caller keeps it (`bytes`, `content`, `opened`, `entries`, `paths`, `versions`, `changes`, `session`), `many`
-//! for a value that concurrent tasks compute, `source` or `part` for a verb that takes a stream of bytes, `store` for one that takes another
-//! store, or `core` for the object-safe form of a verb that callers know from [`AsyncFileBackendExt`](super::AsyncFileBackendExt).
+//! one that the facade wraps because the caller keeps it (`bytes`, `text`, `content`, `opened`, `entries`, `paths`, `versions`, `changes`,
+//! `session`), `many` for a value that concurrent tasks compute, `source` or `part` for a verb that takes a stream of bytes, `store` for one
+//! that takes another store, or `core` for the object-safe form of a verb that callers know from
+//! [`AsyncFileBackendExt`](super::AsyncFileBackendExt).
 
 /// Calls `$then!` with the verbs of [`AsyncFileBackend`](super::AsyncFileBackend).
 macro_rules! file_verbs {
@@ -162,6 +163,8 @@ macro_rules! ext_verbs {
                 "Streams a whole file.";
             text stream_read_text[] { path(&str) } -> TextStream<'static>,
                 "Streams a whole file as UTF-8 text; no chunk ends within a character.";
+            text stream_read_text_with[] { path(&str), options(ReadOptions) } -> TextStream<'static>,
+                "Streams a file, or a range of it, as UTF-8 text.";
             value copy[] { from(&str), to(&str) } -> FileInfo,
                 "Copies a file; fails if the target exists.";
             value rename[] { from(&str), to(&str) } -> FileInfo,

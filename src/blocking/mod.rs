@@ -7,7 +7,7 @@
 //! A call runs on the calling thread, so a file operation does not switch threads, and the source of a write may borrow from the
 //! caller. A [`Bridge`] to a Tokio runtime serves timers and the network; the process shares one unless the caller passes another.
 //!
-//! A stream of content is an `Iterator`, a `Read` and a `BufRead`, so there is no `reader`.
+//! A stream of content is an `Iterator`, a `Read` and a `BufRead`. A `reader` also seeks, and a `writer` is a `Write`.
 //!
 //! # Inside async code
 //!
@@ -65,6 +65,7 @@ pub use openai::OpenAIVectorStoreFileBackend;
 pub use session::SyncSession;
 pub use streams::{ByteReader, Changes, Entries, Paths, TextChunks, Versions};
 pub use uri::resolve_backend;
+pub use verbs::SyncVerbs;
 
 /// A backend whose verbs are plain functions. Clones share the backend.
 ///

@@ -9,8 +9,8 @@ use futures::stream::{self, StreamExt as _};
 
 use super::streams::Chunks;
 use super::{
-    Blocking, ByteReader, Changes, Entries, FileBackend, FileContent, FileReader, FileWriter,
-    Paths, SyncSession, TextChunks, Versions,
+    Blocking, Bridge, ByteReader, Changes, Entries, FileBackend, FileContent, FileReader,
+    FileWriter, Paths, SyncSession, TextChunks, Versions,
 };
 use crate::backend::verbs::{ext_verbs, file_verbs, sync_verbs};
 use crate::backend::{
@@ -27,6 +27,7 @@ use crate::core::options::{
 };
 use crate::core::path::FilePath;
 use crate::core::presign::{PresignOperation, PresignedRequest};
+use crate::core::stream::IntoChunk;
 use crate::core::upload::ResumableUpload;
 
 /// Calls the async verb inside the wait, because it may start its work before the first poll.
@@ -99,16 +100,22 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         self.backend.identity()
     }
 
+    /// Returns the verbs of a store that syncs with a remote, or `None`. See [`as_sync`](AsyncFileBackend::as_sync).
+    #[must_use]
+    pub fn as_sync(&self) -> Option<SyncVerbs<'_>> {
+        Some(SyncVerbs { backend: self.backend.as_sync()?, bridge: self.bridge.clone() })
+    }
+
     ext_verbs!(blocking_verbs);
     file_verbs!(blocking_verbs);
 
     /// Creates a file or replaces its content, from chunks. See [`stream_write`](crate::AsyncFileBackendExt::stream_write).
     ///
     /// The iterator runs on the calling thread and may borrow. It must be `Send` because the backend receives it as a stream.
-    pub fn stream_write<E: Into<Error>>(
+    pub fn stream_write(
         &self,
         path: &str,
-        chunks: impl IntoIterator<Item = Result<Bytes, E>, IntoIter: Send>,
+        chunks: impl IntoIterator<Item: IntoChunk, IntoIter: Send>,
     ) -> Result<FileInfo> {
         self.stream_write_with(path, chunks, WriteOptions::default())
     }
@@ -116,14 +123,13 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
     /// Writes a file from chunks, with options. See [`stream_write_with`](AsyncFileBackend::stream_write_with).
     ///
     /// The iterator is as in [`stream_write`](Self::stream_write).
-    pub fn stream_write_with<E: Into<Error>>(
+    pub fn stream_write_with(
         &self,
         path: &str,
-        chunks: impl IntoIterator<Item = Result<Bytes, E>, IntoIter: Send>,
+        chunks: impl IntoIterator<Item: IntoChunk, IntoIter: Send>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let chunks = chunks.into_iter().map(|chunk| chunk.map_err(Into::into));
-        let chunks = stream::iter(chunks).boxed();
+        let chunks = stream::iter(chunks.into_iter().map(IntoChunk::into_chunk)).boxed();
         self.bridge.wait(async { self.backend.stream_write_with(path, chunks, options).await })
     }
 
@@ -183,26 +189,25 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
     }
 
     /// Copies a file of another store into this one. See [`copy_from`](AsyncFileBackend::copy_from).
-    pub fn copy_from<S: AsyncFileBackend>(
+    pub fn copy_from<S: AsyncFileBackend + ?Sized>(
         &self,
         source: &Blocking<S>,
         from: &str,
         to: &str,
         options: CopyOptions,
     ) -> Result<FileInfo> {
-        self.bridge.wait(self.backend.copy_from(&*source.backend, from, to, options))
+        self.bridge.wait(async { self.backend.copy_from(&source.backend, from, to, options).await })
     }
 
     /// Adds chunks to an upload. See [`continue_upload`](AsyncFileBackend::continue_upload).
     ///
     /// The iterator is as in [`stream_write`](Self::stream_write).
-    pub fn continue_upload<E: Into<Error>>(
+    pub fn continue_upload(
         &self,
         upload: &ResumableUpload,
-        chunks: impl IntoIterator<Item = Result<Bytes, E>, IntoIter: Send>,
+        chunks: impl IntoIterator<Item: IntoChunk, IntoIter: Send>,
     ) -> Result<ResumableUpload> {
-        let chunks = chunks.into_iter().map(|chunk| chunk.map_err(Into::into));
-        let chunks = stream::iter(chunks).boxed();
+        let chunks = stream::iter(chunks.into_iter().map(IntoChunk::into_chunk)).boxed();
         self.bridge.wait(async { self.backend.continue_upload(upload, chunks).await })
     }
 
@@ -228,5 +233,29 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
 
 #[expect(clippy::missing_errors_doc, reason = "they are those of the linked async verb")]
 impl<B: AsyncSyncFileBackend + ?Sized> Blocking<B> {
+    sync_verbs!(blocking_verbs);
+}
+
+/// The verbs of a store that syncs with a remote, from [`as_sync`](Blocking::as_sync).
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn main() -> f9::Result<()> {
+/// let files = f9::blocking::resolve_backend("git+https://host/org/notes@main")?;
+/// if let Some(remote) = files.as_sync() {
+///     remote.sync("Back up the notes")?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SyncVerbs<'a> {
+    backend: &'a dyn AsyncSyncFileBackend,
+    bridge: Bridge,
+}
+
+#[expect(clippy::missing_errors_doc, reason = "they are those of the linked async verb")]
+impl SyncVerbs<'_> {
     sync_verbs!(blocking_verbs);
 }

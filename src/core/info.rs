@@ -128,6 +128,18 @@ impl FileInfo {
         }
     }
 
+    /// Whether both describe the same version of a file, by their etags or, without etags, by size, times and file id.
+    pub(crate) fn is_same_version(&self, other: &Self) -> bool {
+        match (&self.etag, &other.etag) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            _ => {
+                let stat =
+                    |info: &Self| (info.size, info.modified_at, info.changed_at, info.file_id);
+                stat(self) == stat(other)
+            }
+        }
+    }
+
     /// Returns what a copy of the file keeps: content type, user metadata, modification time and permissions.
     #[must_use]
     pub fn kept(&self) -> FileMetadata {

@@ -24,6 +24,7 @@ pub(crate) mod selection;
 pub(crate) mod settler;
 pub mod stream;
 pub(crate) mod target;
+pub(crate) mod token;
 pub(crate) mod tree;
 pub(crate) mod upload;
 pub(crate) mod version;

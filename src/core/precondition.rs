@@ -199,6 +199,12 @@ impl Precondition {
         named(&self.if_match) || named(&self.if_none_match)
     }
 
+    /// Whether one of the conditions is about the modification time.
+    #[cfg(feature = "git")]
+    pub(crate) fn has_times(&self) -> bool {
+        self.if_modified_since.is_some() || self.if_unmodified_since.is_some()
+    }
+
     /// Checks the conditions of a read or look-up against a file with this etag and modification time.
     ///
     /// # Errors

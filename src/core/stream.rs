@@ -12,6 +12,8 @@ use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncBufRead, AsyncRead};
 use tokio_util::io::{ReaderStream, StreamReader};
 
+#[cfg(any(feature = "git", feature = "openai"))]
+use crate::core::error::ErrorContext;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::path::FilePath;
@@ -34,6 +36,57 @@ pub type PathStream<'a> = BoxStream<'a, Result<FilePath>>;
 
 /// The text of a file in chunks. No item follows an error.
 pub type TextStream<'a> = BoxStream<'a, Result<String>>;
+
+/// A chunk of a stream that is written: bytes, text, or a [`Result`] of them with any error that converts into [`Error`].
+///
+/// # Examples
+///
+/// ```
+/// use f9::prelude::*;
+/// use futures::stream;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> f9::Result<()> {
+/// let backend = f9::MemoryFileBackend::new();
+/// let lines = ["one", "two"].map(|line| format!("{line}\n"));
+/// backend.stream_write("a.txt", stream::iter(lines)).await?;
+/// assert_eq!(backend.read("a.txt").await?, "one\ntwo\n");
+/// # Ok(())
+/// # }
+/// ```
+pub trait IntoChunk {
+    /// Converts the chunk. A `&str` and a `&[u8]` are copied.
+    ///
+    /// # Errors
+    ///
+    /// The error in place of the chunk.
+    fn into_chunk(self) -> Result<Bytes>;
+}
+
+macro_rules! into_chunk {
+    ($($chunk:ty => $convert:expr;)*) => {
+        $(
+            impl IntoChunk for $chunk {
+                fn into_chunk(self) -> Result<Bytes> {
+                    Ok($convert(self))
+                }
+            }
+        )*
+    };
+}
+
+into_chunk! {
+    Bytes => Bytes::from;
+    Vec<u8> => Bytes::from;
+    String => Bytes::from;
+    &[u8] => Bytes::copy_from_slice;
+    &str => |text: &str| Bytes::copy_from_slice(text.as_bytes());
+}
+
+impl<T: IntoChunk, E: Into<Error>> IntoChunk for Result<T, E> {
+    fn into_chunk(self) -> Result<Bytes> {
+        self.map_err(Into::into).and_then(IntoChunk::into_chunk)
+    }
+}
 
 /// Turns the content of `reader` into a stream of chunks of at most `chunk_size` bytes, and at most 16 MiB.
 ///
@@ -69,6 +122,11 @@ pub fn into_reader<'a>(stream: ByteStream<'a>) -> impl AsyncBufRead + Send + Unp
     StreamReader::new(stream)
 }
 
+/// Returns `content` as a stream of one chunk, or of none if it is empty.
+pub(crate) fn single(content: Bytes) -> ByteStream<'static> {
+    stream::iter((!content.is_empty()).then_some(Ok(content))).boxed()
+}
+
 /// Returns `content` as a stream of chunks of `chunk_size` bytes, without copying.
 pub(crate) fn chunked(content: Bytes, chunk_size: usize) -> ByteStream<'static> {
     let chunks = stream::unfold(content, move |mut rest| {
@@ -76,6 +134,18 @@ pub(crate) fn chunked(content: Bytes, chunk_size: usize) -> ByteStream<'static> 
         future::ready((!chunk.is_empty()).then_some((Ok(chunk), rest)))
     });
     chunks.boxed()
+}
+
+/// Adds an operation on a path to the errors of a stream.
+#[cfg(any(feature = "git", feature = "openai"))]
+pub(crate) fn in_context(
+    content: ByteStream<'static>,
+    context: ErrorContext,
+    operation: &'static str,
+    path: &str,
+) -> ByteStream<'static> {
+    let path = path.to_owned();
+    content.map_err(move |error| context.at(operation, &path)(error)).boxed()
 }
 
 /// Returns the same content in chunks of exactly `chunk_size` bytes, except for the last chunk. Larger pieces are cut without

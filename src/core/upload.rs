@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::WriteOptions;
-use crate::core::path::FilePath;
 
 /// The state of an upload that is made in several calls, from [`begin_upload`](crate::AsyncFileBackend::begin_upload).
 ///
@@ -11,8 +11,8 @@ use crate::core::path::FilePath;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ResumableUpload {
-    /// The path of the file.
-    pub path: FilePath,
+    /// The path of the file. A store checks it when the upload begins and when it is finished.
+    pub path: String,
     /// The options of the write.
     pub options: WriteOptions,
     /// How the store names the upload.
@@ -26,7 +26,22 @@ pub struct ResumableUpload {
 impl ResumableUpload {
     /// Creates the state of an upload that has no content yet. For backends.
     #[must_use]
-    pub fn new(path: FilePath, options: WriteOptions, id: impl Into<String>) -> Self {
-        Self { path, options, id: id.into(), offset: 0, parts: Vec::new() }
+    pub fn new(path: impl Into<String>, options: WriteOptions, id: impl Into<String>) -> Self {
+        Self { path: path.into(), options, id: id.into(), offset: 0, parts: Vec::new() }
+    }
+
+    /// Checks that the store has what this state says, and no more. For backends, before they publish an upload.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput).
+    pub fn expect_end(&self, size: u64) -> Result<()> {
+        if size == self.offset {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidInput).with_message(format!(
+            "the upload has {size} bytes, not {}; `upload_state` returns its state",
+            self.offset
+        )))
     }
 }

@@ -1,13 +1,14 @@
 //! An async backend on top of the blocking facade, so that the suite tests the facade too.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{self, StreamExt as _};
 
 use crate::backend::verbs::file_verbs;
@@ -70,11 +71,16 @@ macro_rules! facade_verbs {
 }
 
 macro_rules! facade_verb {
-    // The facade reads an iterator, so this blocks on each chunk of the async stream.
     (source $self:ident.inner.$verb:ident($path:ident, $data:ident, $options:ident)) => {{
         let mut data = $data;
-        let chunks = iter::from_fn(|| $self.inner.bridge().wait(data.next()));
-        $self.inner.$verb($path, chunks, $options)
+        match data.next().now_or_never() {
+            Some(first) => {
+                let rest = iter::from_fn(|| $self.inner.bridge().wait(data.next()));
+                $self.inner.$verb($path, first.into_iter().chain(rest), $options)
+            }
+            // An iterator would block the thread that may have to make the first chunk, so the facade's writer takes the chunks.
+            None => write_by_hand($self.inner.writer_with($path, $options)?, data).await,
+        }
     }};
     (core $self:ident.inner.write_bytes($($argument:ident),*)) => { $self.inner.write_with($($argument),*) };
     (content $($call:tt)*) => {{
@@ -124,6 +130,16 @@ impl AsyncFileBackend for FacadeBackend {
     }
 
     file_verbs!(facade_verbs);
+}
+
+async fn write_by_hand(
+    mut writer: blocking::FileWriter<'_>,
+    mut data: ByteStream<'_>,
+) -> Result<FileInfo> {
+    while let Some(chunk) = data.next().await {
+        writer.write_all(&chunk?)?;
+    }
+    writer.commit()
 }
 
 struct FacadeSession(blocking::SyncSession);

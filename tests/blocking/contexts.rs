@@ -163,7 +163,7 @@ fn a_blocked_worker_hands_its_other_tasks_over() {
                 let feed = iter::from_fn(|| files.bridge().wait(source.recv()));
                 tokio::spawn(async move {
                     for part in ["fed ", "by a ", "task"] {
-                        to_source.send(Ok::<_, Error>(part.into())).await.unwrap();
+                        to_source.send(Ok::<_, Error>(part)).await.unwrap();
                     }
                 });
                 let path = format!("{round}.txt");

@@ -1,7 +1,7 @@
 //! Reading: iterators and readers.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::{Arc, Mutex};
 
 use f9::blocking::{Blocking, MemoryFileBackend};
@@ -209,4 +209,40 @@ fn a_watch_is_an_iterator_that_waits_for_changes() {
             assert_eq!(changes.next().unwrap().unwrap(), f9::Change::Created(path));
         }
     });
+}
+
+#[test]
+fn a_writer_publishes_with_a_commit_and_a_reader_seeks() {
+    let files = MemoryFileBackend::new().unwrap();
+    files.create("a.bin", "old").unwrap();
+    let mut writer = files.writer("a.bin").unwrap();
+    io::copy(&mut io::repeat(7).take(700_000), &mut writer).unwrap();
+    writer.flush().unwrap();
+    assert_eq!(files.read("a.bin").unwrap(), "old");
+    assert_eq!(writer.commit().unwrap().size, Some(700_000));
+    drop(files.writer("b.bin").unwrap());
+    assert!(!files.exists("b.bin").unwrap());
+
+    let mut reader = files.reader("a.bin").unwrap();
+    assert_eq!(reader.seek(SeekFrom::End(-3)).unwrap(), 699_997);
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, [7, 7, 7]);
+    reader.seek(SeekFrom::Start(600_000)).unwrap();
+    assert_eq!(reader.fill_buf().unwrap()[0], 7);
+    assert_eq!(
+        reader.seek(SeekFrom::Current(-1_000_000)).unwrap_err().kind(),
+        io::ErrorKind::InvalidInput
+    );
+}
+
+#[test]
+fn an_opened_file_has_its_metadata_and_its_content() {
+    use f9::prelude::*;
+    let files = MemoryFileBackend::new().unwrap();
+    files.create("a.bin", vec![7; 600_000]).unwrap();
+    let content = files.open("a.bin").unwrap();
+    assert_eq!((content.info.size, content.range.clone()), (Some(600_000), 0..600_000));
+    assert_eq!(content.bytes().unwrap(), vec![7; 600_000]);
+    assert_eq!(files.open("b.bin").unwrap_err().kind(), ErrorKind::NotFound);
 }

@@ -120,3 +120,15 @@ fn the_facade_is_send_sync_and_debug() {
     let _: &Arc<dyn AsyncFileBackend> = any().backend();
     assert_eq!(check(any().bridge()), "Bridge { .. }");
 }
+
+#[test]
+fn a_file_is_copied_from_a_store_of_any_type() {
+    let dir = tempfile::tempdir().unwrap();
+    let uri = format!("file://{}", dir.path().display());
+    let from = f9::blocking::resolve_backend(&uri).unwrap();
+    from.create("a.txt", "text").unwrap();
+    let to = LocalFileBackend::new(dir.path().join("other")).unwrap();
+    to.copy_from(&from, "a.txt", "b.txt", CopyOptions::default()).unwrap();
+    any().copy_from(&to, "b.txt", "c.txt", CopyOptions::default()).unwrap();
+    assert_eq!(to.read("b.txt").unwrap(), "text");
+}

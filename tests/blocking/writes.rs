@@ -17,7 +17,7 @@ fn an_iterator_may_borrow_and_runs_on_the_calling_thread() {
         let source = text.chars().map(|letter| {
             assert_eq!(thread::current().id(), caller);
             yielded += 1;
-            Ok::<_, Error>(letter.to_string().into())
+            Ok::<_, Error>(letter.to_string())
         });
         files.stream_write("a.txt", source).unwrap();
         assert_eq!(yielded, 3);

@@ -4,7 +4,10 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use f9::prelude::*;
-use f9::{Depth, ErrorKind, GitSyncFileBackend, ListOptions};
+use f9::{
+    ByteRange, Depth, ErrorKind, Etag, GitSyncFileBackend, InfoOptions, ListOptions, Precondition,
+    ReadOptions, VersionOptions,
+};
 use futures::TryStreamExt as _;
 
 use crate::clones::{Clones, opened};
@@ -55,6 +58,47 @@ async fn file_verbs_start_no_process() {
         clone.exists("e").await.unwrap();
     });
     assert_eq!(cost, 0);
+}
+
+#[tokio::test]
+async fn reads_of_the_content_alone_start_no_process() {
+    let (_clones, clone) = clones().await;
+    let etag = clone.create("c", "content").await.unwrap().etag.unwrap();
+    clone.push("Add").await.unwrap();
+    let condition = ReadOptions::default().with_if_match(etag);
+    let (cost, ()) = cost!(clone, async {
+        for options in [ReadOptions::default(), condition.clone()] {
+            let streamed = clone.stream_read_with("c", options.clone()).await.unwrap();
+            assert_eq!(streamed.try_collect::<Vec<_>>().await.unwrap(), ["content"]);
+            let ranges = [ByteRange::from(1..3), ByteRange::from(5..)];
+            let read = clone.read_ranges_with("c", &ranges, options.clone()).await.unwrap();
+            assert_eq!(read, ["on", "nt"]);
+            assert_eq!(clone.read_with("c", options).await.unwrap(), "content");
+        }
+    });
+    assert_eq!(cost, 0);
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_wanted_is_not_read() {
+    let (_clones, clone) = clones().await;
+    let versions = |limit| VersionOptions::default().with_limit(limit);
+    let (cost, listed) = cost!(clone, clone.list_versions_with("a", versions(0)));
+    assert!(listed.unwrap().try_next().await.unwrap().is_none());
+    assert_eq!(cost, 1, "log");
+    let mut listed = clone.list_versions_with("a", versions(1)).await.unwrap();
+    let version = listed.try_next().await.unwrap().unwrap();
+    let info = InfoOptions::default().with_version(version.id.clone());
+    let (cost, found) = cost!(clone, clone.info_with("a", info.clone()));
+    assert_eq!((cost, found.unwrap()), (2, version.info.unwrap()), "log, cat-file");
+    let other = Precondition::if_match(Etag::new("other"));
+    let (cost, found) = cost!(clone, clone.info_with("a", info.with_condition(other.clone())));
+    assert_eq!(found.unwrap_err().kind(), ErrorKind::PreconditionFailed);
+    assert_eq!(cost, 1, "log");
+    let read = ReadOptions::default().with_version(version.id).with_condition(other);
+    let (cost, read) = cost!(clone, clone.open_with("a", read));
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::PreconditionFailed);
+    assert_eq!(cost, 1, "log");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod kills;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
+mod many;
 mod names;
 mod opening;
 mod plain_git;

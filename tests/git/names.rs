@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use f9::ErrorKind;
 use f9::prelude::*;
+use f9::{
+    CopyOptions, DeleteOptions, ErrorKind, InfoChanges, Precondition, RenameOptions, WriteOptions,
+};
+use futures::StreamExt as _;
 
 use crate::clones::Clones;
 use crate::remote::{Change, Remote};
@@ -17,6 +21,49 @@ fn git_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = everything_in(&root.join(".git"));
     found.retain(|path, content| !path.starts_with(root.join(".git/f9")) && !content.is_empty());
     found
+}
+
+#[tokio::test]
+async fn a_path_is_checked_before_metadata_and_conditions() {
+    let clones = Clones::of(Remote::with(&[Change::write("a.txt", "a")]));
+    let mine = clones.open("mine").await;
+    let other = f9::MemoryFileBackend::new();
+    let time = Precondition::if_unmodified_since(SystemTime::UNIX_EPOCH);
+    let options = WriteOptions::default().with_content_type("a/b").with_condition(time.clone());
+    for (path, kind) in [
+        ("", ErrorKind::InvalidPath),
+        ("../a", ErrorKind::PathEscapesRoot),
+        ("a.txt/.git/x", ErrorKind::ReservedPath),
+    ] {
+        let data = futures::stream::iter([Ok::<_, f9::Error>("x".into())]);
+        let delete = DeleteOptions::default().with_condition(time.clone());
+        let copy = CopyOptions::overwrite().with_target(time.clone());
+        let rename = RenameOptions::overwrite().with_target(time.clone());
+        for (error, operation) in [
+            (mine.write_with(path, "x", options.clone()).await.unwrap_err(), "write"),
+            (
+                mine.stream_write_with(path, data.boxed(), options.clone()).await.unwrap_err(),
+                "write",
+            ),
+            (mine.delete_with(path, delete).await.unwrap_err(), "delete"),
+            (mine.copy_with("a.txt", path, copy).await.unwrap_err(), "copy"),
+            (
+                mine.copy_from(&other, "missing", path, CopyOptions::default()).await.unwrap_err(),
+                "copy",
+            ),
+            (mine.rename_with("a.txt", path, rename).await.unwrap_err(), "rename"),
+            (
+                mine.set_info(path, InfoChanges::default().with_permissions(1)).await.unwrap_err(),
+                "set info of",
+            ),
+        ] {
+            assert_eq!(
+                (error.kind(), error.operation()),
+                (kind, Some(operation)),
+                "{path}: {error}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,25 @@ async fn a_report_counts_the_conflicts_that_were_merged() {
     mine.conflict_accept_remote("b").await.unwrap();
     let report = mine.push("Settle").await.unwrap();
     assert_eq!((report.conflicts, report.commits_sent), (2, 2));
+    // The failed pull fetched the commit, and this call merged it.
+    assert_eq!((report.commits_received, report.files_received), (1, 2));
+}
+
+#[tokio::test]
+async fn a_push_succeeds_although_its_commits_cannot_be_counted() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let mine = clones.open("mine").await;
+    let objects = mine.root().join(".git/objects");
+    let script = format!(
+        "read old new ref\ntree=$(git rev-parse $new^{{tree}})\n\
+         rm {}/$(echo $tree | cut -c1-2)/$(echo $tree | cut -c3-)",
+        objects.display()
+    );
+    clones.remote.hook("post-receive", &script);
+    mine.create("b", "x").await.unwrap();
+    let report = mine.push("Mine").await.unwrap();
+    assert_eq!((report.commits_sent, report.files_sent), (0, 0));
+    assert_eq!(clones.remote.main().log("%s")[0], "Mine");
 }
 
 #[tokio::test]

@@ -114,3 +114,17 @@ async fn a_backend_from_a_uri_can_sync() {
     assert_eq!(clones.remote.main().file("b").unwrap(), b"y");
     assert!(f9::resolve_backend("memory://plain").await.unwrap().as_sync().is_none());
 }
+
+#[cfg(feature = "blocking")]
+#[test]
+fn a_blocking_backend_from_a_uri_can_sync() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "x")]));
+    let (remote, path) = (clones.remote.path(), clones.config("mine").path);
+    let uri = format!("git+file://{}?path={}", remote.display(), path.display());
+    let files = f9::blocking::resolve_backend(&uri).unwrap();
+    files.create("b", "y").unwrap();
+    let report = files.as_sync().unwrap().sync("Add").unwrap();
+    assert_eq!(report.commits_sent, 1);
+    assert_eq!(clones.remote.main().file("b").unwrap(), b"y");
+    assert!(f9::blocking::resolve_backend("memory://plain").unwrap().as_sync().is_none());
+}

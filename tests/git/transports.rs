@@ -1,7 +1,7 @@
 //! Every transport to a remote: it works, and calls fail properly if the server does not.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use f9::prelude::*;
 use f9::{Error, ErrorKind, GitConfig, GitSyncFileBackend, GitTimeouts, Result, SecretSource};
 use futures::future::join_all;
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::clock::{self, HANGS};
 use crate::clones::{Clones, opened};
@@ -79,10 +80,12 @@ async fn assert_refused(config: &GitConfig, kind: ErrorKind) {
     assert_eq!(error.kind(), kind, "{error:?}");
 }
 
-/// Returns a port without a listener.
-fn closed_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+/// Returns a port that refuses connections, until the socket is dropped.
+fn closed_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 #[tokio::test]
@@ -291,7 +294,7 @@ async fn a_missing_repository_is_not_found() {
 #[tokio::test]
 async fn a_missing_server_is_unreachable() {
     let clones = clones();
-    let port = closed_port();
+    let (_socket, port) = closed_port();
     let known_hosts = clones.remote.folder().join("known_hosts");
     fs::write(&known_hosts, "").unwrap();
     for url in [
@@ -315,7 +318,7 @@ async fn a_silent_server_is_a_timeout() {
     let at = |name, url| {
         at(&clones, name, url).with_timeouts(GitTimeouts::default().with_network(limit))
     };
-    let silent = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = silent.local_addr().unwrap();
     for scheme in ["http", "git", "ssh"] {
         let config = at("x", format!("{scheme}://{address}/notes.git"));

@@ -1,10 +1,13 @@
 //! Versions of files.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use f9::prelude::*;
-use f9::{CopyOptions, ErrorKind, FileType, FileVersion, InfoOptions, ReadOptions};
+use f9::{
+    CopyOptions, ErrorKind, FileType, FileVersion, InfoOptions, LocalFileBackend,
+    MemoryFileBackend, ReadOptions, WriteOptions,
+};
 use futures::TryStreamExt as _;
 
 use crate::clones::{Clones, opened};
@@ -92,6 +95,56 @@ async fn a_copy_of_an_executable_is_executable_and_a_link_cannot_be_opened() {
     let copy = CopyOptions::default().with_version(link.id);
     let copied = clone.copy_with("link", "other", copy).await;
     assert_eq!(copied.unwrap_err().kind(), ErrorKind::NotAFile);
+}
+
+#[tokio::test]
+async fn a_link_with_another_target_is_no_current_version() {
+    let clones = Clones::of(Remote::with(&[Change::symlink("link", "a")]));
+    let clone = clones.open("mine").await;
+    let link = clone.root().join("link");
+    for (target, is_current) in [("a", true), ("b", false), ("a", true)] {
+        fs::remove_file(&link).unwrap();
+        symlink(target, &link).unwrap();
+        assert_eq!(versions(&clone, "link").await[0].is_current, is_current, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_from_another_store_keeps_the_executable_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let local = LocalFileBackend::new(dir.path()).await.unwrap();
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let clone = clones.open("mine").await;
+    for (bits, kept) in [(0o700, 0o755), (0o755, 0o755), (0o600, 0o644), (0o666, 0o644)] {
+        let options = WriteOptions::default().with_permissions(bits);
+        local.write_with("run", "#!/bin/sh", options).await.unwrap();
+        let copied = clone.copy_from(&local, "run", "run", CopyOptions::overwrite()).await;
+        assert_eq!(copied.unwrap().permissions, Some(kept), "{bits:o}");
+    }
+    let memory = MemoryFileBackend::new();
+    memory.create("a", "two").await.unwrap();
+    clone.copy_from(&memory, "a", "run", CopyOptions::overwrite()).await.unwrap();
+    assert_eq!(clone.read("run").await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn an_interrupted_version_names_the_operation_and_the_path() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", vec![b'x'; 3 << 20])]));
+    let clone = clones.open("mine").await;
+    let version = versions(&clone, "a").await.remove(0).id;
+    let read = ReadOptions::default().with_version(version);
+    let mut content = clone.open_with("a", read).await.unwrap().stream;
+    content.try_next().await.unwrap().unwrap();
+    let cat_file = fs::read_dir("/proc").unwrap().find_map(|process| {
+        let process = process.unwrap().path();
+        let is_here = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == clone.root());
+        let id = process.file_name()?.to_str()?.parse::<i32>().ok()?;
+        is_here.then_some(id)
+    });
+    let cat_file = rustix::process::Pid::from_raw(cat_file.unwrap()).unwrap();
+    rustix::process::kill_process(cat_file, rustix::process::Signal::KILL).unwrap();
+    let error = content.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!((error.operation(), error.path()), (Some("read"), Some("a")), "{error}");
 }
 
 #[tokio::test]

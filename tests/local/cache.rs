@@ -315,7 +315,9 @@ fn the_last_handle_of_a_deleted_file_is_closed_in_the_pool() {
     narrow_runtime().block_on(async {
         let backend = LocalFileBackend::new(dir.path()).await.unwrap();
         backend.create("a", "content").await.unwrap();
-        let stream = backend.stream_read("a").await.unwrap();
+        // A stream of several chunks keeps the file open.
+        let options = ReadOptions::default().with_chunk_size(4);
+        let stream = backend.stream_read_with("a", options).await.unwrap();
         backend.delete("a").await.unwrap();
         let busy = BusyPool::new();
         drop(stream);

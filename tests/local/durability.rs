@@ -6,6 +6,7 @@ use std::process::Command;
 
 use f9::prelude::*;
 use f9::{CreateOptions, DeleteOptions, Durability, LocalFileBackend, UpdateOptions};
+use futures::executor::block_on;
 
 use crate::{machine, processes};
 
@@ -32,6 +33,13 @@ async fn durable_changes_of_every_kind() {
     backend.delete_with("new", DeleteOptions::recursive()).await.unwrap();
     mark("create-dir");
     backend.create_dir("d/e").await.unwrap();
+    mark("upload");
+    let upload = backend.begin_upload("a", f9::WriteOptions::default()).await.unwrap();
+    mark("continue-upload");
+    let data = futures::stream::iter([Ok("content".into())]);
+    let upload = backend.continue_upload(&upload, Box::pin(data)).await.unwrap();
+    mark("finish-upload");
+    backend.finish_upload(&upload).await.unwrap();
     mark("root");
     let below = LocalFileBackend::builder(root.join("new-root/deep"));
     below.durability(Durability::Synced).open().await.unwrap();
@@ -63,7 +71,11 @@ fn traced(root: &Path) -> Vec<(String, Vec<String>)> {
             if verb == "fsync" {
                 let path = call.split_once('<').unwrap().1.split_once('>').unwrap().0;
                 let name = path.strip_prefix(root.to_str().unwrap()).unwrap_or(path);
-                let name = if name.contains(".f9tmp-") { "temporary" } else { name };
+                let name = match name {
+                    name if name.contains(".f9tmp-") => "temporary",
+                    name if name.starts_with("/.f9/uploads/") => "upload",
+                    name => name,
+                };
                 words.push(format!("fsync {name}"));
             } else {
                 words.push(verb.to_owned());
@@ -82,7 +94,7 @@ fn finished_changes_are_on_stable_storage() {
     let root = fs::canonicalize(dir.path()).unwrap().join("root");
     fs::create_dir(&root).unwrap();
     let changes = traced(&root);
-    let expected: [(&str, &[&str]); 10] = [
+    let expected: [(&str, &[&str]); 13] = [
         (
             "create",
             &[
@@ -105,6 +117,10 @@ fn finished_changes_are_on_stable_storage() {
             &["unlink", "rename", "unlink", "unlink", "unlink", "unlink", "unlink", "fsync "],
         ),
         ("create-dir", &["mkdir", "fsync ", "mkdir", "fsync /d"]),
+        // The first file is only made to check the target.
+        ("upload", &["unlink", "mkdir", "fsync ", "mkdir", "fsync /.f9", "fsync /.f9/uploads"]),
+        ("continue-upload", &["fsync upload"]),
+        ("finish-upload", &["fsync temporary", "rename", "fsync ", "unlink"]),
         ("root", &["mkdir", "mkdir", "mkdir", "fsync /new-root", "fsync "]),
         ("end", &[]),
     ];
@@ -118,5 +134,46 @@ fn finished_changes_are_on_stable_storage() {
             assert_eq!(words, expected, "{name}");
         }
     }
-    assert_eq!(changes.len(), 10);
+    assert_eq!(changes.len(), 13);
+}
+
+/// Runs in a process in which every sync fails.
+#[test]
+fn an_upload_that_cannot_be_synced() {
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    let builder = LocalFileBackend::builder(&root).durability(Durability::Synced);
+    let backend = block_on(builder.open()).unwrap();
+    let error = block_on(backend.begin_upload("a", f9::WriteOptions::default())).unwrap_err();
+    assert_eq!(error.kind(), f9::ErrorKind::Io, "{error}");
+    let upload = fs::read(root.join("upload.json")).unwrap();
+    let upload: f9::ResumableUpload = serde_json::from_slice(&upload).unwrap();
+    let lost = Box::pin(futures::stream::iter([Ok("lost".into())]));
+    let error = block_on(backend.continue_upload(&upload, lost)).unwrap_err();
+    assert_eq!(error.kind(), f9::ErrorKind::Io, "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_keeps_only_what_was_synced() {
+    if let Some(reason) = machine::lacks_strace() {
+        return machine::not_run("an_upload_keeps_only_what_was_synced", reason);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+    let upload = backend.begin_upload("a", f9::WriteOptions::default()).await.unwrap();
+    let data = Box::pin(futures::stream::iter([Ok("kept".into())]));
+    let upload = backend.continue_upload(&upload, data).await.unwrap();
+    fs::write(dir.path().join("upload.json"), serde_json::to_vec(&upload).unwrap()).unwrap();
+    let done = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "-o", "/dev/null"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "durability::an_upload_that_cannot_be_synced"])
+        .env("F9_TEST_ROOT", dir.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    assert_eq!(backend.upload_state(&upload).await.unwrap(), upload);
+    assert_eq!(fs::read_dir(dir.path().join(".f9/uploads")).unwrap().count(), 1);
 }

@@ -27,6 +27,7 @@ mod resources;
 mod root;
 #[path = "../torture/run_size.rs"]
 mod run_size;
+mod services;
 mod sessions;
 mod special_files;
 mod store;

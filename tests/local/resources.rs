@@ -125,6 +125,31 @@ async fn a_path_of_4096_bytes_works_and_a_longer_one_is_refused() {
     assert_eq!(error.kind(), f9::ErrorKind::InvalidPath);
 }
 
+/// Runs in a process with a limit on open files.
+#[test]
+fn many_synced_files_in_new_directories() {
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    let builder = LocalFileBackend::builder(&root).durability(f9::Durability::Synced);
+    let backend = block_on(builder.open()).unwrap();
+    let files = (0..600).map(|number| (format!("{number}/b/c/d/e/file"), "content"));
+    for written in block_on(backend.write_many(files)).unwrap() {
+        written.unwrap();
+    }
+    for number in 0..600 {
+        let content = block_on(backend.read(&format!("{number}/b/c/d/e/file"))).unwrap();
+        assert_eq!(content, "content");
+    }
+}
+
+#[test]
+fn many_synced_files_keep_within_the_limit_on_open_files() {
+    let dir = tempfile::tempdir().unwrap();
+    run_with_few_files("resources::many_synced_files_in_new_directories", 600, dir.path());
+}
+
 /// Runs in a process of its own, because it uses all file descriptors.
 #[test]
 fn writes_without_descriptors() {

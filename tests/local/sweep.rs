@@ -16,7 +16,7 @@ async fn a_write_under_way_survives_the_opening_of_another_backend() {
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let source = futures::stream::once(async {
         wait.await.unwrap();
-        Ok::<_, f9::Error>("whole".into())
+        Ok::<_, f9::Error>("whole")
     });
     let writing = tokio::spawn(async move { backend.stream_write("a", source).await });
     while fs::read_dir(&store.root).unwrap().count() == 0 {

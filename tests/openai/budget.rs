@@ -7,7 +7,7 @@ use f9::prelude::*;
 use f9::testing::openai::{Fault, FaultKind, OpenAISimulator, Route};
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, ListOptions,
-    OpenAIVectorStoreFileBackend, RenameOptions, UpdateOptions,
+    OpenAIVectorStoreFileBackend, RenameOptions, UpdateOptions, WriteOptions,
 };
 use futures::TryStreamExt as _;
 use futures::future::join_all;
@@ -91,8 +91,7 @@ async fn writing_uploads_attaches_and_removes_the_old_version() {
     c.costs(notes.create("new.bin", &BINARY[..]), &[UPLOAD, ATTACH]).await;
     c.costs(notes.create("empty", ""), &[UPLOAD, ATTACH]).await;
     c.costs(notes.create_dir("f/g"), &[UPLOAD, ATTACH]).await;
-    let source =
-        futures::stream::iter([Ok::<_, std::io::Error>("in ".into()), Ok("pieces".into())]);
+    let source = futures::stream::iter([Ok::<_, std::io::Error>("in "), Ok("pieces")]);
     c.costs(notes.stream_write("streamed.txt", source), &[UPLOAD, ATTACH]).await;
     let four = [UPLOAD, ATTACH, DETACH, DELETE];
     c.costs(notes.update("a.txt", "other"), &four).await;
@@ -177,6 +176,34 @@ async fn create_many_attaches_a_hundred_files_per_request() {
     assert!(created.len() == 250 && created.iter().all(Result::is_ok));
     // The listing confirms that each is attached: 254 entries in three pages.
     assert_eq!(count(&sent), [("batch", 3), ("list", 3), ("upload", 250)].into());
+}
+
+#[tokio::test]
+async fn write_many_attaches_in_batches_if_that_needs_fewer_requests() {
+    let c = Counted::strict().await;
+    let files = |count: usize, data: &str| -> Vec<(String, f9::Bytes)> {
+        (0..count).map(|number| (format!("many/{number}"), data.to_owned().into())).collect()
+    };
+    let sent = async |files: Vec<(String, f9::Bytes)>, options: WriteOptions| {
+        let (written, sent) = c.counting(c.notes.write_many_with(files, options)).await;
+        assert!(written.iter().all(Result::is_ok), "{written:?}");
+        count(&sent)
+    };
+    let created = sent(files(130, "1"), WriteOptions::create()).await;
+    assert_eq!(created, [("batch", 2), ("list", 2), ("upload", 130)].into());
+    let replaced = sent(files(3, "2"), WriteOptions::replace()).await;
+    let removed = [("delete_file", 3), ("detach", 3)];
+    assert_eq!(replaced, [("attach", 3), ("upload", 3)].into_iter().chain(removed).collect());
+    let replaced = sent(files(4, "3"), WriteOptions::default()).await;
+    let removed = [("delete_file", 4), ("detach", 4)];
+    let batched = [("batch", 1), ("list", 2), ("upload", 4)];
+    assert_eq!(replaced, batched.into_iter().chain(removed).collect());
+    // One of two equal paths is written, and the other one is refused.
+    let mut twice = files(9, "4");
+    twice.push(("many/0".to_owned(), "again".into()));
+    let written = c.notes.write_many(twice).await.unwrap();
+    assert_eq!(written.iter().filter(|written| written.is_ok()).count(), 9);
+    assert_eq!(c.notes.info("many/0").await.unwrap().size, Some(1));
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use f9::prelude::*;
 use f9::testing::openai::{DeletedFiles, OpenAISimulator};
 use f9::{
     Checksum, ChecksumAlgorithm, CreateOptions, DeleteOptions, ErrorKind, InfoOptions, ListOptions,
-    OpenAIConfig, OpenAIVectorStoreFileBackend, RenameOptions, SessionOptions, UpdateOptions,
-    WriteMode,
+    OpenAIConfig, OpenAIVectorStoreFileBackend, Precondition, RenameOptions, SessionOptions,
+    UpdateOptions, WriteMode,
 };
 use futures::TryStreamExt as _;
 use futures::future::join_all;
@@ -279,6 +279,20 @@ async fn an_etag_fails_after_another_process_replaced_the_file() {
     let found = tree(&opened(openai.config()).await).await.unwrap();
     let expected = [("a", "foreign"), ("b", "foreign"), ("c", "foreign"), ("d", "mine")];
     assert_eq!(found, expected.map(|(path, text)| (path.into(), Some(text.into()))).into());
+}
+
+#[tokio::test]
+async fn a_condition_of_info_is_about_the_version_that_is_read() {
+    let openai = OpenAISimulator::lenient();
+    let notes = patient(&openai).await;
+    notes.create("a", "old").await.unwrap();
+    let etag = notes.info("a").await.unwrap().etag.unwrap();
+    foreign(&openai).await.update("a", "foreign").await.unwrap();
+    // The cached entry has the etag, but its content is gone.
+    let options = InfoOptions::default().with_condition(Precondition::if_match(etag));
+    let info = notes.info_with("a", options.with_encoding());
+    let error = until_believed(&openai, info).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
 }
 
 /// After a failed precondition, the handle finds the new version.

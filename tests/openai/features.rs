@@ -426,13 +426,24 @@ mod many {
         assert!(files.create_many(Vec::<(String, String)>::new()).await.unwrap().is_empty());
         let etag = CreateOptions::if_match(f9::Etag::new("1"));
         let sum = f9::Checksum::of(f9::ChecksumAlgorithm::Sha256, b"");
-        for options in [etag, CreateOptions::default().with_checksum(sum)] {
+        let append = CreateOptions::default().with_mode(WriteMode::Append);
+        let (sum, size) =
+            (CreateOptions::default().with_checksum(sum), append.clone().with_size(1));
+        let size = size.with_mode(WriteMode::Overwrite);
+        for (options, operation) in
+            [(etag, "update"), (sum, "create"), (size, "write"), (append, "append to")]
+        {
             let error = files.create_many_with([("a", "b")], options).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{operation}: {error}");
+            assert_eq!(error.operation(), Some(operation));
         }
         assert!(simulator.files().is_empty());
         simulator.inject(Fault::status(401));
         let files = open(&simulator).await;
+        let many = ["a", "b", "c"].map(|path| (path.to_owned(), "x".into()));
+        let sized = WriteOptions::default().with_size(1);
+        let error = files.write_many_with(many.into(), sized).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
         let error = files.create_many([("a", "b")]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     }

@@ -52,7 +52,7 @@ impl Verb {
                 summary(notes.update_with("a.txt", "new", UpdateOptions::append()).await?)
             }
             Self::StreamWrite => {
-                let pieces = ["in ", "pieces"].map(|piece| Ok::<_, f9::Error>(piece.into()));
+                let pieces = ["in ", "pieces"].map(Ok::<_, f9::Error>);
                 summary(notes.stream_write("new.txt", stream::iter(pieces)).await?)
             }
             Self::CreateDir => format!("{:?}", notes.create_dir("new").await?),

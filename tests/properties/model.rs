@@ -1,6 +1,6 @@
 //! The model of a store: a map, and a literal implementation of the contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use f9::{ByteRange, Depth, DirMode, ErrorKind, GlobKind, UpdateMode};
 
@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Entry(Entry),
     Bytes(Vec<u8>),
     Chunks(Vec<Vec<u8>>),
+    Opened(Entry, Vec<u8>),
+    Each(Vec<Result<Entry, ErrorKind>>),
     Entries(Vec<Entry>),
     Paths(Vec<String>),
     Sum(String),
@@ -87,6 +89,18 @@ fn slice(bytes: &[u8], range: Option<&ByteRange>) -> Result<Vec<u8>, ErrorKind> 
     Ok(bytes[offset(start)..offset(end.min(size))].to_vec())
 }
 
+fn check_source(source: &Source, sum: Sum) -> Result<(), ErrorKind> {
+    let given = source.bytes().len() as u64;
+    match source.declared_size() {
+        // A store notices this before the source fails.
+        Some(declared) if given > declared => return Err(ErrorKind::LengthMismatch),
+        _ if source.fails => return Err(ErrorKind::Timeout),
+        Some(declared) if given < declared => return Err(ErrorKind::LengthMismatch),
+        _ => {}
+    }
+    if matches!(sum, Sum::Wrong) { Err(ErrorKind::IntegrityMismatch) } else { Ok(()) }
+}
+
 impl Model {
     pub(crate) fn apply(&mut self, operation: &Operation) -> Outcome {
         match operation {
@@ -98,17 +112,62 @@ impl Model {
                 self.write(path, source, *mode, *sum)
             }
             Operation::CreateDir { path, mode } => self.create_dir(path, *mode),
+            Operation::Write { path, content } => {
+                let source = Source { pieces: vec![*content], fails: false, declared: None };
+                self.write(path, &source, Mode::Overwrite, Sum::None)
+            }
+            Operation::StreamAppend { path, source, sum } => self.append(path, source, *sum),
+            Operation::WriteMany { files, mode } => Ok(Answer::Each(self.write_many(files, *mode))),
+            Operation::DeleteMany { paths } => {
+                let deleted = paths.iter().map(|path| {
+                    self.delete(path, Depth::One)?;
+                    Ok(Entry { path: path_of(path)?, size: None, sum: None })
+                });
+                Ok(Answer::Each(deleted.collect()))
+            }
+            Operation::DeleteIfSeen { path, missing_ok } => self.delete_if_seen(path, *missing_ok),
+            Operation::Update { path, content, mode, if_seen } => {
+                self.update(path, *content, *mode, *if_seen)
+            }
+            Operation::Delete { path, depth } => self.delete(path, *depth),
+            Operation::Info { path, sum } => self.info(path, *sum),
+            Operation::Copy { from, to, mode } => self.copy(from, to, *mode),
+            Operation::Rename { from, to, mode } => self.rename(from, to, *mode),
+            _ => self.look(operation),
+        }
+    }
+
+    fn look(&self, operation: &Operation) -> Outcome {
+        match operation {
             Operation::Read { path, part } => Ok(Answer::Bytes(self.read(path, part)?)),
             Operation::StreamRead { path, part } => {
                 let bytes = self.read(path, part)?;
                 let chunks = bytes.chunks(part.chunk_size.unwrap_or(f9::DEFAULT_CHUNK_SIZE));
                 Ok(Answer::Chunks(chunks.map(<[u8]>::to_vec).collect()))
             }
-            Operation::Update { path, content, mode, if_seen } => {
-                self.update(path, *content, *mode, *if_seen)
+            Operation::Open { path, part } => {
+                let bytes = self.read(path, part)?;
+                let path = path_of(path)?;
+                Ok(Answer::Opened(entry(&path, &self.nodes[&path]), bytes))
             }
-            Operation::Delete { path, depth } => self.delete(path, *depth),
-            Operation::Info { path, sum } => self.info(path, *sum),
+            Operation::ReadRanges { path, ranges } => {
+                let whole = Part { range: None, chunk_size: None, if_seen: false };
+                let bytes = self.read(path, &whole)?;
+                let parts = ranges.iter().map(|range| slice(&bytes, Some(range)));
+                Ok(Answer::Chunks(parts.collect::<Result<_, _>>()?))
+            }
+            Operation::ListPage { prefix, depth, after, limit } => {
+                let Answer::Entries(mut entries) = self.list(prefix, *depth)? else {
+                    panic!("a listing has entries")
+                };
+                let key = |entry: &Entry| match entry.size {
+                    None => format!("{}/", entry.path),
+                    Some(_) => entry.path.clone(),
+                };
+                entries.retain(|entry| key(entry).as_str() > *after);
+                entries.truncate(*limit);
+                Ok(Answer::Entries(entries))
+            }
             Operation::Exists { path } => Ok(Answer::Is(self.at(&path_of(path)?)?.is_some())),
             Operation::List { prefix, depth } => self.list(prefix, *depth),
             Operation::Glob { pattern, kind } => self.glob(pattern, *kind),
@@ -117,8 +176,7 @@ impl Model {
                 Ok(Answer::Sum(sum_of(self.file(&path)?.0)))
             }
             Operation::ChecksumMany { paths } => self.checksum_many(paths),
-            Operation::Copy { from, to, mode } => self.copy(from, to, *mode),
-            Operation::Rename { from, to, mode } => self.rename(from, to, *mode),
+            other => panic!("{other:?} is not a read"),
         }
     }
 
@@ -210,19 +268,51 @@ impl Model {
     fn write(&mut self, path: &str, source: &Source, mode: Mode, sum: Sum) -> Outcome {
         let path = entry_path_of(path)?;
         self.check_write(&path, mode)?;
-        let bytes = source.bytes();
-        let given = bytes.len() as u64;
-        match source.declared_size() {
-            // A store notices this before the source fails.
-            Some(declared) if given > declared => return Err(ErrorKind::LengthMismatch),
-            _ if source.fails => return Err(ErrorKind::Timeout),
-            Some(declared) if given < declared => return Err(ErrorKind::LengthMismatch),
-            _ => {}
+        check_source(source, sum)?;
+        Ok(self.put(&path, source.bytes(), !matches!(mode, Mode::Overwrite)))
+    }
+
+    /// Appends a stream. The size and the checksum are those of what is appended.
+    fn append(&mut self, path: &str, source: &Source, sum: Sum) -> Outcome {
+        let path = entry_path_of(path)?;
+        let mut bytes = self.file(&path)?.0.clone();
+        check_source(source, sum)?;
+        bytes.extend(source.bytes());
+        Ok(self.put(&path, bytes, false))
+    }
+
+    fn write_many(
+        &mut self,
+        files: &[(&str, Content)],
+        mode: Mode,
+    ) -> Vec<Result<Entry, ErrorKind>> {
+        let mut given = BTreeSet::new();
+        let written = files.iter().map(|(path, content)| {
+            // The paths of this call have one spelling each.
+            if !given.insert(path) {
+                return Err(ErrorKind::InvalidInput);
+            }
+            let source = Source { pieces: vec![*content], fails: false, declared: None };
+            match self.write(path, &source, mode, Sum::None)? {
+                Answer::Entry(entry) => Ok(entry),
+                other => panic!("{other:?} is no entry"),
+            }
+        });
+        written.collect()
+    }
+
+    fn delete_if_seen(&mut self, path: &str, missing_ok: bool) -> Outcome {
+        let path = entry_path_of(path)?;
+        match self.file(&path) {
+            Err(ErrorKind::NotFound | ErrorKind::NotADirectory) if missing_ok => {
+                Ok(Answer::Nothing)
+            }
+            Err(ErrorKind::IsADirectory) => Err(ErrorKind::PreconditionFailed),
+            Ok((_, version)) if !self.was_seen(&path, version) => {
+                Err(ErrorKind::PreconditionFailed)
+            }
+            found => found.map(drop).and_then(|()| self.delete(&path, Depth::One)),
         }
-        if matches!(sum, Sum::Wrong) {
-            return Err(ErrorKind::IntegrityMismatch);
-        }
-        Ok(self.put(&path, bytes, !matches!(mode, Mode::Overwrite)))
     }
 
     fn create_dir(&mut self, path: &str, mode: DirMode) -> Outcome {

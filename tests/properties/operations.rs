@@ -14,6 +14,14 @@ pub(crate) enum Operation {
     CreateDir { path: Path, mode: DirMode },
     Read { path: Path, part: Part },
     StreamRead { path: Path, part: Part },
+    Open { path: Path, part: Part },
+    ReadRanges { path: Path, ranges: Vec<ByteRange> },
+    Write { path: Path, content: Content },
+    StreamAppend { path: Path, source: Source, sum: Sum },
+    WriteMany { files: Vec<(Path, Content)>, mode: Mode },
+    DeleteMany { paths: Vec<Path> },
+    DeleteIfSeen { path: Path, missing_ok: bool },
+    ListPage { prefix: Path, depth: Depth, after: Path, limit: usize },
     Update { path: Path, content: Content, mode: UpdateMode, if_seen: bool },
     Delete { path: Path, depth: Depth },
     Info { path: Path, sum: bool },
@@ -144,6 +152,14 @@ fn path() -> impl Strategy<Value = Path> {
     prop_oneof![9 => select(PATHS), 1 => select(ODD_PATHS)]
 }
 
+/// Paths that are not below each other, so that it makes no difference in which order they are changed. One may be given twice.
+fn separate_paths() -> impl Strategy<Value = Vec<Path>> {
+    prop::collection::vec(select(vec!["a", "b", "d/a", "d/e/a", "d/..", "d/.f9tmp-1"]), 0..5)
+}
+
+/// The keys of some entries, and keys that no entry has.
+const KEYS: &[Path] = &["", "a", "b", "d", "d/", "d/a", "d/e/", "d-", "d0", "zz"];
+
 fn content() -> impl Strategy<Value = Content> {
     let size = prop_oneof![9 => select(vec![0, 1, 2, 3, 5, 8]), 1 => select(vec![4096, 20_000])];
     (any::<u8>(), size).prop_map(|(first, size)| Content { first, size })
@@ -171,15 +187,18 @@ fn source() -> impl Strategy<Value = Source> {
     })
 }
 
-fn part() -> impl Strategy<Value = Part> {
+fn range() -> impl Strategy<Value = ByteRange> {
     let offset = || select(vec![0, 1, 2, 3, 5, 8, 9, 5000, u64::MAX - 1, u64::MAX]);
-    let range = prop_oneof![
+    prop_oneof![
         (offset(), offset()).prop_map(|(start, end)| ByteRange::Bounded(start..end)),
         offset().prop_map(ByteRange::From),
         offset().prop_map(ByteRange::Suffix),
-    ];
+    ]
+}
+
+fn part() -> impl Strategy<Value = Part> {
     let chunk_size = select(vec![2, 3, 1000, usize::MAX, 0]);
-    (prop::option::of(range), prop::option::of(chunk_size), prop::bool::weighted(0.2))
+    (prop::option::of(range()), prop::option::of(chunk_size), prop::bool::weighted(0.2))
         .prop_map(|(range, chunk_size, if_seen)| Part { range, chunk_size, if_seen })
 }
 
@@ -200,6 +219,21 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(path, content, mode, if_seen)| Op::Update { path, content, mode, if_seen }),
         3 => (path(), depth()).prop_map(|(path, depth)| Op::Delete { path, depth }),
         3 => (path(), any::<bool>()).prop_map(|(path, sum)| Op::Info { path, sum }),
+        2 => (path(), part()).prop_map(|(path, part)| Op::Open { path, part }),
+        1 => (path(), prop::collection::vec(range(), 0..4))
+            .prop_map(|(path, ranges)| Op::ReadRanges { path, ranges }),
+        2 => (path(), content()).prop_map(|(path, content)| Op::Write { path, content }),
+        2 => (path(), source(), sum())
+            .prop_map(|(path, source, sum)| Op::StreamAppend { path, source, sum }),
+        2 => (separate_paths(), prop::collection::vec(content(), 5), select(vec![Mode::Create, Mode::Overwrite]))
+            .prop_map(|(paths, contents, mode)| {
+                Op::WriteMany { files: paths.into_iter().zip(contents).collect(), mode }
+            }),
+        1 => separate_paths().prop_map(|paths| Op::DeleteMany { paths }),
+        2 => (path(), any::<bool>())
+            .prop_map(|(path, missing_ok)| Op::DeleteIfSeen { path, missing_ok }),
+        2 => (path(), depth(), select(KEYS), 0..5_usize)
+            .prop_map(|(prefix, depth, after, limit)| Op::ListPage { prefix, depth, after, limit }),
         1 => path().prop_map(|path| Op::Exists { path }),
         1 => (path(), depth()).prop_map(|(prefix, depth)| Op::List { prefix, depth }),
         2 => depth().prop_map(|depth| Op::List { prefix: "", depth }),

@@ -9,8 +9,8 @@ use f9::prelude::*;
 use f9::{
     ByteStream, Capabilities, Checksum, ChecksumAlgorithm, CopyOptions, CreateDirOptions,
     CreateOptions, DeleteOptions, Error, ErrorKind, Etag, FileContent, FileInfo, GlobOptions,
-    InfoOptions, InfoStream, ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions,
-    RenameOptions, Result, UpdateOptions, WriteMode, WriteOptions, async_trait,
+    InfoOptions, InfoStream, ListOptions, LocalFileBackend, MemoryFileBackend, Precondition,
+    ReadOptions, RenameOptions, Result, UpdateOptions, WriteMode, WriteOptions, async_trait,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use proptest::prelude::*;
@@ -156,6 +156,8 @@ impl Subject {
         match operation {
             Operation::Create { .. }
             | Operation::StreamWrite { .. }
+            | Operation::Write { .. }
+            | Operation::StreamAppend { .. }
             | Operation::Update { .. }
             | Operation::Copy { .. }
             | Operation::Rename { .. } => self.write(operation).await,
@@ -166,6 +168,37 @@ impl Subject {
             Operation::Delete { path, depth } => {
                 let options = DeleteOptions::default().with_depth(*depth);
                 files.delete_with(path, options).await.map(|()| Answer::Nothing)
+            }
+            Operation::DeleteIfSeen { path, missing_ok } => {
+                let mut options = DeleteOptions::default()
+                    .with_condition(Precondition::if_match(self.etag(path)));
+                if *missing_ok {
+                    options = options.with_missing_ok();
+                }
+                files.delete_with(path, options).await.map(|()| Answer::Nothing)
+            }
+            Operation::DeleteMany { paths } => {
+                let deleted = files.delete_many(paths).await?;
+                let each = paths.iter().zip(deleted).map(|(path, deleted)| {
+                    deleted.map_err(|error| error.kind())?;
+                    let path = names_of(path).unwrap().join("/");
+                    Ok(Entry { path, size: None, sum: None })
+                });
+                Ok(Answer::Each(each.collect()))
+            }
+            Operation::WriteMany { files: given, mode } => {
+                let options = WriteOptions::default().with_mode(self.mode(*mode, ""));
+                let given = given
+                    .iter()
+                    .map(|(path, content)| ((*path).to_owned(), content.bytes().into()));
+                let written = files.write_many_with(given.collect(), options).await?;
+                let sees = !matches!(mode, Mode::Overwrite);
+                let each = written.into_iter().map(|written| {
+                    let info = written.map_err(|error| error.kind())?;
+                    self.answer(&info, sees);
+                    Ok(entry(&info))
+                });
+                Ok(Answer::Each(each.collect()))
             }
             Operation::Info { path, sum } => {
                 let mut options = InfoOptions::default();
@@ -190,6 +223,16 @@ impl Subject {
                 options.size = source.declared_size();
                 options.checksum = announced(*sum, &source.bytes());
                 (files.stream_write_with(path, stream_of(source), options).await?, mode)
+            }
+            Operation::Write { path, content } => {
+                (files.write(path, content.bytes()).await?, &Mode::Overwrite)
+            }
+            Operation::StreamAppend { path, source, sum } => {
+                let mut options = WriteOptions::append();
+                options.size = source.declared_size();
+                options.checksum = announced(*sum, &source.bytes());
+                let info = files.stream_write_with(path, stream_of(source), options).await?;
+                (info, &Mode::Overwrite)
             }
             Operation::Update { path, content, mode, if_seen } => {
                 let mut options = UpdateOptions::default().with_mode(*mode);
@@ -225,6 +268,23 @@ impl Subject {
             Operation::StreamRead { path, part } => {
                 let chunks = files.stream_read_with(path, self.read_options(path, part)).await?;
                 Answer::Chunks(chunks.map_ok(Vec::from).try_collect().await?)
+            }
+            Operation::Open { path, part } => {
+                let content = files.open_with(path, self.read_options(path, part)).await?;
+                let (info, range) = (entry(&content.info), content.range.clone());
+                let bytes = content.bytes().await?;
+                assert_eq!(range.end - range.start, bytes.len() as u64, "{range:?}");
+                Answer::Opened(info, bytes.into())
+            }
+            Operation::ReadRanges { path, ranges } => {
+                let read = files.read_ranges(path, ranges).await?;
+                Answer::Chunks(read.into_iter().map(Vec::from).collect())
+            }
+            Operation::ListPage { prefix, depth, after, limit } => {
+                let options = ListOptions::default().with_depth(*depth).with_limit(*limit);
+                let options = options.with_start_after(*after);
+                let entries = files.list_with(prefix, options).await?;
+                Answer::Entries(entries.map_ok(|info| entry(&info)).try_collect().await?)
             }
             Operation::Exists { path } => Answer::Is(files.exists(path).await?),
             Operation::List { prefix, depth } => {

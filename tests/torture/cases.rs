@@ -1,6 +1,7 @@
 //! Runs the verbs in a child process, where strace records their system calls and makes them fail.
 //!
-//! Each verb runs on a new thread. strace(1) counts the calls of a name per thread, so the n-th call of a name is always the same one.
+//! Each verb runs on a new thread. strace(1) counts the calls of a name per thread, so the n-th call of a name is always the same one. That
+//! holds as long as a verb does not divide its work between threads, so the process uses one core.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -12,6 +13,7 @@ use f9::prelude::*;
 use f9::{Durability, Error, LocalFileBackend, Result, SessionOptions, UpdateOptions};
 use futures::executor::block_on;
 use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime::Runtime;
 
 use crate::child::{self, ChildTest};
@@ -102,6 +104,7 @@ fn errno_of(error: &Error) -> String {
 #[test]
 fn the_requested_cases() {
     let Some((root, task)) = child::task() else { return };
+    use_one_core();
     let all = cases();
     let requested: Vec<usize> = task.split(',').map(|case| case.parse().unwrap()).collect();
     let start = |index: usize, root: &Path| {
@@ -129,6 +132,18 @@ fn the_requested_cases() {
         child::report(&Report::of(acted, &reuse).to_line(index));
     }
     child::report("done");
+}
+
+/// Lets this process use one of the cores that it may use, so that no verb divides its work between threads.
+fn use_one_core() {
+    let allowed = sched_getaffinity(None).unwrap();
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
+    // Any of them, as several processes may run at the same time.
+    let core = cores.nth(std::process::id() as usize % allowed.count() as usize).unwrap();
+    let mut one = CpuSet::new();
+    one.set(core);
+    sched_setaffinity(None, &one).unwrap();
+    assert_eq!(thread::available_parallelism().unwrap().get(), 1);
 }
 
 /// Returns a runtime with one pool thread, which makes the file calls.

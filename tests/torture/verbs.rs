@@ -2,17 +2,20 @@
 //! store is in the state before the verb or in the state after it.
 
 use std::fs;
+use std::io::SeekFrom;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use f9::prelude::*;
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, Durability, FileInfo,
-    InfoOptions, ListOptions, LocalFileBackend, ReadOptions, RenameOptions, Result, SessionOptions,
-    UpdateOptions, WriteOptions,
+    InfoChanges, InfoOptions, ListOptions, LocalFileBackend, Precondition, ReadOptions,
+    RenameOptions, Result, SessionOptions, UpdateOptions, WriteOptions,
 };
 use futures::future::BoxFuture;
 use futures::stream::{self, TryStreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use crate::tree::Tree;
 
@@ -62,6 +65,10 @@ fn describe(info: FileInfo) -> String {
 fn only<T>(mut results: Vec<Result<T>>) -> Result<T> {
     assert_eq!(results.len(), 1);
     results.remove(0)
+}
+
+fn then() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000)
 }
 
 /// Returns more data than one write takes, so that there are two writes.
@@ -155,6 +162,40 @@ pub(crate) const VERBS: &[Verb] = verbs! {
         store => only(store.write_many([("old", new())]).await?).map(describe);
     "delete_many", Names, "cannot delete `old`",
         store => only(store.delete_many(&["old"]).await?).map(|()| String::new());
+    "write with permissions and a time", Space, "cannot write `old`",
+        store => {
+            let options = WriteOptions::default().with_permissions(0o604).with_modified_at(then());
+            store.write_with("old", new(), options).await.map(describe)
+        };
+    "writer", Space, "cannot write `made/on/the/way`",
+        store => {
+            let mut writer = store.writer("made/on/the/way").await?;
+            writer.write_all(new().as_bytes()).await?;
+            writer.commit().await.map(describe)
+        };
+    "copy_from", Space, "cannot copy `other` to `made/copy`",
+        store => {
+            let options = CopyOptions::default();
+            store.copy_from(store, "other", "made/copy", options).await.map(describe)
+        };
+    "set_info of permissions", Names, "cannot set info of `dir/kept`",
+        store => {
+            let changes = InfoChanges::default().with_permissions(0o604);
+            store.set_info("dir/kept", changes).await.map(describe)
+        };
+    "set_info of a time", Names, "cannot set info of `old`",
+        store => {
+            let changes = InfoChanges::default().with_modified_at(then());
+            store.set_info("old", changes).await.map(describe)
+        };
+    "create_link", Inodes, "cannot create link `made/link`",
+        store => store.create_link("made/link", "../old").await.map(|info| info.path.to_string());
+    "delete with a condition", Names, "cannot delete `old`",
+        store => {
+            let condition = Precondition::if_modified_since(then());
+            let options = DeleteOptions::default().with_condition(condition);
+            store.delete_with("old", options).await.map(|()| String::new())
+        };
     "create_dir", Inodes, "cannot create directory `made/on/the/way`",
         store => store.create_dir("made/on/the/way").await.map(|()| String::new());
     "copy", Space, "cannot copy `old` to `made/copy`",
@@ -195,6 +236,33 @@ pub(crate) const VERBS: &[Verb] = verbs! {
         store => {
             let chunks = store.stream_read_with("old", ReadOptions::default().with_chunk_size(900));
             chunks.await?.map_ok(|chunk| format!("{chunk:?}")).try_collect().await
+        };
+    "open", Nothing, "cannot read `old`",
+        store => {
+            let content = store.open("old").await?;
+            let size = content.info.size;
+            Ok(format!("{size:?} {:?}", content.bytes().await?))
+        };
+    "read_ranges", Nothing, "cannot read `old`",
+        store => {
+            let ranges = [(1..10).into(), (900..1_000).into()];
+            Ok(format!("{:?}", store.read_ranges("old", &ranges).await?))
+        };
+    "reader", Nothing, "cannot read `old`",
+        store => {
+            let mut reader = store.reader("old").await?;
+            reader.seek(SeekFrom::Start(1_000)).await?;
+            let mut rest = String::new();
+            reader.read_to_string(&mut rest).await?;
+            Ok(rest)
+        };
+    "read_link", Nothing, "cannot read link `dir/link`",
+        store => store.read_link("dir/link").await;
+    "list a part", Nothing, "cannot list `tree",
+        store => {
+            let options = ListOptions::recursive().with_start_after("tree/a").with_limit(2);
+            let listed = store.list_with("tree", options).await?;
+            listed.map_ok(|info| format!("{} ", info.path)).try_collect().await
         };
     "info", Nothing, "cannot get info of `old`",
         store => {

@@ -21,6 +21,12 @@ pub struct Sizes {
     pub memory_rounds: usize,
     pub small_files: usize,
     pub hashed_files: usize,
+    /// Files that are written or deleted in one call.
+    pub bulk_files: usize,
+    /// The same where each file is synced.
+    pub synced_files: usize,
+    /// Files of a directory of which a part is listed.
+    pub listed_files: usize,
     pub stream_bytes: u64,
     pub memory_bytes: u64,
     /// Directories of 50 files each.
@@ -44,6 +50,9 @@ impl Sizes {
         memory_rounds: 3,
         small_files: 2000,
         hashed_files: 10_000,
+        bulk_files: 10_000,
+        synced_files: 2000,
+        listed_files: 1_000_000,
         stream_bytes: 1 << 30,
         memory_bytes: 4 << 30,
         directories: 2000,
@@ -61,6 +70,9 @@ impl Sizes {
         memory_rounds: 1,
         small_files: 500,
         hashed_files: 2000,
+        bulk_files: 1000,
+        synced_files: 200,
+        listed_files: 20_000,
         stream_bytes: 128 << 20,
         memory_bytes: 256 << 20,
         directories: 200,

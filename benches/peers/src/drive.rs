@@ -42,6 +42,7 @@ pub enum Act {
     Compare(Bytes),
     Info,
     Create(Bytes),
+    Overwrite(Bytes),
 }
 
 impl Act {
@@ -57,6 +58,10 @@ impl Act {
             Self::Info => files.info(path).await?,
             Self::Create(data) => {
                 files.create(path, data.clone()).await?;
+                data.len() as u64
+            }
+            Self::Overwrite(data) => {
+                files.overwrite(path, data.clone()).await?;
                 data.len() as u64
             }
         })

@@ -2,6 +2,7 @@
 
 use crate::outcome::{Outcome, Unit};
 use crate::rounds::{Counted, Row, quantile};
+use crate::work::bulk;
 use crate::work::openai::{self, ORIGINAL};
 
 struct Target {
@@ -39,6 +40,17 @@ const TARGETS: &[Target] = &[
     Target { work: "info-64", ours: "f9", wanted: TimesBestPeer(2.0) },
     Target { work: "create-1", ours: "f9", wanted: Times(1.1, "object_store") },
     Target { work: "create-64", ours: "f9", wanted: Times(1.1, "object_store") },
+    Target { work: "overwrite-1", ours: "f9", wanted: Times(1.2, "object_store") },
+    Target { work: "overwrite-64", ours: "f9", wanted: Times(1.2, "object_store") },
+    Target { work: "open-1", ours: "f9", wanted: Times(1.0, bulk::READ) },
+    Target { work: "open-64", ours: "f9", wanted: Times(1.0, bulk::READ) },
+    Target { work: "write-many", ours: "f9", wanted: Times(2.0, "object_store") },
+    Target { work: "write-many", ours: "f9", wanted: Times(1.7, bulk::JOINED) },
+    Target { work: "write-many-synced", ours: "f9", wanted: Times(2.5, "object_store") },
+    Target { work: "delete-many", ours: "f9", wanted: Times(1.5, "object_store") },
+    Target { work: "read-ranges", ours: "f9", wanted: Times(2.0, "object_store") },
+    Target { work: "read-ranges-cold", ours: "f9", wanted: Times(2.0, "object_store") },
+    Target { work: "list-page", ours: "f9", wanted: AtMostTimes(0.15, bulk::WHOLE) },
     Target { work: "stream-read", ours: "f9", wanted: Times(1.2, "OpenDAL") },
     Target { work: "stream-read", ours: "f9", wanted: Times(0.7, "std::fs") },
     Target { work: "stream-write", ours: "f9", wanted: Times(1.0, "object_store") },

@@ -12,8 +12,8 @@ use crate::core::path::FilePath;
 use crate::sys::pool;
 
 impl Shared {
-    /// Commits everything that differs from the last commit, with a message that describes the changes if there is none, and the files in `forced` even if git ignores them. Returns whether
-    /// anything differed.
+    /// Commits everything that differs from the last commit, and the files in `forced` even if git ignores them. Without a message, the commit
+    /// has one that describes the changes. Returns whether anything differed.
     ///
     /// # Cancel safety
     ///

@@ -11,8 +11,8 @@ use super::parse::{SUBMODULE, Stage};
 use super::pending_merge::Resolution;
 use super::shared::Shared;
 use crate::backend::SyncConflict;
-use crate::core::error::Result;
-use crate::core::stream::ByteStream;
+use crate::core::error::{Error, Result};
+use crate::core::stream::{ByteStream, in_context};
 
 /// The versions of a file in conflict.
 ///
@@ -46,17 +46,20 @@ impl Shared {
     }
 
     pub(super) async fn conflict_versions(&self, path: &str) -> Result<ConflictVersions> {
+        let operation = "read the versions of";
         let versions = async {
             let sides = self.repository.sides(path).await?;
-            let content =
-                |stage: Option<Stage>| stage.map(|stage| self.content(&stage)).transpose();
+            let content = |stage: Option<Stage>| {
+                let content = stage.map(|stage| self.content(&stage)).transpose()?;
+                Ok::<_, Error>(content.map(|content| in_context(content, CONTEXT, operation, path)))
+            };
             Ok(ConflictVersions {
                 base: content(sides.base)?,
                 local: content(sides.local)?,
                 remote: content(sides.remote)?,
             })
         };
-        versions.await.map_err(CONTEXT.at("read the versions of", path))
+        versions.await.map_err(CONTEXT.at(operation, path))
     }
 
     fn content(&self, stage: &Stage) -> Result<ByteStream<'static>> {

@@ -11,6 +11,7 @@ use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::{ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::InfoOptions;
+use crate::core::path::FilePath;
 use crate::core::precondition::Precondition;
 
 /// The times of the history, and the limit of their validity.
@@ -31,14 +32,19 @@ impl Shared {
                 return self.info_of_version(path, &version, &options).await;
             }
             let condition = mem::take(&mut options.condition);
-            let guard = self.lock_for_read().await?;
-            let mut info = self.tree.info_with(path, options).await?;
-            drop(guard);
-            self.set_times(&mut info, self.committed_times().await?.as_ref());
+            let info = self.look_up(path, options).await?;
             condition.check_read(info.etag.as_ref(), info.modified_at)?;
             Ok(info)
         };
         info.await.map_err(CONTEXT.at("get info of", path))
+    }
+
+    async fn look_up(self: &Arc<Self>, path: &str, options: InfoOptions) -> Result<FileInfo> {
+        let guard = self.lock_for_read().await?;
+        let mut info = self.tree.info_with(path, options).await?;
+        drop(guard);
+        self.set_times(&mut info, self.committed_times().await?.as_ref());
+        Ok(info)
     }
 
     pub(super) async fn exists(self: &Arc<Self>, path: &str) -> Result<bool> {
@@ -52,13 +58,13 @@ impl Shared {
     /// Replaces a condition on the times of the history, which the tree does not know, by one on the etag.
     pub(super) async fn condition_for_tree(
         self: &Arc<Self>,
-        path: &str,
+        path: &FilePath,
         condition: Precondition,
     ) -> Result<Precondition> {
-        if condition.if_modified_since.is_none() && condition.if_unmodified_since.is_none() {
+        if !condition.has_times() {
             return Ok(condition);
         }
-        let info = match self.info(path, InfoOptions::default()).await {
+        let info = match self.look_up(path, InfoOptions::default()).await {
             // The tree reports that nothing is there.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(condition),
             info => info?,

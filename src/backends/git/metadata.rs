@@ -29,6 +29,12 @@ fn check_kept(permissions: Option<u32>, has_no_others: bool) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported).with_message(message))
 }
 
+/// Returns what git keeps of the metadata of a file that is copied.
+pub(super) fn kept(info: &FileInfo) -> FileMetadata {
+    let kept = |bits: u32| PERMISSIONS[usize::from(bits & 0o100 != 0)];
+    FileMetadata { permissions: info.permissions.map(kept), ..FileMetadata::default() }
+}
+
 impl Shared {
     /// Changes the permissions of a file, which git keeps as the executable bit.
     pub(super) async fn set_info(
@@ -38,12 +44,13 @@ impl Shared {
     ) -> Result<FileInfo> {
         let condition = mem::take(&mut changes.condition);
         let set = async {
+            let entry = self.tree.parse_entry(path)?;
             changes.check()?;
             let others = InfoChanges { permissions: None, ..changes.clone() };
             check_kept(changes.permissions, others == InfoChanges::default())?;
-            changes.condition = self.condition_for_tree(path, condition).await?;
+            changes.condition = self.condition_for_tree(&entry, condition).await?;
             let set = async { self.tree.set_info(path, changes).await };
-            self.write_with(set, path, "Set permissions of", path).await
+            self.write_with(set, &entry, "Set permissions of", path).await
         };
         set.await.map_err(CONTEXT.at("set info of", path))
     }
@@ -53,9 +60,12 @@ impl Shared {
         path: &str,
         target: &str,
     ) -> Result<FileInfo> {
-        let create = async { self.tree.create_link(path, target).await };
-        let created = self.write_with(create, path, "Link", path).await;
-        created.map_err(CONTEXT.at("create link", path))
+        let create = async {
+            let link = self.tree.parse_entry(path)?;
+            let create = async { self.tree.create_link(path, target).await };
+            self.write_with(create, &link, "Link", path).await
+        };
+        create.await.map_err(CONTEXT.at("create link", path))
     }
 
     pub(super) async fn read_link(self: &Arc<Self>, path: &str) -> Result<String> {

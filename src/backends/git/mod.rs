@@ -13,7 +13,7 @@ use self::report::Recorder;
 use self::shared::Shared;
 use crate::backend::{
     AsyncFileBackend, AsyncSyncFileBackend, Capabilities, Capability, Limits, StoreIdentity,
-    SyncConflict, SyncReport, SyncSession,
+    SyncConflict, SyncReport, SyncSession, copy_keeping, open_each_range,
 };
 use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
@@ -22,7 +22,7 @@ use crate::core::error::Result;
 use crate::core::file_version::VersionStream;
 use crate::core::info::FileInfo;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, DeleteOptions, GlobOptions, InfoChanges, InfoOptions,
+    ByteRange, CopyOptions, CreateDirOptions, DeleteOptions, GlobOptions, InfoChanges, InfoOptions,
     ListOptions, PullOptions, PushOptions, ReadOptions, RenameOptions, SessionOptions, SyncOptions,
     VersionOptions, WatchOptions, WriteOptions,
 };
@@ -48,6 +48,7 @@ mod index;
 mod info;
 mod list;
 mod locks;
+mod many;
 mod merge;
 mod metadata;
 mod notes;
@@ -326,7 +327,25 @@ impl AsyncFileBackend for GitSyncFileBackend {
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
-        self.shared.copy(from, to, options).await
+        if options.version.is_none() {
+            return self.shared.copy(from, to, options).await;
+        }
+        self.copy_from(self, from, to, options).await
+    }
+
+    async fn copy_from(
+        &self,
+        source: &dyn AsyncFileBackend,
+        from: &str,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<FileInfo> {
+        let copied = async {
+            // The store of the source cannot know which names git protects.
+            self.shared.tree.parse_entry(to)?;
+            copy_keeping(self, source, (from, to), options, metadata::kept).await
+        };
+        copied.await.map_err(|error| CONTEXT.operation("copy")(error.between(from, to)))
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
@@ -343,6 +362,42 @@ impl AsyncFileBackend for GitSyncFileBackend {
 
     async fn read_with(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
         self.shared.read(path, options).await
+    }
+
+    async fn stream_read_with(
+        &self,
+        path: &str,
+        options: ReadOptions,
+    ) -> Result<ByteStream<'static>> {
+        self.shared.stream(path, options).await
+    }
+
+    async fn read_ranges_with(
+        &self,
+        path: &str,
+        ranges: &[ByteRange],
+        options: ReadOptions,
+    ) -> Result<Vec<Bytes>> {
+        match read::is_of_tree(&options) {
+            true => self.shared.read_ranges(path, ranges, options).await,
+            false => open_each_range(self, path, ranges, options).await,
+        }
+    }
+
+    async fn write_many_with(
+        &self,
+        files: Vec<(String, Bytes)>,
+        options: WriteOptions,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        self.shared.write_many(files, options).await
+    }
+
+    async fn delete_many_with(
+        &self,
+        paths: &[&str],
+        options: DeleteOptions,
+    ) -> Result<Vec<Result<()>>> {
+        self.shared.delete_many(paths, options).await
     }
 
     async fn exists(&self, path: &str) -> Result<bool> {

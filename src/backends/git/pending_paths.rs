@@ -57,24 +57,27 @@ impl PendingPaths {
         Self { tree, paths: Mutex::default(), ignores_more, record }
     }
 
-    /// Adds a path that was written. The caller holds the lock of the tree, so no commit contains the write yet.
-    pub(super) async fn add(&self, info: &FileInfo) -> Result<()> {
-        let path = info.path.clone();
-        // A directory that was moved or copied here may contain a `.gitignore`.
-        let is_recorded = info.is_dir() || self.may_be_ignored(&path, &mut HashMap::new()).await;
-        {
+    /// Adds paths that were written. The caller holds the lock of the tree, so no commit contains the writes yet.
+    pub(super) async fn add(&self, written: &[&FileInfo]) -> Result<()> {
+        let (mut lines, mut cached) = (Vec::new(), HashMap::new());
+        for info in written {
+            // A directory that was moved or copied here may contain a `.gitignore`.
+            let is_recorded = info.is_dir() || self.may_be_ignored(&info.path, &mut cached).await;
             let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
             paths.last_number += 1;
             let write = LastWrite { number: paths.last_number, is_recorded };
-            let earlier = paths.writes.insert(path.clone(), write);
-            if !is_recorded || earlier.is_some_and(|earlier| earlier.is_recorded) {
-                return Ok(());
+            let earlier = paths.writes.insert(info.path.clone(), write);
+            if is_recorded && !earlier.is_some_and(|earlier| earlier.is_recorded) {
+                lines.extend_from_slice(info.path.as_bytes());
+                lines.push(0);
             }
+        }
+        if lines.is_empty() {
+            return Ok(());
         }
         let record = self.record.clone();
         pool::run(move || {
-            let line = [path.as_bytes(), b"\0"].concat();
-            Ok(File::options().append(true).create(true).open(record)?.write_all(&line)?)
+            Ok(File::options().append(true).create(true).open(record)?.write_all(&lines)?)
         })
         .await
     }

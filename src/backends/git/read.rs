@@ -12,17 +12,53 @@ use crate::backend::AsyncFileBackend as _;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
 use crate::core::error::Result;
-use crate::core::options::ReadOptions;
+use crate::core::options::{ByteRange, ReadOptions};
 use crate::core::path::FilePath;
+use crate::core::stream::{ByteStream, in_context};
+
+/// Whether the working tree can answer alone, which costs no look at the history: the tree has neither versions nor times of commits.
+pub(super) fn is_of_tree(options: &ReadOptions) -> bool {
+    options.version.is_none() && !options.condition.has_times()
+}
 
 impl Shared {
     pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
-        if !options.condition.is_empty() || options.version.is_some() {
+        if !is_of_tree(&options) {
             return self.open_file(path, options).await?.bytes().await;
         }
         let read = async {
             let _guard = self.lock_for_read().await?;
             self.tree.read_with(path, options).await
+        };
+        read.await.map_err(CONTEXT.at("read", path))
+    }
+
+    pub(super) async fn stream(
+        self: &Arc<Self>,
+        path: &str,
+        options: ReadOptions,
+    ) -> Result<ByteStream<'static>> {
+        if !is_of_tree(&options) {
+            return Ok(self.open_file(path, options).await?.stream);
+        }
+        let read = async {
+            let _guard = self.lock_for_read().await?;
+            self.tree.stream_read_with(path, options).await
+        };
+        let content = read.await.map_err(CONTEXT.at("read", path))?;
+        Ok(in_context(content, CONTEXT, "read", path))
+    }
+
+    /// Reads ranges of a file in the working tree.
+    pub(super) async fn read_ranges(
+        self: &Arc<Self>,
+        path: &str,
+        ranges: &[ByteRange],
+        options: ReadOptions,
+    ) -> Result<Vec<Bytes>> {
+        let read = async {
+            let _guard = self.lock_for_read().await?;
+            self.tree.read_ranges_with(path, ranges, options).await
         };
         read.await.map_err(CONTEXT.at("read", path))
     }
@@ -45,7 +81,9 @@ impl Shared {
             condition.check_read(content.info.etag.as_ref(), content.info.modified_at)?;
             Ok(content)
         };
-        open.await.map_err(CONTEXT.at("read", path))
+        let mut content = open.await.map_err(CONTEXT.at("read", path))?;
+        content.stream = in_context(content.stream, CONTEXT, "read", path);
+        Ok(content)
     }
 
     pub(super) async fn checksum(

@@ -17,8 +17,9 @@ impl Shared {
     ) -> Result<()> {
         let condition = mem::take(&mut options.condition);
         let delete = async {
-            self.refuse_submodule(path, true).await?;
-            options.condition = self.condition_for_tree(path, condition).await?;
+            let entry = self.tree.parse_entry(path)?;
+            self.refuse_submodule(&entry, true).await?;
+            options.condition = self.condition_for_tree(&entry, condition).await?;
             let guard = self.lock_tree().await?;
             self.tree.delete_with(path, options).await?;
             drop(guard);

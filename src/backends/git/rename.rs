@@ -17,12 +17,13 @@ impl Shared {
         options: RenameOptions,
     ) -> Result<FileInfo> {
         let rename = async {
-            self.refuse_submodule(from, true).await?;
-            let source = self.condition_for_tree(from, options.source).await?;
-            let target = self.condition_for_tree(to, options.target).await?;
+            let (entry, renamed) = self.tree.parse_two(from, to)?;
+            self.refuse_submodule(&entry, true).await?;
+            let source = self.condition_for_tree(&entry, options.source).await?;
+            let target = self.condition_for_tree(&renamed, options.target).await?;
             let options = RenameOptions { source, target, ..options };
             let rename = async { self.tree.rename_with(from, to, options).await };
-            self.write_with(rename, to, "Rename", &format!("{from} to {to}")).await
+            self.write_with(rename, &renamed, "Rename", &format!("{from} to {to}")).await
         };
         rename.await.map_err(CONTEXT.between("rename", from, to))
     }

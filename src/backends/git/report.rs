@@ -7,7 +7,6 @@ use super::history;
 use super::parse::Oid;
 use super::repository::Repository;
 use crate::backend::SyncReport;
-use crate::core::error::Result;
 use crate::core::progress::ProgressReporter;
 
 /// Records one call.
@@ -38,32 +37,21 @@ impl Recorder {
         repository: &Repository,
         before: Option<&Oid>,
         after: &Oid,
-    ) -> Result<()> {
-        let Some((commits, files)) = self.count(repository, before, after).await? else {
-            return Ok(());
-        };
+    ) {
+        let (commits, files) = self.count(repository, before, after).await;
         self.change(|report| {
             report.commits_received += commits;
             report.files_received += files;
         });
-        Ok(())
     }
 
     /// Counts the commits after `before` up to `after`, which went to the remote.
-    pub(super) async fn sent(
-        &self,
-        repository: &Repository,
-        before: Option<&Oid>,
-        after: &Oid,
-    ) -> Result<()> {
-        let Some((commits, files)) = self.count(repository, before, after).await? else {
-            return Ok(());
-        };
+    pub(super) async fn sent(&self, repository: &Repository, before: Option<&Oid>, after: &Oid) {
+        let (commits, files) = self.count(repository, before, after).await;
         self.change(|report| {
             report.commits_sent += commits;
             report.files_sent += files;
         });
-        Ok(())
     }
 
     pub(super) fn resolved(&self, conflicts: usize) {
@@ -76,16 +64,18 @@ impl Recorder {
         }
     }
 
+    /// Returns the numbers of commits and files, or zeros if nobody reads the report. A failure also gives zeros, because the transfer
+    /// itself has succeeded.
     async fn count(
         &self,
         repository: &Repository,
         before: Option<&Oid>,
         after: &Oid,
-    ) -> Result<Option<(u64, u64)>> {
+    ) -> (u64, u64) {
         if self.report.is_none() || before == Some(after) {
-            return Ok(None);
+            return (0, 0);
         }
-        history::count(&repository.git, before, after).await.map(Some)
+        history::count(&repository.git, before, after).await.unwrap_or_default()
     }
 
     pub(super) fn into_report(self) -> SyncReport {

@@ -76,7 +76,7 @@ impl Shared {
     }
 
     /// Locks the tree for a write at `path`.
-    pub(super) async fn lock_for_write(&self, path: &str) -> Result<TreeReadGuard> {
+    pub(super) async fn lock_for_write(&self, path: &FilePath) -> Result<TreeReadGuard> {
         self.refuse_submodule(path, false).await?;
         self.lock_tree().await
     }
@@ -86,9 +86,7 @@ impl Shared {
     /// # Errors
     ///
     /// [`Unsupported`](ErrorKind::Unsupported).
-    pub(super) async fn refuse_submodule(&self, path: &str, or_itself: bool) -> Result<()> {
-        // The verb itself refuses an invalid path.
-        let Ok(path) = FilePath::parse(path) else { return Ok(()) };
+    pub(super) async fn refuse_submodule(&self, path: &FilePath, or_itself: bool) -> Result<()> {
         let submodules = self.repository.submodules().await?;
         let is_in = |submodule: &RawPath| {
             let rest = path.as_bytes().strip_prefix(submodule.0.as_slice());

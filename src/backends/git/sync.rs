@@ -91,8 +91,7 @@ impl Shared {
             (Fetched::Branch, before) => {
                 self.repository.remove_note(GONE).await?;
                 let theirs = self.repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-                self.integrate(operation, before.as_ref(), &theirs, message, recorder).await?;
-                recorder.received(&self.repository, before.as_ref(), &theirs).await
+                self.integrate(operation, before.as_ref(), &theirs, message, recorder).await
             }
         }
     }
@@ -129,7 +128,10 @@ impl Shared {
             match repository.fast_forward(operation, head.as_ref(), &target).await? {
                 FastForward::Done => {
                     recorder.resolved(resolved);
-                    return self.finish_merge().await;
+                    self.finish_merge().await?;
+                    // Not from the commit before the fetch: an earlier call may have fetched commits that were in conflict.
+                    recorder.received(repository, head.as_ref(), theirs).await;
+                    return Ok(());
                 }
                 FastForward::BranchMoved => {}
                 FastForward::Blocked(paths) => {
@@ -245,7 +247,8 @@ impl Shared {
                     self.finish_merge().await?;
                     let start = repository.start().await?;
                     let before = tracking.as_ref().or(start.as_ref());
-                    return recorder.sent(repository, before, &head).await;
+                    recorder.sent(repository, before, &head).await;
+                    return Ok(());
                 }
                 Pushed::Overtaken(reason) => reply = reason,
                 Pushed::Refused(reason) => {

@@ -2,6 +2,7 @@
 
 use std::future;
 use std::ops::Range;
+use std::slice;
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
@@ -19,13 +20,9 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::file_version::{FileVersion, VersionStream};
 use crate::core::info::{FileInfo, FileType};
-use crate::core::metadata::FileMetadata;
-use crate::core::options::{
-    CopyOptions, EncodingMode, InfoOptions, ReadOptions, VersionOptions, WriteOptions,
-};
+use crate::core::options::{EncodingMode, InfoOptions, ReadOptions, VersionOptions};
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, rechunked};
-use crate::core::target::WriteTarget;
 use crate::core::version::VersionId;
 
 impl Shared {
@@ -74,9 +71,9 @@ impl Shared {
             let error = Error::new(ErrorKind::NotAFile);
             return Err(error.with_message("this version is a symbolic link"));
         }
+        options.check(&info)?;
         let (size, content) = self.blob(&version).await?;
         info.size = Some(size);
-        options.check(&info)?;
         let range = options.resolve_range(size)?;
         let content = rechunked(part(content, range.clone()), chunk_size);
         Ok(FileContent::new(info, range, content))
@@ -94,14 +91,16 @@ impl Shared {
         }
         let version = self.find_version(&file, id).await?;
         let mut info = info_of(&file, &version).ok_or_else(is_deletion)?;
-        let (size, mut content) = self.blob(&version).await?;
-        info.size = Some(size);
         options.condition.check_read(info.etag.as_ref(), info.modified_at)?;
         let (mut hasher, mut sample) = (options.checksum.map(Hasher::new), Vec::new());
         let is_sampled = options.encoding == EncodingMode::Detect;
         if !info.is_file() || (hasher.is_none() && !is_sampled) {
+            let size = self.sizes(slice::from_ref(&version)).await?.pop().flatten();
+            info.size = Some(size.ok_or_else(|| corrupted("its blob is missing"))?);
             return Ok(info);
         }
+        let (size, mut content) = self.blob(&version).await?;
+        info.size = Some(size);
         while let Some(chunk) = content.try_next().await? {
             let missing = Encoding::SAMPLE_BYTES.saturating_sub(sample.len());
             sample.extend_from_slice(&chunk[..chunk.len().min(missing)]);
@@ -114,33 +113,6 @@ impl Shared {
         info.checksum = hasher.map(Hasher::finish);
         info.encoding = is_sampled.then(|| Encoding::detect(&sample, sample.len() as u64 == size));
         Ok(info)
-    }
-
-    /// Writes the content of a version to `to`.
-    pub(super) async fn copy_version(
-        self: &Arc<Self>,
-        (from, id): (&str, &VersionId),
-        to: &str,
-        options: CopyOptions,
-    ) -> Result<FileInfo> {
-        let target = WriteTarget::from(&options);
-        target.expect_no_append()?;
-        let read = ReadOptions::default().with_condition(options.source);
-        let content = self.open_version(from, id, &read).await.map_err(|error| {
-            // For a copy, a source that is not modified is an unmet condition like any other.
-            match error.kind() {
-                ErrorKind::NotModified => error.with_kind(ErrorKind::PreconditionFailed),
-                _ => error,
-            }
-        })?;
-        let metadata =
-            FileMetadata { permissions: content.info.permissions, ..FileMetadata::default() };
-        let mut write = WriteOptions::default()
-            .with_mode(target.mode)
-            .with_condition(target.condition)
-            .with_metadata(metadata);
-        write.size = content.info.size;
-        self.stream_write(to, content.stream, write).await
     }
 
     /// Returns the versions of a file, the newest first, up to the one for which `is_last` returns true.
@@ -182,14 +154,21 @@ impl Shared {
         Ok((size, part(content, 0..size)))
     }
 
-    /// Describes versions, with the sizes of their content.
-    async fn describe(&self, path: &FilePath, found: &[Version]) -> Result<Vec<FileVersion>> {
-        let oids = found.iter().filter_map(|version| version.file.as_ref());
+    /// Returns the size of each version that is not a deletion; `None` if its blob is missing.
+    async fn sizes(&self, versions: &[Version]) -> Result<Vec<Option<u64>>> {
+        let oids = versions.iter().filter_map(|version| version.file.as_ref());
         let request: String = oids.map(|(_, oid)| format!("{oid}\n")).collect();
+        if request.is_empty() {
+            return Ok(Vec::new());
+        }
         let check = ["cat-file", "--buffer", "--batch-check=%(objectsize)"];
         let printed = self.repository.git.local(check).input(request).stdout().await?;
-        let printed = String::from_utf8_lossy(&printed);
-        let mut sizes = printed.lines().map(|line| line.parse().ok());
+        Ok(String::from_utf8_lossy(&printed).lines().map(|line| line.parse().ok()).collect())
+    }
+
+    /// Describes versions, with the sizes of their content.
+    async fn describe(&self, path: &FilePath, found: &[Version]) -> Result<Vec<FileVersion>> {
+        let mut sizes = self.sizes(found).await?.into_iter();
         let described = found.iter().map(|version| {
             let mut info = info_of(path, version);
             if let Some(info) = &mut info {
@@ -219,11 +198,17 @@ impl Shared {
                 };
             }
         };
-        if *mode == SYMLINK || !info.is_file() {
-            return Ok(*mode == SYMLINK && info.file_type == FileType::Symlink);
-        }
-        // As git would store the file, which may have other line ends in the working tree.
-        let hash = self.repository.git.local(["hash-object", "--", path.as_str()]);
+        let git = &self.repository.git;
+        let hash = match info.file_type {
+            // As git would store the file, which may have other line ends in the working tree.
+            FileType::File if *mode != SYMLINK => git.local(["hash-object", "--", path.as_str()]),
+            FileType::Symlink if *mode == SYMLINK => {
+                // A target that is not UTF-8 is unknown.
+                let Some(target) = info.link_target else { return Ok(false) };
+                git.local(["hash-object", "--no-filters", "--stdin"]).input(target)
+            }
+            _ => return Ok(false),
+        };
         let output = hash.output().await?;
         Ok(output.is_success() && output.stdout.trim_ascii() == oid.as_str().as_bytes())
     }

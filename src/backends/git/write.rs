@@ -13,6 +13,7 @@ use crate::backend::AsyncFileBackend as _;
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::{CopyOptions, CreateDirOptions, WriteMode, WriteOptions};
+use crate::core::path::FilePath;
 use crate::core::stream::ByteStream;
 
 impl Shared {
@@ -25,10 +26,11 @@ impl Shared {
         let operation = options.mode.operation();
         let (verb, condition) = (verb_of(&options.mode), mem::take(&mut options.condition));
         let write = async {
+            let file = self.tree.parse_entry(path)?;
             check_metadata(&options.metadata)?;
-            options.condition = self.condition_for_tree(path, condition).await?;
+            options.condition = self.condition_for_tree(&file, condition).await?;
             let write = async { self.tree.write_bytes(path, data, options).await };
-            self.write_with(write, path, verb, path).await
+            self.write_with(write, &file, verb, path).await
         };
         write.await.map_err(CONTEXT.at(operation, path))
     }
@@ -42,9 +44,10 @@ impl Shared {
         let operation = options.mode.operation();
         let (verb, condition) = (verb_of(&options.mode), mem::take(&mut options.condition));
         let write = async {
+            let file = self.tree.parse_entry(path)?;
             check_metadata(&options.metadata)?;
-            options.condition = self.condition_for_tree(path, condition).await?;
-            drop(self.lock_for_write(path).await?);
+            options.condition = self.condition_for_tree(&file, condition).await?;
+            drop(self.lock_for_write(&file).await?);
             // The tree is locked when the source ends, so that a slow source does not block checkouts.
             let guard = Mutex::new(None);
             let lock = async {
@@ -58,7 +61,7 @@ impl Shared {
             };
             let end = stream::once(lock).filter_map(std::future::ready);
             let info = self.tree.stream_write_with(path, data.chain(end).boxed(), options).await?;
-            self.pending_paths.add(&info).await?;
+            self.pending_paths.add(&[&info]).await?;
             drop(guard);
             self.push_after_write(verb, path).await?;
             Ok(info)
@@ -70,17 +73,15 @@ impl Shared {
         self: &Arc<Self>,
         from: &str,
         to: &str,
-        mut options: CopyOptions,
+        options: CopyOptions,
     ) -> Result<FileInfo> {
         let copy = async {
-            if let Some(version) = options.version.take() {
-                return self.copy_version((from, &version), to, options).await;
-            }
-            let source = self.condition_for_tree(from, options.source).await?;
-            let target = self.condition_for_tree(to, options.target).await?;
+            let (file, copied) = self.tree.parse_two(from, to)?;
+            let source = self.condition_for_tree(&file, options.source).await?;
+            let target = self.condition_for_tree(&copied, options.target).await?;
             let options = CopyOptions { source, target, ..options };
             let copy = async { self.tree.copy_with(from, to, options).await };
-            self.write_with(copy, to, "Copy", &format!("{from} to {to}")).await
+            self.write_with(copy, &copied, "Copy", &format!("{from} to {to}")).await
         };
         copy.await.map_err(CONTEXT.between("copy", from, to))
     }
@@ -88,7 +89,7 @@ impl Shared {
     /// Creates a directory. Git does not store directories, so there is nothing to push.
     pub(super) async fn create_dir(&self, path: &str, options: CreateDirOptions) -> Result<()> {
         let create = async {
-            let _guard = self.lock_for_write(path).await?;
+            let _guard = self.lock_for_write(&self.tree.parse_entry(path)?).await?;
             self.tree.create_dir_with(path, options).await
         };
         create.await.map_err(CONTEXT.at("create directory", path))
@@ -99,13 +100,13 @@ impl Shared {
     pub(super) async fn write_with(
         self: &Arc<Self>,
         write: impl Future<Output = Result<FileInfo>> + Send,
-        target: &str,
+        target: &FilePath,
         verb: &str,
         what: &str,
     ) -> Result<FileInfo> {
         let guard = self.lock_for_write(target).await?;
         let info = write.await?;
-        self.pending_paths.add(&info).await?;
+        self.pending_paths.add(&[&info]).await?;
         drop(guard);
         self.push_after_write(verb, what).await?;
         Ok(info)
@@ -113,7 +114,7 @@ impl Shared {
 }
 
 /// Returns the verb for the message of a commit.
-fn verb_of(mode: &WriteMode) -> &'static str {
+pub(super) fn verb_of(mode: &WriteMode) -> &'static str {
     match mode {
         WriteMode::Create => "Create",
         WriteMode::Overwrite => "Write",

@@ -43,7 +43,7 @@ pub(super) async fn copy_from(
     let copied = async {
         let (source, target) =
             (other.shared.root.parse_entry(from)?, backend.shared.root.parse_entry(to)?);
-        if source == target && other.shared.root.id()? == backend.shared.root.id()? {
+        if source == target && other.shared.identity == backend.shared.identity {
             return copy(backend, from, to, options).await;
         }
         copy_between(backend, Arc::clone(&other.shared), source, target, options).await

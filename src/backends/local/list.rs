@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
 use super::{LocalFileBackend, Shared};
+use crate::backend::glob_through_listing;
 use crate::core::error::{Error, Result};
 use crate::core::glob::GlobPattern;
 use crate::core::info::FileInfo;
@@ -82,9 +83,13 @@ pub(super) async fn glob(
     options: GlobOptions,
 ) -> Result<Vec<FilePath>> {
     let found = async {
-        let (shared, pattern) = (Arc::clone(&backend.shared), GlobPattern::parse(pattern)?);
+        let (shared, parsed) = (Arc::clone(&backend.shared), GlobPattern::parse(pattern)?);
+        // The search from the root does not enter the private directory.
+        if shared.root.is_private(&parsed.base().0) {
+            return glob_through_listing(backend, pattern, options).await;
+        }
         pool::run_cancellable(move |cancelled| {
-            fs::glob(&shared.root, &pattern, options.kind, cancelled)
+            fs::glob(&shared.root, &parsed, options.kind, cancelled)
         })
         .await
     };

@@ -134,10 +134,14 @@ impl LocalFileBackend {
         &self.shared.path
     }
 
+    /// Parses a path as the verbs do, and refuses the root.
+    pub(crate) fn parse_entry(&self, path: &str) -> Result<FilePath> {
+        self.shared.root.parse_entry(path)
+    }
+
     /// Parses the paths of a copy or rename.
-    fn parse_two(&self, from: &str, to: &str) -> Result<(FilePath, FilePath)> {
-        let root = &self.shared.root;
-        Ok((root.parse_entry(from)?, root.parse_entry(to)?))
+    pub(crate) fn parse_two(&self, from: &str, to: &str) -> Result<(FilePath, FilePath)> {
+        Ok((self.parse_entry(from)?, self.parse_entry(to)?))
     }
 }
 

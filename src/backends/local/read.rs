@@ -10,6 +10,7 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{ByteRange, EncodingMode, InfoOptions, ReadOptions};
 use crate::core::path::FilePath;
+use crate::core::stream::single;
 use crate::sys::fs::{self, OpenFile};
 use crate::sys::pool::{Cancelled, INLINE_LIMIT, Wait};
 
@@ -52,14 +53,16 @@ pub(super) async fn read_ranges(
         if total > INLINE_LIMIT as u64 {
             wait.expect_disk()?;
         }
-        let read = resolved.iter().map(|range| {
-            cancelled.check()?;
-            file.read(range, wait)
-        });
-        read.collect()
+        file.read_each(&resolved, wait, cancelled)
     };
     let copied = |parts: &Vec<Bytes>| parts.iter().map(Bytes::len).sum();
     backend.run_inline("read", path, read, copied).await
+}
+
+/// The content of a file that was opened: all of it if it fits into a chunk.
+enum Content {
+    Whole(Bytes),
+    Stream(ReadStream),
 }
 
 pub(super) async fn open(
@@ -74,11 +77,23 @@ pub(super) async fn open(
         let file = open_file(shared, path, &options, wait)?;
         let range = options.resolve_range(file.stat.size())?;
         let info = file.info(path.clone())?;
-        Ok((info, range.clone(), ReadStream::start(file, range, chunk_size, wait)?))
+        let content = if range.end - range.start <= chunk_size as u64 {
+            Content::Whole(file.read(&range, wait)?)
+        } else {
+            Content::Stream(ReadStream::start(file, range.clone(), chunk_size, wait)?)
+        };
+        Ok((info, range, content))
     };
-    let first_len = |(_, _, stream): &(_, _, ReadStream)| stream.first_len();
-    let (info, range, stream) = backend.run_inline("read", path, start, first_len).await?;
-    Ok(FileContent::new(info, range, stream.into_stream(backend.failing("read", path))))
+    let copied = |(_, _, content): &(_, _, Content)| match content {
+        Content::Whole(content) => content.len(),
+        Content::Stream(stream) => stream.first_len(),
+    };
+    let (info, range, content) = backend.run_inline("read", path, start, copied).await?;
+    let stream = match content {
+        Content::Whole(content) => single(content),
+        Content::Stream(stream) => stream.into_stream(backend.failing("read", path)),
+    };
+    Ok(FileContent::new(info, range, stream))
 }
 
 pub(super) async fn info(

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 
-use super::write::{append, publish, stage};
+use super::write::{Written, append, stage};
 use super::{LocalFileBackend, Shared};
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::{WriteMode, WriteOptions};
-use crate::core::path::FilePath;
 use crate::core::stream::ByteStream;
 use crate::core::target::WriteTarget;
 use crate::core::upload::ResumableUpload;
-use crate::sys::fs::{StagedFile, UploadFile};
+use crate::sys::fs::{Attempt, StagedFile, UploadFile};
 use crate::sys::pool::{self, Cancelled};
 
 /// The number of bytes that are collected before a trip to the pool.
@@ -67,11 +66,12 @@ pub(super) async fn resume(
             if is_over || collected >= BATCH {
                 let (batch, sync) =
                     (mem::take(&mut pieces), is_over && backend.shared.new_file.sync);
+                let start = upload.offset;
                 collected = 0;
                 let write = move || {
                     file.append(&batch)?;
                     if sync {
-                        file.sync()?;
+                        file.sync_after(start)?;
                     }
                     Ok(file)
                 };
@@ -95,11 +95,17 @@ pub(super) async fn state(
 ) -> Result<ResumableUpload> {
     let (shared, mut state) = (Arc::clone(&backend.shared), upload.clone());
     let look_up = move || {
-        state.offset = UploadFile::open(&shared.root, &state.id)?.size()?;
+        state.offset = UploadFile::size_of(&shared.root, &state.id)?;
         Ok(state)
     };
     let state = pool::run(look_up).await;
     state.map_err(|error| backend.failing("upload", &upload.path)(error))
+}
+
+/// An upload that is being published. Its content stays locked until it is published and removed.
+struct Finishing {
+    content: UploadFile,
+    written: Option<Written>,
 }
 
 pub(super) async fn finish(
@@ -108,54 +114,58 @@ pub(super) async fn finish(
 ) -> Result<FileInfo> {
     let finished = async {
         let path = backend.shared.root.parse_entry(&upload.path)?;
-        let (options, id) = (upload.options.clone(), upload.id.clone());
-        let target = WriteTarget::from(&options);
-        let info = if options.mode == WriteMode::Append {
-            let step = move |shared: &Shared, _: Option<()>, cancelled: &Cancelled| {
-                let content = complete(shared, &id, &options, cancelled)?;
+        let upload = upload.clone();
+        let step = move |shared: &Shared, state: Option<Finishing>, cancelled: &Cancelled| {
+            let Finishing { content, written } = match state {
+                Some(state) => state,
+                None => Finishing { content: complete(shared, &upload, cancelled)?, written: None },
+            };
+            let options = &upload.options;
+            let attempt = if options.mode == WriteMode::Append {
                 let tail = |staged: &StagedFile| staged.append_file(content.file(), cancelled);
-                append(shared, &path, tail, &options, cancelled)
+                append(shared, &path, written, tail, options, cancelled)?
+            } else {
+                let target = WriteTarget::from(options);
+                let written = match written {
+                    Some(written) => written,
+                    None => {
+                        let staged = stage(shared, &path, &target, options.metadata.clone())?;
+                        staged.copy_file(content.file(), cancelled)?;
+                        Written { staged, target }
+                    }
+                };
+                written.publish(shared, &path)?
             };
-            backend.retry_while_busy(None, step).await?
-        } else {
-            let write = move |shared: &Shared,
-                              path: &FilePath,
-                              target: &WriteTarget,
-                              cancelled: &Cancelled| {
-                let content = complete(shared, &id, &options, cancelled)?;
-                let staged = stage(shared, path, target, options.metadata.clone())?;
-                staged.copy_file(content.file(), cancelled)?;
-                Ok(staged)
-            };
-            publish(backend, path, target, write).await?
+            Ok(match attempt {
+                Attempt::Done(info) => {
+                    content.remove(&shared.root, &upload.id)?;
+                    Attempt::Done(info)
+                }
+                Attempt::Busy(written) => Attempt::Busy(Finishing { content, written }),
+            })
         };
-        remove(backend, &upload.id).await?;
-        Ok(info)
+        backend.retry_while_busy(None, step).await
     };
     finished.await.map_err(|error| backend.failing("upload", &upload.path)(error))
 }
 
-/// Opens the content of an upload, which must be what the options say.
+/// Opens the content of an upload, which must be what its state and its options say.
 fn complete(
     shared: &Shared,
-    id: &str,
-    options: &WriteOptions,
+    upload: &ResumableUpload,
     cancelled: &Cancelled,
 ) -> Result<UploadFile> {
-    let content = UploadFile::open(&shared.root, id)?;
-    options.check_size(content.size()?)?;
-    if let Some(expected) = &options.checksum {
+    let content = UploadFile::open(&shared.root, &upload.id)?;
+    upload.expect_end(content.size()?)?;
+    upload.options.check_size(upload.offset)?;
+    if let Some(expected) = &upload.options.checksum {
         content.expect(expected, cancelled)?;
     }
     Ok(content)
 }
 
 pub(super) async fn abandon(backend: &LocalFileBackend, upload: &ResumableUpload) -> Result<()> {
-    let removed = remove(backend, &upload.id).await;
+    let (shared, id) = (Arc::clone(&backend.shared), upload.id.clone());
+    let removed = pool::run(move || UploadFile::abandon(&shared.root, &id)).await;
     removed.map_err(|error| backend.failing("upload", &upload.path)(error))
-}
-
-async fn remove(backend: &LocalFileBackend, id: &str) -> Result<()> {
-    let (shared, id) = (Arc::clone(&backend.shared), id.to_owned());
-    pool::run(move || UploadFile::remove(&shared.root, &id)).await
 }

@@ -33,12 +33,12 @@ pub(super) async fn write(
             None => Ok(()),
         };
         if options.mode == WriteMode::Append {
-            let step = move |shared: &Shared, _: Option<()>, cancelled: &Cancelled| {
+            let step = move |shared: &Shared, written: Option<_>, cancelled: &Cancelled| {
                 let tail = |staged: &StagedFile| {
                     check(&data)?;
                     staged.append(&data)
                 };
-                append(shared, &file, tail, &options, cancelled)
+                append(shared, &file, written.flatten(), tail, &options, cancelled)
             };
             return backend.retry_while_busy(None, step).await;
         }
@@ -64,8 +64,9 @@ pub(super) async fn stream_write(
     /// A streamed file before it is published.
     enum State {
         /// The last pieces are not written yet.
-        Written(Box<(WriteStream, Vec<Bytes>)>),
-        Complete(Box<StagedFile>),
+        Streamed(Box<(WriteStream, Vec<Bytes>)>),
+        /// For an append, with the file that has the old content too.
+        Complete(Box<(StagedFile, Option<Written>)>),
     }
 
     let operation = options.mode.operation();
@@ -80,27 +81,28 @@ pub(super) async fn stream_write(
         let stream = WriteStream::new(staged, &options);
         let written = write_all(stream, &mut data, &options).await?;
         let step = move |shared: &Shared, state: Option<State>, cancelled: &Cancelled| {
-            let staged = match state {
-                Some(State::Written(written)) => {
-                    let (stream, last) = *written;
-                    stream.finish(&last, options.checksum.as_ref())?
+            let (staged, written) = match state {
+                Some(State::Streamed(streamed)) => {
+                    let (stream, last) = *streamed;
+                    (stream.finish(&last, options.checksum.as_ref())?, None)
                 }
-                Some(State::Complete(staged)) => *staged,
+                Some(State::Complete(complete)) => *complete,
                 None => return Err(ErrorKind::Internal.into()),
             };
+            let busy = |staged, written| State::Complete(Box::new((staged, written)));
             if is_append {
                 let tail = |new: &StagedFile| new.append_file(staged.file(), cancelled);
-                return Ok(match append(shared, &file, tail, &options, cancelled)? {
+                return Ok(match append(shared, &file, written, tail, &options, cancelled)? {
                     Attempt::Done(info) => Attempt::Done(info),
-                    Attempt::Busy(()) => Attempt::Busy(State::Complete(Box::new(staged))),
+                    Attempt::Busy(written) => Attempt::Busy(busy(staged, written)),
                 });
             }
             Ok(match staged.commit(&shared.root, &file, &target)? {
                 Attempt::Done(info) => Attempt::Done(info),
-                Attempt::Busy(staged) => Attempt::Busy(State::Complete(Box::new(staged))),
+                Attempt::Busy(staged) => Attempt::Busy(busy(staged, None)),
             })
         };
-        backend.retry_while_busy(Some(State::Written(Box::new(written))), step).await
+        backend.retry_while_busy(Some(State::Streamed(Box::new(written))), step).await
     };
     written.await.map_err(|error| backend.failing(operation, path)(error))
 }
@@ -143,29 +145,60 @@ pub(super) async fn publish(
     + Sync
     + 'static,
 ) -> Result<FileInfo> {
-    let step = move |shared: &Shared, staged: Option<Option<StagedFile>>, cancelled: &Cancelled| {
+    let step = move |shared: &Shared, staged: Option<StagedFile>, cancelled: &Cancelled| {
         let write = || write(shared, &path, &target, cancelled);
-        let staged = staged.flatten().map_or_else(write, Ok)?;
-        match staged.commit(&shared.root, &path, &target) {
-            Ok(Attempt::Done(info)) => Ok(Attempt::Done(info)),
-            Ok(Attempt::Busy(staged)) => Ok(Attempt::Busy(Some(staged))),
-            // The file was lost with its directory, so it is written again.
-            Err(error) if error.kind() == ErrorKind::Contention => Ok(Attempt::Busy(None)),
-            Err(error) => Err(error),
-        }
+        staged.map_or_else(write, Ok)?.commit(&shared.root, &path, &target)
     };
     backend.retry_while_busy(None, step).await
 }
 
-/// Writes the old content and then the content of `tail` to a new file, and replaces the old one. [`Attempt::Busy`] if the old file
-/// changes in the meantime or another process has locked the directory.
+/// A complete file, and what it may replace. It is kept while another process has locked the directory.
+pub(super) struct Written {
+    pub(super) staged: StagedFile,
+    pub(super) target: WriteTarget,
+}
+
+impl Written {
+    /// Publishes the file. [`Attempt::Busy`] if another process has locked the directory.
+    pub(super) fn publish(
+        self,
+        shared: &Shared,
+        path: &FilePath,
+    ) -> Result<Attempt<FileInfo, Option<Self>>> {
+        let Self { staged, target } = self;
+        Ok(match staged.commit(&shared.root, path, &target)? {
+            Attempt::Done(info) => Attempt::Done(info),
+            Attempt::Busy(staged) => Attempt::Busy(Some(Self { staged, target })),
+        })
+    }
+}
+
+/// Replaces the file at `path` by one with the old content and then the content of `tail`, which is `written` if it is complete.
+/// [`Attempt::Busy`] if the old file changes in the meantime or another process has locked the directory.
 pub(super) fn append(
+    shared: &Shared,
+    path: &FilePath,
+    written: Option<Written>,
+    tail: impl Fn(&StagedFile) -> Result<()>,
+    options: &WriteOptions,
+    cancelled: &Cancelled,
+) -> Result<Attempt<FileInfo, Option<Written>>> {
+    let write = || write_appended(shared, path, tail, options, cancelled);
+    let written = written.map_or_else(write, Ok);
+    match written.and_then(|written| written.publish(shared, path)) {
+        Err(error) if is_overtaken(&error, options) => Ok(Attempt::Busy(None)),
+        published => published,
+    }
+}
+
+/// Writes the old content and then the content of `tail` to a new file.
+fn write_appended(
     shared: &Shared,
     path: &FilePath,
     tail: impl Fn(&StagedFile) -> Result<()>,
     options: &WriteOptions,
     cancelled: &Cancelled,
-) -> Result<Attempt<FileInfo, ()>> {
+) -> Result<Written> {
     let old = fs::open_file(&shared.root, path, Wait::Disk)?;
     old.stat.check_change(&options.condition)?;
     let kept = old.info(path.clone())?;
@@ -175,20 +208,10 @@ pub(super) fn append(
         metadata.user_metadata = kept.user_metadata;
     }
     let target = WriteTarget::from(WriteMode::IfMatch(old.stat.etag()));
-    let staged = match stage(shared, path, &target, metadata) {
-        Err(error) if is_overtaken(&error, options) => return Ok(Attempt::Busy(())),
-        staged => staged?,
-    };
+    let staged = stage(shared, path, &target, metadata)?;
     old.copy_to(&staged, cancelled)?;
     tail(&staged)?;
-    match staged.commit(&shared.root, path, &target) {
-        Ok(Attempt::Done(info)) => Ok(Attempt::Done(info)),
-        Ok(Attempt::Busy(_)) => Ok(Attempt::Busy(())),
-        Err(error) if is_overtaken(&error, options) || error.kind() == ErrorKind::Contention => {
-            Ok(Attempt::Busy(()))
-        }
-        Err(error) => Err(error),
-    }
+    Ok(Written { staged, target })
 }
 
 /// Whether another writer changed the file first. This is only an error for a caller that set a condition.

@@ -4,6 +4,7 @@
 //! content is synced together, then they are published, and then their directories are synced together. So nothing is visible before
 //! its content is on stable storage, and the disk is waited for twice for each batch.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 
 use super::many::{by_parent, parts};
 use super::{LocalFileBackend, Shared};
-use crate::backend::{check_options_of_many, parse_distinct, write_each};
+use crate::backend::{check_options_of_many, distinct, write_each};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{WriteMode, WriteOptions};
@@ -23,8 +24,8 @@ use crate::sys::pool::{self, Cancelled, parallel_map};
 /// The number of files that one thread writes in one directory before it takes other ones.
 const PART: usize = 64;
 
-/// The number of files that are synced together. All of them are open, and a process may usually have 1,024 open files.
-const BATCH: usize = 256;
+/// The limit of descriptors that the files and directories of a batch keep open. A process may usually have 1,024 open files.
+const DESCRIPTORS: usize = 512;
 
 /// The files of one call.
 struct Files {
@@ -55,9 +56,9 @@ pub(super) async fn write_many(
         return write_each(backend, files, options).await;
     }
     let root = &backend.shared.root;
-    let parsed = parse_distinct(files.iter().map(|(path, _)| &**path)).into_iter().map(|path| {
+    let parsed = distinct(files.iter().map(|(path, _)| &**path)).map(|path| {
         options.metadata.check()?;
-        root.parse_entry(&path?)
+        root.parse_entry(path?)
     });
     let mut paths = Vec::with_capacity(files.len());
     let mut results: Vec<Option<Result<FileInfo>>> = Vec::with_capacity(files.len());
@@ -110,8 +111,10 @@ impl Files {
             }
         };
         if self.settings.naming == Naming::Early {
-            for start in (0..self.paths.len()).step_by(BATCH) {
-                let batch = start..self.paths.len().min(start + BATCH);
+            let mut next = 0;
+            while next < self.paths.len() {
+                let batch = self.batch(next);
+                next = batch.end;
                 for (at, written) in batch.clone().zip(self.write_synced(shared, batch, cancelled)?)
                 {
                     set(at, written);
@@ -133,6 +136,20 @@ impl Files {
             })?;
         written.into_iter().enumerate().for_each(|(at, written)| set(at, written));
         Ok(busy)
+    }
+
+    /// Returns the files from `start` on that are synced together.
+    fn batch(&self, start: usize) -> Range<usize> {
+        let (mut dirs, mut end) = (BTreeSet::new(), start);
+        for (_, path) in &self.paths[start..] {
+            dirs.extend(path.match_indices('/').map(|(slash, _)| &path[..slash]));
+            // Each file with its parent, and all directories that may be new.
+            if 2 * (end + 1 - start) + dirs.len() > DESCRIPTORS && end > start {
+                break;
+            }
+            end += 1;
+        }
+        start..end
     }
 
     /// Stages the files in `range` and calls `then` with each.

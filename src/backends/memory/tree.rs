@@ -1,6 +1,6 @@
 //! The tree of files and directories, and the changes of each verb.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::content::{Content, Times};
 use super::history::History;
@@ -67,9 +67,7 @@ impl Tree {
             times.created = old.times.created;
             file.permissions = file.permissions.or(old.permissions);
             if target.mode == WriteMode::Append {
-                let mut whole = BytesMut::from(&old.bytes[..]);
-                whole.extend_from_slice(&file.bytes);
-                file.bytes = whole.freeze();
+                file.bytes = [&old.bytes[..], &file.bytes[..]].concat().into();
                 if file.content_type.is_none() {
                     file.content_type.clone_from(&old.content_type);
                 }

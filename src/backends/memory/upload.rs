@@ -3,7 +3,7 @@
 use super::MemoryFileBackend;
 use super::error::CONTEXT;
 use super::write;
-use crate::core::error::{ErrorKind, Result};
+use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::WriteOptions;
 use crate::core::upload::ResumableUpload;
@@ -17,15 +17,13 @@ pub(super) fn begin(
     let begin = || {
         let (path, _) = write::start(backend, path, &options)?;
         let id = random::hex::<16>()?;
-        backend.shared.uploads.all().insert(id.clone(), Vec::new());
+        backend.shared.uploads.begin(id.clone());
         Ok(ResumableUpload::new(path, options, id))
     };
     begin().map_err(CONTEXT.at("begin an upload of", path))
 }
 
 pub(super) fn finish(backend: &MemoryFileBackend, upload: &ResumableUpload) -> Result<FileInfo> {
-    let content = backend.shared.uploads.all().get(&upload.id).ok_or(ErrorKind::NotFound)?.clone();
-    let info = write::write(backend, &upload.path, content.into(), &upload.options)?;
-    backend.shared.uploads.remove(&upload.id);
-    Ok(info)
+    let publish = |content| write::write(backend, &upload.path, content, &upload.options);
+    backend.shared.uploads.finish(upload, publish)
 }

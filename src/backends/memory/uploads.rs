@@ -1,21 +1,48 @@
 //! The content of uploads that are not finished.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::stream::ByteStream;
 use crate::core::upload::ResumableUpload;
 
-/// The content of the uploads that are not finished, by their id.
+/// The uploads that are not finished, by their id.
 #[derive(Default)]
-pub(super) struct Uploads(Mutex<HashMap<String, Vec<u8>>>);
+pub(super) struct Uploads(Mutex<HashMap<String, Upload>>);
+
+#[derive(Default)]
+pub(super) struct Upload {
+    content: Vec<u8>,
+    /// Whether a caller adds content. Others would add theirs in between.
+    is_busy: bool,
+}
+
+/// An upload to which one caller adds content.
+struct Busy<'a> {
+    uploads: &'a Uploads,
+    id: &'a str,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if let Some(upload) = self.uploads.all().get_mut(self.id) {
+            upload.is_busy = false;
+        }
+    }
+}
 
 impl Uploads {
-    pub(super) fn all(&self) -> MutexGuard<'_, HashMap<String, Vec<u8>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Upload>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(&self, id: String) {
+        self.all().insert(id, Upload::default());
     }
 
     /// Adds content after the offset of `upload`. What came before a failure of the source is kept.
@@ -25,38 +52,88 @@ impl Uploads {
         mut data: ByteStream<'_>,
     ) -> Result<ResumableUpload> {
         let mut state = upload.clone();
-        self.add(&state, &[])?;
+        let rewind = |all: &mut HashMap<_, _>| {
+            let free = free(all, upload)?;
+            free.rewind(upload.offset)?;
+            free.is_busy = true;
+            Ok::<_, Error>(())
+        };
+        rewind(&mut self.all())?;
+        let _busy = Busy { uploads: self, id: &upload.id };
         while let Some(piece) = data.try_next().await? {
-            upload.options.check_size_so_far(state.offset + piece.len() as u64)?;
-            self.add(&state, &piece)?;
             state.offset += piece.len() as u64;
+            upload.options.check_size_so_far(state.offset)?;
+            self.add(&upload.id, &piece)?;
         }
         Ok(state)
     }
 
-    /// Replaces everything after the offset by `piece`.
-    fn add(&self, upload: &ResumableUpload, piece: &[u8]) -> Result<()> {
-        let mut uploads = self.all();
-        let content = uploads.get_mut(&upload.id).ok_or(ErrorKind::NotFound)?;
-        match usize::try_from(upload.offset) {
-            Ok(offset) if offset <= content.len() => content.truncate(offset),
-            _ => {
-                let message =
-                    format!("the upload has {} bytes, less than {}", content.len(), upload.offset);
-                return Err(Error::new(ErrorKind::InvalidInput).with_message(message));
-            }
-        }
-        content.extend_from_slice(piece);
+    fn add(&self, id: &str, piece: &[u8]) -> Result<()> {
+        let mut all = self.all();
+        all.get_mut(id).ok_or(ErrorKind::NotFound)?.content.extend_from_slice(piece);
         Ok(())
     }
 
     pub(super) fn state(&self, upload: &ResumableUpload) -> Result<ResumableUpload> {
         let mut state = upload.clone();
-        state.offset = self.all().get(&upload.id).ok_or(ErrorKind::NotFound)?.len() as u64;
+        state.offset = self.all().get(&upload.id).ok_or(ErrorKind::NotFound)?.content.len() as u64;
         Ok(state)
+    }
+
+    /// Calls `publish` with the content, and removes the upload if that succeeds. Nobody else can use it meanwhile.
+    pub(super) fn finish<T>(
+        &self,
+        upload: &ResumableUpload,
+        publish: impl FnOnce(Bytes) -> Result<T>,
+    ) -> Result<T> {
+        let content = {
+            let mut all = self.all();
+            let free = free(&mut all, upload)?;
+            upload.expect_end(free.content.len() as u64)?;
+            free.is_busy = true;
+            Bytes::from(mem::take(&mut free.content))
+        };
+        let _busy = Busy { uploads: self, id: &upload.id };
+        let published = publish(content.clone());
+        let mut all = self.all();
+        if published.is_ok() {
+            all.remove(&upload.id);
+        } else if let Some(upload) = all.get_mut(&upload.id) {
+            upload.content = content.into();
+        }
+        drop(all);
+        published
     }
 
     pub(super) fn remove(&self, id: &str) {
         self.all().remove(id);
+    }
+}
+
+/// Returns the upload, unless another caller works on it.
+fn free<'a>(
+    all: &'a mut HashMap<String, Upload>,
+    state: &ResumableUpload,
+) -> Result<&'a mut Upload> {
+    let upload = all.get_mut(&state.id).ok_or(ErrorKind::NotFound)?;
+    if upload.is_busy {
+        let error = Error::new(ErrorKind::InvalidOperation);
+        return Err(error.with_message("another caller works on the upload"));
+    }
+    Ok(upload)
+}
+
+impl Upload {
+    /// Drops everything after `offset`.
+    fn rewind(&mut self, offset: u64) -> Result<()> {
+        let size = self.content.len();
+        match usize::try_from(offset) {
+            Ok(offset) if offset <= size => {
+                self.content.truncate(offset);
+                Ok(())
+            }
+            _ => Err(Error::new(ErrorKind::InvalidInput)
+                .with_message(format!("the upload has {size} bytes, less than {offset}"))),
+        }
     }
 }

@@ -74,7 +74,8 @@ impl Watchers {
         let now = Instant::now();
         let is_dir = moved.first().is_some_and(|(_, is_dir)| *is_dir);
         for watcher in self.0.iter().filter_map(Weak::upgrade) {
-            if watcher.prefix.starts_with(from) {
+            let is_replaced = replaced && watcher.prefix.starts_with(to);
+            if is_replaced || watcher.prefix.starts_with(from) {
                 watcher.lose(now);
             } else {
                 let (covers_old, covers_new) = (watcher.covers(from), watcher.covers(to));

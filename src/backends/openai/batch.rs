@@ -14,15 +14,19 @@ use super::list::info_of_entry;
 use super::store::Store;
 use super::write::{file_meta, writable};
 use super::{CAPABILITIES, OpenAIVectorStoreFileBackend};
+use crate::backend::check_options_of_many;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
-use crate::core::options::{CreateOptions, WriteMode};
+use crate::core::options::{CreateOptions, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
 use crate::sys::pool;
 
 /// How many files one request attaches. The service accepts more, but is reported to be unreliable then.
 const BATCH: usize = 100;
+
+/// How many entries one page of a listing has.
+const PAGE: usize = 100;
 
 impl OpenAIVectorStoreFileBackend {
     /// Creates many files with one request per hundred attachments instead of one per file.
@@ -69,17 +73,21 @@ impl OpenAIVectorStoreFileBackend {
     ///
     /// # Errors
     ///
-    /// Those of [`create_many`](Self::create_many), and [`InvalidInput`](ErrorKind::InvalidInput) for an etag or a checksum in the
-    /// options, which apply to a single file.
+    /// Those of [`create_many`](Self::create_many), and [`InvalidInput`](ErrorKind::InvalidInput) for a size, a checksum or an etag in the
+    /// options, which apply to a single file, and for [`Append`](WriteMode::Append).
     pub async fn create_many_with(
         &self,
         files: impl IntoIterator<Item = (impl Into<String>, impl Into<Bytes>)>,
         options: CreateOptions,
     ) -> Result<Vec<Result<FileInfo>>> {
         let files = files.into_iter().map(|(path, data)| (path.into(), data.into())).collect();
-        let failing = CONTEXT.operation("create");
-        let created = self.store.create_many(files, options).await.map_err(failing)?;
-        Ok(created.into_iter().map(|created| created.map_err(failing)).collect())
+        let options = WriteOptions::from(options);
+        let failing = CONTEXT.operation(options.mode.operation());
+        if options.mode == WriteMode::Append {
+            let message = "files cannot be appended to in a batch; use `write_many_with`";
+            return Err(failing(Error::new(ErrorKind::InvalidInput).with_message(message)));
+        }
+        self.store.create_many(files, options).await
     }
 }
 
@@ -95,27 +103,57 @@ struct Upload {
 /// The result of an upload, with its position.
 type Uploaded = (usize, Result<Upload>);
 
+/// Whether the files may be written in batches with these options. A batch is not attached under a condition, nor in the order that
+/// equal and nested paths need.
+fn may_batch(files: &[(String, Bytes)], options: &WriteOptions) -> bool {
+    let is_ordered = |path: &Result<FilePath>| {
+        path.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidInput)
+    };
+    options.mode != WriteMode::Append
+        && options.condition.is_empty()
+        && options.metadata.is_empty()
+        && !parse_distinct(files.iter().map(|(path, _)| path)).iter().any(is_ordered)
+}
+
 impl Store {
+    /// Whether batches, and the listing that confirms them, need fewer requests than an attachment of each file.
+    pub(super) async fn should_batch(
+        self: &Arc<Self>,
+        files: &[(String, Bytes)],
+        options: &WriteOptions,
+    ) -> Result<bool> {
+        // Two files need two attachments, or a batch and a page of the listing.
+        if files.len() < 3 || !may_batch(files, options) {
+            return Ok(false);
+        }
+        self.index.refresh().await?;
+        let entries = self.index.read(|entries| entries.iter().count()) + files.len();
+        Ok(files.len().div_ceil(BATCH) + entries.div_ceil(PAGE) < files.len())
+    }
+
     /// Creates many files and returns one result per file, in the caller's order.
     pub(super) async fn create_many(
         self: &Arc<Self>,
         files: Vec<(String, Bytes)>,
-        options: CreateOptions,
+        options: WriteOptions,
     ) -> Result<Vec<Result<FileInfo>>> {
-        if matches!(options.mode, WriteMode::IfMatch(_)) || options.checksum.is_some() {
-            return Err(Error::new(ErrorKind::InvalidInput).with_message(
-                "an etag or a checksum applies to a single file; remove it from the options",
-            ));
-        }
-        CAPABILITIES.check_metadata(&options.metadata)?;
-        self.index.refresh().await?;
-        let store = Arc::clone(self);
-        let target = WriteTarget::from(options.mode);
-        let creation = async move {
-            let created = store.create_all(files, &target);
-            store.index.change(created).await
+        let operation = options.mode.operation();
+        let names: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
+        let creation = async {
+            check_options_of_many(&options)?;
+            CAPABILITIES.check_metadata(&options.metadata)?;
+            self.index.refresh().await?;
+            let store = Arc::clone(self);
+            let target = WriteTarget::from(options.mode);
+            pool::spawn_to_completion(async move {
+                let created = store.create_all(files, &target);
+                store.index.change(created).await
+            })
+            .await
         };
-        pool::spawn_to_completion(creation).await
+        let created = creation.await.map_err(CONTEXT.operation(operation))?;
+        let created = names.iter().zip(created);
+        Ok(created.map(|(path, created)| created.map_err(CONTEXT.at(operation, path))).collect())
     }
 
     async fn create_all(

@@ -45,9 +45,9 @@ impl Store {
             return Ok(info);
         }
         let take = |content| checksum_and_sample(content, algorithm);
-        let (entry, (checksum, sample)) =
-            self.with_content(&path, &ReadOptions::default(), take).await?;
-        // All of it describes one version: the file may have been replaced since the lookup.
+        // The file may have been replaced since the lookup, so the condition and all of the result are about the version that is read.
+        let read = ReadOptions::default().with_condition(options.condition);
+        let (entry, (checksum, sample)) = self.with_content(&path, &read, take).await?;
         let mut info = info_of_entry(path, &entry);
         info.checksum = checksum;
         if options.encoding == EncodingMode::Detect {

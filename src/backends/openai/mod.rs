@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt as _;
 
 use crate::backend::{
     AsyncFileBackend, Capabilities, Capability, Limits, StoreIdentity, SyncSession,
+    check_options_of_many, write_each,
 };
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
@@ -23,7 +23,7 @@ use crate::core::options::{
     ReadOptions, RenameOptions, SessionOptions, WriteOptions,
 };
 use crate::core::path::FilePath;
-use crate::core::stream::{ByteStream, InfoStream};
+use crate::core::stream::{ByteStream, InfoStream, in_context};
 
 mod api;
 mod attributes;
@@ -192,11 +192,9 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
     }
 
     async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
-        let path = path.to_owned();
-        let opened = self.store.open_file(&path, options).await;
-        let mut content = opened.map_err(CONTEXT.at("read", &path))?;
-        let failing = move |piece: Result<Bytes>| piece.map_err(CONTEXT.at("read", &path));
-        content.stream = content.stream.map(failing).boxed();
+        let opened = self.store.open_file(path, options).await;
+        let mut content = opened.map_err(CONTEXT.at("read", path))?;
+        content.stream = in_context(content.stream, CONTEXT, "read", path);
         Ok(content)
     }
 
@@ -262,6 +260,19 @@ impl AsyncFileBackend for OpenAIVectorStoreFileBackend {
             info.checksum.ok_or_else(|| ErrorKind::IsADirectory.into())
         };
         checksum.await.map_err(CONTEXT.at("checksum", path))
+    }
+
+    async fn write_many_with(
+        &self,
+        files: Vec<(String, Bytes)>,
+        options: WriteOptions,
+    ) -> Result<Vec<Result<FileInfo>>> {
+        let failing = CONTEXT.operation(options.mode.operation());
+        check_options_of_many(&options).map_err(failing)?;
+        match self.store.should_batch(&files, &options).await.map_err(failing)? {
+            true => self.store.create_many(files, options).await,
+            false => write_each(self, files, options).await.map_err(failing),
+        }
     }
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {

@@ -5,6 +5,26 @@ use serde::{Deserialize, Serialize};
 use super::setters::setters;
 use crate::core::progress::ProgressReporter;
 
+/// Implements the setters of options with a `message`.
+macro_rules! described {
+    ($options:ident) => {
+        impl $options {
+            /// Describes the local changes.
+            #[must_use]
+            pub fn message(message: impl Into<String>) -> Self {
+                Self::default().with_message(message)
+            }
+
+            /// Sets the description of the local changes.
+            #[must_use]
+            pub fn with_message(mut self, message: impl Into<String>) -> Self {
+                self.message = Some(message.into());
+                self
+            }
+        }
+    };
+}
+
 /// Options of [`push`](crate::AsyncSyncFileBackend::push_with).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,20 +38,7 @@ pub struct PushOptions {
     pub progress: Option<ProgressReporter>,
 }
 
-impl PushOptions {
-    /// Describes the local changes.
-    #[must_use]
-    pub fn message(message: impl Into<String>) -> Self {
-        Self::default().with_message(message)
-    }
-
-    /// Sets the description of the local changes.
-    #[must_use]
-    pub fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.message = Some(message.into());
-        self
-    }
-}
+described!(PushOptions);
 
 setters!(PushOptions {
     /// Sets what receives the progress.
@@ -66,20 +73,7 @@ pub struct SyncOptions {
     pub progress: Option<ProgressReporter>,
 }
 
-impl SyncOptions {
-    /// Describes the local changes.
-    #[must_use]
-    pub fn message(message: impl Into<String>) -> Self {
-        Self::default().with_message(message)
-    }
-
-    /// Sets the description of the local changes.
-    #[must_use]
-    pub fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.message = Some(message.into());
-        self
-    }
-}
+described!(SyncOptions);
 
 setters!(SyncOptions {
     /// Sets what receives the progress.

@@ -26,6 +26,9 @@ pub(crate) const TEMPORARY_PREFIX: &str = ".f9tmp-";
 /// The directory of a store in which f9 keeps its own files.
 pub(crate) const PRIVATE_DIRECTORY: &str = ".f9";
 
+/// The directory in the private directory that has the content of uploads.
+pub(crate) const UPLOADS_DIRECTORY: &str = "uploads";
+
 /// Whether a name consists of 32 hexadecimal digits, as f9 makes them.
 pub(crate) fn is_name_of_digits(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

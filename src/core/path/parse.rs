@@ -1,9 +1,11 @@
 //! Parsing of a [`FilePath`].
 
+use std::path::Path;
 use std::str::FromStr;
 
 use super::{
-    FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, PRIVATE_DIRECTORY, is_reserved_name, shortened,
+    FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, PRIVATE_DIRECTORY, UPLOADS_DIRECTORY,
+    is_reserved_name, shortened,
 };
 use crate::core::error::{Error, ErrorKind, Result};
 
@@ -17,7 +19,7 @@ impl FilePath {
     /// [reserved name](crate::is_reserved_name). The error contains the text as given, or the start of a long text.
     pub fn parse(text: &str) -> Result<Self> {
         let mut canonical = String::with_capacity(text.len());
-        for segment in text.split('/').filter(|s| !s.is_empty() && *s != ".") {
+        for segment in segments(text) {
             check_segment(segment).map_err(|error| error.with_path(shortened(text)))?;
             if !canonical.is_empty() {
                 canonical.push('/');
@@ -58,7 +60,7 @@ impl FilePath {
 
     /// Parses a path of a [private view](crate::AsyncFileBackend::private_view): besides the paths of users those below `.f9/<view>`.
     pub(crate) fn parse_in_view(text: &str, view: Option<&str>) -> Result<Self> {
-        let mut segments = text.split('/').filter(|s| !s.is_empty() && *s != ".");
+        let mut segments = segments(text);
         let is_private =
             view.is_some() && segments.next() == Some(PRIVATE_DIRECTORY) && segments.next() == view;
         if !is_private {
@@ -69,19 +71,27 @@ impl FilePath {
         Ok(Self(format!("{PRIVATE_DIRECTORY}/{}{slash}{rest}", view.unwrap_or_default())))
     }
 
+    /// Returns the canonical form of a path that a store has accepted. Which paths a store accepts depends on its view.
+    pub(crate) fn accepted(text: &str) -> Self {
+        Self(segments(text).collect::<Vec<_>>().join("/"))
+    }
+
     /// Checks the name of a private view.
     ///
     /// # Errors
     ///
-    /// `InvalidPath` if it is not one name.
+    /// `InvalidPath` if it is not one name; `ReservedPath` if f9 itself uses the directory.
     pub(crate) fn check_view(name: &str) -> Result<()> {
         let is_name =
             matches!(Self::parse_entry(name), Ok(path) if path == name && !name.contains('/'));
-        if is_name {
+        let error = if !is_name {
+            Error::new(ErrorKind::InvalidPath).with_message("not a single name")
+        } else if name == UPLOADS_DIRECTORY {
+            Error::new(ErrorKind::ReservedPath).with_message("f9 keeps uploads there")
+        } else {
             return Ok(());
-        }
-        let error = Error::new(ErrorKind::InvalidPath).with_path(shortened(name));
-        Err(error.with_operation("open a private view").with_message("not a single name"))
+        };
+        Err(error.with_operation("open a private view").with_path(shortened(name)))
     }
 
     /// Returns the path of `relative` below this path.
@@ -100,6 +110,11 @@ impl FilePath {
     pub fn join(&self, relative: &str) -> Result<Self> {
         Self::parse(&format!("{}/{relative}", self.0))
     }
+}
+
+/// Returns the segments of a path as a caller gives it.
+fn segments(text: &str) -> impl Iterator<Item = &str> {
+    text.split('/').filter(|segment| !segment.is_empty() && *segment != ".")
 }
 
 fn check_segment(segment: &str) -> Result<()> {
@@ -125,6 +140,20 @@ impl FromStr for FilePath {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<&Path> for FilePath {
+    type Error = Error;
+
+    /// Returns the path, which must be UTF-8: `files.read(&FilePath::try_from(path)?)`.
+    fn try_from(path: &Path) -> Result<Self> {
+        let text = path.to_str().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidPath)
+                .with_path(path.to_string_lossy())
+                .with_message("the path is not UTF-8")
+        })?;
         Self::parse(text)
     }
 }

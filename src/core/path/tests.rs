@@ -114,3 +114,15 @@ fn a_path_compares_with_text_in_both_directions() {
     assert_ne!("a", path);
     assert_eq!(AsRef::<Path>::as_ref(&path), Path::new("a/b"));
 }
+
+#[test]
+fn a_path_of_the_system_must_be_utf8() {
+    use std::os::unix::ffi::OsStrExt as _;
+    assert_eq!(FilePath::try_from(Path::new("/a/b")).unwrap(), "a/b");
+    let outside = FilePath::try_from(Path::new("../a")).unwrap_err();
+    assert_eq!(outside.kind(), ErrorKind::PathEscapesRoot);
+    let invalid = Path::new(std::ffi::OsStr::from_bytes(b"a/\xff"));
+    let error = FilePath::try_from(invalid).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidPath);
+    assert!(error.to_string().contains("the path is not UTF-8"), "{error}");
+}

@@ -12,12 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::backend::verbs::{ext_verbs, file_verbs, sync_verbs};
 use crate::backend::{
     AsyncFileBackend, AsyncFileBackendExt as _, AsyncSyncFileBackend, Capabilities, FileReader,
-    FileWriter, SyncConflict, SyncReport, SyncSession,
+    FileWriter, Limits, StoreIdentity, SyncConflict, SyncReport, SyncSession,
 };
 use crate::core::change::Change;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
-use crate::core::error::{Error, Result};
+use crate::core::error::Result;
 use crate::core::file_version::FileVersion;
 use crate::core::info::FileInfo;
 use crate::core::options::{
@@ -27,6 +27,7 @@ use crate::core::options::{
 };
 use crate::core::path::FilePath;
 use crate::core::presign::{PresignOperation, PresignedRequest};
+use crate::core::stream::IntoChunk;
 use crate::core::upload::ResumableUpload;
 
 #[cfg(feature = "object-store")]
@@ -35,7 +36,7 @@ pub mod object_store;
 /// A backend whose verbs return [`io::Result`], for code whose errors are [`io::Error`]s.
 ///
 /// The verbs have the names and promises of [`AsyncFileBackend`] and [`AsyncFileBackendExt`](crate::AsyncFileBackendExt). An error has
-/// the nearest [`io::ErrorKind`], see [`ErrorKind::to_io`](crate::ErrorKind::to_io), and contains the [`Error`], which
+/// the nearest [`io::ErrorKind`], see [`ErrorKind::to_io`](crate::ErrorKind::to_io), and contains the [`Error`](crate::Error), which
 /// `f9::Error::from` returns.
 ///
 /// # Examples
@@ -141,6 +142,30 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
         self.backend.capabilities()
     }
 
+    /// Returns the bounds of the store. See [`AsyncFileBackend::limits`].
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.backend.limits()
+    }
+
+    /// Returns the name of the store. See [`AsyncFileBackend::identity`].
+    #[must_use]
+    pub fn identity(&self) -> Option<StoreIdentity> {
+        self.backend.identity()
+    }
+
+    /// Returns a view of the store for a service. See [`AsyncFileBackend::private_view`].
+    ///
+    /// # Errors
+    ///
+    /// The errors of that method, each with the nearest [`io::ErrorKind`].
+    pub fn private_view(
+        &self,
+        name: &str,
+    ) -> io::Result<CompatibleFileBackend<dyn AsyncFileBackend>> {
+        Ok(CompatibleFileBackend::new(self.backend.private_view(name)?))
+    }
+
     ext_verbs!(io_verbs);
     file_verbs!(io_verbs);
 
@@ -153,7 +178,7 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
     pub async fn stream_write(
         &self,
         path: &str,
-        data: impl Stream<Item = Result<Bytes, impl Into<Error>>> + Send,
+        data: impl Stream<Item: IntoChunk> + Send,
     ) -> io::Result<FileInfo> {
         self.stream_write_with(path, data, WriteOptions::default()).await
     }
@@ -166,10 +191,10 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
     pub async fn stream_write_with(
         &self,
         path: &str,
-        data: impl Stream<Item = Result<Bytes, impl Into<Error>>> + Send,
+        data: impl Stream<Item: IntoChunk> + Send,
         options: WriteOptions,
     ) -> io::Result<FileInfo> {
-        let data = data.map_err(Into::into).boxed();
+        let data = data.map(IntoChunk::into_chunk).boxed();
         Ok(self.backend.stream_write_with(path, data, options).await?)
     }
 
@@ -194,9 +219,9 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
     pub async fn continue_upload(
         &self,
         upload: &ResumableUpload,
-        data: impl Stream<Item = Result<Bytes, impl Into<Error>>> + Send,
+        data: impl Stream<Item: IntoChunk> + Send,
     ) -> io::Result<ResumableUpload> {
-        let data = data.map_err(Into::into).boxed();
+        let data = data.map(IntoChunk::into_chunk).boxed();
         Ok(self.backend.continue_upload(upload, data).await?)
     }
 
@@ -209,7 +234,30 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
         Ok(self.backend.reader(path).await?)
     }
 
-    /// Writes a file piece by piece. See [`AsyncFileBackendExt::writer_with`](crate::AsyncFileBackendExt::writer_with).
+    /// Opens a file for reading at any offset, with options. See
+    /// [`AsyncFileBackendExt::reader_with`](crate::AsyncFileBackendExt::reader_with).
+    ///
+    /// # Errors
+    ///
+    /// The errors of that verb, each with the nearest [`io::ErrorKind`].
+    pub async fn reader_with<'a>(
+        &'a self,
+        path: &'a str,
+        options: ReadOptions,
+    ) -> io::Result<FileReader<'a>> {
+        Ok(self.backend.reader_with(path, options).await?)
+    }
+
+    /// Writes a file piece by piece. See [`AsyncFileBackendExt::writer`](crate::AsyncFileBackendExt::writer).
+    ///
+    /// # Errors
+    ///
+    /// The errors of that verb, each with the nearest [`io::ErrorKind`].
+    pub async fn writer<'a>(&'a self, path: &'a str) -> io::Result<FileWriter<'a>> {
+        Ok(self.backend.writer(path).await?)
+    }
+
+    /// Writes a file piece by piece, with options. See [`AsyncFileBackendExt::writer_with`](crate::AsyncFileBackendExt::writer_with).
     ///
     /// # Errors
     ///

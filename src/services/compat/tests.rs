@@ -3,7 +3,7 @@ use futures::stream;
 
 use super::*;
 use crate::backends::memory::MemoryFileBackend;
-use crate::core::error::ErrorKind;
+use crate::core::error::{Error, ErrorKind};
 use crate::core::info::FileType;
 use crate::core::stream::{ByteStream, InfoStream};
 

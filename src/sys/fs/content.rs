@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZero;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::OFlags;
+use rustix::fs::{Advice, OFlags};
 use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::buffer::{Buffers, too_large};
@@ -155,6 +156,42 @@ impl OpenFile {
         }
         content.truncate(length);
         Ok(content.into())
+    }
+
+    /// Reads ranges within the file. Before the first wait for the disk, the kernel is told of all ranges that are left, so that the disk
+    /// works on them at the same time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub(crate) fn read_each(
+        &self,
+        ranges: &[Range<u64>],
+        wait: Wait,
+        cancelled: &Cancelled,
+    ) -> Result<Vec<Bytes>> {
+        let mut is_told = false;
+        let read = ranges.iter().enumerate().map(|(at, range)| {
+            cancelled.check()?;
+            match self.read(range, Wait::Never) {
+                Err(error) if error.would_wait() && wait == Wait::Disk => {
+                    if !is_told {
+                        ranges[at..].iter().for_each(|range| self.will_need(range));
+                        is_told = true;
+                    }
+                    self.read(range, wait)
+                }
+                read => read,
+            }
+        });
+        read.collect()
+    }
+
+    fn will_need(&self, range: &Range<u64>) {
+        // A hint that a file system may ignore. Without it, the reads take longer.
+        if let Some(length) = NonZero::new(range.end - range.start) {
+            let _ = rustix::fs::fadvise(&self.file, range.start, Some(length), Advice::WillNeed);
+        }
     }
 
     /// Reads a range within the file into one of `buffers`.

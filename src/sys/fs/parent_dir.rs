@@ -45,6 +45,12 @@ impl ParentDir {
         Stat::of(self.dir.as_fd()).is_ok_and(|stat| stat.links() == 0)
     }
 
+    /// Whether both open directories are the same one.
+    pub(super) fn is_in_same_dir(&self, other: &Self) -> bool {
+        let id = |place: &Self| Stat::of(place.dir.as_fd()).map(|stat| stat.id());
+        matches!((id(self), id(other)), (Ok(a), Ok(b)) if a == b)
+    }
+
     /// Creates the missing directories, so that `dir` is the parent of the entry.
     pub(super) fn create_missing(&mut self, sync: bool) -> Result<CreatedDirs> {
         let mut created = CreatedDirs(Vec::new());

@@ -10,12 +10,13 @@ use super::attributes::timespec;
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
 use super::metadata::{METADATA, add_metadata_by_link, link_to, set_metadata_by_link};
+use super::open_beneath::{open_beneath, open_error};
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::confirm;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
-use crate::core::options::InfoChanges;
+use crate::core::options::{InfoChanges, WriteMode};
 use crate::core::path::FilePath;
 use crate::sys::lock::LockMode;
 
@@ -30,30 +31,37 @@ pub(crate) fn set_info(
     sync: bool,
 ) -> Result<Attempt<FileInfo, ()>> {
     check_attributes(changes)?;
-    let describes = changes.content_type.is_some() || changes.user_metadata.is_some();
-    if describes && !root.keeps_metadata() {
+    let needs_attributes = changes.content_type.is_some()
+        || changes.user_metadata.is_some()
+        || !changes.attributes.is_empty();
+    if needs_attributes && !root.keeps_metadata() {
         return Err(Error::new(ErrorKind::Unsupported)
             .with_message("the file system has no extended attributes"));
     }
-    let lock = if changes.condition.is_empty() {
-        None
-    } else {
-        let place = root.locate_existing(path)?;
-        match DirectoryLock::acquire(&place.dir, LockMode::Exclusive)? {
-            None => return Ok(Attempt::Busy(())),
-            lock => lock,
-        }
+    let is_conditional = !changes.condition.is_empty();
+    let lock_mode = if is_conditional { LockMode::Exclusive } else { LockMode::Shared };
+    let place = root.locate_for(path, &WriteMode::Overwrite.into(), None)?;
+    let Some(lock) = DirectoryLock::acquire(&place.dir, lock_mode)? else {
+        return Ok(Attempt::Busy(()));
     };
-    let entry = root.open_at(path, OFlags::PATH)?;
-    let stat = Stat::of(entry.as_fd()).map_err(system_error)?;
+    let stat = place.stat()?.ok_or(ErrorKind::NotFound)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = open_beneath(place.dir.as_fd(), place.name.as_ref(), flags).map_err(open_error)?;
+    let opened = Stat::of(entry.as_fd()).map_err(system_error)?;
+    // It was replaced since it was found, by a link for example.
+    if opened.is_symlink() || opened.id() != stat.id() {
+        return Ok(Attempt::Busy(()));
+    }
+    let stat = opened;
     if !stat.is_file() && !stat.is_dir() {
         return Err(ErrorKind::NotAFile.into());
     }
     stat.check_change(&changes.condition)?;
+    let readable = if sync { open_to_sync(entry.as_fd(), changes)? } else { None };
     apply(entry.as_fd(), &stat, path, changes)?;
     drop(lock);
     if sync {
-        confirm(sync_entry(entry.as_fd()))?;
+        confirm(sync_entry(entry.as_fd(), readable))?;
     }
     let stat = confirm(Stat::of(entry.as_fd()).map_err(system_error))?;
     let mut info = stat.info(path.clone());
@@ -77,10 +85,16 @@ fn apply(entry: BorrowedFd<'_>, stat: &Stat, path: &FilePath, changes: &InfoChan
         let is_owned = changes.owner_uid.is_some() || changes.owner_gid.is_some();
         (is_owned && stat.permissions() > 0o777).then(|| stat.permissions())
     });
-    if let Some(permissions) = permissions {
+    let set_mode = |permissions: u32| {
         let mode = Mode::from_raw_mode(permissions);
-        retry_on_intr(|| rustix::fs::chmod(&*link, mode)).map_err(system_error)?;
-    }
+        retry_on_intr(|| rustix::fs::chmod(&*link, mode)).map_err(system_error)
+    };
+    // Attributes of users can be set only while their owner may write.
+    let (before, after) = match permissions {
+        Some(permissions) if permissions & 0o200 == 0 => (None, Some(permissions)),
+        permissions => (permissions, None),
+    };
+    before.map_or(Ok(()), set_mode)?;
     for (name, value) in &changes.attributes {
         set_attribute(&link, name, value.as_deref())?;
     }
@@ -96,6 +110,7 @@ fn apply(entry: BorrowedFd<'_>, stat: &Stat, path: &FilePath, changes: &InfoChan
         }
         set_metadata_by_link(entry, &metadata)?;
     }
+    after.map_or(Ok(()), set_mode)?;
     if changes.modified_at.is_some() || changes.accessed_at.is_some() {
         let times = Timestamps {
             last_access: timespec(changes.accessed_at)?,
@@ -133,6 +148,32 @@ fn set_attribute(link: &str, name: &str, value: Option<&[u8]>) -> Result<()> {
     retry_on_intr(set).map_err(system_error)
 }
 
-fn sync_entry(entry: BorrowedFd<'_>) -> Result<()> {
-    Ok(File::open(link_to(entry))?.sync_all()?)
+/// Opens an entry that is about to change, so that one that cannot be synced is not changed; `None` if only the change makes it readable.
+fn open_to_sync(entry: BorrowedFd<'_>, changes: &InfoChanges) -> Result<Option<File>> {
+    match File::open(link_to(entry)) {
+        Err(_) if changes.permissions.is_some_and(|bits| bits & 0o444 != 0) => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
+}
+
+fn sync_entry(entry: BorrowedFd<'_>, readable: Option<File>) -> Result<()> {
+    Ok(readable.map_or_else(|| File::open(link_to(entry)), Ok)?.sync_all()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reserved::Reserved;
+    use super::*;
+
+    #[test]
+    fn attributes_are_refused_before_any_change_on_a_file_system_without_them() {
+        let root = Root::open("/proc/self".as_ref(), Reserved::default()).unwrap();
+        assert!(!root.keeps_metadata());
+        // This file system refuses the permissions too, so the kind of the error shows which of the two came first.
+        let changes =
+            InfoChanges::default().with_attribute("user.origin", "here").with_permissions(0o600);
+        let path = FilePath::parse("comm").unwrap();
+        let error = set_info(&root, &path, &changes, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
 }

@@ -95,19 +95,13 @@ impl StagedFile {
         metadata: FileMetadata,
     ) -> Result<Self> {
         let start = |place: &mut ParentDir| {
-            let old = place.found.as_ref();
-            target.check(Stat::existing(old))?;
-            let wanted = metadata.permissions.or(settings.permissions);
-            let private = old.is_some() || wanted.is_some();
-            let permissions = temporary_permissions(old, metadata.permissions, wanted);
-            let unnamed = settings.is_unnamed(old.is_some());
-            Ok((Temporary::create(&place.dir, permissions, unnamed)?, private))
+            target.check(Stat::existing(place.found.as_ref()))?;
+            create_temporary(place, settings, &metadata)
         };
         // If the directory was removed, the next attempt finds another one.
         let parent = Cell::new(parent);
         let find = || root.locate_for(path, target, parent.take().map(|OpenDir(dir)| dir));
         let (place, (temporary, private)) = retry_if_removed(root, find, start)?;
-        set_metadata(&temporary.file, &metadata)?;
         let created = CreatedDirs::default();
         Ok(Self { temporary, place, settings, created, metadata, private })
     }
@@ -200,13 +194,20 @@ impl StagedFile {
     ) -> Result<Attempt<Published, Self>> {
         let mut published = self.publish(target);
         for attempt in 0..ATTEMPTS {
-            if published.is_ok() || !self.place.is_removed() || root.is_removed() {
+            let is_taken = self.temporary.is_taken();
+            if published.is_ok() || !is_taken && !self.place.is_removed() || root.is_removed() {
                 break;
             }
             await_removal(attempt);
             mem::take(&mut self.created).remove();
-            self.place = root.locate_for(path, target, None)?;
-            published = self.publish(target);
+            let place = root.locate_for(path, target, None)?;
+            // The files of a directory disappear before the directory does. Nobody may remove a temporary file alone.
+            if is_taken && !self.place.is_removed() && place.is_in_same_dir(&self.place) {
+                continue;
+            }
+            self.place = place;
+            let kept = if is_taken { self.write_again() } else { Ok(()) };
+            published = kept.and_then(|()| self.publish(target));
         }
         let lock = match published {
             Ok(Outcome::Published(lock)) => lock,
@@ -247,6 +248,18 @@ impl StagedFile {
         }))
     }
 
+    /// Writes the file again at its new place, because a deletion of the directory has taken the temporary file with it.
+    fn write_again(&mut self) -> Result<()> {
+        let (temporary, private) = create_temporary(&self.place, self.settings, &self.metadata)?;
+        copy_content(self.file(), &temporary.file, &Cancelled::default())?;
+        (self.temporary, self.private) = (temporary, private);
+        if self.settings.naming == Naming::Early {
+            self.set_times()?;
+            self.file().sync_all()?;
+        }
+        Ok(())
+    }
+
     /// Gives the file its name.
     fn publish(&mut self, target: &WriteTarget) -> Result<Outcome> {
         if !self.place.missing.is_empty() {
@@ -265,6 +278,7 @@ impl StagedFile {
                 if self.private {
                     let permissions = self.metadata.permissions.or(self.settings.permissions);
                     set_permissions(self.file(), permissions.unwrap_or_else(|| 0o666 & !umask()))?;
+                    self.temporary.created = None;
                 }
                 self.finish()?;
                 match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
@@ -324,5 +338,89 @@ impl StagedFile {
         }
         // After a failed fsync the kernel may have dropped the pages, so it is never repeated.
         if self.settings.sync { Ok(self.file().sync_all()?) } else { Ok(()) }
+    }
+}
+
+/// Creates the temporary file of a file at `place`, with its metadata. Also returns whether it has fewer permissions than the final file.
+fn create_temporary(
+    place: &ParentDir,
+    settings: NewFile,
+    metadata: &FileMetadata,
+) -> Result<(Temporary, bool)> {
+    let old = place.found.as_ref();
+    let wanted = metadata.permissions.or(settings.permissions);
+    let permissions = temporary_permissions(old, metadata.permissions, wanted);
+    let unnamed = settings.is_unnamed(old.is_some());
+    let temporary = Temporary::create(&place.dir, permissions, unnamed)?;
+    set_metadata(&temporary.file, metadata)?;
+    Ok((temporary, old.is_some() || wanted.is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::super::reserved::Reserved;
+    use super::*;
+    use crate::core::options::WriteMode;
+
+    /// Starts a file with content at `path`, and returns it with its metadata.
+    fn started(root: &Root, path: &FilePath, settings: NewFile) -> StagedFile {
+        let metadata = FileMetadata {
+            content_type: Some("text/plain".to_owned()),
+            modified_at: Some(std::time::UNIX_EPOCH),
+            ..FileMetadata::default()
+        };
+        let target = WriteMode::Overwrite.into();
+        let staged = StagedFile::begin(root, path, &target, settings, metadata).unwrap();
+        staged.append(b"content").unwrap();
+        staged.set_times().unwrap();
+        staged
+    }
+
+    fn commit(root: &Root, path: &FilePath, staged: StagedFile) -> FileInfo {
+        match staged.commit(root, path, &WriteMode::Overwrite.into()).unwrap() {
+            Attempt::Done(info) => info,
+            Attempt::Busy(_) => panic!("nobody else locks the directory"),
+        }
+    }
+
+    fn open(dir: &Path) -> Root {
+        Root::open(dir, Reserved::default()).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_is_deleted_with_its_directory_is_written_again() {
+        for naming in [Naming::Late, Naming::ForReplacement, Naming::Early] {
+            for sync in [false, true] {
+                let dir = tempfile::tempdir().unwrap();
+                fs::create_dir(dir.path().join("dir")).unwrap();
+                let (root, path) = (open(dir.path()), FilePath::parse("dir/a").unwrap());
+                let staged = started(&root, &path, NewFile { sync, permissions: None, naming });
+                fs::remove_dir_all(dir.path().join("dir")).unwrap();
+                let info = commit(&root, &path, staged);
+                assert_eq!(info.modified_at, Some(std::time::UNIX_EPOCH), "{naming:?}");
+                assert_eq!(info.content_type.as_deref(), Some("text/plain"));
+                assert_eq!(fs::read(dir.path().join("dir/a")).unwrap(), b"content");
+                assert_eq!(fs::read_dir(dir.path().join("dir")).unwrap().count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_private_file_that_appears_meanwhile_stays_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, path) = (open(dir.path()), FilePath::parse("a").unwrap());
+        let permissions = Some(0o644);
+        let settings = NewFile { sync: true, permissions, naming: Naming::ForReplacement };
+        let staged = started(&root, &path, settings);
+        let on_disk = dir.path().join("a");
+        fs::write(&on_disk, "private").unwrap();
+        fs::set_permissions(&on_disk, fs::Permissions::from_mode(0o600)).unwrap();
+        commit(&root, &path, staged);
+        assert_eq!(fs::read(&on_disk).unwrap(), b"content");
+        assert_eq!(fs::metadata(&on_disk).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

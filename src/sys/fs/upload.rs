@@ -12,15 +12,12 @@ use super::errno::system_error;
 use super::open_beneath::DIRECTORY;
 use super::root::Root;
 use super::stat::Stat;
-use super::sync::sync_directory;
+use super::sync::{confirm, sync_directory};
 use crate::core::checksum::{Checksum, Hasher};
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::path::{PRIVATE_DIRECTORY, is_name_of_digits};
+use crate::core::path::{PRIVATE_DIRECTORY, UPLOADS_DIRECTORY, is_name_of_digits};
 use crate::sys::pool::Cancelled;
 use crate::sys::random;
-
-/// The directory in the private directory of the root.
-const DIRECTORY_NAME: &str = "uploads";
 
 /// The size of the reads for a checksum.
 const BLOCK: usize = 256 * 1024;
@@ -34,18 +31,23 @@ pub(crate) struct UploadFile {
 impl UploadFile {
     /// Creates an empty upload and returns its name.
     pub(crate) fn create(root: &Root, sync: bool) -> Result<String> {
-        let dir = directory(root, true)?.ok_or(ErrorKind::Internal)?;
+        let dir = create_directory(root, sync)?;
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
             let id = random::hex::<16>()?;
             let mode = Mode::from_raw_mode(0o600);
             match retry_on_intr(|| rustix::fs::openat(&dir, id.as_str(), flags, mode)) {
-                Ok(_) if sync => return sync_directory(dir.as_fd()).map(|()| id),
-                Ok(_) => return Ok(id),
-                Err(Errno::EXIST) => {}
+                Ok(_) => {}
+                Err(Errno::EXIST) => continue,
                 Err(errno) => return Err(system_error(errno)),
             }
+            let synced = if sync { sync_directory(dir.as_fd()) } else { Ok(()) };
+            if synced.is_err() {
+                // Nobody learns the name.
+                let _ = rustix::fs::unlinkat(&dir, id.as_str(), AtFlags::empty());
+            }
+            return synced.map(|()| id);
         }
     }
 
@@ -55,11 +57,7 @@ impl UploadFile {
     ///
     /// `NotFound` if there is none; `InvalidOperation` if another caller works on it.
     pub(crate) fn open(root: &Root, id: &str) -> Result<Self> {
-        if !is_name_of_digits(id) {
-            return Err(Error::new(ErrorKind::InvalidInput)
-                .with_message("the id of the upload is malformed"));
-        }
-        let dir = directory(root, false)?.ok_or(ErrorKind::NotFound)?;
+        let dir = directory_of(root, id)?;
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = retry_on_intr(|| rustix::fs::openat(&dir, id, flags, Mode::empty()));
         let file = File::from(opened.map_err(system_error)?);
@@ -80,15 +78,35 @@ impl UploadFile {
         Ok(Self { file })
     }
 
+    /// Returns the number of bytes of an upload, on which another caller may work.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none.
+    pub(crate) fn size_of(root: &Root, id: &str) -> Result<u64> {
+        let dir = directory_of(root, id)?;
+        let stat = Stat::of_name(dir.as_fd(), id.as_ref()).map_err(system_error)?;
+        stat.expect_file()?;
+        Ok(stat.size())
+    }
+
     /// Removes an upload, if there is one.
-    pub(crate) fn remove(root: &Root, id: &str) -> Result<()> {
-        let Some(dir) = directory(root, false)?.filter(|_| is_name_of_digits(id)) else {
+    pub(crate) fn abandon(root: &Root, id: &str) -> Result<()> {
+        if !is_name_of_digits(id) {
             return Ok(());
-        };
-        match retry_on_intr(|| rustix::fs::unlinkat(&dir, id, AtFlags::empty())) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(system_error(errno)),
         }
+        let unlink = |dir| {
+            retry_on_intr(|| rustix::fs::unlinkat(&dir, id, AtFlags::empty())).map_err(system_error)
+        };
+        match directory_of(root, id).and_then(unlink) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Removes the upload after it was published. The lock is held until then, so that it is published once.
+    pub(crate) fn remove(self, root: &Root, id: &str) -> Result<()> {
+        confirm(Self::abandon(root, id))
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -121,9 +139,14 @@ impl UploadFile {
         Ok(())
     }
 
-    /// Brings the content to stable storage.
-    pub(crate) fn sync(&self) -> Result<()> {
-        Ok(self.file.sync_all()?)
+    /// Brings the content after `offset` to stable storage, or removes it: after a failed sync the kernel may have dropped it, and a later
+    /// sync would not tell.
+    pub(crate) fn sync_after(&self, offset: u64) -> Result<()> {
+        let synced = self.file.sync_all();
+        if synced.is_err() {
+            self.rewind(offset)?;
+        }
+        Ok(synced?)
     }
 
     /// Compares the content with a checksum.
@@ -144,22 +167,35 @@ impl UploadFile {
     }
 }
 
-/// Opens the directory of uploads, and creates it if `create`; `None` if it is missing.
-fn directory(root: &Root, create: bool) -> Result<Option<OwnedFd>> {
-    let mut dir = root.fd().try_clone_to_owned()?;
-    for name in [PRIVATE_DIRECTORY, DIRECTORY_NAME] {
-        if create {
-            let mode = Mode::from_raw_mode(0o777);
-            match retry_on_intr(|| rustix::fs::mkdirat(&dir, name, mode)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(system_error(errno)),
-            }
-        }
-        dir = match retry_on_intr(|| rustix::fs::openat(&dir, name, DIRECTORY, Mode::empty())) {
-            Ok(below) => below,
-            Err(Errno::NOENT) if !create => return Ok(None),
+/// The directory of uploads and the one above it, the topmost first.
+const DIRECTORIES: [&str; 2] = [PRIVATE_DIRECTORY, UPLOADS_DIRECTORY];
+
+/// Opens the directory of uploads, and creates it if it is missing.
+fn create_directory(root: &Root, sync: bool) -> Result<OwnedFd> {
+    // The handle of the root cannot be synced.
+    let mut dir = root.open_directory("")?;
+    for name in DIRECTORIES {
+        let mode = Mode::from_raw_mode(0o777);
+        match retry_on_intr(|| rustix::fs::mkdirat(&dir, name, mode)) {
+            Ok(()) if sync => sync_directory(dir.as_fd())?,
+            Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(system_error(errno)),
-        };
+        }
+        dir = open_below(&dir, name)?;
     }
-    Ok(Some(dir))
+    Ok(dir)
+}
+
+/// Opens the directory of the upload `id`. Without that directory there is no upload.
+fn directory_of(root: &Root, id: &str) -> Result<OwnedFd> {
+    if !is_name_of_digits(id) {
+        let error = Error::new(ErrorKind::InvalidInput);
+        return Err(error.with_message("the id of the upload is malformed"));
+    }
+    let start = root.fd().try_clone_to_owned()?;
+    DIRECTORIES.iter().try_fold(start, |dir, name| open_below(&dir, name))
+}
+
+fn open_below(dir: &OwnedFd, name: &str) -> Result<OwnedFd> {
+    retry_on_intr(|| rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())).map_err(system_error)
 }

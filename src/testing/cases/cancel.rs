@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::core::error::ErrorKind;
 use crate::core::options::{
     CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, RenameOptions, UpdateOptions,
     WriteOptions,
 };
 use crate::prelude::*;
 use crate::testing::Fixture;
-use crate::testing::content::{bytes, signed, yielding_source};
+use crate::testing::content::{bytes, signed, source, yielding_source};
 use crate::testing::state::{SETTLE_LIMIT, State, is_clean, state_below, state_of};
 
 /// More polls than any call should need.
@@ -318,4 +319,32 @@ pub async fn dropped_reads_leave_nothing_behind(store: &dyn Fixture) {
     is_clean(store).await;
     assert!(files.read("dir/file").await.unwrap() == content);
     files.delete_with("dir", DeleteOptions::recursive()).await.unwrap();
+}
+
+pub async fn a_dropped_finish_publishes_an_upload_once(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for (polls, round) in rounds() {
+        let path = format!("{round}/file");
+        files.create(&path, "old ").await.unwrap();
+        let upload = files.begin_upload(&path, WriteOptions::append()).await.unwrap();
+        let upload = files.continue_upload(&upload, source(["new".into()])).await.unwrap();
+        let completed = completes_within(polls, files.finish_upload(&upload)).await;
+        let started = Instant::now();
+        loop {
+            match files.finish_upload(&upload).await.map_err(|error| error.kind()) {
+                Ok(_) | Err(ErrorKind::NotFound) => break,
+                // The dropped call still runs.
+                Err(ErrorKind::InvalidOperation) => {}
+                Err(kind) => panic!("{kind:?}"),
+            }
+            assert!(started.elapsed() < SETTLE_LIMIT, "the upload stays locked");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(files.read(&path).await.unwrap(), "old new", "after {polls} polls");
+        is_clean(store).await;
+        if completed {
+            return;
+        }
+    }
+    panic!("the call never completed");
 }

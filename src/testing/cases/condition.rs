@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::core::error::{Error, ErrorKind};
 use crate::core::etag::Etag;
 use crate::core::options::{
-    CopyOptions, DeleteOptions, InfoOptions, ReadOptions, RenameOptions, WriteOptions,
+    CopyOptions, DeleteOptions, InfoOptions, ReadOptions, RenameOptions, WriteMode, WriteOptions,
 };
 use crate::core::precondition::{Etags, Precondition};
 use crate::prelude::*;
@@ -239,7 +239,6 @@ pub async fn a_rename_compares_the_conditions_of_its_target(store: &dyn Fixture)
 }
 
 pub async fn a_copy_or_rename_cannot_append(store: &dyn Fixture) {
-    use crate::core::options::WriteMode;
     let files = store.backend().await;
     files.create("a", "a").await.unwrap();
     files.create("b", "b").await.unwrap();
@@ -252,7 +251,6 @@ pub async fn a_copy_or_rename_cannot_append(store: &dyn Fixture) {
 }
 
 pub async fn a_copy_or_rename_that_replaces_needs_a_target(store: &dyn Fixture) {
-    use crate::core::options::WriteMode;
     let files = store.backend().await;
     files.create("a", "a").await.unwrap();
     files.create("b", "b").await.unwrap();
@@ -269,19 +267,16 @@ pub async fn a_copy_or_rename_that_replaces_needs_a_target(store: &dyn Fixture) 
 
 pub async fn a_write_compares_the_etag_of_its_condition(store: &dyn Fixture) {
     let files = store.backend().await;
-    let current = async || files.info("a").await.unwrap().etag.unwrap();
-    files.create("a", "old").await.unwrap();
-    for index in 0..on_etag(&Etag::new("any")).len() {
-        files.write("a", "old").await.unwrap();
-        let (condition, holds) = on_etag(&current().await)[index].clone();
-        let call = format!("{condition:?}");
-        for options in [WriteOptions::default(), WriteOptions::replace()] {
-            files.write("a", "old").await.unwrap();
-            let (condition, holds) = on_etag(&current().await)[index].clone();
-            let written = files.write_with("a", "new", options.with_condition(condition)).await;
+    for options in [WriteOptions::default(), WriteOptions::replace()] {
+        for condition in 0..on_etag(&Etag::new("any")).len() {
+            let etag = files.write("a", "old").await.unwrap().etag.unwrap();
+            let (condition, holds) = on_etag(&etag)[condition].clone();
+            let call = format!("{condition:?}");
+            let options = options.clone().with_condition(condition);
+            let written = files.write_with("a", "new", options).await;
             as_expected(written, holds, ErrorKind::PreconditionFailed, &call);
+            let expected = if holds { "new" } else { "old" };
+            assert_eq!(files.read("a").await.unwrap(), expected, "{call}");
         }
-        let expected = if holds { "new" } else { "old" };
-        assert_eq!(files.read("a").await.unwrap(), expected, "{call}");
     }
 }

@@ -12,8 +12,8 @@ pub mod condition;
 pub mod copy;
 pub mod create;
 pub mod delete;
-pub mod doors;
 pub mod glob;
+pub mod handles;
 pub mod info;
 pub mod limits;
 pub mod list;
@@ -24,6 +24,7 @@ pub mod page;
 pub mod paths;
 pub mod read;
 pub mod rename;
+pub mod services;
 pub mod session;
 pub mod stream;
 pub mod text;
@@ -109,6 +110,8 @@ macro_rules! __with_all_cases {
                 text_reads_back_unchanged;
                 no_character_is_split_at_a_chunk_boundary;
                 invalid_utf8_is_refused_with_its_byte_offset;
+                a_range_of_text_is_streamed_in_small_chunks;
+                a_stream_of_text_or_bytes_can_be_written;
             }
             open {
                 an_opened_file_has_its_metadata_and_its_content;
@@ -126,6 +129,14 @@ macro_rules! __with_all_cases {
                 a_stream_is_appended_to_a_file.needs(Append);
                 appended_streams_are_complete_and_none_is_lost.needs(Append);
                 a_failing_source_appends_nothing.needs(Append);
+            }
+            handles {
+                a_committed_file_has_everything_that_was_written;
+                nothing_is_visible_before_a_commit;
+                a_writer_respects_its_options;
+                a_reader_seeks_to_any_offset;
+                a_reader_never_mixes_two_versions.needs(ConditionalWrite);
+                a_reader_of_a_missing_file_or_a_part_is_refused;
             }
             condition {
                 reads_and_look_ups_compare_etags.needs(ConditionalWrite);
@@ -155,7 +166,7 @@ macro_rules! __with_all_cases {
                 metadata_that_the_store_cannot_keep_are_refused;
                 malformed_metadata_are_refused;
             }
-            doors {
+            services {
                 set_info_changes_the_times_and_nothing_else.needs(SetInfo, ModificationTime);
                 set_info_changes_the_time_of_a_directory.needs(SetInfo, ModificationTime, PersistentDirectories);
                 set_info_changes_permissions.needs(SetInfo, Permissions);
@@ -172,8 +183,13 @@ macro_rules! __with_all_cases {
                 an_upload_continues_after_a_failing_source.needs(Resumable);
                 an_upload_repeats_what_came_after_its_offset.needs(Resumable);
                 a_finished_upload_respects_its_options.needs(Resumable);
+                a_finished_upload_ends_at_its_offset.needs(Resumable);
+                an_upload_has_one_caller_at_a_time.needs(Resumable);
+                one_of_concurrent_finishes_publishes_an_upload.needs(Resumable, Append);
                 an_abandoned_upload_leaves_nothing.needs(Resumable);
                 a_private_view_has_files_that_users_cannot_reach.needs(PrivateViews);
+                reads_and_writes_reach_the_files_of_a_private_view.needs(PrivateViews);
+                copies_and_uploads_reach_the_files_of_a_private_view.needs(PrivateViews);
                 what_the_store_cannot_do_is_unsupported;
             }
             delete {
@@ -237,6 +253,7 @@ macro_rules! __with_all_cases {
                 a_streamed_write_compares_the_etag_when_it_publishes.needs(ConditionalWrite);
                 a_streamed_write_keeps_a_file_created_in_the_meantime.needs(ExclusiveCreate);
                 a_streamed_write_returns_the_info_of_the_file;
+                a_streamed_write_creates_a_deleted_directory_again;
                 a_new_file_is_invisible_until_its_last_byte;
                 the_old_content_is_visible_until_the_last_byte;
                 a_failing_source_leaves_the_old_content;
@@ -328,6 +345,7 @@ macro_rules! __with_all_cases {
                 a_watch_hides_the_internal_files_of_f9.needs(Watch, Sessions);
                 several_watches_report_the_same_changes_and_can_be_dropped.needs(Watch);
                 a_watch_ends_when_its_directory_is_removed_or_renamed.needs(Watch);
+                a_watch_ends_when_its_directory_is_replaced.needs(Watch, EmptyDirectories);
                 watching_a_missing_path_or_a_file_fails.needs(Watch);
             }
             capability {
@@ -368,6 +386,7 @@ macro_rules! __with_all_cases {
                 a_streamed_overwrite_dropped_before_its_end_leaves_the_old.needs_cancellation();
                 a_dropped_update_leaves_the_old_or_the_new.needs_cancellation();
                 a_dropped_append_is_added_whole_or_not_at_all.needs(Append).needs_cancellation();
+                a_dropped_finish_publishes_an_upload_once.needs(Resumable, Append).needs_cancellation();
                 a_dropped_recursive_deletion_removes_all_or_nothing.needs_cancellation();
                 a_dropped_copy_leaves_all_or_nothing.needs_cancellation();
                 a_dropped_rename_moves_the_file_or_does_nothing.needs(AtomicRename).needs_cancellation();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 
-use crate::core::error::ErrorKind;
+use crate::core::error::{Error, ErrorKind};
 use crate::core::options::{ByteRange, ReadOptions, WriteOptions};
 use crate::prelude::*;
 use crate::testing::Fixture;
-use crate::testing::content::{bytes, signed};
+use crate::testing::content::{bytes, failing_source, signed, source};
 use crate::testing::expect::{refused, refused_when};
 
 /// Returns a part of `content`.
@@ -183,7 +183,6 @@ pub async fn a_write_respects_its_size(store: &dyn Fixture) {
 }
 
 pub async fn a_stream_is_appended_to_a_file(store: &dyn Fixture) {
-    use crate::testing::content::source;
     let files = store.backend().await;
     let (head, tail) = (bytes(100_000), signed(1, 70_000));
     files.create("dir/a", head.clone()).await.unwrap();
@@ -200,7 +199,6 @@ pub async fn a_stream_is_appended_to_a_file(store: &dyn Fixture) {
 }
 
 pub async fn appended_streams_are_complete_and_none_is_lost(store: &dyn Fixture) {
-    use crate::testing::content::source;
     let files = store.backend().await;
     files.create("a", "").await.unwrap();
     let writers = 0..store.scale().pick(16, 4);
@@ -224,8 +222,6 @@ pub async fn appended_streams_are_complete_and_none_is_lost(store: &dyn Fixture)
 }
 
 pub async fn a_failing_source_appends_nothing(store: &dyn Fixture) {
-    use crate::core::error::Error;
-    use crate::testing::content::failing_source;
     let files = store.backend().await;
     files.create("a", "old").await.unwrap();
     let data = failing_source(["new".into()], Error::new(ErrorKind::QuotaExceeded));

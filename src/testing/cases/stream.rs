@@ -13,7 +13,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::error::{Error, ErrorKind};
-use crate::core::options::{ListOptions, WriteOptions};
+use crate::core::options::{DeleteOptions, ListOptions, WriteOptions};
 use crate::core::stream::ByteStream;
 use crate::core::stream::DEFAULT_CHUNK_SIZE;
 use crate::prelude::*;
@@ -133,6 +133,23 @@ pub async fn a_streamed_write_returns_the_info_of_the_file(store: &dyn Fixture) 
     let info = files.info("dir/a").await.unwrap();
     assert_eq!((written.path.as_str(), written.is_file()), ("dir/a", true));
     assert_eq!((&written.etag, written.size), (&info.etag, info.size));
+}
+
+pub async fn a_streamed_write_creates_a_deleted_directory_again(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("dir/other", "other").await.unwrap();
+    let (data, gate) = gated(bytes(300_000), bytes(7));
+    let writer = Arc::clone(&files);
+    let writing = tokio::spawn(async move {
+        writer.stream_write_with("dir/deep/a", data, WriteOptions::default()).await
+    });
+    gate.reached().await;
+    files.delete_with("dir", DeleteOptions::recursive()).await.unwrap();
+    gate.open();
+    assert_eq!(writing.await.unwrap().unwrap().size, Some(300_007));
+    let content = files.read("dir/deep/a").await.unwrap();
+    assert!(content == [bytes(300_000), bytes(7)].concat());
+    assert!(!files.exists("dir/other").await.unwrap());
 }
 
 pub async fn a_new_file_is_invisible_until_its_last_byte(store: &dyn Fixture) {

@@ -1,8 +1,11 @@
 //! Text is read without splitting characters. Invalid UTF-8 is reported with its offset.
 
-use futures::TryStreamExt as _;
+use std::ops::Range;
+
+use futures::stream::{self, TryStreamExt as _};
 
 use crate::core::error::ErrorKind;
+use crate::core::options::ReadOptions;
 use crate::core::stream::DEFAULT_CHUNK_SIZE;
 use crate::prelude::*;
 use crate::testing::Fixture;
@@ -57,4 +60,32 @@ pub async fn invalid_utf8_is_refused_with_its_byte_offset(store: &dyn Fixture) {
         }
         files.delete("a").await.unwrap();
     }
+}
+
+pub async fn a_range_of_text_is_streamed_in_small_chunks(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("a", "ab\u{20ac}cd").await.unwrap();
+    let streamed = async |range: Range<u64>| {
+        let options = ReadOptions::range(range).with_chunk_size(1);
+        files.stream_read_text_with("a", options).await?.try_collect::<Vec<_>>().await
+    };
+    assert_eq!(streamed(1..6).await.unwrap(), ["b", "\u{20ac}", "c"]);
+    refused(streamed(3..6).await, ErrorKind::InvalidData);
+    refused(streamed(0..4).await, ErrorKind::InvalidData);
+    refused(
+        files.stream_read_text_with("a", ReadOptions::range(8..)).await,
+        ErrorKind::InvalidRange,
+    );
+}
+
+pub async fn a_stream_of_text_or_bytes_can_be_written(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let line = String::from("of any life");
+    files.stream_write("a", stream::iter(["a text ", &line])).await.unwrap();
+    assert_eq!(files.read("a").await.unwrap(), "a text of any life");
+    let owned = ["owned ".to_owned(), "text".to_owned()].map(Ok::<_, std::io::Error>);
+    files.stream_write("a", stream::iter(owned)).await.unwrap();
+    assert_eq!(files.read("a").await.unwrap(), "owned text");
+    files.stream_write("a", stream::iter([vec![0, 255], vec![7]])).await.unwrap();
+    assert_eq!(files.read("a").await.unwrap()[..], [0, 255, 7]);
 }

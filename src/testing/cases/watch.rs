@@ -272,6 +272,16 @@ pub async fn a_watch_ends_when_its_directory_is_removed_or_renamed(store: &dyn F
     }
 }
 
+pub async fn a_watch_ends_when_its_directory_is_replaced(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create_dir("old").await.unwrap();
+    files.create("new/file", "x").await.unwrap();
+    let mut watched = Watched::start(&*files, "old").await;
+    files.rename_with("new", "old", RenameOptions::overwrite()).await.unwrap();
+    watched.until(|change| *change == Change::Removed(path("old"))).await;
+    assert_eq!(watched.next().await, None);
+}
+
 pub async fn watching_a_missing_path_or_a_file_fails(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a.txt", "x").await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -128,7 +129,8 @@ fn fill(dir: &Path, content: &str) {
     fs::write(dir.join("secret"), content).unwrap();
 }
 
-/// An inotify watch for any access below a directory, including reads.
+/// An inotify watch for any access below a directory, including reads. It does not watch for closes: a process that another test starts may
+/// hold a copy of a handle until it executes its program, so a handle from before the watch may be closed later.
 pub(super) struct Watch(OwnedFd);
 
 impl Watch {
@@ -138,17 +140,23 @@ impl Watch {
         while let Some(dir) = pending.pop() {
             let below = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
             pending.extend(below.filter(|path| path.is_dir()));
-            inotify::add_watch(&events, &dir, WatchFlags::ALL_EVENTS).unwrap();
+            inotify::add_watch(&events, &dir, WatchFlags::ALL_EVENTS - WatchFlags::CLOSE).unwrap();
         }
         let watch = Self(events);
         // Drops the events of the search for directories.
-        watch.has_seen_any();
+        watch.events();
         watch
     }
 
-    pub(super) fn has_seen_any(&self) -> bool {
-        let mut event = [0; 65536];
-        rustix::io::read(&self.0, &mut event).is_ok()
+    /// Returns the accesses since the last call.
+    pub(super) fn events(&self) -> Vec<String> {
+        let mut buffer = [MaybeUninit::uninit(); 65536];
+        let mut reader = inotify::Reader::new(&self.0, &mut buffer);
+        let mut events = Vec::new();
+        while let Ok(event) = reader.next() {
+            events.push(format!("{:?} {:?}", event.events(), event.file_name()));
+        }
+        events
     }
 }
 

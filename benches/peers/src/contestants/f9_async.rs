@@ -32,6 +32,11 @@ impl Files for LocalFileBackend {
         Ok(())
     }
 
+    async fn overwrite(&self, path: &str, data: Bytes) -> Result<()> {
+        self.write(path, data).await?;
+        Ok(())
+    }
+
     async fn stream_read(&self, path: &str, sink: &mut Sink) -> Result<()> {
         let mut chunks = AsyncFileBackendExt::stream_read(self, path).await?;
         while let Some(chunk) = chunks.try_next().await? {

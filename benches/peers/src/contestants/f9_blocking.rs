@@ -32,6 +32,11 @@ impl Files for Arc<LocalFileBackend> {
         Ok(())
     }
 
+    async fn overwrite(&self, path: &str, data: Bytes) -> Result<()> {
+        self.write(path, data)?;
+        Ok(())
+    }
+
     async fn stream_read(&self, path: &str, sink: &mut Sink) -> Result<()> {
         for chunk in LocalFileBackend::stream_read(self, path)? {
             sink.take(&chunk?);

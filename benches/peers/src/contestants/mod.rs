@@ -11,9 +11,9 @@ use crate::Result;
 use crate::content::{Algorithm, Pieces, Sink};
 use crate::drive::{Contestant, Driven};
 
-mod f9_async;
+pub mod f9_async;
 mod f9_blocking;
-mod object_store_local;
+pub mod object_store_local;
 mod opendal_fs;
 mod std_fs;
 mod tokio_fs;
@@ -29,6 +29,11 @@ pub trait Files: Clone + Send + Sync + 'static {
 
     /// Creates a file in an existing directory.
     fn create(&self, path: &str, data: Bytes) -> impl Future<Output = Result<()>> + Send;
+
+    /// Replaces a file.
+    fn overwrite(&self, path: &str, data: Bytes) -> impl Future<Output = Result<()>> + Send {
+        self.create(path, data)
+    }
 
     fn stream_read(&self, path: &str, sink: &mut Sink) -> impl Future<Output = Result<()>> + Send;
 

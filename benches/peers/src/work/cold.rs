@@ -159,7 +159,7 @@ fn beside_a_ticker<T>(
 const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
 
 /// Drops the files from the caches of the kernel: all caches if the user may, otherwise only the pages.
-fn evict(root: &Path, paths: &[String]) -> Result<()> {
+pub fn evict(root: &Path, paths: &[String]) -> Result<()> {
     rustix::fs::syncfs(File::open(root)?)?;
     if fs::write(DROP_CACHES, "3").is_ok() {
         return Ok(());

@@ -7,6 +7,7 @@ use crate::work::cold::Metric::{Time, WorstDelay, WorstDelayWhenCached as WhenCa
 use crate::work::git::Walk::{Again, First};
 use crate::work::openai::index;
 
+pub mod bulk;
 mod cold;
 mod git;
 mod hash;
@@ -29,6 +30,16 @@ pub const ALL: &[Work] = &[
     Work { name: "info-64", run: |arena, work| small::info(arena, work, 64) },
     Work { name: "create-1", run: |arena, work| small::create(arena, work, 1) },
     Work { name: "create-64", run: |arena, work| small::create(arena, work, 64) },
+    Work { name: "overwrite-1", run: |arena, work| small::overwrite(arena, work, 1) },
+    Work { name: "overwrite-64", run: |arena, work| small::overwrite(arena, work, 64) },
+    Work { name: "open-1", run: |arena, work| bulk::open(arena, work, 1) },
+    Work { name: "open-64", run: |arena, work| bulk::open(arena, work, 64) },
+    Work { name: "write-many", run: |arena, work| bulk::write(arena, work, false) },
+    Work { name: "write-many-synced", run: |arena, work| bulk::write(arena, work, true) },
+    Work { name: "delete-many", run: bulk::delete },
+    Work { name: "read-ranges", run: |arena, work| bulk::ranges(arena, work, false) },
+    Work { name: "read-ranges-cold", run: |arena, work| bulk::ranges(arena, work, true) },
+    Work { name: "list-page", run: bulk::page },
     Work { name: "stream-read", run: stream::read },
     Work { name: "stream-write", run: stream::write },
     Work { name: "sha256", run: hash::sha256 },

@@ -80,6 +80,26 @@ pub fn create(arena: &Arena, work: &'static str, at_a_time: usize) -> Result<Out
     Ok(Outcome { work, title, unit: Unit::Files(count), writes: true, rows })
 }
 
+/// Replaces files; each contestant has its own.
+pub fn overwrite(arena: &Arena, work: &'static str, at_a_time: usize) -> Result<Outcome> {
+    let folder = arena.folder(work)?;
+    let act = &Act::Overwrite(content());
+    let mut lanes = Vec::new();
+    for contestant in &folder.contestants {
+        let paths = small_paths(contestant.profile().name, arena.sizes.small_files / 2);
+        folder.fill(&paths, b"the content before")?;
+        let folder = &folder;
+        lanes.push(Lane::new(contestant.profile(), move || {
+            folder.settle()?;
+            acted(&**contestant, act, &paths, at_a_time)
+        }));
+    }
+    let rows = interleaved(arena.sizes.rounds, lanes)?;
+    let title = format!("overwrite 4 KiB, {at_a_time} at a time");
+    let unit = Unit::Files(arena.sizes.small_files / 2);
+    Ok(Outcome { work, title, unit, writes: true, rows })
+}
+
 /// Creates files in existing directories, and keeps them, because ext4 is slow after a deletion: it searches past recently freed inodes.
 fn created(
     folder: &Folder,

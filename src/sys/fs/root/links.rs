@@ -52,8 +52,9 @@ impl Root {
             }
         };
         let expanded = expanded.map_err(expand_error)?;
-        let mut names = expanded.iter().filter_map(|name| name.to_str());
-        if names.any(|name| self.reserved.contains(name)) {
+        let is_private = expanded.to_str().is_some_and(|path| self.is_private(path));
+        let names = expanded.iter().skip(if is_private { 2 } else { 0 });
+        if names.filter_map(|name| name.to_str()).any(|name| self.reserved.contains(name)) {
             return Err(Error::new(ErrorKind::ReservedPath)
                 .with_message("a symbolic link leads to a reserved name"));
         }

@@ -22,7 +22,7 @@ use super::open_beneath::{DIRECTORY, open_beneath, open_error};
 use super::reserved::Reserved;
 use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::path::{FilePath, LOCK_FILE_NAME};
+use crate::core::path::{FilePath, LOCK_FILE_NAME, PRIVATE_DIRECTORY};
 use crate::sys::pool::Wait;
 
 mod links;
@@ -104,6 +104,13 @@ impl Root {
         let path = self.parse(text)?;
         path.expect_entry(text)?;
         Ok(path)
+    }
+
+    /// Whether `path` is in the private directory that this root shows.
+    pub(crate) fn is_private(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        let is_hidden = segments.next() == Some(PRIVATE_DIRECTORY);
+        is_hidden && self.view.is_some() && segments.next() == self.view.as_deref()
     }
 
     /// Returns the part of the file system that answers without waiting.

@@ -2,6 +2,7 @@
 
 use std::future;
 use std::io;
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 use super::super::Client;
@@ -56,10 +58,10 @@ async fn upload_of(client: &Client, length: u64, content: fn() -> Content) -> Re
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable() {
-    let port = {
-        let server = Server::script([]).await;
-        server.port()
-    };
+    // A bound socket that does not listen refuses connections, and no other test gets its port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
     let config = OpenAIConfig::new("vs_1").with_base_url(format!("http://127.0.0.1:{port}/v1"));
     let client = client(&config.with_retry_delay(Duration::from_millis(1)).with_retries(3));
     // No lookup is needed: nothing was uploaded.

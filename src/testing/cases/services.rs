@@ -1,21 +1,28 @@
 //! What services need: changes of metadata, links, copies between stores, and uploads that outlive a process.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures::stream::{StreamExt as _, TryStreamExt as _};
 
 use crate::backend::Capability;
 use crate::backends::memory::MemoryFileBackend;
-use crate::core::error::ErrorKind;
+use crate::core::change::Change;
+use crate::core::checksum::ChecksumAlgorithm;
+use crate::core::error::{Error, ErrorKind};
 use crate::core::etag::Etag;
 use crate::core::info::FileType;
 use crate::core::options::{
-    CopyOptions, InfoChanges, InfoOptions, LinkMode, ListOptions, WriteOptions,
+    CopyOptions, DeleteOptions, InfoChanges, InfoOptions, LinkMode, ListOptions, WriteOptions,
 };
+use crate::core::path::FilePath;
 use crate::core::precondition::Precondition;
 use crate::core::presign::PresignOperation;
 use crate::prelude::*;
 use crate::testing::Fixture;
-use crate::testing::content::{bytes, failing_source, source};
+use crate::testing::content::{bytes, failing_source, gated, source};
 use crate::testing::expect::{refused, refused_when};
 use crate::testing::state::{listed, state};
 
@@ -185,7 +192,7 @@ pub async fn a_copy_from_another_store_compares_both_sides(store: &dyn Fixture) 
 
 pub async fn a_copy_from_another_handle_of_the_store_is_a_copy(store: &dyn Fixture) {
     let files = store.backend().await;
-    let second = store.second_handle().await.unwrap_or_else(|| std::sync::Arc::clone(&files));
+    let second = store.second_handle().await.unwrap_or_else(|| Arc::clone(&files));
     files.create("dir/a", bytes(100_000)).await.unwrap();
     let copied = files.copy_from(&second, "dir/a", "b", CopyOptions::default()).await.unwrap();
     assert_eq!(copied.size, Some(100_000));
@@ -207,7 +214,7 @@ pub async fn an_upload_is_published_when_it_is_finished(store: &dyn Fixture) {
     // Another process reads the state, and another handle continues.
     let json = serde_json::to_string(&upload).unwrap();
     let upload = serde_json::from_str(&json).unwrap();
-    let second = store.second_handle().await.unwrap_or_else(|| std::sync::Arc::clone(&files));
+    let second = store.second_handle().await.unwrap_or_else(|| Arc::clone(&files));
     let upload = second.continue_upload(&upload, source([content.slice(200_000..)])).await.unwrap();
     assert_eq!(second.upload_state(&upload).await.unwrap().offset, 500_000);
     let info = second.finish_upload(&upload).await.unwrap();
@@ -219,7 +226,6 @@ pub async fn an_upload_is_published_when_it_is_finished(store: &dyn Fixture) {
 }
 
 pub async fn an_upload_continues_after_a_failing_source(store: &dyn Fixture) {
-    use crate::core::error::Error;
     let files = store.backend().await;
     let upload = files.begin_upload("a", WriteOptions::default()).await.unwrap();
     let data = failing_source(["first ".into()], Error::new(ErrorKind::QuotaExceeded));
@@ -268,6 +274,70 @@ pub async fn a_finished_upload_respects_its_options(store: &dyn Fixture) {
     files.abandon_upload(&upload).await.unwrap();
 }
 
+pub async fn a_finished_upload_ends_at_its_offset(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let start = files.begin_upload("a", WriteOptions::default().with_size(3)).await.unwrap();
+    let one = files.continue_upload(&start, source(["one".into()])).await.unwrap();
+    let mut ahead = one.clone();
+    ahead.offset = 4;
+    refused(files.finish_upload(&ahead).await, ErrorKind::InvalidInput);
+    let lost = files.continue_upload(&one, source(["lost answer".into()])).await;
+    refused(lost, ErrorKind::LengthMismatch);
+    assert_eq!(files.finish_upload(&one).await.unwrap().size, Some(3));
+    let start = files.begin_upload("b", WriteOptions::default()).await.unwrap();
+    let one = files.continue_upload(&start, source(["one".into()])).await.unwrap();
+    files.continue_upload(&one, source([" lost answer".into()])).await.unwrap();
+    // The store has more than the caller knows of.
+    refused(files.finish_upload(&one).await, ErrorKind::InvalidInput);
+    let state = files.upload_state(&one).await.unwrap();
+    files.finish_upload(&state).await.unwrap();
+    assert_eq!(files.read("a").await.unwrap(), "one");
+    assert_eq!(files.read("b").await.unwrap(), "one lost answer");
+}
+
+pub async fn an_upload_has_one_caller_at_a_time(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let second = store.second_handle().await.unwrap_or_else(|| Arc::clone(&files));
+    let upload = files.begin_upload("a", WriteOptions::default()).await.unwrap();
+    let (data, gate) = gated("slow ".into(), "content".into());
+    let (first, state) = (Arc::clone(&files), upload.clone());
+    let first = tokio::spawn(async move { first.continue_upload(&state, data).await });
+    gate.reached().await;
+    let other = second.continue_upload(&upload, source(["fast".into()])).await;
+    refused(other, ErrorKind::InvalidOperation);
+    refused(second.finish_upload(&upload).await, ErrorKind::InvalidOperation);
+    assert!(second.upload_state(&upload).await.unwrap().offset <= 5);
+    gate.open();
+    let upload = first.await.unwrap().unwrap();
+    second.finish_upload(&upload).await.unwrap();
+    assert_eq!(files.read("a").await.unwrap(), "slow content");
+}
+
+pub async fn one_of_concurrent_finishes_publishes_an_upload(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for round in 0..store.scale().pick(50, 10) {
+        let path = format!("{round}");
+        files.create(&path, "old ").await.unwrap();
+        let upload = files.begin_upload(&path, WriteOptions::append()).await.unwrap();
+        let upload = files.continue_upload(&upload, source(["new".into()])).await.unwrap();
+        let finishes = (0..4).map(|_| {
+            let (files, upload) = (Arc::clone(&files), upload.clone());
+            tokio::spawn(async move { files.finish_upload(&upload).await })
+        });
+        let mut finished = 0;
+        for done in finishes.collect::<Vec<_>>() {
+            match done.await.unwrap() {
+                Ok(_) => finished += 1,
+                Err(error) => {
+                    let kinds = [ErrorKind::NotFound, ErrorKind::InvalidOperation];
+                    assert!(kinds.contains(&error.kind()), "{error}");
+                }
+            }
+        }
+        assert_eq!((finished, &*files.read(&path).await.unwrap()), (1, &b"old new"[..]));
+    }
+}
+
 pub async fn an_abandoned_upload_leaves_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("a", "old").await.unwrap();
@@ -306,7 +376,100 @@ pub async fn a_private_view_has_files_that_users_cannot_reach(store: &dyn Fixtur
         let opened = files.private_view(name);
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::InvalidPath, "{name:?}");
     }
-    view.delete_with(".f9/guard", crate::core::options::DeleteOptions::recursive()).await.unwrap();
+    refused(files.private_view("uploads").map(drop), ErrorKind::ReservedPath);
+    view.delete_with(".f9/guard", DeleteOptions::recursive()).await.unwrap();
+}
+
+pub async fn reads_and_writes_reach_the_files_of_a_private_view(store: &dyn Fixture) {
+    let view = store.backend().await.private_view("guard").unwrap();
+    let has = |capability| view.capabilities().has(capability);
+    let (a, b, dir) = (".f9/guard/a", ".f9/guard/dir/b", ".f9/guard/dir");
+    let written = view.write_many([(a, "one"), (b, "two"), ("./.f9//guard/a", "twice")]).await;
+    let mut written = written.unwrap();
+    refused(written.pop().unwrap(), ErrorKind::InvalidInput);
+    let paths = written.into_iter().map(|info| info.unwrap().path.to_string());
+    assert_eq!(paths.collect::<Vec<_>>(), [a, b]);
+    view.update(a, "first").await.unwrap();
+    let data = source(["second".into()]);
+    view.stream_write_with(b, data, WriteOptions::overwrite()).await.unwrap();
+    if has(Capability::Append) {
+        let more = vec![(a.to_owned(), Bytes::from(" more"))];
+        let appended = view.write_many_with(more, WriteOptions::append()).await.unwrap();
+        assert_eq!(appended.into_iter().next().unwrap().unwrap().size, Some(10));
+        view.write(a, "first").await.unwrap();
+    }
+    assert_eq!(view.info(a).await.unwrap().path, a);
+    assert!(view.exists(b).await.unwrap());
+    assert_eq!(view.open(a).await.unwrap().bytes().await.unwrap(), "first");
+    let ranges = [(0..2).into(), (3..5).into()];
+    assert_eq!(view.read_ranges(a, &ranges).await.unwrap(), ["fi", "st"]);
+    assert_eq!(listed(&*view, dir, ListOptions::default()).await, [b]);
+    for (pattern, found) in [(".f9/guard/*", vec![a, dir]), (".f9/guard/**/b", vec![b])] {
+        assert_eq!(view.glob(pattern).await.unwrap(), found, "{pattern}");
+        let streamed = view.glob_stream(pattern).await.unwrap().try_collect::<Vec<_>>().await;
+        assert_eq!(streamed.unwrap(), found, "{pattern}");
+    }
+    assert_eq!(view.glob("**").await.unwrap().len(), 0);
+    let sha256 = ChecksumAlgorithm::Sha256;
+    let checksum = view.checksum(a, sha256).await.unwrap();
+    let checksums = view.checksum_many(&[a, ".f9/guard/missing"], sha256).await.unwrap();
+    let keys = checksums.iter().map(|(path, checksum)| (path.as_str(), checksum));
+    assert_eq!(keys.collect::<Vec<_>>(), [(a, &checksum)]);
+    let deleted = view.delete_many(&[a, ".f9/guard/missing", ".f9/other"]).await.unwrap();
+    let kinds = deleted.into_iter().map(|deleted| deleted.err().map(|error| error.kind()));
+    let expected = [None, Some(ErrorKind::NotFound), Some(ErrorKind::ReservedPath)];
+    assert_eq!(kinds.collect::<Vec<_>>(), expected);
+    view.delete_with(".f9/guard", DeleteOptions::recursive()).await.unwrap();
+}
+
+pub async fn copies_and_uploads_reach_the_files_of_a_private_view(store: &dyn Fixture) {
+    let view = store.backend().await.private_view("guard").unwrap();
+    let has = |capability| view.capabilities().has(capability);
+    let (a, b, dir) = (".f9/guard/a", ".f9/guard/dir/b", ".f9/guard/dir");
+    view.create(a, "first").await.unwrap();
+    view.create(b, "second").await.unwrap();
+    let other = MemoryFileBackend::new();
+    other.write("source", "copied").await.unwrap();
+    let overwrite = CopyOptions::overwrite;
+    view.copy_from(&other, "source", ".f9/guard/c", overwrite()).await.unwrap();
+    view.copy_from(&view, ".f9/guard/c", ".f9/guard/d", overwrite()).await.unwrap();
+    other.copy_from(&view, ".f9/guard/d", "back", overwrite()).await.unwrap();
+    assert_eq!(other.read("back").await.unwrap(), "copied");
+    view.copy(a, ".f9/guard/e").await.unwrap();
+    view.rename(".f9/guard/e", ".f9/guard/f").await.unwrap();
+    assert_eq!(view.read(".f9/guard/f").await.unwrap(), "first");
+    if has(Capability::EmptyDirectories) {
+        view.create_dir(".f9/guard/empty").await.unwrap();
+    }
+    if has(Capability::SetInfo) && has(Capability::ModificationTime) {
+        let changes = InfoChanges::default().with_modified_at(earlier());
+        assert_eq!(view.set_info(a, changes).await.unwrap().modified_at, Some(earlier()));
+    }
+    if has(Capability::Links) {
+        view.create_link(".f9/guard/link", "a").await.unwrap();
+        assert_eq!(view.read_link(".f9/guard/link").await.unwrap(), "a");
+        assert_eq!(view.read(".f9/guard/link").await.unwrap(), "first");
+    }
+    if has(Capability::Versions) {
+        assert!(view.list_versions(a).await.unwrap().next().await.unwrap().is_ok());
+    }
+    if has(Capability::Resumable) {
+        let path = ".f9/guard/uploaded";
+        let upload = view.begin_upload(path, WriteOptions::default()).await.unwrap();
+        let json = serde_json::to_string(&upload).unwrap();
+        let upload = serde_json::from_str(&json).unwrap();
+        let upload = view.continue_upload(&upload, source(["uploaded".into()])).await.unwrap();
+        refused(store.backend().await.finish_upload(&upload).await, ErrorKind::ReservedPath);
+        view.finish_upload(&upload).await.unwrap();
+        assert_eq!(view.read(path).await.unwrap(), "uploaded");
+    }
+    if has(Capability::Watch) {
+        let mut changes = view.watch(dir).await.unwrap();
+        view.delete(b).await.unwrap();
+        let removed = FilePath::accepted(b);
+        assert_eq!(changes.next().await.unwrap().unwrap(), Change::Removed(removed));
+    }
+    view.delete_with(".f9/guard", DeleteOptions::recursive()).await.unwrap();
 }
 
 pub async fn what_the_store_cannot_do_is_unsupported(store: &dyn Fixture) {

@@ -1,8 +1,6 @@
 //! The layers of the crate, as its documentation shows them: a file imports from its own layer or a lower one, and no files import
 //! each other in a circle.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failure here is a failure of the test")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
