@@ -158,8 +158,8 @@ impl OpenFile {
         Ok(content.into())
     }
 
-    /// Reads ranges within the file. Before the first wait for the disk, the kernel is told of all ranges that are left, so that the disk
-    /// works on them at the same time.
+    /// Reads ranges within the file. If one of them is not cached, this first asks the kernel to read the rest ahead, so that the disk reads
+    /// them at the same time and not one after the other.
     ///
     /// # Errors
     ///
@@ -170,14 +170,14 @@ impl OpenFile {
         wait: Wait,
         cancelled: &Cancelled,
     ) -> Result<Vec<Bytes>> {
-        let mut is_told = false;
+        let mut is_requested = false;
         let read = ranges.iter().enumerate().map(|(at, range)| {
             cancelled.check()?;
             match self.read(range, Wait::Never) {
                 Err(error) if error.would_wait() && wait == Wait::Disk => {
-                    if !is_told {
-                        ranges[at..].iter().for_each(|range| self.will_need(range));
-                        is_told = true;
+                    if !is_requested {
+                        ranges[at..].iter().for_each(|range| self.read_ahead(range));
+                        is_requested = true;
                     }
                     self.read(range, wait)
                 }
@@ -187,7 +187,7 @@ impl OpenFile {
         read.collect()
     }
 
-    fn will_need(&self, range: &Range<u64>) {
+    fn read_ahead(&self, range: &Range<u64>) {
         // A hint that a file system may ignore. Without it, the reads take longer.
         if let Some(length) = NonZero::new(range.end - range.start) {
             let _ = rustix::fs::fadvise(&self.file, range.start, Some(length), Advice::WillNeed);
