@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::Bridge;
 use super::held::Held;
+use super::streams::read_buffered;
 use crate::backend;
 use crate::core::error::{ErrorKind, Result};
 use crate::core::info::FileInfo;
@@ -57,12 +58,7 @@ impl BufRead for FileReader<'_> {
 
 impl Read for FileReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let read = self.fill_buf()?.read(buffer)?;
-        self.consume(read);
-        Ok(read)
+        read_buffered(self, buffer)
     }
 }
 

@@ -81,13 +81,18 @@ impl BufRead for ByteReader {
 
 impl Read for ByteReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let read = self.fill_buf()?.read(buffer)?;
-        self.consume(read);
-        Ok(read)
+        read_buffered(self, buffer)
     }
+}
+
+/// Reads from the buffer of `source`, which is filled only if there is something to read.
+pub(super) fn read_buffered(source: &mut impl BufRead, buffer: &mut [u8]) -> io::Result<usize> {
+    if buffer.is_empty() {
+        return Ok(0);
+    }
+    let read = source.fill_buf()?.read(buffer)?;
+    source.consume(read);
+    Ok(read)
 }
 
 /// Hides [`Interrupted`](io::ErrorKind::Interrupted), because the standard library continues to read after it. Nothing follows here, so

@@ -30,6 +30,19 @@ impl ResumableUpload {
         Self { path: path.into(), options, id: id.into(), offset: 0, parts: Vec::new() }
     }
 
+    /// Checks that the store has at least what this state says. For backends, before they add content at the offset.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput).
+    pub fn expect_offset(&self, size: u64) -> Result<()> {
+        if size >= self.offset {
+            return Ok(());
+        }
+        let message = format!("the upload has {size} bytes, less than {}", self.offset);
+        Err(Error::new(ErrorKind::InvalidInput).with_message(message))
+    }
+
     /// Checks that the store has what this state says, and no more. For backends, before they publish an upload.
     ///
     /// # Errors

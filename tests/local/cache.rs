@@ -245,7 +245,8 @@ fn three_of_each() {
 fn traced(failure: &str) -> (usize, usize, usize) {
     // A mount anywhere on the machine makes the kernel return `EAGAIN`.
     let is_disturbed = |call: &str| call.contains("EAGAIN") && !call.contains("(INJECTED)");
-    let calls = (0..50).map(|_| trace(failure)).find(|calls| !calls.lines().any(is_disturbed));
+    let mut traces = (0..50).map(|_| trace("three_of_each", failure));
+    let calls = traces.find(|calls| !calls.lines().any(is_disturbed));
     let calls = calls.expect("the kernel returned `EAGAIN` for cached content in each of 50 runs");
     let of = |wanted: &dyn Fn(&str) -> bool| calls.lines().filter(|call| wanted(call)).count();
     (
@@ -255,17 +256,17 @@ fn traced(failure: &str) -> (usize, usize, usize) {
     )
 }
 
-/// Returns the calls of `three_of_each` with an injected `failure`.
-fn trace(failure: &str) -> String {
+/// Returns the calls of the traced part `part` with an injected `failure`.
+fn trace(part: &str, failure: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("strace");
     let root = dir.path().join("root");
     fs::create_dir(&root).unwrap();
     let done = Command::new("strace")
-        .args(["-f", "-qq", "-e", "trace=openat2,preadv2", "-e", failure, "-o"])
+        .args(["-f", "-qq", "-e", "trace=openat2,preadv2,fadvise64", "-e", failure, "-o"])
         .arg(&log)
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "cache::three_of_each"])
+        .args(["--exact", &format!("cache::{part}")])
         .env("F9_TEST_ROOT", &root)
         .output()
         .unwrap();
@@ -327,4 +328,34 @@ fn the_last_handle_of_a_deleted_file_is_closed_in_the_pool() {
         backend.create("b", "").await.unwrap();
         assert!(!is_open(&dir.path().join("a")));
     });
+}
+
+/// The traced part: three ranges of a file.
+#[test]
+fn three_ranges() {
+    let (root, _own) = processes::root();
+    fs::write(root.join("a"), "some text").unwrap();
+    narrow_runtime().block_on(async {
+        let backend = LocalFileBackend::builder(root).sweep(false).open().await.unwrap();
+        let ranges = [0..2, 3..5, 7..9].map(f9::ByteRange::from);
+        assert_eq!(backend.read_ranges("a", &ranges).await.unwrap(), ["so", "e ", "xt"]);
+    });
+}
+
+#[test]
+fn ranges_that_are_not_cached_are_read_ahead_together() {
+    let test = "ranges_that_are_not_cached_are_read_ahead_together";
+    if let Some(reason) = machine::lacks_strace() {
+        return not_run(test, reason);
+    }
+    if !reads_inline(test, &std::env::temp_dir()) {
+        return;
+    }
+    for (failure, expected) in
+        [("inject=preadv2:error=EIO:when=99", 0), ("inject=preadv2:error=EAGAIN", 3)]
+    {
+        let calls = trace("three_ranges", failure);
+        let hints = calls.lines().filter(|call| call.contains("POSIX_FADV_WILLNEED"));
+        assert_eq!(hints.count(), expected, "{failure}: {calls}");
+    }
 }

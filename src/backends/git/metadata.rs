@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::CONTEXT;
 use super::shared::Shared;
-use crate::backend::AsyncFileBackend as _;
+use crate::backend::{AsyncFileBackend as _, Capabilities, Capability};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
@@ -13,6 +13,16 @@ use crate::core::options::InfoChanges;
 
 /// The permissions that git keeps: those of a plain file and of an executable one.
 const PERMISSIONS: [u32; 2] = [0o644, 0o755];
+
+/// What a working tree may have and git does not keep.
+pub(super) const NOT_KEPT: Capabilities = Capabilities::NONE
+    .with(Capability::Durable)
+    .with(Capability::ContentType)
+    .with(Capability::UserMetadata)
+    .with(Capability::ModificationTime)
+    .with(Capability::Permissions)
+    .with(Capability::Resumable)
+    .with(Capability::PrivateViews);
 
 /// Refuses metadata that git does not keep.
 pub(super) fn check_metadata(metadata: &FileMetadata) -> Result<()> {

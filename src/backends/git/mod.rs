@@ -271,16 +271,6 @@ impl fmt::Debug for GitSyncFileBackend {
     }
 }
 
-/// What a working tree may have and git does not keep.
-const NOT_KEPT: Capabilities = Capabilities::NONE
-    .with(Capability::Durable)
-    .with(Capability::ContentType)
-    .with(Capability::UserMetadata)
-    .with(Capability::ModificationTime)
-    .with(Capability::Permissions)
-    .with(Capability::Resumable)
-    .with(Capability::PrivateViews);
-
 #[async_trait]
 impl AsyncFileBackend for GitSyncFileBackend {
     fn as_sync(&self) -> Option<&dyn AsyncSyncFileBackend> {
@@ -288,7 +278,7 @@ impl AsyncFileBackend for GitSyncFileBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        (self.shared.tree.capabilities() - NOT_KEPT).with(Capability::Versions)
+        (self.shared.tree.capabilities() - metadata::NOT_KEPT).with(Capability::Versions)
     }
 
     fn limits(&self) -> Limits {

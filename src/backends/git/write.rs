@@ -23,16 +23,26 @@ impl Shared {
         data: Bytes,
         mut options: WriteOptions,
     ) -> Result<FileInfo> {
-        let operation = options.mode.operation();
-        let (verb, condition) = (verb_of(&options.mode), mem::take(&mut options.condition));
+        let (operation, verb) = (options.mode.operation(), verb_of(&options.mode));
         let write = async {
-            let file = self.tree.parse_entry(path)?;
-            check_metadata(&options.metadata)?;
-            options.condition = self.condition_for_tree(&file, condition).await?;
+            let file = self.check_write(path, &mut options).await?;
             let write = async { self.tree.write_bytes(path, data, options).await };
             self.write_with(write, &file, verb, path).await
         };
         write.await.map_err(CONTEXT.at(operation, path))
+    }
+
+    /// Returns the path of a write that the options allow, and makes their condition one that the tree can check.
+    async fn check_write(
+        self: &Arc<Self>,
+        path: &str,
+        options: &mut WriteOptions,
+    ) -> Result<FilePath> {
+        let file = self.tree.parse_entry(path)?;
+        check_metadata(&options.metadata)?;
+        let condition = mem::take(&mut options.condition);
+        options.condition = self.condition_for_tree(&file, condition).await?;
+        Ok(file)
     }
 
     pub(super) async fn stream_write(
@@ -41,12 +51,9 @@ impl Shared {
         data: ByteStream<'_>,
         mut options: WriteOptions,
     ) -> Result<FileInfo> {
-        let operation = options.mode.operation();
-        let (verb, condition) = (verb_of(&options.mode), mem::take(&mut options.condition));
+        let (operation, verb) = (options.mode.operation(), verb_of(&options.mode));
         let write = async {
-            let file = self.tree.parse_entry(path)?;
-            check_metadata(&options.metadata)?;
-            options.condition = self.condition_for_tree(&file, condition).await?;
+            let file = self.check_write(path, &mut options).await?;
             drop(self.lock_for_write(&file).await?);
             // The tree is locked when the source ends, so that a slow source does not block checkouts.
             let guard = Mutex::new(None);

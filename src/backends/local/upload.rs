@@ -49,6 +49,7 @@ pub(super) async fn resume(
         let (shared, state) = (Arc::clone(&backend.shared), upload.clone());
         let open = move || {
             let file = UploadFile::open(&shared.root, &state.id)?;
+            state.expect_offset(file.size()?)?;
             file.rewind(state.offset)?;
             Ok(file)
         };

@@ -52,13 +52,13 @@ impl Uploads {
         mut data: ByteStream<'_>,
     ) -> Result<ResumableUpload> {
         let mut state = upload.clone();
-        let rewind = |all: &mut HashMap<_, _>| {
-            let free = free(all, upload)?;
-            free.rewind(upload.offset)?;
+        {
+            let mut all = self.all();
+            let free = free(&mut all, upload)?;
+            upload.expect_offset(free.content.len() as u64)?;
+            free.content.truncate(usize::try_from(upload.offset).unwrap_or(usize::MAX));
             free.is_busy = true;
-            Ok::<_, Error>(())
-        };
-        rewind(&mut self.all())?;
+        }
         let _busy = Busy { uploads: self, id: &upload.id };
         while let Some(piece) = data.try_next().await? {
             state.offset += piece.len() as u64;
@@ -121,19 +121,4 @@ fn free<'a>(
         return Err(error.with_message("another caller works on the upload"));
     }
     Ok(upload)
-}
-
-impl Upload {
-    /// Drops everything after `offset`.
-    fn rewind(&mut self, offset: u64) -> Result<()> {
-        let size = self.content.len();
-        match usize::try_from(offset) {
-            Ok(offset) if offset <= size => {
-                self.content.truncate(offset);
-                Ok(())
-            }
-            _ => Err(Error::new(ErrorKind::InvalidInput)
-                .with_message(format!("the upload has {size} bytes, less than {offset}"))),
-        }
-    }
 }

@@ -120,11 +120,6 @@ impl UploadFile {
 
     /// Drops everything after `offset`, and continues there.
     pub(crate) fn rewind(&self, offset: u64) -> Result<()> {
-        let size = self.size()?;
-        if offset > size {
-            let message = format!("the upload has {size} bytes, less than {offset}");
-            return Err(Error::new(ErrorKind::InvalidInput).with_message(message));
-        }
         self.file.set_len(offset)?;
         (&self.file).seek(SeekFrom::Start(offset))?;
         Ok(())

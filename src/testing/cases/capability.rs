@@ -1,12 +1,15 @@
 //! A verb that a store does not support fails with `Unsupported` and changes nothing.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use crate::backend::Capability;
 use crate::core::error::ErrorKind;
 use crate::core::etag::Etag;
 use crate::core::options::{
-    CopyOptions, CreateDirOptions, CreateOptions, RenameOptions, SessionOptions, UpdateOptions,
-    WriteOptions,
+    CopyOptions, CreateDirOptions, CreateOptions, InfoChanges, RenameOptions, SessionOptions,
+    UpdateOptions, WriteOptions,
 };
+use crate::core::presign::PresignOperation;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::source;
@@ -99,4 +102,37 @@ pub async fn references_and_boxes_of_a_backend_are_backends(store: &dyn Fixture)
     round_trip(&*boxed, "in the box").await;
     let kept: &'static dyn AsyncFileBackend = Box::leak(boxed);
     round_trip(&kept, "static").await;
+}
+
+pub async fn what_the_store_cannot_do_is_unsupported(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("a", "content").await.unwrap();
+    let has = |capability| files.capabilities().has(capability);
+    let before = state(&*files).await;
+    if !has(Capability::SetInfo) {
+        let changes = InfoChanges::default().with_modified_at(UNIX_EPOCH);
+        refused(files.set_info("a", changes).await, ErrorKind::Unsupported);
+    }
+    if !has(Capability::Links) {
+        refused(files.create_link("link", "a").await, ErrorKind::Unsupported);
+        refused(files.read_link("a").await, ErrorKind::Unsupported);
+    }
+    if !has(Capability::Versions) {
+        refused(files.list_versions("a").await.map(drop), ErrorKind::Unsupported);
+    }
+    if !has(Capability::Watch) {
+        refused(files.watch("").await.map(drop), ErrorKind::Unsupported);
+    }
+    if !has(Capability::Presign) {
+        let hour = Duration::from_secs(3600);
+        refused(files.presign("a", PresignOperation::Read, hour).await, ErrorKind::Unsupported);
+    }
+    if !has(Capability::Resumable) {
+        let begun = files.begin_upload("b", WriteOptions::default()).await;
+        refused(begun, ErrorKind::Unsupported);
+    }
+    if !has(Capability::PrivateViews) {
+        refused(files.private_view("guard").map(drop), ErrorKind::Unsupported);
+    }
+    assert_eq!(state(&*files).await, before);
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
+use crate::backends::memory::MemoryFileBackend;
 use crate::core::error::ErrorKind;
 use crate::core::etag::Etag;
 use crate::core::options::{CopyOptions, UpdateOptions};
+use crate::core::precondition::Precondition;
 use crate::prelude::*;
 use crate::testing::Fixture;
 use crate::testing::content::bytes;
@@ -151,4 +153,57 @@ pub async fn exactly_one_of_racing_copies_to_one_target_wins(store: &dyn Fixture
         assert_eq!(winners.len(), 1, "round {round} was won by {winners:?}");
         assert_eq!(files.read(&to).await.unwrap(), format!("from {}", winners[0]));
     }
+}
+
+pub async fn a_file_of_another_store_is_copied(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let other = MemoryFileBackend::new();
+    for size in [0, 7, 300_000] {
+        let content = bytes(size);
+        other.write("source", content.clone()).await.unwrap();
+        let to = format!("dir/{size}");
+        let copied = files.copy_from(&other, "source", &to, CopyOptions::default()).await.unwrap();
+        assert_eq!((copied.path.as_str(), copied.size), (to.as_str(), Some(size as u64)));
+        assert!(files.read(&to).await.unwrap() == content);
+    }
+    let again = files.copy_from(&other, "source", "dir/7", CopyOptions::default()).await;
+    refused(again, ErrorKind::AlreadyExists);
+    let missing = files.copy_from(&other, "missing", "b", CopyOptions::default()).await;
+    refused(missing, ErrorKind::NotFound);
+    files.copy_from(&other, "source", "dir/7", CopyOptions::overwrite()).await.unwrap();
+    assert_eq!(files.info("dir/7").await.unwrap().size, Some(300_000));
+    let back = other.copy_from(&files, "dir/0", "back", CopyOptions::default()).await.unwrap();
+    assert_eq!(back.size, Some(0));
+}
+
+pub async fn a_copy_from_another_store_compares_both_sides(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let other = MemoryFileBackend::new();
+    let etag = other.write("source", "new").await.unwrap().etag.unwrap();
+    files.create("target", "old").await.unwrap();
+    let stale = CopyOptions::overwrite().with_source(Precondition::if_match(Etag::new("stale")));
+    let copied = files.copy_from(&other, "source", "target", stale).await;
+    refused(copied, ErrorKind::PreconditionFailed);
+    let known = CopyOptions::overwrite().with_source(Precondition::if_none_match(etag.clone()));
+    let copied = files.copy_from(&other, "source", "target", known).await;
+    refused(copied, ErrorKind::PreconditionFailed);
+    let never = CopyOptions::if_match(Etag::new("never given"));
+    let copied = files.copy_from(&other, "source", "target", never).await;
+    refused(copied, ErrorKind::PreconditionFailed);
+    assert_eq!(files.read("target").await.unwrap(), "old");
+    let right = CopyOptions::overwrite().with_source(Precondition::if_match(etag));
+    files.copy_from(&other, "source", "target", right).await.unwrap();
+    assert_eq!(files.read("target").await.unwrap(), "new");
+}
+
+pub async fn a_copy_from_another_handle_of_the_store_is_a_copy(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let second = store.second_handle().await.unwrap_or_else(|| Arc::clone(&files));
+    files.create("dir/a", bytes(100_000)).await.unwrap();
+    let copied = files.copy_from(&second, "dir/a", "b", CopyOptions::default()).await.unwrap();
+    assert_eq!(copied.size, Some(100_000));
+    files.write("dir/a", "changed").await.unwrap();
+    assert!(files.read("b").await.unwrap() == bytes(100_000));
+    let itself = files.copy_from(&second, "b", "b", CopyOptions::default()).await;
+    refused(itself, ErrorKind::AlreadyExists);
 }

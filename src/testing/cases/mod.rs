@@ -16,19 +16,22 @@ pub mod glob;
 pub mod handles;
 pub mod info;
 pub mod limits;
+pub mod link;
 pub mod list;
 pub mod metadata;
 pub mod names;
 pub mod open;
 pub mod page;
 pub mod paths;
+pub mod private_view;
 pub mod read;
 pub mod rename;
-pub mod services;
 pub mod session;
+pub mod set_info;
 pub mod stream;
 pub mod text;
 pub mod update;
+pub mod upload;
 pub mod versions;
 pub mod watch;
 
@@ -166,19 +169,20 @@ macro_rules! __with_all_cases {
                 metadata_that_the_store_cannot_keep_are_refused;
                 malformed_metadata_are_refused;
             }
-            services {
+            set_info {
                 set_info_changes_the_times_and_nothing_else.needs(SetInfo, ModificationTime);
                 set_info_changes_the_time_of_a_directory.needs(SetInfo, ModificationTime, PersistentDirectories);
                 set_info_changes_permissions.needs(SetInfo, Permissions);
                 set_info_replaces_user_metadata_and_the_content_type.needs(SetInfo, ContentType, UserMetadata);
                 set_info_compares_the_etag.needs(SetInfo, ConditionalWrite);
                 set_info_of_a_missing_entry_or_with_malformed_values_fails.needs(SetInfo);
+            }
+            link {
                 a_link_holds_its_target.needs(Links);
                 a_link_may_dangle_but_not_lead_out.needs(Links);
                 only_a_link_has_a_target.needs(Links);
-                a_file_of_another_store_is_copied;
-                a_copy_from_another_store_compares_both_sides.needs(ConditionalWrite);
-                a_copy_from_another_handle_of_the_store_is_a_copy;
+            }
+            upload {
                 an_upload_is_published_when_it_is_finished.needs(Resumable);
                 an_upload_continues_after_a_failing_source.needs(Resumable);
                 an_upload_repeats_what_came_after_its_offset.needs(Resumable);
@@ -187,10 +191,11 @@ macro_rules! __with_all_cases {
                 an_upload_has_one_caller_at_a_time.needs(Resumable);
                 one_of_concurrent_finishes_publishes_an_upload.needs(Resumable, Append);
                 an_abandoned_upload_leaves_nothing.needs(Resumable);
+            }
+            private_view {
                 a_private_view_has_files_that_users_cannot_reach.needs(PrivateViews);
                 reads_and_writes_reach_the_files_of_a_private_view.needs(PrivateViews);
                 copies_and_uploads_reach_the_files_of_a_private_view.needs(PrivateViews);
-                what_the_store_cannot_do_is_unsupported;
             }
             delete {
                 a_deleted_file_is_gone;
@@ -285,6 +290,9 @@ macro_rules! __with_all_cases {
                 a_copy_compares_the_etag_of_its_target.needs(ConditionalWrite);
                 a_copy_onto_itself_changes_nothing;
                 exactly_one_of_racing_copies_to_one_target_wins.needs(ExclusiveCreate);
+                a_file_of_another_store_is_copied;
+                a_copy_from_another_store_compares_both_sides.needs(ConditionalWrite);
+                a_copy_from_another_handle_of_the_store_is_a_copy;
             }
             rename {
                 a_renamed_file_is_only_at_its_new_path;
@@ -356,6 +364,7 @@ macro_rules! __with_all_cases {
                 cross_process_sessions_imply_sessions.needs(CrossProcessSessions);
                 capabilities_never_change;
                 references_and_boxes_of_a_backend_are_backends;
+                what_the_store_cannot_do_is_unsupported;
             }
             bulk {
                 many_files_are_written_with_results_in_the_given_order;
@@ -474,29 +483,4 @@ pub fn all_cases() -> Vec<Case> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::fs;
-    use std::path::Path;
-
-    /// Returns the names of all cases in the files of this directory.
-    fn defined() -> Vec<String> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/testing/cases");
-        let mut names = Vec::new();
-        for file in fs::read_dir(directory).unwrap() {
-            let text = fs::read_to_string(file.unwrap().path()).unwrap();
-            let cases = text.lines().filter_map(|line| line.strip_prefix("pub async fn "));
-            names.extend(cases.map(|case| case[..case.find('(').unwrap()].to_owned()));
-        }
-        names
-    }
-
-    #[test]
-    fn every_case_is_in_the_list() {
-        let defined = defined();
-        let unique: BTreeSet<&str> = defined.iter().map(String::as_str).collect();
-        assert_eq!(unique.len(), defined.len(), "two cases have the same name");
-        let listed: BTreeSet<&str> = super::all_cases().iter().map(super::Case::name).collect();
-        assert_eq!(listed, unique);
-    }
-}
+mod tests;
