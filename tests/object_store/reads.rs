@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use f9::ErrorKind;
+use f9::compat::object_store::FileBackendStore;
 use f9::prelude::*;
+use f9::{ErrorKind, MemoryConfig, MemoryFileBackend};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
+use object_store::{
+    Attribute, Attributes, GetOptions, GetRange, MultipartUpload as _, ObjectStore,
+    ObjectStoreExt as _, PutMode,
+};
 
 use crate::errors::{inside, variant};
 use crate::scripted::Scripted;
@@ -203,7 +207,7 @@ async fn a_small_object_is_one_chunk_and_a_large_one_is_streamed() {
 }
 
 #[tokio::test]
-async fn a_head_has_no_content_and_a_version_is_refused() {
+async fn a_head_has_no_content_and_an_unknown_version_is_refused() {
     let (store, _) = memory();
     store.put(&a(), "hello".into()).await.unwrap();
     let got = store.get_opts(&a(), GetOptions::new().with_head(true)).await.unwrap();
@@ -212,6 +216,50 @@ async fn a_head_has_no_content_and_a_version_is_refused() {
     let options = GetOptions::new().with_version(Some("1"));
     let error = store.get_opts(&a(), options).await.unwrap_err();
     assert_eq!((variant(&error), inside(&error).path()), ("NotSupported", Some("a")));
+}
+
+#[tokio::test]
+async fn a_get_and_a_head_return_the_attributes_of_every_kind_of_put() {
+    let attributes = Attributes::from_iter([
+        (Attribute::ContentType, "text/markdown"),
+        (Attribute::Metadata("origin".into()), "upload"),
+    ]);
+    let local = Local::new().await;
+    for store in [&memory().0, &local.store] {
+        store.put_opts(&a(), "one".into(), attributes.clone().into()).await.unwrap();
+        let b = Path::from("b");
+        let mut upload = store.put_multipart_opts(&b, attributes.clone().into()).await.unwrap();
+        upload.put_part("two".into()).await.unwrap();
+        upload.complete().await.unwrap();
+        for location in [&a(), &b] {
+            let got = store.get(location).await.unwrap();
+            let head = store.get_opts(location, GetOptions::new().with_head(true)).await.unwrap();
+            assert_eq!((got.attributes, head.attributes), (attributes.clone(), attributes.clone()));
+        }
+        let plain = Path::from("plain");
+        store.put(&plain, "three".into()).await.unwrap();
+        assert!(store.get(&plain).await.unwrap().attributes.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn every_version_can_be_read() {
+    let files = MemoryFileBackend::open(MemoryConfig::default().with_versions()).await.unwrap();
+    let store = FileBackendStore::new(files);
+    let first = store.put(&a(), "first".into()).await.unwrap();
+    let second = store.put(&a(), "the second".into()).await.unwrap();
+    assert!(first.version.is_some() && first.version != second.version, "{first:?}");
+    for (put, expected) in [(&first, "first"), (&second, "the second")] {
+        let options = GetOptions::new().with_version(put.version.clone());
+        let got = store.get_opts(&a(), options.clone()).await.unwrap();
+        assert_eq!((&got.meta.version, &got.meta.e_tag), (&put.version, &put.e_tag));
+        assert_eq!(got.bytes().await.unwrap(), expected);
+        let head = store.get_opts(&a(), options.with_head(true)).await.unwrap();
+        assert_eq!((head.meta.size, &head.meta.version), (expected.len() as u64, &put.version));
+    }
+    assert_eq!(store.head(&a()).await.unwrap().version, second.version);
+    let update = PutMode::Update(second.into());
+    store.put_opts(&a(), "the third".into(), update.into()).await.unwrap();
 }
 
 #[tokio::test]

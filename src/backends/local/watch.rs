@@ -1,7 +1,6 @@
 //! Reporting changes as they happen.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,20 +28,17 @@ pub(super) async fn watch(
     options: WatchOptions,
 ) -> Result<ChangeStream<'static>> {
     let failing = backend.failing("watch", prefix);
-    if Handle::try_current().is_err() {
+    let Ok(runtime) = Handle::try_current() else {
         let error = Error::new(ErrorKind::InvalidOperation);
         return Err(failing(error.with_message("a watch needs a Tokio runtime")));
-    }
+    };
     let collect = COLLECT.min(options.settle / 4);
     let start = move |shared: &Shared, path: &FilePath, _: &Cancelled| {
         Watcher::start(&shared.root, path, &options).map(Box::new)
     };
     let watcher = backend.run("watch", prefix, start).await?;
-    #[allow(deprecated, reason = "the other constructors are unsafe; this descriptor stays open")]
-    let events = AsyncFd::with_interest(watcher.fd(), Interest::READABLE);
-    let events = events.map_err(|error| failing(error.into()))?;
     let shared = Arc::clone(&backend.shared);
-    let watch = Watch { shared, watcher, events, collect, is_drained: false };
+    let watch = Watch { shared, watcher, runtime, collect, is_drained: false };
     let changes = stream::unfold(Some(watch), |watch| async {
         match watch?.next().await {
             Ok((change, watch)) => change.map(|change| (change, watch)),
@@ -55,7 +51,7 @@ pub(super) async fn watch(
 struct Watch {
     shared: Arc<Shared>,
     watcher: Box<Watcher>,
-    events: AsyncFd<Arc<OwnedFd>>,
+    runtime: Handle,
     collect: Duration,
     is_drained: bool,
 }
@@ -73,38 +69,43 @@ impl Watch {
             if self.is_drained {
                 self.wait().await?;
             }
-            let Self { shared, mut watcher, events, collect, .. } = self;
+            let Self { shared, mut watcher, runtime, collect, .. } = self;
             let root = Arc::clone(&shared);
             let step = pool::start(move |_| {
                 let is_drained = watcher.step(&root.root, Instant::now());
                 Ok((watcher, is_drained))
             });
             let (watcher, is_drained) = step.await?;
-            self = Self { shared, watcher, events, collect, is_drained };
+            self = Self { shared, watcher, runtime, collect, is_drained };
         }
     }
 
     /// Waits for events or for the time of the next step, and then collects further events for a moment.
     async fn wait(&self) -> io::Result<()> {
         let now = Instant::now();
-        let readable = pin!(self.events.readable());
-        let ready = match self.watcher.next_step(now) {
-            None => Some(readable.await?),
+        match self.watcher.next_step(now) {
+            None => self.events().await?,
             Some(due) => {
-                let pause = pin!(pool::pause(due.saturating_duration_since(now)));
-                match select(readable, pause).await {
-                    Either::Left((ready, _)) => Some(ready?),
-                    Either::Right(_) => None,
+                let (events, pause) = (pin!(self.events()), due.saturating_duration_since(now));
+                if let Either::Left((events, _)) = select(events, pin!(pool::pause(pause))).await {
+                    events?;
                 }
             }
-        };
-        if let Some(mut ready) = ready {
-            // Before the read, so that an event after the read makes it ready again.
-            ready.clear_ready();
         }
         if !self.collect.is_zero() {
             pool::pause(self.collect).await;
         }
+        Ok(())
+    }
+
+    /// Waits for events. The descriptor is registered for this time only, because the runtime would wake up for every further event.
+    async fn events(&self) -> io::Result<()> {
+        let events = {
+            let _runtime = self.runtime.enter();
+            #[allow(deprecated, reason = "the others are unsafe; this descriptor stays open")]
+            AsyncFd::with_interest(self.watcher.fd(), Interest::READABLE)?
+        };
+        events.readable().await?.retain_ready();
         Ok(())
     }
 }

@@ -124,6 +124,16 @@ pub fn write(arena: &Arena, work: &'static str, synced: bool) -> Result<Outcome>
         }
         Ok((start.took(), ()))
     };
+    let renamed = |paths: Arc<[String]>| {
+        let start = Start::now();
+        for path in &*paths {
+            let (target, temporary) =
+                (folder.root.join(path), folder.root.join(format!("{path}#")));
+            fs::write(&temporary, content())?;
+            fs::rename(temporary, target)?;
+        }
+        Ok((start.took(), ()))
+    };
     let mut lanes = vec![
         writing(folder, count, profile("f9", Role::F9, writes), many),
         writing(folder, count, profile(JOINED, Role::Writer, writes), joined),
@@ -131,6 +141,12 @@ pub fn write(arena: &Arena, work: &'static str, synced: bool) -> Result<Outcome>
     ];
     if !synced {
         lanes.push(writing(folder, count, profile("std::fs", Role::Bare, "in place"), bare));
+        lanes.push(writing(
+            folder,
+            count,
+            profile("std::fs, renamed", Role::Bare, writes),
+            renamed,
+        ));
     }
     let rows = interleaved(arena.sizes.rounds.min(7), lanes)?;
     let title = format!("write {count} files of 4 KiB");

@@ -8,12 +8,14 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, Result};
 
+use super::attributes::attributes_of;
 use super::conditions;
-use super::error::{failed, not_read, unsupported};
+use super::error::{failed, not_read};
 use super::object::{look_up, meta};
 use crate::backend::AsyncFileBackend;
 use crate::core::error::{Error, ErrorKind};
-use crate::core::options::{ByteRange, ReadOptions};
+use crate::core::options::{ByteRange, InfoOptions, ReadOptions};
+use crate::core::version::VersionId;
 
 /// Up to this size a read returns one chunk, so that collecting it copies nothing.
 const ONE_CHUNK: usize = 8 * 1024 * 1024;
@@ -23,22 +25,20 @@ pub(super) async fn get(
     location: &Path,
     options: &GetOptions,
 ) -> Result<GetResult> {
-    if options.version.is_some() {
-        return Err(unsupported(
-            "read",
-            location,
-            "f9 keeps only the current version of an object",
-        ));
-    }
     let condition = conditions::of(options);
-    let (attributes, extensions) = Default::default();
+    let version = options.version.clone().map(VersionId::new);
+    let extensions = Default::default();
     if options.head {
-        let (_, meta) = look_up(&**backend, location, condition).await?;
+        let mut wanted = InfoOptions::default().with_condition(condition);
+        wanted.version = version;
+        let (info, meta) = look_up(&**backend, location, wanted).await?;
         let range = resolve(options.range.as_ref(), meta.size, location)?;
         let payload = GetResultPayload::Stream(stream::empty().boxed());
+        let attributes = attributes_of(info);
         return Ok(GetResult { payload, meta, range, attributes, extensions });
     }
     let mut read = ReadOptions::default().with_chunk_size(ONE_CHUNK).with_condition(condition);
+    read.version = version;
     if let Some(range) = &options.range {
         check(range, location)?;
         read = read.with_range(match range {
@@ -55,7 +55,7 @@ pub(super) async fn get(
     let content = opened.map_err(|error| not_read(error, location))?;
     let meta = meta(&content.info, location.clone())?;
     let range = resolve(options.range.as_ref(), meta.size, location)?;
-    let location = location.clone();
+    let (location, attributes) = (location.clone(), attributes_of(content.info));
     // `object_store` polls a stream after its end.
     let chunks = content.stream.fuse().map_err(move |error| not_read(error, &location));
     let payload = GetResultPayload::Stream(chunks.boxed());

@@ -17,9 +17,11 @@ use object_store::{
 use crate::backend::{AsyncFileBackend, Capability};
 use crate::core::error::{Error, ErrorKind};
 use crate::core::etag::Etag;
+use crate::core::metadata::FileMetadata;
 use crate::core::options::{WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 
+mod attributes;
 mod conditions;
 mod error;
 mod get;
@@ -28,7 +30,8 @@ mod object;
 mod transfer;
 mod upload;
 
-use error::{failed, is_no_file, not_read, unsupported};
+use attributes::metadata_of;
+use error::{failed, is_no_file, not_read};
 use upload::{Upload, put_result};
 
 /// The number of objects that [`delete_stream`](ObjectStore::delete_stream) deletes concurrently.
@@ -62,16 +65,20 @@ const CONCURRENT_DELETES: usize = 10;
 ///
 /// # Reads
 ///
-/// A get looks the object up and reads it on the condition that its etag is unchanged; if it changed, the get starts again. So size,
-/// date, etag and content always belong to the same version. All ranges of one [`get_ranges`](ObjectStore::get_ranges) belong to the
-/// same version too. A backend without etags cannot guarantee this; there a get fails if the length differs from the reported size. A
-/// condition with a date in whole seconds is taken for an HTTP date and compared in whole seconds.
+/// A get opens the file once, so size, date, etag, attributes and content always belong to the same version. All ranges of one
+/// [`get_ranges`](ObjectStore::get_ranges) belong to the same version too, unless the backend has no etags. A condition with a date in
+/// whole seconds is taken for an HTTP date and compared in whole seconds. A get of an older version needs a backend with
+/// [`Versions`](Capability::Versions), and is [`NotSupported`] without it.
 ///
 /// # Writes
 ///
 /// [`PutMode::Create`], and copies and renames that replace nothing, need a backend with
 /// [`ExclusiveCreate`](Capability::ExclusiveCreate). [`PutMode::Update`] needs [`ConditionalWrite`](Capability::ConditionalWrite).
-/// Without that capability the call is [`NotImplemented`], and so are attributes and tags, which a backend could not return.
+/// Without that capability the call is [`NotImplemented`]. An update compares the etag, which is therefore required; a version is not.
+///
+/// The attributes `ContentType` and `Metadata` are the content type and the user metadata of the file, if the backend has
+/// [`ContentType`](Capability::ContentType) and [`UserMetadata`](Capability::UserMetadata). Other attributes, and all tags, are
+/// [`NotImplemented`].
 ///
 /// The parts of an upload stream into one write, in the order of the calls and with any size. Nothing is visible before
 /// [`complete`](MultipartUpload::complete), and an upload that is aborted or dropped leaves nothing. The future of a part drives the
@@ -144,20 +151,18 @@ impl FileBackendStore {
         }
     }
 
-    /// Rejects attributes and tags, because a backend could not return them.
-    fn reject_annotations(
+    /// Returns the metadata of a write. Refuses tags and attributes that the backend does not keep.
+    fn metadata(
         &self,
         operation: &str,
         attributes: &Attributes,
         tags: &TagSet,
-    ) -> Result<()> {
-        if !attributes.is_empty() {
-            return Err(self.not_implemented(&format!("`{operation}` with attributes")));
-        }
+    ) -> Result<FileMetadata> {
         if !tags.is_empty() {
             return Err(self.not_implemented(&format!("`{operation}` with tags")));
         }
-        Ok(())
+        metadata_of(attributes, self.backend.capabilities())
+            .ok_or_else(|| self.not_implemented(&format!("`{operation}` with these attributes")))
     }
 
     /// Returns the mode that replaces nothing, if the backend supports it.
@@ -179,13 +184,9 @@ impl FileBackendStore {
             return Err(self.not_implemented("`put_opts` with mode `Update`"));
         }
         match (version.e_tag, version.version) {
-            (Some(etag), None) => Ok(WriteMode::IfMatch(Etag::new(etag))),
-            (_, Some(_)) => Err(unsupported(
-                "write",
-                location,
-                "f9 keeps only the current version of an object",
-            )),
-            (None, None) => {
+            // The etag also tells the current version.
+            (Some(etag), _) => Ok(WriteMode::IfMatch(Etag::new(etag))),
+            (None, _) => {
                 let error = Error::new(ErrorKind::InvalidInput).with_operation("update");
                 let error = error.with_message("the etag of the object to replace is missing");
                 Err(failed(error, location.as_ref()))
@@ -203,10 +204,11 @@ impl ObjectStore for FileBackendStore {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        self.reject_annotations("put_opts", &options.attributes, &options.tags)?;
+        let metadata = self.metadata("put_opts", &options.attributes, &options.tags)?;
         let mode = self.write_mode(location, options.mode)?;
         let updates = matches!(mode, WriteMode::IfMatch(_));
-        let (path, options) = (location.as_ref(), WriteOptions::default().with_mode(mode));
+        let options = WriteOptions::default().with_mode(mode).with_metadata(metadata);
+        let path = location.as_ref();
         let written = match payload.as_ref() {
             [] | [_] => self.backend.write_bytes(path, payload.into(), options).await,
             _ => {
@@ -216,7 +218,7 @@ impl ObjectStore for FileBackendStore {
             }
         };
         match written {
-            Ok(info) => Ok(put_result(info.etag)),
+            Ok(info) => Ok(put_result(&info)),
             Err(error) if updates && is_no_file(error.kind()) => {
                 let source = error.into();
                 Err(object_store::Error::Precondition { path: location.to_string(), source })
@@ -230,10 +232,11 @@ impl ObjectStore for FileBackendStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.reject_annotations("put_multipart_opts", &options.attributes, &options.tags)?;
+        let metadata = self.metadata("put_multipart_opts", &options.attributes, &options.tags)?;
         let named = |error: Error| failed(error.with_operation("write"), location.as_ref());
         FilePath::parse_entry(location.as_ref()).map_err(named)?;
-        Ok(Box::new(Upload::begin(Arc::clone(&self.backend), location.clone())))
+        let options = WriteOptions::overwrite().with_metadata(metadata);
+        Ok(Box::new(Upload::begin(Arc::clone(&self.backend), location.clone(), options)))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

@@ -10,15 +10,14 @@ use crate::backend::AsyncFileBackend;
 use crate::core::error::{Error, ErrorKind};
 use crate::core::info::{FileInfo, FileType};
 use crate::core::options::{InfoOptions, LinkMode};
-use crate::core::precondition::Precondition;
 
 /// Looks up the object at `location`, following links.
 pub(super) async fn look_up(
     backend: &dyn AsyncFileBackend,
     location: &Path,
-    condition: Precondition,
+    options: InfoOptions,
 ) -> Result<(FileInfo, ObjectMeta)> {
-    let info = info(backend, location.as_ref(), condition).await;
+    let info = info(backend, location.as_ref(), options).await;
     let info = info.map_err(|error| not_read(error, location))?;
     let kind = match info.file_type {
         FileType::File => {
@@ -42,7 +41,7 @@ pub(super) async fn listed(
         Err(error) => return Some(Err(unlisted(error))),
     };
     if entry.file_type == FileType::Symlink {
-        match info(backend, &entry.path, Precondition::default()).await {
+        match info(backend, &entry.path, InfoOptions::default()).await {
             Ok(target) => entry = FileInfo { path: entry.path, ..target },
             Err(error) if is_broken_link(&error) => return None,
             Err(error) => return Some(Err(unlisted(error))),
@@ -54,10 +53,9 @@ pub(super) async fn listed(
 async fn info(
     backend: &dyn AsyncFileBackend,
     path: &str,
-    condition: Precondition,
+    options: InfoOptions,
 ) -> crate::core::error::Result<FileInfo> {
-    let options = InfoOptions::default().with_links(LinkMode::Follow).with_condition(condition);
-    backend.info_with(path, options).await
+    backend.info_with(path, options.with_links(LinkMode::Follow)).await
 }
 
 fn is_broken_link(error: &Error) -> bool {
@@ -94,7 +92,7 @@ pub(super) fn meta(info: &FileInfo, location: Path) -> Result<ObjectMeta> {
         last_modified: representable(info.modified_at.unwrap_or(UNIX_EPOCH)).into(),
         size,
         e_tag: info.etag.as_ref().map(ToString::to_string),
-        version: None,
+        version: info.version.as_ref().map(ToString::to_string),
     })
 }
 

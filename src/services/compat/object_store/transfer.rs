@@ -9,7 +9,6 @@ use crate::backend::AsyncFileBackend;
 use crate::core::error::{Error, ErrorKind};
 use crate::core::info::FileType;
 use crate::core::options::{CopyOptions, InfoOptions, LinkMode, RenameOptions, WriteMode};
-use crate::core::precondition::Precondition;
 
 pub(super) async fn copy(
     backend: &dyn AsyncFileBackend,
@@ -66,7 +65,7 @@ async fn not_transferred(
     match error.kind() {
         ErrorKind::NotFound => failed(error, from.as_ref()),
         ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::NotAFile => {
-            match look_up(backend, from, Precondition::default()).await {
+            match look_up(backend, from, InfoOptions::default()).await {
                 Err(StoreError::NotFound { .. }) => not_read(error, from),
                 _ => failed(error, to.as_ref()),
             }

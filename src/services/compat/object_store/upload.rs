@@ -17,17 +17,18 @@ use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart};
 use super::error::failed;
 use crate::backend::AsyncFileBackend;
 use crate::core::error::{Error, ErrorKind};
-use crate::core::etag::Etag;
+use crate::core::info::FileInfo;
 use crate::core::options::WriteOptions;
 use crate::core::stream::ByteStream;
 
-pub(super) fn put_result(etag: Option<Etag>) -> PutResult {
-    let e_tag = etag.map(|etag| etag.as_str().to_owned());
-    PutResult { e_tag, version: None, extensions: Default::default() }
+pub(super) fn put_result(info: &FileInfo) -> PutResult {
+    let e_tag = info.etag.as_ref().map(ToString::to_string);
+    let version = info.version.as_ref().map(ToString::to_string);
+    PutResult { e_tag, version, extensions: Default::default() }
 }
 
 /// The write, shared by the futures of all parts and of `complete`. Each of them drives it.
-type Writer = Shared<BoxFuture<'static, crate::core::error::Result<Option<Etag>>>>;
+type Writer = Shared<BoxFuture<'static, crate::core::error::Result<FileInfo>>>;
 
 enum Item {
     Part(PutPayload, oneshot::Sender<()>),
@@ -43,13 +44,16 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn begin(backend: Arc<dyn AsyncFileBackend>, location: Path) -> Self {
+    pub(super) fn begin(
+        backend: Arc<dyn AsyncFileBackend>,
+        location: Path,
+        options: WriteOptions,
+    ) -> Self {
         let (parts, items) = mpsc::unbounded();
         let path = location.to_string();
         let write = async move {
             let data = content(items);
-            let info = backend.stream_write_with(&path, data, WriteOptions::overwrite()).await?;
-            Ok(info.etag)
+            backend.stream_write_with(&path, data, options).await
         };
         // A panic would repeat in every future that polls the writer, including the one in `drop` during unwinding, which would abort.
         let (write, writer_stop) = future::abortable(AssertUnwindSafe(write).catch_unwind());
@@ -129,7 +133,7 @@ impl MultipartUpload for Upload {
         }
         let location = self.location.as_ref();
         let written = self.writer.clone().await;
-        written.map(put_result).map_err(|error| failed(error, location))
+        written.map(|info| put_result(&info)).map_err(|error| failed(error, location))
     }
 
     async fn abort(&mut self) -> Result<()> {
