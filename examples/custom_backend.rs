@@ -16,7 +16,7 @@ use f9::prelude::*;
 use f9::testing::{Fixture, Outcome};
 use f9::{
     BackendUri, ByteStream, Bytes, Capabilities, Capability, Checksum, CopyOptions,
-    CreateDirOptions, DeleteOptions, Encoding, EncodingMode, FileContent, FileInfo, Hasher,
+    CreateDirOptions, DeleteOptions, Encoding, EncodingMode, Error, FileContent, FileInfo, Hasher,
     InfoOptions, InfoStream, ListOptions, LocalFileBackend, MemoryFileBackend, ReadOptions,
     RenameOptions, Result, SessionOptions, SyncSession, WriteOptions, async_trait,
 };
@@ -71,8 +71,10 @@ impl AsyncFileBackend for Masked {
         data: ByteStream<'_>,
         mut options: WriteOptions,
     ) -> Result<FileInfo> {
-        let data = masking(data, options.checksum.take());
-        self.inner.stream_write_with(path, data, options).await
+        let data = masking(f9::stream::from_caller(data), options.checksum.take());
+        let written = self.inner.stream_write_with(path, data, options).await;
+        // A wrong checksum is an error of this backend, although it is found in the stream.
+        written.map_err(Error::into_error_of_source)
     }
 
     async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {

@@ -25,6 +25,9 @@ async fn get(files: &dyn AsyncFileBackend, path: &str, headers: &Headers) -> Ans
     let mut condition = Precondition::default();
     condition.if_match = headers.get("if-match").and_then(|header| header.parse().ok());
     condition.if_none_match = headers.get("if-none-match").and_then(|header| header.parse().ok());
+    let date = |name| headers.get(name).and_then(|header| httpdate::parse_http_date(header).ok());
+    condition.if_modified_since = date("if-modified-since");
+    condition.if_unmodified_since = date("if-unmodified-since");
     let mut options = ReadOptions::default().with_condition(condition);
     let range = headers.get("range").and_then(|header| parse_range(header));
     options.range.clone_from(&range);
@@ -44,6 +47,8 @@ async fn get(files: &dyn AsyncFileBackend, path: &str, headers: &Headers) -> Ans
     let mut headers =
         vec![("content-length", (content.range.end - content.range.start).to_string())];
     headers.extend(content.info.etag.as_ref().map(|etag| ("etag", format!("\"{etag}\""))));
+    let modified = content.info.modified_at.map(httpdate::fmt_http_date);
+    headers.extend(modified.map(|date| ("last-modified", date)));
     headers.extend(content.info.content_type.clone().map(|kind| ("content-type", kind)));
     if range.is_some() {
         let last = content.range.end.saturating_sub(1);
@@ -68,6 +73,7 @@ fn status(error: &Error) -> u16 {
         ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory => 404,
         ErrorKind::PreconditionFailed => 412,
         ErrorKind::InvalidRange => 416,
+        ErrorKind::InvalidPath | ErrorKind::PathEscapesRoot | ErrorKind::ReservedPath => 400,
         _ => 500,
     }
 }
@@ -86,6 +92,8 @@ async fn main() -> f9::Result<()> {
         (Headers::from([("range", "bytes=99-")]), 416),
         (Headers::from([("if-none-match", "*")]), 304),
         (Headers::from([("if-match", "\"other\"")]), 412),
+        (Headers::from([("if-modified-since", "Fri, 01 Jan 2100 00:00:00 GMT")]), 304),
+        (Headers::from([("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT")]), 412),
     ] {
         let answer = get(&files, "hello.txt", &headers).await;
         println!("GET hello.txt {headers:?}: {} {:?}", answer.status, answer.headers);
@@ -95,5 +103,6 @@ async fn main() -> f9::Result<()> {
         }
     }
     assert_eq!(get(&files, "missing", &Headers::new()).await.status, 404);
+    assert_eq!(get(&files, "../secret", &Headers::new()).await.status, 400);
     Ok(())
 }

@@ -35,8 +35,8 @@ use super::sync_report::SyncReport;
 /// A store of files, with the same promises for every kind of store.
 ///
 /// Paths follow the grammar of [`FilePath`]; every verb checks them before it does anything else. Only [`info_with`](Self::info_with),
-/// [`list_with`](Self::list_with), [`exists`](Self::exists) and [`glob_with`](Self::glob_with) accept the root. Every error names the
-/// operation and the path. Every write is all-or-nothing: readers, and processes that start after a crash, see the old content or the
+/// [`list_with`](Self::list_with), [`exists`](Self::exists), [`glob_with`](Self::glob_with) and [`watch_with`](Self::watch_with) accept the
+/// root. Every error names the operation and the path. Every write is all-or-nothing: readers, and processes that start after a crash, see the old content or the
 /// new one, never a part or a mix.
 ///
 /// This trait has the full form of each verb. It is object-safe: `Arc<dyn AsyncFileBackend>`, `Box<dyn AsyncFileBackend>` and
@@ -75,7 +75,8 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
     }
 
     /// Returns a view of this store in which `.f9/<name>/` can be read and written, so that a service can keep its own files beside those of
-    /// the users. Files can be moved in and out. Paths of users never reach that directory.
+    /// the users. Files can be moved in and out. Paths of users never reach that directory. A listing or glob shows it only if its path starts
+    /// with `.f9/<name>`.
     ///
     /// # Errors
     ///
@@ -120,7 +121,8 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
     /// `Create`; [`PreconditionFailed`](ErrorKind::PreconditionFailed) if the condition does not hold, or there is no file with the etag of
     /// [`IfMatch`](crate::WriteMode::IfMatch); [`Unsupported`](ErrorKind::Unsupported) for metadata that the store cannot keep, and without
     /// [`Append`](crate::Capability::Append) for an append; [`NotADirectory`](ErrorKind::NotADirectory) if a parent is a file;
-    /// [`LengthMismatch`](ErrorKind::LengthMismatch); [`IntegrityMismatch`](ErrorKind::IntegrityMismatch); the error of the source.
+    /// [`LengthMismatch`](ErrorKind::LengthMismatch); [`IntegrityMismatch`](ErrorKind::IntegrityMismatch);
+    /// [`SourceFailed`](ErrorKind::SourceFailed) with the error of the stream as its cause ([`from_caller`](crate::stream::from_caller)).
     ///
     /// # Cost
     ///
@@ -442,7 +444,7 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
         super::provided::glob_stream(self, pattern, options).await
     }
 
-    /// Changes metadata of an entry and leaves its content. Returns the new metadata. A store that changes one field after the other, as the
+    /// Changes metadata of an entry and leaves its content. Returns the new metadata, with another etag in stores whose etag covers them. A store that changes one field after the other, as the
     /// local one does, may fail with some of them changed.
     ///
     /// # Errors

@@ -220,6 +220,10 @@ pub(super) async fn glob_stream<B: AsyncFileBackend + ?Sized>(
     let entries = match backend.list_with(&base, ListOptions::default().with_depth(depth)).await {
         Ok(entries) => entries,
         Err(error) if is_no_directory(&error) => return Ok(stream::empty().boxed()),
+        // Reserved names are hidden.
+        Err(error) if error.kind() == ErrorKind::ReservedPath => {
+            return Ok(stream::empty().boxed());
+        }
         Err(error) => return Err(error),
     };
     let found = entries.filter_map(move |entry| {
@@ -256,12 +260,12 @@ pub(crate) async fn copy_keeping<B: AsyncFileBackend + ?Sized>(
     options: CopyOptions,
     kept: impl Fn(&FileInfo) -> FileMetadata + Send,
 ) -> Result<FileInfo> {
-    let failing = |error: Error| error.with_operation("copy").between(from, to);
+    let failing = |error: Error| error.in_operation("copy").between(from, to);
     check_entry(backend, to).await.map_err(failing)?;
     let (read, wanted) = parts_of_copy(options).map_err(failing)?;
     let content = source.open_with(from, read).await.map_err(unmet).map_err(failing)?;
     let metadata = kept(&content.info);
-    write_copy(backend, to, content, wanted, metadata).await
+    write_copy(backend, to, content, wanted, metadata).await.map_err(failing)
 }
 
 /// Copies a file within a store through this process.
@@ -271,7 +275,7 @@ pub(super) async fn copy<B: AsyncFileBackend + ?Sized>(
     to: &str,
     options: CopyOptions,
 ) -> Result<FileInfo> {
-    let failing = |error: Error| error.with_operation("copy").between(from, to);
+    let failing = |error: Error| error.in_operation("copy").between(from, to);
     check_entry(backend, from).await.map_err(failing)?;
     check_entry(backend, to).await.map_err(failing)?;
     let (read, wanted) = parts_of_copy(options).map_err(failing)?;
@@ -283,7 +287,7 @@ pub(super) async fn copy<B: AsyncFileBackend + ?Sized>(
         return Ok(content.info);
     }
     let metadata = backend.capabilities().keepable(content.info.kept());
-    write_copy(backend, to, content, wanted, metadata).await
+    write_copy(backend, to, content, wanted, metadata).await.map_err(failing)
 }
 
 /// Checks a path before anything is read. Whether a reserved path is one of its private view, only the store knows.
@@ -326,5 +330,6 @@ async fn write_copy<B: AsyncFileBackend + ?Sized>(
         .with_metadata(metadata);
     // A stream of another length is not the version that was opened.
     options.size = content.info.size;
-    backend.stream_write_with(target, content.stream, options).await
+    let written = backend.stream_write_with(target, content.stream, options).await;
+    written.map_err(Error::into_error_of_source)
 }

@@ -29,28 +29,32 @@ use crate::core::info::FileInfo;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct FileReader<'a>(Held<backend::FileReader<'a>>);
+pub struct FileReader<'a> {
+    reader: Held<backend::FileReader<'a>>,
+    info: FileInfo,
+}
 
 impl<'a> FileReader<'a> {
     pub(super) fn new(reader: backend::FileReader<'a>, bridge: Bridge) -> Self {
-        Self(Held::new(reader, bridge))
+        let info = reader.info().clone();
+        Self { reader: Held::new(reader, bridge), info }
     }
 
     /// Returns the metadata of the version.
     #[must_use]
-    pub fn info(&self) -> Option<&FileInfo> {
-        self.0.get().map(backend::FileReader::info)
+    pub fn info(&self) -> &FileInfo {
+        &self.info
     }
 }
 
 impl BufRead for FileReader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let (reader, bridge) = self.0.parts()?;
+        let (reader, bridge) = self.reader.parts()?;
         bridge.wait(reader.fill_buf())
     }
 
     fn consume(&mut self, amount: usize) {
-        if let Ok((reader, _)) = self.0.parts() {
+        if let Ok((reader, _)) = self.reader.parts() {
             reader.consume(amount);
         }
     }
@@ -64,7 +68,7 @@ impl Read for FileReader<'_> {
 
 impl Seek for FileReader<'_> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        let (reader, bridge) = self.0.parts()?;
+        let (reader, bridge) = self.reader.parts()?;
         bridge.wait(reader.seek(position))
     }
 }

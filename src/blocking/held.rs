@@ -24,10 +24,6 @@ impl<T> Held<T> {
         self.value.take()
     }
 
-    pub(super) fn get(&self) -> Option<&T> {
-        self.value.as_ref()
-    }
-
     /// Returns the value and the bridge.
     ///
     /// # Errors

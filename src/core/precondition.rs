@@ -260,6 +260,7 @@ impl Precondition {
         match unmodified {
             _ if !is_same => Ok(()),
             ErrorKind::NotModified => Err(ErrorKind::NotModified.into()),
+            _ if self.if_none_match == Some(Etags::Any) => Err(failed("there is a file")),
             _ => Err(failed("the file was not modified")),
         }
     }

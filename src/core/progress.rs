@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::core::path::FilePath;
 
-/// How far an operation has come.
+/// How far an operation has come. Git counts objects, and the bytes that it has told of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -34,7 +34,9 @@ pub struct Progress {
 ///
 /// ```
 /// use f9::ProgressReporter;
-/// let reporter = ProgressReporter::new(|progress| println!("{} bytes", progress.bytes));
+/// let reporter = ProgressReporter::new(|progress| {
+///     println!("{} of {:?}, {} bytes", progress.items, progress.total_items, progress.bytes);
+/// });
 /// ```
 #[derive(Clone)]
 pub struct ProgressReporter(Arc<dyn Fn(&Progress) + Send + Sync>);

@@ -3,12 +3,14 @@
 //! A [`ByteStream`] is a `Stream` of `Result<Bytes>`; an error is its last item. `tokio_util::io::StreamReader` reads one, and
 //! `tokio_util::io::ReaderStream` makes one.
 
+use std::borrow::Cow;
 #[cfg(any(feature = "git", feature = "openai"))]
 use std::collections::VecDeque;
 use std::future;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncBufRead, AsyncRead};
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -23,6 +25,9 @@ pub const DEFAULT_CHUNK_SIZE: usize = 256 * 1024;
 
 /// The limit of the buffer for a caller that asks for large chunks.
 const MAX_BUFFER: usize = 16 * 1024 * 1024;
+
+/// The number of chunks that a source may give before others run. It is that of the task budget of Tokio.
+const READY_IN_A_ROW: usize = 128;
 
 /// The content of a file in chunks. No item follows an error.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
@@ -80,12 +85,38 @@ into_chunk! {
     String => Bytes::from;
     &[u8] => Bytes::copy_from_slice;
     &str => |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    &String => |text: &String| Bytes::copy_from_slice(text.as_bytes());
+    Cow<'_, str> => |text: Cow<'_, str>| Bytes::from(text.into_owned());
 }
 
 impl<T: IntoChunk, E: Into<Error>> IntoChunk for Result<T, E> {
     fn into_chunk(self) -> Result<Bytes> {
         self.map_err(Into::into).and_then(IntoChunk::into_chunk)
     }
+}
+
+/// Turns a stream of text or bytes into a [`ByteStream`], for the verbs that take one.
+///
+/// # Examples
+///
+/// ```
+/// use f9::prelude::*;
+/// use futures::stream;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> f9::Result<()> {
+/// let backend = f9::MemoryFileBackend::new();
+/// backend.write("log.txt", "one\n").await?;
+/// let lines = f9::stream::from_chunks(stream::iter(["two\n", "three\n"]));
+/// backend.stream_write_with("log.txt", lines, f9::WriteOptions::append()).await?;
+/// assert_eq!(backend.read("log.txt").await?, "one\ntwo\nthree\n");
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_chunks<'a, S>(chunks: S) -> ByteStream<'a>
+where
+    S: Stream<Item: IntoChunk> + Send + 'a,
+{
+    chunks.map(IntoChunk::into_chunk).boxed()
 }
 
 /// Turns the content of `reader` into a stream of chunks of at most `chunk_size` bytes, and at most 16 MiB.
@@ -120,6 +151,40 @@ pub fn from_reader<'a>(reader: impl AsyncRead + Send + 'a, chunk_size: usize) ->
 #[must_use]
 pub fn into_reader<'a>(stream: ByteStream<'a>) -> impl AsyncBufRead + Send + Unpin + 'a {
     StreamReader::new(stream)
+}
+
+/// Prepares the content that a caller of [`stream_write_with`](crate::AsyncFileBackend::stream_write_with) gives. For backends.
+///
+/// Its error becomes [`SourceFailed`](ErrorKind::SourceFailed). If it is always ready, it lets other tasks run from time to time, so that a
+/// write of endless content can be cancelled.
+///
+/// # Examples
+///
+/// ```
+/// use f9::prelude::*;
+/// use futures::{StreamExt as _, stream};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let data = stream::iter([Err(std::io::Error::other("disk on fire").into())]).boxed();
+/// let error = f9::stream::from_caller(data).next().await.unwrap().unwrap_err();
+/// assert_eq!(error.kind(), f9::ErrorKind::SourceFailed);
+/// assert_eq!(error.to_string(), "the source of the content failed: disk on fire");
+/// # }
+/// ```
+pub fn from_caller(data: ByteStream<'_>) -> ByteStream<'_> {
+    let mut data = data.map_err(Error::of_source);
+    let mut in_a_row = 0;
+    let given = stream::poll_fn(move |cx| {
+        if in_a_row == READY_IN_A_ROW {
+            in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = data.poll_next_unpin(cx);
+        in_a_row = if next.is_ready() { in_a_row + 1 } else { 0 };
+        next
+    });
+    given.boxed()
 }
 
 /// Returns `content` as a stream of one chunk, or of none if it is empty.

@@ -100,7 +100,7 @@ fn a_reader_that_fails_creates_nothing() {
     let files = MemoryFileBackend::new().unwrap();
     let reader = SlowReader { failing_at: Some(4), ..SlowReader::of(700_000) };
     let error = files.create_from_reader("a.bin", reader).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.kind(), ErrorKind::SourceFailed);
     assert!(!files.exists("a.bin").unwrap());
 }
 

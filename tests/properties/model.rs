@@ -94,7 +94,7 @@ fn check_source(source: &Source, sum: Sum) -> Result<(), ErrorKind> {
     match source.declared_size() {
         // A store notices this before the source fails.
         Some(declared) if given > declared => return Err(ErrorKind::LengthMismatch),
-        _ if source.fails => return Err(ErrorKind::Timeout),
+        _ if source.fails => return Err(ErrorKind::SourceFailed),
         Some(declared) if given < declared => return Err(ErrorKind::LengthMismatch),
         _ => {}
     }

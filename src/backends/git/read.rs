@@ -11,8 +11,8 @@ use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
-use crate::core::error::Result;
-use crate::core::options::{ByteRange, ReadOptions};
+use crate::core::error::{ErrorKind, Result};
+use crate::core::options::{ByteRange, InfoOptions, ReadOptions};
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, in_context};
 
@@ -73,10 +73,22 @@ impl Shared {
                 return self.open_version(path, &version, &options).await;
             }
             // A condition compares the times of the history, which the tree does not know.
+            let is_timed = options.condition.has_times();
             let condition = mem::take(&mut options.condition);
+            if !is_timed {
+                options.condition.clone_from(&condition);
+            }
             let guard = self.lock_for_read().await?;
-            let mut content = self.tree.open_with(path, options).await?;
+            let opened = self.tree.open_with(path, options).await;
             drop(guard);
+            let mut content = match opened {
+                Err(error) if is_timed && error.kind() == ErrorKind::InvalidRange => {
+                    // The condition comes before the range.
+                    self.info(path, InfoOptions::default().with_condition(condition)).await?;
+                    return Err(error);
+                }
+                opened => opened?,
+            };
             self.set_times(&mut content.info, self.committed_times().await?.as_ref());
             condition.check_read(content.info.etag.as_ref(), content.info.modified_at)?;
             Ok(content)

@@ -10,7 +10,7 @@ use super::{LocalFileBackend, Shared};
 use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::{WriteMode, WriteOptions};
-use crate::core::stream::ByteStream;
+use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
 use crate::core::upload::ResumableUpload;
 use crate::sys::fs::{Attempt, StagedFile, UploadFile};
@@ -43,8 +43,9 @@ pub(super) async fn begin(
 pub(super) async fn resume(
     backend: &LocalFileBackend,
     upload: &ResumableUpload,
-    mut data: ByteStream<'_>,
+    data: ByteStream<'_>,
 ) -> Result<ResumableUpload> {
+    let mut data = from_caller(data);
     let resumed = async {
         let (shared, state) = (Arc::clone(&backend.shared), upload.clone());
         let open = move || {

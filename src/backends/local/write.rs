@@ -12,7 +12,7 @@ use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
 use crate::core::options::{CreateDirOptions, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
-use crate::core::stream::ByteStream;
+use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
 use crate::sys::fs::{self, Attempt, Naming, NewFile, StagedFile};
 use crate::sys::pool::{self, Cancelled, Wait};
@@ -58,7 +58,7 @@ pub(super) async fn write(
 pub(super) async fn stream_write(
     backend: &LocalFileBackend,
     path: &str,
-    mut data: ByteStream<'_>,
+    data: ByteStream<'_>,
     options: WriteOptions,
 ) -> Result<FileInfo> {
     /// A streamed file before it is published.
@@ -79,7 +79,7 @@ pub(super) async fn stream_write(
         let metadata = if is_append { FileMetadata::default() } else { options.metadata.clone() };
         let staged = pool::run(move || stage(&shared, &path, &begun, metadata)).await?;
         let stream = WriteStream::new(staged, &options);
-        let written = write_all(stream, &mut data, &options).await?;
+        let written = write_all(stream, &mut from_caller(data), &options).await?;
         let step = move |shared: &Shared, state: Option<State>, cancelled: &Cancelled| {
             let (staged, written) = match state {
                 Some(State::Streamed(streamed)) => {

@@ -24,6 +24,7 @@ use crate::core::stream::{ByteStream, InfoStream};
 use crate::core::tree::listing;
 use crate::core::upload::ResumableUpload;
 use crate::sys::lock::SessionLock;
+use crate::sys::pool;
 
 mod config;
 mod content;
@@ -143,6 +144,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn open_with(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
+        pool::give_way().await;
         read::open(self, path, &options)
     }
 
@@ -152,6 +154,7 @@ impl AsyncFileBackend for MemoryFileBackend {
         data: Bytes,
         options: WriteOptions,
     ) -> Result<FileInfo> {
+        pool::give_way().await;
         write::write(self, path, data, &options)
     }
 
@@ -161,25 +164,30 @@ impl AsyncFileBackend for MemoryFileBackend {
         data: ByteStream<'_>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
+        pool::give_way().await;
         write::stream_write(self, path, data, options).await
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
+        pool::give_way().await;
         self.parse_entry(path)
             .and_then(|dir| self.tree().create_dir(&dir, options.mode))
             .map_err(CONTEXT.at("create directory", path))
     }
 
     async fn delete_with(&self, path: &str, options: DeleteOptions) -> Result<()> {
+        pool::give_way().await;
         let deleted = self.parse_entry(path).and_then(|entry| self.tree().delete(&entry, &options));
         options.ignore_missing(deleted).map_err(CONTEXT.at("delete", path))
     }
 
     async fn info_with(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
+        pool::give_way().await;
         read::info(self, path, options).await
     }
 
     async fn list_with(&self, prefix: &str, options: ListOptions) -> Result<InfoStream<'static>> {
+        pool::give_way().await;
         let failing = CONTEXT.at("list", prefix);
         let directory = self.parse(prefix).map_err(&failing)?;
         let selection = Selection::of(&options).map_err(failing)?;
@@ -191,6 +199,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn copy_with(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
+        pool::give_way().await;
         let copy = || {
             let (from, to) = (self.parse_entry(from)?, self.parse_entry(to)?);
             self.tree().copy(&from, &to, &options)
@@ -199,6 +208,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn rename_with(&self, from: &str, to: &str, options: RenameOptions) -> Result<FileInfo> {
+        pool::give_way().await;
         let rename = || {
             let (from, to) = (self.parse_entry(from)?, self.parse_entry(to)?);
             self.tree().rename(&from, &to, &options)
@@ -207,16 +217,19 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<Checksum> {
+        pool::give_way().await;
         read::checksum(self, path, algorithm).await
     }
 
     async fn set_info(&self, path: &str, changes: InfoChanges) -> Result<FileInfo> {
+        pool::give_way().await;
         self.parse_entry(path)
             .and_then(|entry| self.tree().set_info(&entry, &changes))
             .map_err(CONTEXT.at("set info of", path))
     }
 
     async fn begin_upload(&self, path: &str, options: WriteOptions) -> Result<ResumableUpload> {
+        pool::give_way().await;
         upload::begin(self, path, options)
     }
 
@@ -225,19 +238,23 @@ impl AsyncFileBackend for MemoryFileBackend {
         upload: &ResumableUpload,
         data: ByteStream<'_>,
     ) -> Result<ResumableUpload> {
+        pool::give_way().await;
         let resumed = self.shared.uploads.resume(upload, data).await;
         resumed.map_err(CONTEXT.at("upload", &upload.path))
     }
 
     async fn upload_state(&self, upload: &ResumableUpload) -> Result<ResumableUpload> {
+        pool::give_way().await;
         self.shared.uploads.state(upload).map_err(CONTEXT.at("upload", &upload.path))
     }
 
     async fn finish_upload(&self, upload: &ResumableUpload) -> Result<FileInfo> {
+        pool::give_way().await;
         upload::finish(self, upload).map_err(CONTEXT.at("upload", &upload.path))
     }
 
     async fn abandon_upload(&self, upload: &ResumableUpload) -> Result<()> {
+        pool::give_way().await;
         self.shared.uploads.remove(&upload.id);
         Ok(())
     }
@@ -247,6 +264,7 @@ impl AsyncFileBackend for MemoryFileBackend {
         path: &str,
         options: VersionOptions,
     ) -> Result<VersionStream<'static>> {
+        pool::give_way().await;
         let versions =
             self.parse_entry(path).and_then(|file| self.tree().versions(&file, &options));
         let versions = versions.map_err(CONTEXT.at("list versions of", path))?;
@@ -254,6 +272,7 @@ impl AsyncFileBackend for MemoryFileBackend {
     }
 
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
+        pool::give_way().await;
         let guard = self.shared.session.lock(options.timeout, async |_| Ok(None)).await;
         guard.map(SyncSession::new).map_err(CONTEXT.operation("open a session"))
     }
@@ -263,6 +282,7 @@ impl AsyncFileBackend for MemoryFileBackend {
         prefix: &str,
         options: WatchOptions,
     ) -> Result<ChangeStream<'static>> {
+        pool::give_way().await;
         watch::watch(self, prefix, &options)
     }
 }

@@ -1,5 +1,8 @@
 //! The tree of files and directories, and the changes of each verb.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+
 use bytes::Bytes;
 
 use super::content::{Content, Times};
@@ -23,10 +26,20 @@ use crate::core::version::VersionId;
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     entries: Entries<Times, Content>,
-    /// The number of changes. Each content gets the current number as its etag, so etags are unique.
-    version: u64,
+    changes: Changes,
     history: History,
     pub(super) watchers: Watchers,
+}
+
+/// The number of changes. Each content gets the current number as its etag, so etags are unique.
+#[derive(Debug)]
+struct Changes(u64);
+
+impl Default for Changes {
+    /// Starts at random, so that the etags of two stores, or of a store before and after a restart, differ.
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
 }
 
 impl Tree {
@@ -83,8 +96,8 @@ impl Tree {
 
     /// Inserts a file with a new etag.
     fn insert(&mut self, path: &FilePath, mut file: Content) -> Result<FileInfo> {
-        self.version += 1;
-        file.etag = Etag::new(format!("{:x}", self.version));
+        self.changes.0 = self.changes.0.wrapping_add(1);
+        file.etag = Etag::new(format!("{:x}", self.changes.0));
         self.history.add(path, Some(&file));
         let is_new = self.entries.file(path).is_none();
         self.report_parents(path);

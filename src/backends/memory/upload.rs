@@ -24,6 +24,9 @@ pub(super) fn begin(
 }
 
 pub(super) fn finish(backend: &MemoryFileBackend, upload: &ResumableUpload) -> Result<FileInfo> {
-    let publish = |content| write::write(backend, &upload.path, content, &upload.options);
+    let publish = |content| {
+        let written = write::write(backend, &upload.path, content, &upload.options);
+        written.map_err(|error| error.in_operation("upload"))
+    };
     backend.shared.uploads.finish(upload, publish)
 }

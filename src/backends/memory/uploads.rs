@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::stream::ByteStream;
+use crate::core::stream::{ByteStream, from_caller};
 use crate::core::upload::ResumableUpload;
 
 /// The uploads that are not finished, by their id.
@@ -49,8 +49,9 @@ impl Uploads {
     pub(super) async fn resume(
         &self,
         upload: &ResumableUpload,
-        mut data: ByteStream<'_>,
+        data: ByteStream<'_>,
     ) -> Result<ResumableUpload> {
+        let mut data = from_caller(data);
         let mut state = upload.clone();
         {
             let mut all = self.all();

@@ -10,7 +10,7 @@ use crate::core::error::Result;
 use crate::core::info::FileInfo;
 use crate::core::options::WriteOptions;
 use crate::core::path::FilePath;
-use crate::core::stream::ByteStream;
+use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
 
 pub(super) fn write(
@@ -31,9 +31,10 @@ pub(super) fn write(
 pub(super) async fn stream_write(
     backend: &MemoryFileBackend,
     path: &str,
-    mut data: ByteStream<'_>,
+    data: ByteStream<'_>,
     options: WriteOptions,
 ) -> Result<FileInfo> {
+    let mut data = from_caller(data);
     let written = async {
         let (file, target) = start(backend, path, &options)?;
         let mut content = Vec::new();

@@ -22,7 +22,7 @@ use crate::core::etag::Etag;
 use crate::core::info::FileInfo;
 use crate::core::options::{CreateDirOptions, ReadOptions, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
-use crate::core::stream::ByteStream;
+use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
 use crate::sys::pool;
 
@@ -235,7 +235,7 @@ pub(super) fn file_meta(content: &Content, encoding: BodyEncoding) -> Kind {
 
 /// Takes in the whole source.
 async fn spool(
-    mut data: ByteStream<'_>,
+    data: ByteStream<'_>,
     options: &WriteOptions,
     encoding: OpenAIEncoding,
 ) -> Result<Content> {
@@ -247,6 +247,7 @@ async fn spool(
         BodyEncoding::Raw.check_size(declared)?;
     }
     let (mut spool, mut received) = (Spool::new(encoding), 0);
+    let mut data = from_caller(data);
     while let Some(piece) = data.try_next().await? {
         received += piece.len() as u64;
         options.check_size_so_far(received)?;

@@ -28,11 +28,58 @@ impl From<io::Error> for Error {
     }
 }
 
+impl Error {
+    /// Makes the error of a source of content the cause of the failed write.
+    pub(crate) fn of_source(error: Self) -> Self {
+        // An error that was converted keeps its text in its own cause.
+        let text = match &error.0.source {
+            Some(cause) if error.0.operation.is_none() => cause.to_string(),
+            _ => error.to_string(),
+        };
+        Self::new(ErrorKind::SourceFailed).with_message(text).with_source(error)
+    }
+
+    /// Returns the error that the source of the content had, if this is [`SourceFailed`](ErrorKind::SourceFailed) and that was an error of
+    /// f9; otherwise this error.
+    ///
+    /// For a backend that gives content to another one: an error that it put into the stream itself is its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use f9::prelude::*;
+    /// use f9::{Error, ErrorKind};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let backend = f9::MemoryFileBackend::new();
+    /// let checked = futures::stream::iter([Ok("the start"), Err(Error::new(ErrorKind::TooLarge))]);
+    /// let error = backend.stream_write("a", checked).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::SourceFailed);
+    /// assert_eq!(error.into_error_of_source().kind(), ErrorKind::TooLarge);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn into_error_of_source(self) -> Self {
+        let Some(mut own) = self.error_of_source().cloned() else { return self };
+        let (inner, outer) = (&mut own.0, self.0);
+        inner.operation = inner.operation.or(outer.operation);
+        inner.path = inner.path.take().or(outer.path);
+        inner.backend = inner.backend.or(outer.backend);
+        own
+    }
+
+    fn error_of_source(&self) -> Option<&Self> {
+        let cause = self.0.source.as_ref().filter(|_| self.kind() == ErrorKind::SourceFailed)?;
+        cause.downcast_ref()
+    }
+}
+
 impl From<Error> for io::Error {
-    /// Keeps the nearest [`io::ErrorKind`] and nests the error.
+    /// Keeps the nearest [`io::ErrorKind`] and nests the error. If the source of the content failed, the kind is that of its error.
     fn from(error: Error) -> Self {
-        let source = error.0.source.as_ref().and_then(|source| source.downcast_ref::<Self>());
-        let kind = match (error.kind(), source.map(Self::kind)) {
+        let failed = error.error_of_source().unwrap_or(&error);
+        let source = failed.0.source.as_ref().and_then(|source| source.downcast_ref::<Self>());
+        let kind = match (failed.kind(), source.map(Self::kind)) {
             // Read and write loops repeat a call that was `Interrupted`, and so would lose the error.
             (ErrorKind::Io, Some(io::ErrorKind::Interrupted)) => io::ErrorKind::Other,
             (ErrorKind::Io, Some(kind)) => kind,

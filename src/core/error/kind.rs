@@ -11,7 +11,7 @@ use crate::core::path::shortened;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $code:literal, $description:literal;)*) => {
-        /// The class of an [`Error`], named after [`io::ErrorKind`] where that has a name for it.
+        /// The class of an [`Error`]. [`to_io`](Self::to_io) returns the nearest [`io::ErrorKind`].
         ///
         /// In JSON it is its [`code`](Self::code).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,6 +93,9 @@ kinds! {
     Corrupted = "corrupted", "the store is damaged";
     /// The source gave more or fewer bytes than declared.
     LengthMismatch = "length-mismatch", "length mismatch";
+    /// The stream or reader with the content to be written failed. The message has the text of its error, which
+    /// [`source`](std::error::Error::source) returns.
+    SourceFailed = "source-failed", "the source of the content failed";
     /// The content does not have the expected checksum.
     IntegrityMismatch = "integrity-mismatch", "checksum mismatch";
     /// The content ended early, for example because the file was truncated during the read.
@@ -182,6 +185,7 @@ impl ErrorKind {
             | Self::TooManyOpenFiles
             | Self::Cancelled
             | Self::DurabilityUnknown
+            | Self::SourceFailed
             | Self::Remote
             | Self::Internal
             | Self::Io => io::ErrorKind::Other,

@@ -145,6 +145,13 @@ impl Error {
         self
     }
 
+    /// Sets the operation, and replaces that of the steps it consists of.
+    #[must_use]
+    pub(crate) fn in_operation(mut self, operation: &'static str) -> Self {
+        self.0.operation = Some(operation);
+        self
+    }
+
     /// Sets the backend, unless it is set already.
     #[must_use]
     pub fn with_backend(mut self, backend: &'static str) -> Self {

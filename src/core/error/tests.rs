@@ -46,6 +46,7 @@ const TABLE: &[(ErrorKind, &str, io::ErrorKind)] = &[
         io::ErrorKind::PermissionDenied,
     ),
     (ErrorKind::Remote, "the service failed", io::ErrorKind::Other),
+    (ErrorKind::SourceFailed, "the source of the content failed", io::ErrorKind::Other),
     (ErrorKind::LengthMismatch, "length mismatch", io::ErrorKind::InvalidData),
     (ErrorKind::IntegrityMismatch, "checksum mismatch", io::ErrorKind::InvalidData),
     (ErrorKind::UnexpectedEof, "unexpected end of file", io::ErrorKind::UnexpectedEof),

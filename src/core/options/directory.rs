@@ -82,7 +82,7 @@ impl ListOptions {
         self.with_start_after(format!("{}{slash}", entry.path))
     }
 
-    /// Starts the listing after this key.
+    /// Starts the listing after this key: a path, with a slash at the end if it is that of a directory.
     #[must_use]
     pub fn with_start_after(mut self, key: impl Into<String>) -> Self {
         self.start_after = Some(key.into());

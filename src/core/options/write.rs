@@ -232,7 +232,7 @@ impl WriteOptions {
     pub fn check_size(&self, given: u64) -> Result<()> {
         match self.size {
             Some(declared) if declared != given => Err(Error::new(ErrorKind::LengthMismatch)
-                .with_message(format!("{declared} bytes were declared, {given} were given"))),
+                .with_message(format!("{declared} bytes declared, {given} given"))),
             _ => Ok(()),
         }
     }

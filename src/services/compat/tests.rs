@@ -130,6 +130,7 @@ const TABLE: &[(ErrorKind, io::ErrorKind)] = &[
     (ErrorKind::RateLimited, io::ErrorKind::ResourceBusy),
     (ErrorKind::DownloadForbidden, io::ErrorKind::PermissionDenied),
     (ErrorKind::Remote, io::ErrorKind::Other),
+    (ErrorKind::SourceFailed, io::ErrorKind::Other),
     (ErrorKind::LengthMismatch, io::ErrorKind::InvalidData),
     (ErrorKind::IntegrityMismatch, io::ErrorKind::InvalidData),
     (ErrorKind::UnexpectedEof, io::ErrorKind::UnexpectedEof),

@@ -172,6 +172,11 @@ pub(crate) fn discard<T: Send + 'static>(value: T) {
     }
 }
 
+/// Lets other tasks run if this task has had its share. For an operation that never waits.
+pub(crate) async fn give_way() {
+    tokio::task::coop::consume_budget().await;
+}
+
 /// Waits for `duration`, without keeping a thread of the pool or of the runtime.
 pub(crate) async fn pause(duration: Duration) {
     // The facade enters its runtime while it polls, so it has a timer too.

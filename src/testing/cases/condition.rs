@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use crate::core::error::{Error, ErrorKind};
 use crate::core::etag::Etag;
 use crate::core::options::{
-    CopyOptions, DeleteOptions, InfoOptions, ReadOptions, RenameOptions, WriteMode, WriteOptions,
+    ByteRange, CopyOptions, DeleteOptions, InfoOptions, ReadOptions, RenameOptions, WriteMode,
+    WriteOptions,
 };
 use crate::core::precondition::{Etags, Precondition};
 use crate::prelude::*;
@@ -99,6 +100,29 @@ pub async fn a_time_of_the_file_itself_is_not_before_it(store: &dyn Fixture) {
     assert_eq!(read(Precondition::if_unmodified_since(modified)).await.unwrap(), "content");
     let before = modified - Duration::from_secs(2);
     assert_eq!(read(Precondition::if_modified_since(before)).await.unwrap(), "content");
+}
+
+pub async fn the_condition_of_a_read_comes_before_its_range(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let info = files.create("a", "0123456789").await.unwrap();
+    let (etag, modified) = (info.etag.unwrap(), info.modified_at.unwrap());
+    let later = modified + Duration::from_secs(3600);
+    let past = |condition| ReadOptions::range(100..).with_condition(condition);
+    let ranges = [ByteRange::from(100..)];
+    for (condition, expected) in [
+        (Precondition::if_none_match(etag.clone()), ErrorKind::NotModified),
+        (Precondition::if_match(Etag::new("stale")), ErrorKind::PreconditionFailed),
+        (Precondition::if_modified_since(later), ErrorKind::NotModified),
+        (Precondition::if_match(etag), ErrorKind::InvalidRange),
+        (Precondition::if_unmodified_since(later), ErrorKind::InvalidRange),
+    ] {
+        refused(files.open_with("a", past(condition.clone())).await, expected);
+        refused(files.read_with("a", past(condition.clone())).await, expected);
+        let streamed = files.stream_read_with("a", past(condition.clone())).await;
+        refused(streamed.map(drop), expected);
+        let options = ReadOptions::default().with_condition(condition);
+        refused(files.read_ranges_with("a", &ranges, options).await, expected);
+    }
 }
 
 pub async fn a_delete_compares_the_etag(store: &dyn Fixture) {

@@ -122,6 +122,8 @@ const NO_MATCHES: &[&str] = &[
     "a.txt/**",
     "missing/*",
     "missing/**",
+    ".f9/*",
+    ".f9/**",
     "src/missing",
     "missing",
     "src/lib",

@@ -106,6 +106,17 @@ pub async fn a_reader_never_mixes_two_versions(store: &dyn Fixture) {
     }
 }
 
+pub async fn a_reader_of_a_file_that_became_shorter_fails(store: &dyn Fixture) {
+    let files = store.backend().await;
+    files.create("a", bytes(2 << 20)).await.unwrap();
+    let mut reader = files.reader("a").await.unwrap();
+    reader.read_exact(&mut [0; 3]).await.unwrap();
+    files.write("a", "new").await.unwrap();
+    reader.seek(SeekFrom::Start(2_000_000)).await.unwrap();
+    let error = Error::from(reader.read_to_end(&mut Vec::new()).await.unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed, "{error}");
+}
+
 pub async fn a_reader_of_a_missing_file_or_a_part_is_refused(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("dir/a", "content").await.unwrap();

@@ -12,6 +12,7 @@ pub mod condition;
 pub mod copy;
 pub mod create;
 pub mod delete;
+pub mod fair;
 pub mod glob;
 pub mod handles;
 pub mod info;
@@ -139,11 +140,13 @@ macro_rules! __with_all_cases {
                 a_writer_respects_its_options;
                 a_reader_seeks_to_any_offset;
                 a_reader_never_mixes_two_versions.needs(ConditionalWrite);
+                a_reader_of_a_file_that_became_shorter_fails.needs(ConditionalWrite);
                 a_reader_of_a_missing_file_or_a_part_is_refused;
             }
             condition {
                 reads_and_look_ups_compare_etags.needs(ConditionalWrite);
                 reads_and_look_ups_compare_times;
+                the_condition_of_a_read_comes_before_its_range.needs(ConditionalWrite);
                 a_time_of_the_file_itself_is_not_before_it;
                 a_delete_compares_the_etag.needs(ConditionalWrite);
                 a_delete_compares_the_time;
@@ -268,9 +271,13 @@ macro_rules! __with_all_cases {
                 streamed_content_that_does_not_match_its_checksum_is_refused;
                 a_file_can_be_written_from_a_reader_and_read_as_one;
                 a_file_can_be_streamed_into_another;
-                the_error_of_a_reader_keeps_its_kind;
+                the_error_of_a_reader_is_told_and_kept;
                 racing_streams_never_tear_a_file;
                 exactly_one_of_racing_streams_to_a_new_file_wins.needs(ExclusiveCreate);
+            }
+            fair {
+                no_verb_keeps_other_tasks_from_running.needs_cancellation();
+                a_write_of_an_endless_source_can_be_cancelled.needs_cancellation();
             }
             checksum {
                 a_checksum_matches_the_content;
@@ -342,6 +349,7 @@ macro_rules! __with_all_cases {
                 a_modified_file_is_reported_as_one_change.needs(Watch);
                 a_removed_file_is_reported.needs(Watch);
                 a_renamed_file_is_reported_with_both_paths.needs(Watch);
+                a_directory_that_is_renamed_at_once_is_not_reported_twice.needs(Watch, EmptyDirectories, AtomicRename);
                 a_renamed_directory_is_reported_and_still_watched.needs(Watch);
                 files_in_new_directories_are_not_missed.needs(Watch);
                 a_deep_tree_that_is_made_at_once_is_reported_in_full.needs(Watch);

@@ -226,7 +226,7 @@ pub async fn a_failing_source_appends_nothing(store: &dyn Fixture) {
     files.create("a", "old").await.unwrap();
     let data = failing_source(["new".into()], Error::new(ErrorKind::QuotaExceeded));
     let written = files.stream_write_with("a", data, WriteOptions::append()).await;
-    refused(written, ErrorKind::QuotaExceeded);
+    refused(written, ErrorKind::SourceFailed);
     assert_eq!(files.read("a").await.unwrap(), "old");
 }
 

@@ -1,5 +1,6 @@
 //! A streamed write is invisible until its last byte, and leaves nothing behind if it fails.
 
+use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -202,8 +203,11 @@ pub async fn a_failing_source_leaves_the_old_content(store: &dyn Fixture) {
     let etag = files.create("dir/a", "old").await.unwrap().etag;
     for data in failures() {
         let written = files.stream_write_with("dir/a", data, WriteOptions::overwrite()).await;
-        let error = refused(written, ErrorKind::QuotaExceeded);
-        assert!(error.to_string().contains("the error of the stream"), "{error}");
+        let error = refused(written, ErrorKind::SourceFailed);
+        assert!(
+            error.to_string().ends_with(": quota exceeded: the error of the stream"),
+            "{error}"
+        );
         assert_eq!(files.read("dir/a").await.unwrap(), "old");
         assert_eq!(files.info("dir/a").await.unwrap().etag, etag);
         is_clean(store).await;
@@ -215,7 +219,7 @@ pub async fn a_failing_source_leaves_no_file_and_no_parents(store: &dyn Fixture)
     let files = store.backend().await;
     for data in failures() {
         let written = files.stream_write("new/dir/a", data).await;
-        refused(written, ErrorKind::QuotaExceeded);
+        refused(written, ErrorKind::SourceFailed);
         is_clean(store).await;
         let all = listed(&*files, "", ListOptions::recursive()).await;
         assert!(all.is_empty(), "leftovers: {all:?}");
@@ -328,15 +332,21 @@ impl AsyncRead for Failing {
     }
 }
 
-pub async fn the_error_of_a_reader_keeps_its_kind(store: &dyn Fixture) {
+pub async fn the_error_of_a_reader_is_told_and_kept(store: &dyn Fixture) {
     let files = store.backend().await;
-    let system = io::Error::from(io::ErrorKind::PermissionDenied);
+    let system = io::Error::new(io::ErrorKind::NotFound, "disk on fire");
     let reader = b"some bytes".chain(Failing(Some(system)));
     let created = files.create_from_reader("dir/a", reader).await;
-    refused(created, ErrorKind::PermissionDenied);
-    let own = io::Error::from(Error::new(ErrorKind::Conflict));
-    let created = files.create_from_reader("dir/a", Failing(Some(own))).await;
-    refused(created, ErrorKind::Conflict);
+    let error = refused(created, ErrorKind::SourceFailed);
+    assert!(error.to_string().ends_with(": disk on fire"), "{error}");
+    assert!(!error.is_retryable());
+    let own = Error::new(ErrorKind::Contention).with_operation("read").with_path("there");
+    let created = files.create_from_reader("dir/a", Failing(Some(own.clone().into()))).await;
+    let error = refused(created, ErrorKind::SourceFailed);
+    assert!(error.to_string().ends_with(&format!(": {own}")), "{error}");
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<Error>());
+    assert_eq!(cause.map(Error::kind), Some(ErrorKind::Contention));
+    assert!(!error.is_retryable(), "the source is consumed");
     is_clean(store).await;
     assert!(listed(&*files, "", ListOptions::default()).await.is_empty());
 }

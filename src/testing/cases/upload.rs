@@ -37,7 +37,7 @@ pub async fn an_upload_continues_after_a_failing_source(store: &dyn Fixture) {
     let files = store.backend().await;
     let upload = files.begin_upload("a", WriteOptions::default()).await.unwrap();
     let data = failing_source(["first ".into()], Error::new(ErrorKind::QuotaExceeded));
-    refused(files.continue_upload(&upload, data).await, ErrorKind::QuotaExceeded);
+    refused(files.continue_upload(&upload, data).await, ErrorKind::SourceFailed);
     let state = files.upload_state(&upload).await.unwrap();
     assert!(state.offset == 0 || state.offset == 6, "{}", state.offset);
     let rest = &"first second"[usize::try_from(state.offset).unwrap()..];

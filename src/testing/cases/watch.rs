@@ -106,6 +106,22 @@ pub async fn a_renamed_file_is_reported_with_both_paths(store: &dyn Fixture) {
     assert_eq!(watched.up_to_now(&*files, "").await, [renamed]);
 }
 
+pub async fn a_directory_that_is_renamed_at_once_is_not_reported_twice(store: &dyn Fixture) {
+    let files = store.backend().await;
+    let mut watched = Watched::start(&*files, "").await;
+    for round in 0..20 {
+        let (old, new) = (format!("{round}"), format!("new {round}"));
+        files.create_dir(&old).await.unwrap();
+        files.rename(&old, &new).await.unwrap();
+        let renamed = Change::Renamed { from: path(&old), to: path(&new) };
+        let expected = [Change::Created(path(&old)), renamed];
+        assert_eq!(watched.up_to_now(&*files, "").await, expected);
+        files.create(&format!("{new}/a"), "x").await.unwrap();
+        let created = Change::Created(path(&format!("{new}/a")));
+        assert_eq!(watched.up_to_now(&*files, "").await, [created]);
+    }
+}
+
 pub async fn a_renamed_directory_is_reported_and_still_watched(store: &dyn Fixture) {
     let files = store.backend().await;
     files.create("old/deep/a.txt", "x").await.unwrap();

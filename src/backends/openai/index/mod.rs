@@ -89,6 +89,8 @@ impl Index {
     }
 
     async fn refresh_if_older(self: &Arc<Self>, age: Duration) -> Result<()> {
+        // A look at a tree that is new enough does not wait.
+        pool::give_way().await;
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::new(ErrorKind::Unsupported)
                 .with_message("the operation must run in a Tokio runtime"));

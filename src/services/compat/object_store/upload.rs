@@ -53,7 +53,8 @@ impl Upload {
         let path = location.to_string();
         let write = async move {
             let data = content(items);
-            backend.stream_write_with(&path, data, options).await
+            let written = backend.stream_write_with(&path, data, options).await;
+            written.map_err(Error::into_error_of_source)
         };
         // A panic would repeat in every future that polls the writer, including the one in `drop` during unwinding, which would abort.
         let (write, writer_stop) = future::abortable(AssertUnwindSafe(write).catch_unwind());

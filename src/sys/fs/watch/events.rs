@@ -248,8 +248,8 @@ impl Watcher {
             {
                 return self.repair(root, now);
             }
-            // Another rename may have followed, so this checks what is at both names now.
-            self.look_for_directory(root, to, true, now)?;
+            // Another rename may have followed, so this checks what is at both names now. The rename has reported the new one.
+            self.look_for_directory(root, to, false, now)?;
             return self.look_for_directory(root, old, true, now);
         }
         let renames = (new_path, old_path);
