@@ -22,6 +22,7 @@ use crate::core::options::{
 use crate::core::path::FilePath;
 use crate::core::stream::{
     self, ByteStream, DEFAULT_CHUNK_SIZE, InfoStream, IntoChunk, PathStream, TextStream,
+    from_chunks,
 };
 
 /// The verbs as callers use them, on every backend and on `dyn AsyncFileBackend`.
@@ -235,8 +236,7 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
         path: &'a str,
         data: impl Stream<Item: IntoChunk> + Send + 'a,
     ) -> BoxFuture<'a, Result<FileInfo>> {
-        let data = data.map(IntoChunk::into_chunk).boxed();
-        self.stream_write_with(path, data, WriteOptions::default())
+        self.stream_write_with(path, from_chunks(data), WriteOptions::default())
     }
 
     /// Copies a file. Fails if anything exists at `to`. See [`copy_with`](AsyncFileBackend::copy_with).

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _};
+use futures::stream;
 
 use super::streams::Chunks;
 use super::{
@@ -27,7 +27,7 @@ use crate::core::options::{
 };
 use crate::core::path::FilePath;
 use crate::core::presign::{PresignOperation, PresignedRequest};
-use crate::core::stream::IntoChunk;
+use crate::core::stream::{IntoChunk, from_chunks};
 use crate::core::upload::ResumableUpload;
 
 /// Calls the async verb inside the wait, because it may start its work before the first poll.
@@ -129,7 +129,7 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         chunks: impl IntoIterator<Item: IntoChunk, IntoIter: Send>,
         options: WriteOptions,
     ) -> Result<FileInfo> {
-        let chunks = stream::iter(chunks.into_iter().map(IntoChunk::into_chunk)).boxed();
+        let chunks = from_chunks(stream::iter(chunks));
         self.bridge.wait(async { self.backend.stream_write_with(path, chunks, options).await })
     }
 
@@ -207,7 +207,7 @@ impl<B: AsyncFileBackend + ?Sized> Blocking<B> {
         upload: &ResumableUpload,
         chunks: impl IntoIterator<Item: IntoChunk, IntoIter: Send>,
     ) -> Result<ResumableUpload> {
-        let chunks = stream::iter(chunks.into_iter().map(IntoChunk::into_chunk)).boxed();
+        let chunks = from_chunks(stream::iter(chunks));
         self.bridge.wait(async { self.backend.continue_upload(upload, chunks).await })
     }
 

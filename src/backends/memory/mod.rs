@@ -291,10 +291,22 @@ impl AsyncFileBackend for MemoryFileBackend {
 mod tests {
     use std::thread;
 
+    use futures::FutureExt as _;
+
     use super::*;
+    use crate::backend::AsyncFileBackendExt as _;
     use crate::core::metadata::FileMetadata;
     use crate::core::options::WriteMode;
     use crate::core::target::WriteTarget;
+
+    #[test]
+    fn the_etags_of_two_stores_differ() {
+        let etag = || {
+            let written = MemoryFileBackend::new().write("a", "x").now_or_never();
+            written.unwrap().unwrap().etag
+        };
+        assert_ne!(etag(), etag());
+    }
 
     #[test]
     fn the_fields_of_an_info_belong_to_the_same_content() {

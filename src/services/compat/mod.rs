@@ -27,7 +27,7 @@ use crate::core::options::{
 };
 use crate::core::path::FilePath;
 use crate::core::presign::{PresignOperation, PresignedRequest};
-use crate::core::stream::IntoChunk;
+use crate::core::stream::{IntoChunk, from_chunks};
 use crate::core::upload::ResumableUpload;
 
 #[cfg(feature = "object-store")]
@@ -194,8 +194,7 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
         data: impl Stream<Item: IntoChunk> + Send,
         options: WriteOptions,
     ) -> io::Result<FileInfo> {
-        let data = data.map(IntoChunk::into_chunk).boxed();
-        Ok(self.backend.stream_write_with(path, data, options).await?)
+        Ok(self.backend.stream_write_with(path, from_chunks(data), options).await?)
     }
 
     /// Writes many files, and returns one result for each. See
@@ -221,8 +220,7 @@ impl<B: AsyncFileBackend + ?Sized> CompatibleFileBackend<B> {
         upload: &ResumableUpload,
         data: impl Stream<Item: IntoChunk> + Send,
     ) -> io::Result<ResumableUpload> {
-        let data = data.map(IntoChunk::into_chunk).boxed();
-        Ok(self.backend.continue_upload(upload, data).await?)
+        Ok(self.backend.continue_upload(upload, from_chunks(data)).await?)
     }
 
     /// Opens a file for reading at any offset. See [`AsyncFileBackendExt::reader`](crate::AsyncFileBackendExt::reader).

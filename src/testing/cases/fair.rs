@@ -24,7 +24,7 @@ use crate::testing::state::is_clean;
 const CALLS: usize = 1_000;
 
 /// Calls a verb again and again, beside a task that only wants to run twice.
-async fn is_fair<'a>(verb: &str, call: impl Fn() -> BoxFuture<'a, Result<()>>) {
+async fn is_fair<'a>(verb: &str, call: impl Fn() -> BoxFuture<'a, Result<()>> + Sync) {
     let has_run = AtomicBool::new(false);
     let neighbour = async {
         yield_now().await;
