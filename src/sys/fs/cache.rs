@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
+use super::stat::Stat;
+use super::without_metadata::WithoutMetadata;
+
 /// The file systems that never wait with these flags, by their type in `statfs(2)`.
 const DISKS: [u32; 4] = [
     0xef53,      // ext2, ext3, ext4
@@ -44,6 +47,7 @@ pub(super) struct Cache {
     pages: AtomicBool,
     /// The flags of such a read.
     flags: ReadWriteFlags,
+    pub(super) without_metadata: WithoutMetadata,
 }
 
 impl Cache {
@@ -52,7 +56,9 @@ impl Cache {
         let kind = kind_of(dir);
         let is_disk = kind.is_some_and(|kind| DISKS.contains(&kind));
         let is_tmpfs = kind == Some(TMPFS);
+        let stat = Stat::of(dir).ok().filter(|_| is_disk || is_tmpfs);
         Self {
+            without_metadata: WithoutMetadata::on(stat.map(|stat| stat.device())),
             names: AtomicBool::new(is_disk || is_tmpfs),
             pages: AtomicBool::new(is_disk || is_tmpfs),
             flags: if is_tmpfs { ReadWriteFlags::empty() } else { ReadWriteFlags::NOWAIT },

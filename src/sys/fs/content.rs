@@ -86,7 +86,8 @@ pub(crate) fn look_up(
     stat.check_read(&options.condition)?;
     let mut info = stat.info(path.clone());
     if (stat.is_file() || stat.is_dir()) && root.keeps_metadata() {
-        add_metadata_by_link(entry.as_fd(), &mut info)?;
+        let read = || add_metadata_by_link(entry.as_fd(), &mut info);
+        root.cache().without_metadata.unless_known(&stat, read)?;
     }
     if stat.is_symlink() {
         let target = retry_on_intr(|| rustix::fs::readlinkat(&entry, "", Vec::new()));
@@ -100,7 +101,8 @@ impl OpenFile {
     pub(crate) fn info(&self, path: FilePath) -> Result<FileInfo> {
         let mut info = self.stat.info(path);
         if self.keeps_metadata {
-            add_metadata(&self.file, &mut info)?;
+            let read = || add_metadata(&self.file, &mut info);
+            self.cache.without_metadata.unless_known(&self.stat, read)?;
         }
         Ok(info)
     }

@@ -71,15 +71,15 @@ fn set(call: impl FnMut() -> Result<(), Errno>) -> Result<()> {
     })
 }
 
-/// Adds the content type and the user metadata of an open file.
-pub(super) fn add_metadata(file: &File, info: &mut FileInfo) -> Result<()> {
+/// Adds the content type and the user metadata of an open file. Returns whether it may have some.
+pub(super) fn add_metadata(file: &File, info: &mut FileInfo) -> Result<bool> {
     let mut space = empty();
     let value = rustix::fs::fgetxattr(file, METADATA, &mut space[..]);
     add(value.map(|(value, _)| &*value), info)
 }
 
-/// Adds the content type and the user metadata of a file that is not open for reading.
-pub(super) fn add_metadata_by_link(file: BorrowedFd<'_>, info: &mut FileInfo) -> Result<()> {
+/// Adds the content type and the user metadata of a file that is not open for reading. Returns whether it may have some.
+pub(super) fn add_metadata_by_link(file: BorrowedFd<'_>, info: &mut FileInfo) -> Result<bool> {
     let mut space = empty();
     let value = rustix::fs::getxattr(link_to(file), METADATA, &mut space[..]);
     add(value.map(|(value, _)| &*value), info)
@@ -89,7 +89,7 @@ pub(super) fn add_metadata_by_link(file: BorrowedFd<'_>, info: &mut FileInfo) ->
 pub(super) fn add_metadata_at(dir: BorrowedFd<'_>, name: &str, info: &mut FileInfo) -> Result<()> {
     let (mut space, path) = (empty(), format!("{}/{name}", link_to(dir)));
     let value = rustix::fs::lgetxattr(path, METADATA, &mut space[..]);
-    add(value.map(|(value, _)| &*value), info)
+    add(value.map(|(value, _)| &*value), info).map(drop)
 }
 
 fn empty() -> [MaybeUninit<u8>; MAX_BYTES] {
@@ -101,23 +101,23 @@ pub(super) fn link_to(file: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// Reads a value. One that f9 did not write is ignored.
-fn add(value: Result<&[u8], Errno>, info: &mut FileInfo) -> Result<()> {
+/// Reads a value. One that f9 did not write is ignored. Returns whether there may be a value.
+fn add(value: Result<&[u8], Errno>, info: &mut FileInfo) -> Result<bool> {
     let value = match value {
         Ok(value) => value,
         Err(errno @ (Errno::IO | Errno::NOMEM)) => return Err(system_error(errno)),
-        Err(_) => return Ok(()),
+        Err(errno) => return Ok(errno != Errno::NODATA),
     };
     let Some(text) = std::str::from_utf8(value).ok().and_then(|text| text.strip_suffix('\0'))
     else {
-        return Ok(());
+        return Ok(true);
     };
     let mut parts = text.split('\0');
     info.content_type = parts.next().filter(|text| !text.is_empty()).map(str::to_owned);
     while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
         info.user_metadata.insert(key.to_owned(), value.to_owned());
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

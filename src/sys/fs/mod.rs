@@ -37,6 +37,7 @@ mod tree_hash;
 mod upload;
 mod walk;
 mod watch;
+mod without_metadata;
 
 pub(crate) use buffer::Buffers;
 pub(crate) use content::{OpenFile, look_up, open_file};

@@ -73,6 +73,15 @@ impl Stat {
         (self.0.stx_dev_major, self.0.stx_dev_minor, self.0.stx_ino)
     }
 
+    pub(super) fn device(&self) -> (u32, u32) {
+        (self.0.stx_dev_major, self.0.stx_dev_minor)
+    }
+
+    /// Returns the time of the last change of the content or of the metadata.
+    pub(super) fn changed_at(&self) -> Option<SystemTime> {
+        system_time(&self.0.stx_ctime)
+    }
+
     pub(super) fn permissions(&self) -> u32 {
         u32::from(self.0.stx_mode) & 0o7777
     }
@@ -131,7 +140,7 @@ impl Stat {
         info.owner_uid = Some(self.0.stx_uid);
         info.owner_gid = Some(self.0.stx_gid);
         info.file_id = Some(self.0.stx_ino);
-        info.changed_at = system_time(&self.0.stx_ctime);
+        info.changed_at = self.changed_at();
         info
     }
 
