@@ -308,7 +308,7 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
         super::provided::copy(self, from, to, options).await
     }
 
-    /// Returns whether anything exists at `path`. A link whose target is missing exists too.
+    /// Returns whether there is a file or directory at `path`, or a link to one. Below a file there is nothing.
     ///
     /// # Errors
     ///
@@ -320,14 +320,14 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
     async fn exists(&self, path: &str) -> Result<bool> {
         match self.info_with(path, InfoOptions::default()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) if is_missing(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Returns the paths that match a [`GlobPattern`](crate::GlobPattern), in byte order.
     ///
-    /// Reads only directories below the literal prefix of the pattern. Links are not followed, and names that cannot be represented
+    /// Reads only directories below the literal prefix of the pattern. Links are followed in that prefix only. Names that cannot be represented
     /// match nothing.
     ///
     /// # Errors
@@ -662,7 +662,12 @@ pub(crate) fn is_no_directory(error: &Error) -> bool {
 
 /// Returns whether [`checksum_many`](AsyncFileBackend::checksum_many) skips a path with this error.
 pub(crate) fn is_skipped(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory)
+    is_missing(error) || error.kind() == ErrorKind::IsADirectory
+}
+
+/// Whether there is nothing at a path, also below a file.
+fn is_missing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// A backend whose files also live on a remote, and that merges local and remote changes on request.

@@ -228,10 +228,11 @@ pub(super) async fn glob_stream<B: AsyncFileBackend + ?Sized>(
     };
     let found = entries.filter_map(move |entry| {
         future::ready(match entry {
-            Ok(info) if options.kind.accepts(info.is_dir()) && pattern.matches(&info.path) => {
-                Some(Ok(info.path))
+            Ok(info) => {
+                let is_dir = info.is_dir();
+                let is_accepted = options.kind.accepts(is_dir) && pattern.is_for(is_dir);
+                (is_accepted && pattern.matches(&info.path)).then_some(Ok(info.path))
             }
-            Ok(_) => None,
             // A name that cannot be represented matches nothing.
             Err(error) if error.kind() == ErrorKind::InvalidPath => None,
             Err(error) => Some(Err(error)),

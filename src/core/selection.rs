@@ -35,7 +35,9 @@ impl Selection {
     /// Whether an entry comes after the start and matches.
     pub(crate) fn accepts(&self, entry: &FileInfo) -> bool {
         self.is_after_start(entry)
-            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(&entry.path))
+            && self.pattern.as_ref().is_none_or(|pattern| {
+                pattern.is_for(entry.is_dir()) && pattern.matches(&entry.path)
+            })
     }
 
     fn is_after_start(&self, entry: &FileInfo) -> bool {

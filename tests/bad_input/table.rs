@@ -126,6 +126,12 @@ pub(crate) fn every(path: &str) -> Vec<Call> {
     looking.chain(acting(path)).collect()
 }
 
+/// Like [`every`], below something that is not a directory, where nothing exists.
+pub(crate) fn every_below(path: &str) -> Vec<Call> {
+    let calls = every(path).into_iter();
+    calls.filter(|call| !matches!(call, Call::Exists(_))).collect()
+}
+
 /// Checks every call of every row, each in its own root, and reports all failures.
 pub(crate) async fn check(rows: Vec<Row>) {
     let mut wrong = Vec::new();

@@ -76,7 +76,10 @@ impl AsyncFileBackend for Minimal {
     }
 
     async fn create_dir_with(&self, path: &str, options: CreateDirOptions) -> Result<()> {
-        let is_new = !self.files.exists(path).await?;
+        let is_new = match self.files.info(path).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            found => found.map(|_| false)?,
+        };
         if is_new && !self.capabilities().has(Capability::EmptyDirectories) {
             let error = Error::new(ErrorKind::Unsupported);
             return Err(error.with_operation("create directory").with_path(path));

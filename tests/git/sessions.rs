@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use f9::prelude::*;
-use f9::{ErrorKind, SessionOptions};
+use f9::{ErrorKind, SessionOptions, UpdateOptions};
 
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
@@ -111,7 +111,24 @@ async fn a_write_whose_push_fails_is_saved_and_reported() {
     let error = clone.create("b", "kept").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(error.to_string().contains("saved locally; will be pushed next time"), "{error}");
+    assert!(error.is_applied(), "{error:?}");
     assert_eq!(clone.read("b").await.unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn a_loop_over_retryable_errors_repeats_no_append() {
+    let clones = Clones::of(Remote::with(&[Change::write("log", "one\n")]));
+    let clone = opened(clones.config("mine").with_auto_push(true)).await;
+    std::fs::rename(clones.remote.path(), clones.remote.path().with_extension("away")).unwrap();
+    for _ in 0..3 {
+        let appended = clone.update_with("log", "two\n", UpdateOptions::append()).await;
+        let error = appended.unwrap_err();
+        assert!(error.is_applied(), "{error:?}");
+        if !error.is_retryable() {
+            break;
+        }
+    }
+    assert_eq!(clone.read("log").await.unwrap(), "one\ntwo\n");
 }
 
 // On one thread, so that all reads begin before the pull can end.

@@ -1,11 +1,11 @@
 //! Mode, owner, extended attributes, hard links and etags.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::time::SystemTime;
 
 use f9::prelude::*;
-use f9::{CopyOptions, CreateOptions, Durability, LocalFileBackend, UpdateOptions};
+use f9::{ByteRange, CopyOptions, CreateOptions, Durability, LocalFileBackend, UpdateOptions};
 use rustix::fs::XattrFlags;
 
 use crate::store::Store;
@@ -186,4 +186,28 @@ async fn info_has_the_metadata_of_the_system() {
     let file = fs::File::options().write(true).open(store.on_disk("a")).unwrap();
     file.set_modified(ancient).unwrap();
     assert_eq!(store.backend.info("a").await.unwrap().modified_at, Some(ancient));
+}
+
+#[tokio::test]
+async fn a_copy_and_an_append_keep_the_holes_of_a_sparse_file() {
+    const HOLE: u64 = 1 << 30;
+    let store = Store::new().await;
+    let sparse = fs::File::create(store.on_disk("sparse")).unwrap();
+    sparse.write_all_at(b"begin", 0).unwrap();
+    sparse.write_all_at(b"middle", HOLE).unwrap();
+    sparse.set_len(2 * HOLE).unwrap();
+    drop(sparse);
+    store.backend.copy("sparse", "copy").await.unwrap();
+    store.backend.copy("sparse", "appended").await.unwrap();
+    store.backend.update_with("appended", "end", UpdateOptions::append()).await.unwrap();
+    for (path, size) in [("copy", 2 * HOLE), ("appended", 2 * HOLE + 3)] {
+        let metadata = fs::metadata(store.on_disk(path)).unwrap();
+        assert_eq!(metadata.len(), size, "{path}");
+        assert!(metadata.blocks() * 512 < 1 << 20, "{path} takes {} blocks", metadata.blocks());
+        let ranges = [0..5, 5..9, HOLE..HOLE + 6, 2 * HOLE - 2..size];
+        let ranges: Vec<_> = ranges.into_iter().map(ByteRange::from).collect();
+        let end: &[u8] = if path == "copy" { b"\0\0" } else { b"\0\0end" };
+        let read = store.backend.read_ranges(path, &ranges).await.unwrap();
+        assert_eq!(read, [&b"begin"[..], b"\0\0\0\0", b"middle", end], "{path}");
+    }
 }

@@ -87,9 +87,10 @@ async fn info_is_of_the_link_or_of_its_target() {
     let backend = &store.backend;
     backend.create("real", "12345").await.unwrap();
     symlink("real", store.on_disk("link")).unwrap();
-    assert_eq!(backend.info("link").await.unwrap().file_type, FileType::Symlink);
-    let follow = InfoOptions::default().with_links(LinkMode::Follow);
-    let info = backend.info_with("link", follow).await.unwrap();
+    let keep = InfoOptions::default().with_links(LinkMode::Keep);
+    let info = backend.info_with("link", keep).await.unwrap();
+    assert_eq!((info.file_type, info.size), (FileType::Symlink, Some(4)));
+    let info = backend.info("link").await.unwrap();
     assert_eq!((info.file_type, info.size, info.path.as_str()), (FileType::File, Some(5), "link"));
 }
 
@@ -98,8 +99,11 @@ async fn a_dangling_link_can_be_listed_renamed_and_deleted() {
     let store = Store::new().await;
     let backend = &store.backend;
     symlink("nowhere", store.on_disk("link")).unwrap();
-    assert!(backend.exists("link").await.unwrap());
-    assert_eq!(backend.info("link").await.unwrap().file_type, FileType::Symlink);
+    assert!(!backend.exists("link").await.unwrap());
+    assert_eq!(backend.info("link").await.unwrap_err().kind(), ErrorKind::NotFound);
+    let keep = InfoOptions::default().with_links(LinkMode::Keep);
+    let info = backend.info_with("link", keep).await.unwrap();
+    assert_eq!(info.file_type, FileType::Symlink);
     assert_eq!(backend.read("link").await.unwrap_err().kind(), ErrorKind::NotFound);
     let overwrite = CreateOptions::overwrite();
     let refused = backend.create_with("link", "x", overwrite).await.unwrap_err();

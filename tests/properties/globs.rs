@@ -141,7 +141,8 @@ async fn searched(files: &dyn AsyncFileBackend, pattern: &str) -> Result<(), Tes
                 GlobKind::Directories => info.is_dir(),
                 _ => true,
             };
-            of_kind && expected(pattern, &info.path) == Some(true)
+            let is_for = info.is_dir() || !pattern.ends_with('/');
+            of_kind && is_for && expected(pattern, &info.path) == Some(true)
         };
         let mut matching: Vec<_> =
             listed.iter().filter(matches).map(|info| info.path.clone()).collect();

@@ -168,7 +168,10 @@ impl Model {
                 entries.truncate(*limit);
                 Ok(Answer::Entries(entries))
             }
-            Operation::Exists { path } => Ok(Answer::Is(self.at(&path_of(path)?)?.is_some())),
+            Operation::Exists { path } => match self.at(&path_of(path)?) {
+                Err(ErrorKind::NotADirectory) => Ok(Answer::Is(false)),
+                found => Ok(Answer::Is(found?.is_some())),
+            },
             Operation::List { prefix, depth } => self.list(prefix, *depth),
             Operation::Glob { pattern, kind } => self.glob(pattern, *kind),
             Operation::Checksum { path } => {
@@ -400,7 +403,7 @@ impl Model {
         for path in paths {
             match self.file(&path) {
                 Ok((bytes, _)) => drop(sums.insert(path, sum_of(bytes))),
-                Err(ErrorKind::NotFound | ErrorKind::IsADirectory) => {}
+                Err(ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {}
                 Err(kind) => return Err(kind),
             }
         }

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::{ErrorKind, Result};
 use crate::core::info::FileInfo;
-use crate::core::options::InfoOptions;
+use crate::core::options::{InfoOptions, LinkMode};
 use crate::core::path::FilePath;
 use crate::core::precondition::Precondition;
 
@@ -64,7 +64,8 @@ impl Shared {
         if !condition.has_times() {
             return Ok(condition);
         }
-        let info = match self.look_up(path, InfoOptions::default()).await {
+        let info = match self.look_up(path, InfoOptions::default().with_links(LinkMode::Keep)).await
+        {
             // The tree reports that nothing is there.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(condition),
             info => info?,

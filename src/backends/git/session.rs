@@ -67,6 +67,7 @@ impl Shared {
             error
                 .with_operation("publish")
                 .with_message(format!("saved locally; will be pushed next time: {reason}"))
+                .with_applied()
         })
     }
 

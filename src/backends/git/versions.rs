@@ -20,7 +20,7 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::file_version::{FileVersion, VersionStream};
 use crate::core::info::{FileInfo, FileType};
-use crate::core::options::{EncodingMode, InfoOptions, ReadOptions, VersionOptions};
+use crate::core::options::{EncodingMode, InfoOptions, LinkMode, ReadOptions, VersionOptions};
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, rechunked};
 use crate::core::version::VersionId;
@@ -189,7 +189,11 @@ impl Shared {
     async fn is_unchanged(&self, path: &FilePath, newest: &Version) -> Result<bool> {
         let Some((mode, oid)) = &newest.file else { return Ok(false) };
         let _guard = self.lock_tree().await?;
-        let info = match self.tree.info_with(path, InfoOptions::default()).await {
+        let info = match self
+            .tree
+            .info_with(path, InfoOptions::default().with_links(LinkMode::Keep))
+            .await
+        {
             Ok(info) => info,
             Err(error) => {
                 return match error.kind() {

@@ -10,11 +10,11 @@ use super::error::CONTEXT;
 use super::metadata::check_metadata;
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{CopyOptions, CreateDirOptions, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
-use crate::core::stream::ByteStream;
+use crate::core::stream::{ByteStream, from_caller};
 
 impl Shared {
     pub(super) async fn write(
@@ -67,7 +67,9 @@ impl Shared {
                 }
             };
             let end = stream::once(lock).filter_map(std::future::ready);
-            let info = self.tree.stream_write_with(path, data.chain(end).boxed(), options).await?;
+            let data = from_caller(data).chain(end).boxed();
+            let written = self.tree.stream_write_with(path, data, options).await;
+            let info = written.map_err(Error::into_error_of_source)?;
             self.pending_paths.add(&[&info]).await?;
             drop(guard);
             self.push_after_write(verb, path).await?;

@@ -88,10 +88,13 @@ pub(super) async fn glob(
         if shared.root.is_private(&parsed.base().0) {
             return glob_through_listing(backend, pattern, options).await;
         }
-        pool::run_cancellable(move |cancelled| {
+        let search = pool::run_cancellable(move |cancelled| {
             fs::glob(&shared.root, &parsed, options.kind, cancelled)
-        })
-        .await
+        });
+        match search.await? {
+            Some(found) => Ok(found),
+            None => glob_through_listing(backend, pattern, options).await,
+        }
     };
     found.await.map_err(|error| backend.shared.error_of("glob", error).with_subject(pattern))
 }

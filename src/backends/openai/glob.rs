@@ -33,7 +33,8 @@ pub(super) fn matching(entries: &Entries, pattern: &GlobPattern, kind: GlobKind)
             let name = key[directory.len()..].trim_end_matches('/');
             match node {
                 Node::File(_) => {
-                    if kind.accepts(false) && pattern.meets(progress, name) {
+                    if kind.accepts(false) && pattern.is_for(false) && pattern.meets(progress, name)
+                    {
                         found.push(path_of(key));
                     }
                 }

@@ -117,7 +117,7 @@ impl OpenAIVectorStoreFileBackend {
 impl SearchOptions {
     fn accepts(&self, path: &FilePath) -> bool {
         self.prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix))
-            && self.glob.as_ref().is_none_or(|glob| glob.matches(path))
+            && self.glob.as_ref().is_none_or(|glob| glob.is_for(false) && glob.matches(path))
     }
 
     /// Returns the filters and the number of results to request; `None` if no file is selected.

@@ -59,6 +59,7 @@ struct Inner {
     message: Option<Cow<'static, str>>,
     conflicts: Vec<FilePath>,
     transient: bool,
+    applied: bool,
     retry_after: Option<Duration>,
     source: Option<Source>,
 }
@@ -87,6 +88,7 @@ impl Error {
             message: None,
             conflicts: Vec::new(),
             transient: false,
+            applied: false,
             retry_after: None,
             source: None,
         }))
@@ -195,6 +197,13 @@ impl Error {
         self
     }
 
+    /// Marks that the change was made although the operation failed. For backends.
+    #[must_use]
+    pub fn with_applied(mut self) -> Self {
+        self.0.applied = true;
+        self
+    }
+
     /// Replaces the kind, where the caller knows better than the system what the failure means.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
@@ -279,9 +288,19 @@ impl Error {
         self.0.backend
     }
 
-    /// Whether the same call may succeed later without any other change.
+    /// Whether the change was made although the operation failed afterwards, for example because it could not be confirmed to be on stable
+    /// storage, or because an automatic push failed. A repetition would make the change twice.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        self.0.applied || self.kind() == ErrorKind::DurabilityUnknown
+    }
+
+    /// Whether the same call may succeed later without any other change. Never if the change [was made](Self::is_applied).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
+        if self.is_applied() {
+            return false;
+        }
         self.0.transient
             || matches!(
                 self.kind(),

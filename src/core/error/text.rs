@@ -21,6 +21,9 @@ impl fmt::Debug for Error {
                 out.field(name, &value);
             }
         }
+        if self.is_applied() {
+            out.field("is_applied", &true);
+        }
         if !self.0.conflicts.is_empty() {
             out.field("conflicts", &self.0.conflicts);
         }

@@ -34,6 +34,7 @@ use compile::{Segment, compile};
 /// | `{rs,toml}` | one of the alternatives, which may nest and may contain any pattern, including slashes |
 /// | `**/` | any number of directories, including none |
 /// | `/**` at the end | all entries below |
+/// | `/` at the end | only directories |
 ///
 /// Within a name, two stars mean the same as one, as in `a**b`. A leading slash means the root, as in a path. Special characters
 /// are literal inside `[…]`, which [`escape`](Self::escape) uses. A backslash has no special meaning.
@@ -55,6 +56,8 @@ use compile::{Segment, compile};
 pub struct GlobPattern {
     text: String,
     branches: Vec<Vec<Segment>>,
+    /// Whether only directories match.
+    is_for_directories: bool,
 }
 
 /// The state of a walk: the segments of each branch that the next name can match, as pairs of branch and segment.
@@ -80,7 +83,8 @@ impl GlobPattern {
             let shown = &text[..text.floor_char_boundary(200)];
             Error::new(ErrorKind::InvalidPattern).with_subject(shown).with_message(reason)
         })?;
-        Ok(Self { text: text.to_owned(), branches })
+        let is_for_directories = text.ends_with('/');
+        Ok(Self { text: text.to_owned(), branches, is_for_directories })
     }
 
     /// Returns a pattern that matches only `text`.
@@ -111,7 +115,7 @@ impl GlobPattern {
         &self.text
     }
 
-    /// Whether the whole `path` matches. The root never matches.
+    /// Whether the whole `path` matches. The root never matches. What is at the path does not matter, so the pattern `a/` matches `a`.
     #[must_use]
     pub fn matches(&self, path: &FilePath) -> bool {
         let mut progress = self.start();
@@ -120,6 +124,11 @@ impl GlobPattern {
             (matched, progress) = self.advance(&progress, name);
         }
         matched
+    }
+
+    /// Whether an entry with a matching path is one that the pattern is for.
+    pub(crate) fn is_for(&self, is_dir: bool) -> bool {
+        is_dir || !self.is_for_directories
     }
 
     /// Returns the deepest directory that contains all matches, and whether its subdirectories can contain matches too.

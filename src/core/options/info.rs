@@ -14,9 +14,9 @@ use crate::core::version::{VersionId, refuse_version};
 #[non_exhaustive]
 pub enum LinkMode {
     /// Returns the metadata of the link itself, even if it is dangling.
-    #[default]
     Keep,
-    /// Returns the metadata of its target, which must be below the root.
+    /// Returns the metadata of its target, which must be below the root: of what a read would read.
+    #[default]
     Follow,
 }
 

@@ -61,7 +61,7 @@ fn options_read_back_from_json() {
     reads_back(&GlobOptions::directories(), json!({"kind": "directories"}));
     reads_back(
         &InfoOptions::default().with_encoding().with_checksum(ChecksumAlgorithm::Md5),
-        json!({"links": "keep", "checksum": "md5", "encoding": "detect"}),
+        json!({"links": "follow", "checksum": "md5", "encoding": "detect"}),
     );
     reads_back(
         &ReadOptions::range(2..5).with_chunk_size(7).with_if_match(Etag::new("e")),

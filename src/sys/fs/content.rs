@@ -15,7 +15,7 @@ use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::buffer::{Buffers, too_large};
 use super::cache::Cache;
-use super::errno::system_error;
+use super::errno::{system_error, truncated};
 use super::metadata::{add_metadata, add_metadata_by_link};
 use super::new_file::NewFile;
 use super::root::Root;
@@ -24,7 +24,7 @@ use super::stat::Stat;
 use super::transfer::copy_content;
 use super::tree_hash;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
-use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::error::{Error, Result};
 use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
 use crate::core::options::{InfoOptions, LinkMode};
@@ -261,14 +261,11 @@ impl OpenFile {
     }
 }
 
-fn truncated() -> Error {
-    Error::new(ErrorKind::UnexpectedEof).with_message("the file was truncated while it was read")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::reserved::Reserved;
     use super::*;
+    use crate::core::error::ErrorKind;
 
     #[test]
     fn a_file_that_is_truncated_before_the_read_is_an_error() {

@@ -1,14 +1,16 @@
 //! Copying content, and renaming entries.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::AtFlags;
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{AtFlags, SeekFrom};
+use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::dir_lock::{Attempt, DirectoryLock};
-use super::errno::system_error;
+use super::errno::{system_error, truncated};
 use super::locate::retry_if_removed;
 use super::metadata::add_metadata_at;
 use super::parent_dir::ParentDir;
@@ -28,40 +30,90 @@ use crate::sys::pool::Cancelled;
 /// The number of bytes that the kernel copies between two checks for cancellation.
 const COPY_BLOCK: usize = 64 * 1024 * 1024;
 
+/// The same for a copy through this process.
+const READ_BLOCK: usize = 256 * 1024;
+
 /// Copies the content of `from` into the empty file `to`. Shares the blocks if the file system supports that, and otherwise copies
 /// them within the kernel.
 pub(crate) fn copy_content(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         // Sharing does not move the file offset, and a caller may append.
-        let mut target = to;
-        target.seek(SeekFrom::End(0))?;
-        return Ok(());
+        return seek_to(to, SeekFrom::End(0));
     }
     append_content(from, to, cancelled)
 }
 
-/// Copies the content of `from` to the offset of `to`, within the kernel if the file system supports that.
+/// Appends the content of `from` to `to`, within the kernel if the file system supports that. Holes stay holes.
 pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
-    let mut offset = 0;
-    loop {
+    let size = |file: &File| Stat::of(file.as_fd()).map(|stat| stat.size()).map_err(system_error);
+    let (start, size) = (size(to)?, size(from)?);
+    if size == 0 {
+        // Some special file systems do not tell the size.
+        let (mut source, mut target) = (from, to);
+        seek_to(from, SeekFrom::Start(0))?;
+        io::copy(&mut source, &mut target)?;
+        return Ok(());
+    }
+    let mut end = 0;
+    while let Some(data) = next_data(from, end, size)? {
+        end = data.end;
+        copy_range(from, to, data, start, cancelled)?;
+    }
+    if end < size {
+        to.set_len(start + size)?;
+    }
+    seek_to(to, SeekFrom::End(0))
+}
+
+fn seek_to(file: &File, to: SeekFrom) -> Result<()> {
+    retry_on_intr(|| rustix::fs::seek(file, to)).map(drop).map_err(system_error)
+}
+
+/// Returns the next range of a file that is not a hole, from `offset` on.
+fn next_data(file: &File, offset: u64, size: u64) -> Result<Option<Range<u64>>> {
+    let seek = |to| retry_on_intr(|| rustix::fs::seek(file, to));
+    let data = match seek(SeekFrom::Data(offset)) {
+        Ok(begin) => begin..seek(SeekFrom::Hole(begin)).unwrap_or(size).min(size),
+        Err(Errno::NXIO) => return Ok(None),
+        // The file system does not know its holes.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => offset..size,
+        Err(errno) => return Err(system_error(errno)),
+    };
+    Ok((data.start < size).then_some(data))
+}
+
+/// Copies a range to the same offsets of `to`, counted from `start`.
+fn copy_range(
+    from: &File,
+    to: &File,
+    range: Range<u64>,
+    start: u64,
+    cancelled: &Cancelled,
+) -> Result<()> {
+    let (mut read, mut written) = (range.start, start + range.start);
+    while read < range.end {
         cancelled.check()?;
-        let copy = || rustix::fs::copy_file_range(from, Some(&mut offset), to, None, COPY_BLOCK);
+        let length = usize::try_from(range.end - read).unwrap_or(COPY_BLOCK).min(COPY_BLOCK);
+        let copy =
+            || rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), length);
         match retry_on_intr(copy) {
-            Ok(0) if offset > 0 => return Ok(()),
             // Some file systems do not support this and return 0.
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
-                if offset == 0 =>
-            {
-                break;
+            Ok(0)
+            | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+                let mut block = vec![0; length.min(READ_BLOCK)];
+                let count = retry_on_intr(|| pread(from, &mut block[..], read));
+                let count = count.map_err(system_error)?;
+                if count == 0 {
+                    return Err(truncated());
+                }
+                to.write_all_at(&block[..count], written)?;
+                read += count as u64;
+                written += count as u64;
             }
+            Ok(_) => {}
             Err(errno) => return Err(system_error(errno)),
         }
     }
-    let (mut source, mut target) = (from, to);
-    source.seek(SeekFrom::Start(0))?;
-    io::copy(&mut source, &mut target)?;
     Ok(())
 }
 

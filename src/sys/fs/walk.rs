@@ -1,6 +1,7 @@
 //! Listings and glob searches.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -8,6 +9,7 @@ use rustix::io::Errno;
 use super::dir_stack::DirStack;
 use super::errno::system_error;
 use super::list_start::ListStart;
+use super::open_beneath::{DIRECTORY, open_beneath};
 use super::read_dir::{Entry, Names, Wanted, name_path};
 use super::reserved::Reserved;
 use super::root::Root;
@@ -95,11 +97,14 @@ impl Walk {
             let is_deep = self.depth != Depth::One;
             let (pattern, reserved) = (self.selection.pattern.as_ref(), self.reserved);
             // A name that is not UTF-8 is an error, whatever the pattern.
-            let matches = |name: &[u8]| match (pattern, std::str::from_utf8(name)) {
-                (Some(pattern), Ok(name)) => pattern.matches(&path_below(path, name)),
+            let matches = |name: &[u8], is_dir| match (pattern, std::str::from_utf8(name)) {
+                (Some(pattern), Ok(name)) => {
+                    pattern.is_for(is_dir) && pattern.matches(&path_below(path, name))
+                }
                 _ => true,
             };
-            let is_shown = |name: &[u8], is_dir| start.is_before(name, is_dir) && matches(name);
+            let is_shown =
+                |name: &[u8], is_dir| start.is_before(name, is_dir) && matches(name, is_dir);
             let accepts = |name: &[u8], is_dir: bool| {
                 let is_entered =
                     || is_deep && is_dir && (start.is_before(name, is_dir) || start.is_in(name));
@@ -225,14 +230,22 @@ fn look_up_name(directory: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Option<Res
     }
 }
 
-/// Returns the paths that match `pattern`. Reads only directories that can contain matches, and looks up names that the pattern
-/// lists.
+/// Returns the paths that match `pattern`; `None` if the literal prefix leads through a link, which the search does not follow. Reads only
+/// directories that can contain matches, and looks up names that the pattern lists.
 pub(crate) fn glob(
     root: &Root,
     pattern: &GlobPattern,
     kind: GlobKind,
     cancelled: &Cancelled,
-) -> Result<Vec<FilePath>> {
+) -> Result<Option<Vec<FilePath>>> {
+    let (base, _) = pattern.base();
+    let has_link = |base: &str| {
+        let opened = open_beneath(root.fd(), Path::new(base), DIRECTORY);
+        matches!(opened, Err(Errno::LOOP | Errno::NOTDIR))
+    };
+    if !base.is_root() && has_link(&base) {
+        return Ok(None);
+    }
     let mut search = Search { pattern, kind, reserved: root.reserved(), found: Vec::new() };
     root.expect_present()?;
     let mut dirs = DirStack::start(root.open_directory("")?)?;
@@ -259,7 +272,7 @@ pub(crate) fn glob(
         }
     }
     search.found.sort_unstable();
-    Ok(search.found)
+    Ok(Some(search.found))
 }
 
 struct Search<'a> {
@@ -319,7 +332,7 @@ impl Search<'_> {
         }
         let (matched, below) = self.pattern.advance(&level.progress, name);
         let path = path_below(&level.level.path, name);
-        if matched && self.kind.accepts(is_dir) {
+        if matched && self.kind.accepts(is_dir) && self.pattern.is_for(is_dir) {
             self.found.push(path.clone());
         }
         (is_dir && !below.is_over()).then_some((path, below))

@@ -159,6 +159,30 @@ pub async fn a_glob_finds_every_match_in_order(store: &dyn Fixture) {
     }
 }
 
+pub async fn a_pattern_that_ends_with_a_slash_finds_only_directories(store: &dyn Fixture) {
+    let files = store.backend().await;
+    for path in ["a/b/c.txt", "a/d.txt", "e.txt"] {
+        files.create(path, "x").await.unwrap();
+    }
+    for (pattern, expected) in [
+        ("*/", &["a"][..]),
+        ("**/", &["a", "a/b"]),
+        ("a/*/", &["a/b"]),
+        ("a/", &["a"]),
+        ("{a,e.txt}/", &["a"]),
+        ("a/d.txt/", &[]),
+        ("**/*.txt/", &[]),
+    ] {
+        assert_eq!(files.glob(pattern).await.unwrap(), expected, "{pattern}");
+        let options = ListOptions::recursive().with_pattern(pattern);
+        let entries = files.list_with("", options).await.unwrap();
+        let entries: Vec<_> = entries.map_ok(|entry| entry.path).try_collect().await.unwrap();
+        assert_eq!(entries, expected, "{pattern}");
+        assert!(files.glob_files(pattern).await.unwrap().is_empty(), "{pattern}");
+        assert_eq!(files.glob_dirs(pattern).await.unwrap(), expected, "{pattern}");
+    }
+}
+
 pub async fn a_glob_without_a_match_finds_nothing(store: &dyn Fixture) {
     let files = store.backend().await;
     create_tree(&*files).await;

@@ -183,6 +183,7 @@ macro_rules! __with_all_cases {
             link {
                 a_link_holds_its_target.needs(Links);
                 a_link_may_dangle_but_not_lead_out.needs(Links);
+                a_glob_follows_links_in_its_literal_prefix.needs(Links);
                 only_a_link_has_a_target.needs(Links);
             }
             upload {
@@ -245,6 +246,7 @@ macro_rules! __with_all_cases {
             glob {
                 a_glob_finds_every_match_in_order;
                 a_glob_without_a_match_finds_nothing;
+                a_pattern_that_ends_with_a_slash_finds_only_directories;
                 a_glob_can_be_limited_to_files_or_directories;
                 a_glob_agrees_with_its_pattern_on_every_path;
                 an_invalid_pattern_is_refused;

@@ -14,10 +14,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use super::arena::{Arena, INSIDE, OUTSIDE_ONLY, outside_content};
 
 /// The verbs that never fail because of a swap: they resolve each name only once, or no swapped name.
-pub(super) const NEVER_FAIL: [&str; 11] = [
+pub(super) const NEVER_FAIL: [&str; 10] = [
     "delete doomed",
     "delete tree",
-    "glob",
     "glob everything",
     "info of a swapped name",
     "list entry",

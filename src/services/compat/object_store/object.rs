@@ -9,7 +9,7 @@ use super::error::{failed, not_read};
 use crate::backend::AsyncFileBackend;
 use crate::core::error::{Error, ErrorKind};
 use crate::core::info::{FileInfo, FileType};
-use crate::core::options::{InfoOptions, LinkMode};
+use crate::core::options::InfoOptions;
 
 /// Looks up the object at `location`, following links.
 pub(super) async fn look_up(
@@ -55,7 +55,7 @@ async fn info(
     path: &str,
     options: InfoOptions,
 ) -> crate::core::error::Result<FileInfo> {
-    backend.info_with(path, options.with_links(LinkMode::Follow)).await
+    backend.info_with(path, options).await
 }
 
 fn is_broken_link(error: &Error) -> bool {

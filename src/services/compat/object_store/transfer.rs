@@ -30,7 +30,8 @@ pub(super) async fn rename(
     mode: WriteMode,
 ) -> Result<()> {
     // The backend would move a directory with its content, and a link, which may then lead elsewhere.
-    let found = backend.info_with(from.as_ref(), InfoOptions::default()).await;
+    let keep = InfoOptions::default().with_links(LinkMode::Keep);
+    let found = backend.info_with(from.as_ref(), keep).await;
     match found.map_err(|error| not_read(error, from))?.file_type {
         FileType::File => {}
         FileType::Symlink => {
@@ -82,7 +83,7 @@ pub(super) async fn not_written(
     location: &Path,
 ) -> StoreError {
     if error.kind() == ErrorKind::AlreadyExists {
-        let options = InfoOptions::default().with_links(LinkMode::Follow);
+        let options = InfoOptions::default();
         if let Ok(info) = backend.info_with(location.as_ref(), options).await
             && !info.is_file()
         {
