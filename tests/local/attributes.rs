@@ -189,6 +189,28 @@ async fn info_has_the_metadata_of_the_system() {
 }
 
 #[tokio::test]
+async fn a_copy_to_another_file_system_is_complete_and_keeps_holes() {
+    // On the same file system as the store where there is no `/dev/shm`.
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let (store, other) = (Store::new().await, LocalFileBackend::new(dir.path()).await.unwrap());
+    let sparse = fs::File::create(store.on_disk("sparse")).unwrap();
+    let data: Vec<u8> = (0..700_001_u32).map(|at| (at % 251) as u8).collect();
+    sparse.write_all_at(&data, 1 << 28).unwrap();
+    sparse.write_all_at(b"end", (1 << 29) - 3).unwrap();
+    drop(sparse);
+    let options = CopyOptions::default();
+    let copied = other.copy_from(&store.backend, "sparse", "copy", options).await.unwrap();
+    assert_eq!(copied.size, Some(1 << 29));
+    let blocks = fs::metadata(dir.path().join("copy")).unwrap().blocks();
+    assert!(blocks * 512 < 2 << 20, "{blocks} blocks");
+    let ranges = [(1 << 28) - 1..(1 << 28) + 700_002, (1 << 29) - 4..1 << 29, 0..1];
+    let read = other.read_ranges("copy", &ranges.map(ByteRange::from)).await.unwrap();
+    assert_eq!((read[0].len(), read[0][0], read[0][700_002]), (700_003, 0, 0));
+    assert!(read[0][1..700_002] == data[..]);
+    assert_eq!((&read[1][..], &read[2][..]), (&b"\0end"[..], &b"\0"[..]));
+}
+
+#[tokio::test]
 async fn a_copy_and_an_append_keep_the_holes_of_a_sparse_file() {
     const HOLE: u64 = 1 << 30;
     let store = Store::new().await;

@@ -45,8 +45,9 @@ pub(crate) fn copy_content(from: &File, to: &File, cancelled: &Cancelled) -> Res
 
 /// Appends the content of `from` to `to`, within the kernel if the file system supports that. Holes stay holes.
 pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
-    let size = |file: &File| Stat::of(file.as_fd()).map(|stat| stat.size()).map_err(system_error);
-    let (start, size) = (size(to)?, size(from)?);
+    let size_of =
+        |file: &File| Stat::of(file.as_fd()).map(|stat| stat.size()).map_err(system_error);
+    let (start, size) = (size_of(to)?, size_of(from)?);
     if size == 0 {
         // Some special file systems do not tell the size.
         let (mut source, mut target) = (from, to);
@@ -60,6 +61,10 @@ pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> R
         copy_range(from, to, data, start, cancelled)?;
     }
     if end < size {
+        // The end of a file that was truncated looks like a hole.
+        if size_of(from)? < size {
+            return Err(truncated());
+        }
         to.set_len(start + size)?;
     }
     seek_to(to, SeekFrom::End(0))
@@ -91,28 +96,34 @@ fn copy_range(
     cancelled: &Cancelled,
 ) -> Result<()> {
     let (mut read, mut written) = (range.start, start + range.start);
+    // Empty as long as the kernel copies.
+    let mut block = Vec::new();
     while read < range.end {
         cancelled.check()?;
-        let length = usize::try_from(range.end - read).unwrap_or(COPY_BLOCK).min(COPY_BLOCK);
-        let copy =
-            || rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), length);
-        match retry_on_intr(copy) {
-            // Some file systems do not support this and return 0.
-            Ok(0)
-            | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
-                let mut block = vec![0; length.min(READ_BLOCK)];
-                let count = retry_on_intr(|| pread(from, &mut block[..], read));
-                let count = count.map_err(system_error)?;
-                if count == 0 {
-                    return Err(truncated());
+        let left = usize::try_from(range.end - read).unwrap_or(COPY_BLOCK);
+        if block.is_empty() {
+            let length = left.min(COPY_BLOCK);
+            match retry_on_intr(|| {
+                rustix::fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), length)
+            }) {
+                Ok(1..) => continue,
+                // Some file systems do not support this and return 0.
+                Ok(0)
+                | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) =>
+                {
+                    block.resize(READ_BLOCK, 0);
                 }
-                to.write_all_at(&block[..count], written)?;
-                read += count as u64;
-                written += count as u64;
+                Err(errno) => return Err(system_error(errno)),
             }
-            Ok(_) => {}
-            Err(errno) => return Err(system_error(errno)),
         }
+        let part = &mut block[..left.min(READ_BLOCK)];
+        let count = retry_on_intr(|| pread(from, &mut *part, read)).map_err(system_error)?;
+        if count == 0 {
+            return Err(truncated());
+        }
+        to.write_all_at(&part[..count], written)?;
+        read += count as u64;
+        written += count as u64;
     }
     Ok(())
 }
