@@ -28,6 +28,15 @@ pub(crate) struct UploadFile {
     file: File,
 }
 
+impl Drop for UploadFile {
+    /// Releases the lock. Closing the file would not do that if another thread has just forked: until the new process executes its
+    /// program, it has a copy of the handle.
+    fn drop(&mut self) {
+        // Without locks on this file system there is nothing to release.
+        let _ = retry_on_intr(|| rustix::fs::flock(&self.file, FlockOperation::Unlock));
+    }
+}
+
 impl UploadFile {
     /// Creates an empty upload and returns its name.
     pub(crate) fn create(root: &Root, sync: bool) -> Result<String> {
@@ -193,4 +202,25 @@ fn directory_of(root: &Root, id: &str) -> Result<OwnedFd> {
 
 fn open_below(dir: &OwnedFd, name: &str) -> Result<OwnedFd> {
     retry_on_intr(|| rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())).map_err(system_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reserved::Reserved;
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_handle_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path(), Reserved::default()).unwrap();
+        let id = UploadFile::create(&root, false).unwrap();
+        let upload = UploadFile::open(&root, &id).unwrap();
+        // As a process has it that was forked and has not executed its program yet.
+        let copy = upload.file.try_clone().unwrap();
+        let error = UploadFile::open(&root, &id).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOperation);
+        drop(upload);
+        UploadFile::open(&root, &id).unwrap();
+        drop(copy);
+    }
 }
