@@ -36,8 +36,8 @@ use super::sync_report::SyncReport;
 ///
 /// Paths follow the grammar of [`FilePath`]; every verb checks them before it does anything else. Only [`info_with`](Self::info_with),
 /// [`list_with`](Self::list_with), [`exists`](Self::exists), [`glob_with`](Self::glob_with) and [`watch_with`](Self::watch_with) accept the
-/// root. Every error names the operation and the path. Every write is all-or-nothing: readers, and processes that start after a crash, see the old content or the
-/// new one, never a part or a mix.
+/// root. Every error names the operation and the path. Every write is all-or-nothing: readers, and processes that start after a crash,
+/// see the old content or the new one, never a part or a mix.
 ///
 /// This trait has the full form of each verb. It is object-safe: `Arc<dyn AsyncFileBackend>`, `Box<dyn AsyncFileBackend>` and
 /// `&'static B` are backends too. Callers use [`AsyncFileBackendExt`](crate::AsyncFileBackendExt), which adds the short forms;
@@ -318,17 +318,13 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
     ///
     /// Local: 3 system calls, and one trip for a missing file whose name the kernel has not cached. OpenAI: none.
     async fn exists(&self, path: &str) -> Result<bool> {
-        match self.info_with(path, InfoOptions::default()).await {
-            Ok(_) => Ok(true),
-            Err(error) if is_missing(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
+        super::provided::exists(self, path).await
     }
 
     /// Returns the paths that match a [`GlobPattern`](crate::GlobPattern), in byte order.
     ///
-    /// Reads only directories below the literal prefix of the pattern. Links are followed in that prefix only. Names that cannot be represented
-    /// match nothing.
+    /// Reads only directories below the literal prefix of the pattern. Links are followed in that prefix only. Names that cannot be
+    /// represented match nothing.
     ///
     /// # Errors
     ///
@@ -444,8 +440,8 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
         super::provided::glob_stream(self, pattern, options).await
     }
 
-    /// Changes metadata of an entry and leaves its content. Returns the new metadata, with another etag in stores whose etag covers them. A store that changes one field after the other, as the
-    /// local one does, may fail with some of them changed.
+    /// Changes metadata of an entry and leaves its content. Returns the new metadata, with another etag in stores whose etag covers them.
+    /// A store that changes one field after the other, as the local one does, may fail with some of them changed.
     ///
     /// # Errors
     ///
@@ -653,21 +649,6 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
 /// Returns the error of a verb that a store does not have.
 fn unsupported(operation: &'static str, path: &str) -> Error {
     Error::new(ErrorKind::Unsupported).with_operation(operation).with_path(shortened(path))
-}
-
-/// Returns whether the error means that the first directory of a pattern does not exist.
-pub(crate) fn is_no_directory(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// Returns whether [`checksum_many`](AsyncFileBackend::checksum_many) skips a path with this error.
-pub(crate) fn is_skipped(error: &Error) -> bool {
-    is_missing(error) || error.kind() == ErrorKind::IsADirectory
-}
-
-/// Whether there is nothing at a path, also below a file.
-fn is_missing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// A backend whose files also live on a remote, and that merges local and remote changes on request.

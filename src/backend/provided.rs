@@ -7,7 +7,6 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::contract::{is_no_directory, is_skipped};
 use super::{AsyncFileBackend, Capability};
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
@@ -16,8 +15,8 @@ use crate::core::glob::GlobPattern;
 use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
 use crate::core::options::{
-    ByteRange, CopyOptions, DeleteOptions, Depth, GlobOptions, ListOptions, ReadOptions, WriteMode,
-    WriteOptions,
+    ByteRange, CopyOptions, DeleteOptions, Depth, GlobOptions, InfoOptions, ListOptions,
+    ReadOptions, WriteMode, WriteOptions,
 };
 use crate::core::path::{FilePath, shortened};
 use crate::core::precondition::Precondition;
@@ -196,6 +195,25 @@ pub(super) async fn checksum_many<B: AsyncFileBackend + ?Sized>(
     found.try_filter_map(|found| future::ready(Ok(found))).try_collect().await
 }
 
+/// Whether a look-up, which follows links, finds something.
+pub(super) async fn exists<B: AsyncFileBackend + ?Sized>(backend: &B, path: &str) -> Result<bool> {
+    match backend.info_with(path, InfoOptions::default()).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the error means that there is nothing at a path, also below a file.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Whether [`checksum_many`](AsyncFileBackend::checksum_many) skips a path with this error.
+pub(crate) fn is_skipped(error: &Error) -> bool {
+    is_missing(error) || error.kind() == ErrorKind::IsADirectory
+}
+
 /// Collects [`glob_stream`] in byte order.
 pub(crate) async fn glob<B: AsyncFileBackend + ?Sized>(
     backend: &B,
@@ -219,9 +237,8 @@ pub(super) async fn glob_stream<B: AsyncFileBackend + ?Sized>(
     let depth = if deep { Depth::All } else { Depth::One };
     let entries = match backend.list_with(&base, ListOptions::default().with_depth(depth)).await {
         Ok(entries) => entries,
-        Err(error) if is_no_directory(&error) => return Ok(stream::empty().boxed()),
         // Reserved names are hidden.
-        Err(error) if error.kind() == ErrorKind::ReservedPath => {
+        Err(error) if is_missing(&error) || error.kind() == ErrorKind::ReservedPath => {
             return Ok(stream::empty().boxed());
         }
         Err(error) => return Err(error),

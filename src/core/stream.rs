@@ -26,7 +26,7 @@ pub const DEFAULT_CHUNK_SIZE: usize = 256 * 1024;
 /// The limit of the buffer for a caller that asks for large chunks.
 const MAX_BUFFER: usize = 16 * 1024 * 1024;
 
-/// The number of chunks that a source may give before others run. It is that of the task budget of Tokio.
+/// The number of chunks that a source may give before others run. It is that of the task budget of Tokio, which only Tokio's tasks have.
 const READY_IN_A_ROW: usize = 128;
 
 /// The content of a file in chunks. No item follows an error.

@@ -73,24 +73,22 @@ impl Shared {
                 return self.open_version(path, &version, &options).await;
             }
             // A condition compares the times of the history, which the tree does not know.
-            let is_timed = options.condition.has_times();
-            let condition = mem::take(&mut options.condition);
-            if !is_timed {
-                options.condition.clone_from(&condition);
-            }
+            let timed = options.condition.has_times().then(|| mem::take(&mut options.condition));
             let guard = self.lock_for_read().await?;
             let opened = self.tree.open_with(path, options).await;
             drop(guard);
-            let mut content = match opened {
-                Err(error) if is_timed && error.kind() == ErrorKind::InvalidRange => {
-                    // The condition comes before the range.
-                    self.info(path, InfoOptions::default().with_condition(condition)).await?;
-                    return Err(error);
-                }
-                opened => opened?,
-            };
+            if let (Some(condition), Err(error)) = (&timed, &opened)
+                && error.kind() == ErrorKind::InvalidRange
+            {
+                // The condition comes before the range.
+                let wanted = InfoOptions::default().with_condition(condition.clone());
+                self.info(path, wanted).await?;
+            }
+            let mut content = opened?;
             self.set_times(&mut content.info, self.committed_times().await?.as_ref());
-            condition.check_read(content.info.etag.as_ref(), content.info.modified_at)?;
+            if let Some(condition) = timed {
+                condition.check_read(content.info.etag.as_ref(), content.info.modified_at)?;
+            }
             Ok(content)
         };
         let mut content = open.await.map_err(CONTEXT.at("read", path))?;

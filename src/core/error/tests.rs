@@ -181,6 +181,15 @@ fn a_failing_source_differs_from_a_failing_disk() {
 }
 
 #[test]
+fn an_error_after_the_change_is_not_retryable() {
+    let failed = Error::new(ErrorKind::Unreachable);
+    assert!(failed.is_retryable() && !failed.is_applied());
+    let applied = failed.with_applied();
+    assert!(applied.is_applied() && !applied.is_retryable());
+    assert!(Error::new(ErrorKind::DurabilityUnknown).is_applied());
+}
+
+#[test]
 fn the_root_is_called_the_root() {
     let error = Error::new(ErrorKind::InvalidPath).with_operation("delete").with_path("");
     assert_eq!(error.to_string(), "cannot delete the root: invalid path");

@@ -56,8 +56,6 @@ use compile::{Segment, compile};
 pub struct GlobPattern {
     text: String,
     branches: Vec<Vec<Segment>>,
-    /// Whether only directories match.
-    is_for_directories: bool,
 }
 
 /// The state of a walk: the segments of each branch that the next name can match, as pairs of branch and segment.
@@ -83,8 +81,7 @@ impl GlobPattern {
             let shown = &text[..text.floor_char_boundary(200)];
             Error::new(ErrorKind::InvalidPattern).with_subject(shown).with_message(reason)
         })?;
-        let is_for_directories = text.ends_with('/');
-        Ok(Self { text: text.to_owned(), branches, is_for_directories })
+        Ok(Self { text: text.to_owned(), branches })
     }
 
     /// Returns a pattern that matches only `text`.
@@ -128,7 +125,7 @@ impl GlobPattern {
 
     /// Whether an entry with a matching path is one that the pattern is for.
     pub(crate) fn is_for(&self, is_dir: bool) -> bool {
-        is_dir || !self.is_for_directories
+        is_dir || !self.text.ends_with('/')
     }
 
     /// Returns the deepest directory that contains all matches, and whether its subdirectories can contain matches too.

@@ -9,7 +9,7 @@ use object_store::path::Path;
 use object_store::{ListResult, ObjectMeta, Result};
 
 use super::object::{listed, location_of};
-use crate::backend::is_no_directory;
+use crate::backend::is_missing;
 use crate::backend::{AsyncFileBackend, Capability};
 use crate::core::info::FileInfo;
 use crate::core::options::{Depth, ListOptions};
@@ -48,7 +48,7 @@ async fn entries(
     depth: Depth,
 ) -> crate::core::error::Result<InfoStream<'static>> {
     match backend.list_with(prefix, ListOptions::default().with_depth(depth)).await {
-        Err(error) if is_no_directory(&error) => Ok(stream::empty().boxed()),
+        Err(error) if is_missing(&error) => Ok(stream::empty().boxed()),
         entries => entries,
     }
 }
