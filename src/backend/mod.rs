@@ -19,16 +19,18 @@ mod writer;
 
 pub use capabilities::{Capabilities, Capability};
 pub use conflict::{ConflictKind, ConflictStatus, SyncConflict};
-#[cfg(feature = "object-store")]
 pub use contract::{AsyncFileBackend, AsyncSyncFileBackend};
 pub use ext::AsyncFileBackendExt;
 pub use limits::{Limits, StoreIdentity};
 pub(crate) use provided::copy_from as copy_through_this_process;
+#[cfg(feature = "object-store")]
+pub(crate) use provided::is_missing;
 pub(crate) use provided::{
-    check_options_of_many, distinct, glob as glob_through_listing, write_many as write_each,
+    check_options_of_many, distinct, glob as glob_through_listing, is_skipped,
+    write_many as write_each,
 };
 #[cfg(feature = "git")]
-pub(crate) use provided::{copy_keeping, is_missing, is_skipped, read_ranges as open_each_range};
+pub(crate) use provided::{copy_keeping, read_ranges as open_each_range};
 pub use reader::FileReader;
 pub use session::{SessionHandle, SyncSession};
 pub use sync_report::SyncReport;

@@ -291,6 +291,16 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_must_create_says_that_there_is_a_file() {
+        let etag = Etag::new("1");
+        let error = Precondition::if_none_match(Etags::Any).check_change(Some(&etag), None);
+        assert_eq!(error.unwrap_err().to_string(), "precondition failed: there is a file");
+        let error = Precondition::if_none_match(etag.clone()).check_change(Some(&etag), None);
+        let expected = "precondition failed: the file was not modified";
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+
+    #[test]
     fn headers_are_read_and_written() {
         let one_of = |etags: &[&str]| Etags::OneOf(etags.iter().map(|&e| Etag::new(e)).collect());
         for (header, expected) in [
