@@ -34,9 +34,11 @@ fn reads_inline(test: &str, dir: &Path) -> bool {
     reads_inline
 }
 
-/// A runtime with one thread for tasks and one in the pool.
+/// A runtime with one thread for tasks and one in its pool. With a paused clock f9 uses that pool instead of its own, so that a test can
+/// occupy it.
 fn narrow_runtime() -> Runtime {
-    Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap()
+    let mut builder = Builder::new_current_thread();
+    builder.max_blocking_threads(1).enable_all().start_paused(true).build().unwrap()
 }
 
 /// Occupies the only thread of the pool until it is dropped.

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use f9::prelude::*;
 use f9::{Checksum, ChecksumAlgorithm, FilePath, LocalFileBackend};
-use futures::StreamExt as _;
 use futures::executor::block_on;
 use futures::future::join_all;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::processes;
 use crate::run_size::plain_or_all;
@@ -96,6 +96,93 @@ async fn thousands_of_paths_are_hashed_with_few_files_open() {
     }
 }
 
+/// Awaits all of `calls` at once, and expects that all succeed.
+async fn all<T>(
+    verb: &str,
+    calls: impl Iterator<Item = impl Future<Output = f9::Result<T>>>,
+) -> Vec<T> {
+    let done = join_all(calls).await;
+    let unwrap = |(number, result): (usize, f9::Result<T>)| {
+        result.unwrap_or_else(|error| panic!("{verb} {number}: {error}"))
+    };
+    done.into_iter().enumerate().map(unwrap).collect()
+}
+
+/// Runs in a process with a limit on open files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_calls_of_every_verb_at_once() {
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    let names = names(plain_or_all(1000, 5000));
+    let files = &LocalFileBackend::builder(&root).chunk_size(64).open().await.unwrap();
+    let (overwrite, append) = (f9::WriteOptions::overwrite, f9::WriteOptions::append);
+    let chunks = |count| futures::stream::iter((0..count).map(|_| Ok("x".repeat(50).into())));
+
+    let created = all("create", names.iter().map(|name| files.create(name, "old"))).await;
+    let updates = names.iter().zip(&created).map(|(name, info)| {
+        let options = f9::WriteOptions::if_match(info.etag.clone().unwrap());
+        files.write_with(name, "new", options)
+    });
+    all("update", updates).await;
+    all("write", names.iter().map(|name| files.write_with(name, "newer", overwrite()))).await;
+    all("append", names.iter().map(|name| files.write_with(name, "!", append()))).await;
+    let (one, other) = ("d0/one", "d0/other");
+    files.create(one, "").await.unwrap();
+    all("append to one", (0..200).map(|_| files.write_with(one, "!", append()))).await;
+    assert_eq!(files.info(one).await.unwrap().size, Some(200));
+    let streams =
+        names.iter().map(|name| files.stream_write_with(name, Box::pin(chunks(3)), overwrite()));
+    all("stream_write", streams).await;
+    let streams =
+        names.iter().map(|name| files.stream_write_with(name, Box::pin(chunks(1)), append()));
+    all("append a stream", streams).await;
+    let reads = names.iter().map(|name| async move {
+        files.stream_read(name).await?.try_fold(0, async |sum, chunk| Ok(sum + chunk.len())).await
+    });
+    assert!(all("stream_read", reads).await.into_iter().all(|length| length == 200));
+    let copies =
+        names.iter().map(|name| async move { files.copy(name, &format!("{name}.copy")).await });
+    all("copy", copies).await;
+    let moves = names.iter().map(|name| async move {
+        files.rename(&format!("{name}.copy"), &format!("{name}.moved")).await
+    });
+    all("rename", moves).await;
+    all("info", names.iter().map(|name| files.info(name))).await;
+    let opens = names.iter().map(|name| async move { files.open(name).await?.bytes().await });
+    all("open", opens).await;
+    let lists = names.iter().map(|_| async {
+        files.list_with("", f9::ListOptions::recursive()).await?.try_collect::<Vec<_>>().await
+    });
+    let count = 2 * names.len() + 11;
+    assert!(all("list", lists.take(100)).await.into_iter().all(|list| list.len() == count));
+    all("glob", (0..100).map(|_| files.glob("*/f1*"))).await;
+    let deletes =
+        names.iter().map(|name| async move { files.delete(&format!("{name}.moved")).await });
+    all("delete", deletes).await;
+    all(
+        "create_dir",
+        names.iter().map(|name| async move { files.create_dir(&format!("new/{name}")).await }),
+    )
+    .await;
+    let recursive = f9::DeleteOptions::recursive;
+    let deletes = names
+        .iter()
+        .map(|name| async move { files.delete_with(&format!("new/{name}"), recursive()).await });
+    all("delete recursively", deletes).await;
+    assert_eq!(all("exists", [other].iter().map(|name| files.exists(name))).await, [false]);
+}
+
+#[test]
+fn every_verb_keeps_within_the_limit_on_open_files() {
+    for limit in [1024, 256, 64] {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "resources::thousands_of_calls_of_every_verb_at_once";
+        run_with_few_files(name, limit, dir.path());
+    }
+}
+
 #[test]
 fn checksums_at_once_keep_within_the_limit_on_open_files() {
     let dir = tempfile::tempdir().unwrap();
@@ -123,6 +210,43 @@ async fn a_path_of_4096_bytes_works_and_a_longer_one_is_refused() {
     backend.delete(&path).await.unwrap();
     let error = backend.create(&format!("{path}z"), "x").await.unwrap_err();
     assert_eq!(error.kind(), f9::ErrorKind::InvalidPath);
+}
+
+/// Runs in a process with a limit on open files.
+#[tokio::test(start_paused = true)]
+async fn streams_that_nobody_reads() {
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    let files = LocalFileBackend::builder(&root).chunk_size(4).open().await.unwrap();
+    files.create("held", "longer than a chunk").await.unwrap();
+    let mut held = Vec::new();
+    let error = loop {
+        match files.stream_read("held").await {
+            Ok(stream) => held.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), f9::ErrorKind::TooManyOpenFiles);
+    let text = error.to_string();
+    assert!(text.contains("cannot read `held`") && text.contains("of `held`"), "{text}");
+    // What needs no stream goes on, and so does a stream of a small file.
+    files.write("other", "new").await.unwrap();
+    assert_eq!(files.read("held").await.unwrap(), "longer than a chunk");
+    drop(files.stream_read("other").await.unwrap());
+    let again = async { files.stream_read("held").await.map(drop) };
+    let dropping = async {
+        tokio::task::yield_now().await;
+        drop(held.pop());
+    };
+    futures::join!(again, dropping).0.unwrap();
+}
+
+#[test]
+fn streams_that_nobody_reads_are_named_and_keep_only_streams_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    run_with_few_files("resources::streams_that_nobody_reads", 64, dir.path());
 }
 
 /// Runs in a process with a limit on open files.

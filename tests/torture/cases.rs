@@ -146,10 +146,10 @@ fn use_one_core() {
     assert_eq!(thread::available_parallelism().unwrap().get(), 1);
 }
 
-/// Returns a runtime with one pool thread, which makes the file calls.
+/// Returns a runtime with one pool thread, which makes the file calls: with a paused clock f9 uses the pool of the runtime.
 fn runtime() -> Runtime {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().max_blocking_threads(1).build().unwrap()
+    runtime.enable_time().start_paused(true).max_blocking_threads(1).build().unwrap()
 }
 
 fn run(index: usize, case: Case, store: &LocalFileBackend, runtime: &Runtime) -> Result<String> {

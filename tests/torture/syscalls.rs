@@ -57,6 +57,7 @@ const NOT_ABOUT_FILES: &[&str] = &[
     "munmap",
     "nanosleep",
     "prctl",
+    "prlimit64",
     "restart_syscall",
     "rseq",
     "rt_sigprocmask",

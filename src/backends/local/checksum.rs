@@ -1,9 +1,7 @@
 //! Checksums of files.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
-
-use tokio::sync::Semaphore;
+use std::sync::Arc;
 
 use super::{LocalFileBackend, Shared, check_not_root};
 use crate::backend::is_skipped;
@@ -13,26 +11,16 @@ use crate::core::path::FilePath;
 use crate::sys::fs::{Root, open_file};
 use crate::sys::pool::{self, Cancelled, Wait, parallel_map};
 
-/// The limit of concurrent single checksums in this process: enough to hide the latency of a disk, and below any limit of open files.
-const MAX_OPEN: usize = 32;
-
 pub(super) async fn checksum(
     backend: &LocalFileBackend,
     path: &str,
     algorithm: ChecksumAlgorithm,
 ) -> Result<Checksum> {
-    static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(MAX_OPEN));
-    let (backend, path) = (backend.clone(), path.to_owned());
-    // In a task of its own, so that a future that is not polled does not keep its permit.
-    pool::spawn_abort_on_drop(async move {
-        let _permit = PERMITS.acquire().await;
-        let hash = move |shared: &Shared, path: &FilePath, cancelled: &Cancelled| {
-            check_not_root(path)?;
-            open_file(&shared.root, path, Wait::Disk)?.checksum(algorithm, cancelled)
-        };
-        backend.run("checksum", &path, hash).await
-    })
-    .await
+    let hash = move |shared: &Shared, path: &FilePath, cancelled: &Cancelled| {
+        check_not_root(path)?;
+        open_file(&shared.root, path, Wait::Disk)?.checksum(algorithm, cancelled)
+    };
+    backend.run("checksum", path, hash).await
 }
 
 pub(super) async fn checksum_many(

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use futures::stream::{self, StreamExt as _};
 
+use super::open_files::{OpenFiles, Room};
 use super::{LocalFileBackend, Shared};
 use crate::backend::glob_through_listing;
 use crate::core::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::core::options::{GlobOptions, ListOptions};
 use crate::core::path::FilePath;
 use crate::core::selection::Selection;
 use crate::core::stream::InfoStream;
-use crate::sys::fs::{self, Batch, Walk};
+use crate::sys::fs::{self, Batch, Walk, files_of_deep_operation};
 use crate::sys::pool::{self, Cancelled};
 
 /// The number of entries that one trip to the pool looks up.
@@ -32,46 +33,71 @@ pub(super) async fn list(
     let selection = Selection::of(&options).map_err(&failing)?;
     let (wanted, limit) = (selection.clone(), selection.limit.unwrap_or(usize::MAX));
     let start = move |shared: &Shared, path: &FilePath, _: &Cancelled| {
-        let mut walk = Walk::start(&shared.root, path, options.depth, wanted)?;
+        let mut walk = Walk::start(&shared.root, path, options.depth, wanted.clone())?;
         let first = walk.next_batch(BATCH.min(limit)).map(Batch::look_up).unwrap_or_default();
         // Fewer entries than names were found if some were deleted in between.
         let is_complete = walk.is_over() || first.len() >= limit;
         Ok((first, (!is_complete).then_some(walk)))
     };
-    let (first, rest) = backend.run("list", prefix, start).await?;
+    let list = || backend.run_with_files(Walk::files(), "list", prefix, start.clone());
+    let (first, rest) = match list().await? {
+        (first, None) => (first, None),
+        (first, Some(walk)) => match OpenFiles::try_reserve(Room::Reading, 1, prefix) {
+            Some(room) => (first, Some((walk, room))),
+            // While the listing waits for its turn, its directory is closed, so it starts again.
+            None => {
+                drop((first, walk));
+                let room = OpenFiles::reserve(Room::Reading, 1, prefix).await.map_err(&failing)?;
+                let (first, walk) = list().await?;
+                (first, walk.map(|walk| (walk, room)))
+            }
+        },
+    };
     Ok(selection.apply(stream_of(first, rest, failing)))
+}
+
+/// A listing between two batches.
+type Rest = (Walk, OpenFiles);
+
+/// The metadata of a batch, which are being looked up.
+type LookUp = BoxFuture<'static, Result<Vec<Result<FileInfo>>>>;
+
+/// Reads the names of the next entries, and starts to look up their metadata.
+fn read_names((mut walk, room): Rest) -> BoxFuture<'static, Result<(Rest, Option<LookUp>)>> {
+    Box::pin(pool::start_with_files(Walk::files(), move |_| {
+        let batch = walk.next_batch(BATCH).map(look_up);
+        Ok(((walk, room), batch))
+    }))
+}
+
+/// Starts to look up `batch`, which has directories open. The stream may not be polled for long, so it does not start this.
+fn look_up(batch: Batch) -> LookUp {
+    // While others wait for a thread, no second one is needed here.
+    if pool::is_busy() {
+        return Box::pin(ready(Ok(batch.look_up())));
+    }
+    Box::pin(pool::continue_with(0, move |_| Ok(batch.look_up())))
 }
 
 /// Streams a listing. While one thread reads the names of the next entries, others look up the metadata of the entries before.
 fn stream_of(
     first: Vec<Result<FileInfo>>,
-    rest: Option<Walk>,
+    rest: Option<Rest>,
     failing: impl Fn(Error) -> Error + Send + 'static,
 ) -> InfoStream<'static> {
-    let read_names = |mut walk: Walk| -> BoxFuture<'static, Result<(Walk, Option<Batch>)>> {
-        Box::pin(pool::start(move |_| {
-            let batch = walk.next_batch(BATCH);
-            Ok((walk, batch))
-        }))
-    };
     let batches = stream::unfold(rest.map(read_names), move |reading| async move {
         match reading?.await {
-            Ok((walk, batch)) => {
-                let next = (!walk.is_over()).then(|| read_names(walk));
-                Some((Ok(batch?), next))
+            Ok((rest, batch)) => {
+                let next = (!rest.0.is_over()).then(|| read_names(rest));
+                Some((batch?, next))
             }
-            // The runtime is shutting down.
-            Err(error) => Some((Err(error), None)),
+            Err(error) => {
+                let failed: LookUp = Box::pin(async { Err(error) });
+                Some((failed, None))
+            }
         }
     });
-    let look_up = |batch: Result<Batch>| async {
-        match batch {
-            Ok(batch) => pool::start(move |_| Ok(batch.look_up())).await,
-            Err(error) => Err(error),
-        }
-    };
     let rest = batches
-        .map(look_up)
         .buffered(CONCURRENT_BATCHES)
         .flat_map(|items| stream::iter(items.unwrap_or_else(|error| vec![Err(error)])));
     stream::iter(first).chain(rest).map(move |item| item.map_err(&failing)).boxed()
@@ -88,7 +114,7 @@ pub(super) async fn glob(
         if shared.root.is_private(&parsed.base().0) {
             return glob_through_listing(backend, pattern, options).await;
         }
-        let search = pool::run_cancellable(move |cancelled| {
+        let search = pool::run_with_files(files_of_deep_operation(), move |cancelled| {
             fs::glob(&shared.root, &parsed, options.kind, cancelled)
         });
         match search.await? {

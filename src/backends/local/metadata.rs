@@ -19,7 +19,7 @@ pub(super) async fn set_info(
         let step = move |shared: &Shared, _: Option<()>, _: &Cancelled| {
             fs::set_info(&shared.root, &entry, &changes, shared.new_file.sync)
         };
-        backend.retry_while_busy(None, step).await
+        backend.retry_while_busy(path, step).await
     };
     changed.await.map_err(|error| backend.failing("set info of", path)(error))
 }

@@ -34,6 +34,7 @@ mod list;
 mod many;
 mod metadata;
 mod open;
+mod open_files;
 mod read;
 mod read_stream;
 mod remove;

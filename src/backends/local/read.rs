@@ -1,7 +1,10 @@
 //! Reading content and metadata.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
+use super::open_files::{OpenFiles, Room};
 use super::read_stream::ReadStream;
 use super::{LocalFileBackend, Shared, check_not_root};
 use crate::core::content::FileContent;
@@ -59,7 +62,14 @@ pub(super) async fn read_ranges(
     backend.run_inline("read", path, read, copied).await
 }
 
-/// The content of a file that was opened: all of it if it fits into a chunk.
+/// A file that was opened.
+struct Opened {
+    info: FileInfo,
+    range: Range<u64>,
+    content: Content,
+}
+
+/// The content of a file: all of it if it fits into a chunk.
 enum Content {
     Whole(Bytes),
     Stream(ReadStream),
@@ -70,30 +80,57 @@ pub(super) async fn open(
     path: &str,
     options: ReadOptions,
 ) -> Result<FileContent> {
-    let start = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
-        check_not_root(path)?;
-        options.expect_current()?;
-        let chunk_size = options.chunk_size_or(shared.chunk_size)?;
-        let file = open_file(shared, path, &options, wait)?;
-        let range = options.resolve_range(file.stat.size())?;
-        let info = file.info(path.clone())?;
-        let content = if range.end - range.start <= chunk_size as u64 {
-            Content::Whole(file.read(&range, wait)?)
-        } else {
-            Content::Stream(ReadStream::start(file, range.clone(), chunk_size, wait)?)
-        };
-        Ok((info, range, content))
+    let wanted = options.clone();
+    let try_open = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
+        let room = || OpenFiles::try_reserve(Room::Reading, 1, path);
+        open_content(shared, path, &wanted, wait, room)
     };
-    let copied = |(_, _, content): &(_, _, Content)| match content {
-        Content::Whole(content) => content.len(),
-        Content::Stream(stream) => stream.first_len(),
+    let copied = |opened: &Option<Opened>| match opened.as_ref().map(|opened| &opened.content) {
+        Some(Content::Whole(content)) => content.len(),
+        Some(Content::Stream(stream)) => stream.first_len(),
+        None => 0,
     };
-    let (info, range, content) = backend.run_inline("read", path, start, copied).await?;
+    let opened = match backend.run_inline("read", path, try_open, copied).await? {
+        Some(opened) => opened,
+        None => {
+            let room = OpenFiles::reserve(Room::Reading, 1, path).await;
+            let room = room.map_err(|error| backend.failing("read", path)(error))?;
+            let open = move |shared: &Shared, path: &FilePath, _: &Cancelled| {
+                let opened = open_content(shared, path, &options, Wait::Disk, || Some(room))?;
+                opened.ok_or_else(|| ErrorKind::Internal.into())
+            };
+            backend.run("read", path, open).await?
+        }
+    };
+    let Opened { info, range, content } = opened;
     let stream = match content {
         Content::Whole(content) => single(content),
         Content::Stream(stream) => stream.into_stream(backend.failing("read", path)),
     };
     Ok(FileContent::new(info, range, stream))
+}
+
+/// Opens a file; `None` if it has to stay open and `room` returns none for it.
+fn open_content(
+    shared: &Shared,
+    path: &FilePath,
+    options: &ReadOptions,
+    wait: Wait,
+    room: impl FnOnce() -> Option<OpenFiles>,
+) -> Result<Option<Opened>> {
+    check_not_root(path)?;
+    options.expect_current()?;
+    let chunk_size = options.chunk_size_or(shared.chunk_size)?;
+    let file = open_file(shared, path, options, wait)?;
+    let range = options.resolve_range(file.stat.size())?;
+    let info = file.info(path.clone())?;
+    let content = if range.end - range.start <= chunk_size as u64 {
+        Content::Whole(file.read(&range, wait)?)
+    } else {
+        let Some(room) = room() else { return Ok(None) };
+        Content::Stream(ReadStream::start(file, room, range.clone(), chunk_size, wait)?)
+    };
+    Ok(Some(Opened { info, range, content }))
 }
 
 pub(super) async fn info(

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::open_files::OpenFiles;
 use crate::core::error::{Error, Result};
 use crate::core::stream::ByteStream;
 use crate::sys::fs::{Buffers, OpenFile};
@@ -19,6 +20,7 @@ use crate::sys::pool::{self, Wait};
 /// read-ahead on the calling thread, which may wait for space in the queue of the disk.
 pub(super) struct ReadStream {
     file: Arc<OpenFile>,
+    _room: OpenFiles,
     rest: Range<u64>,
     chunk_size: usize,
     buffers: Buffers,
@@ -34,6 +36,7 @@ impl ReadStream {
     /// Reads the first chunk of `range`.
     pub(super) fn start(
         file: OpenFile,
+        room: OpenFiles,
         range: Range<u64>,
         chunk_size: usize,
         wait: Wait,
@@ -42,6 +45,7 @@ impl ReadStream {
         let size = usize::try_from(length).map_or(chunk_size, |length| length.min(chunk_size));
         let mut stream = Self {
             file: Arc::new(file),
+            _room: room,
             rest: range,
             chunk_size: size,
             buffers: Buffers::new(size),

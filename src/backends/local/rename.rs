@@ -19,7 +19,7 @@ pub(super) async fn rename(
             let sync = shared.new_file.sync;
             fs::rename(&shared.root, &source, &target, &options, sync)
         };
-        backend.retry_while_busy(None, step).await
+        backend.retry_while_busy(from, step).await
     };
     renamed.await.map_err(|error| backend.failing("rename", from)(error.between(from, to)))
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::open_files::{FILES_OF_WRITER, OpenFiles, Room};
 use super::{LocalFileBackend, Shared};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::sys::fs::{Attempt, DIR_LOCK_TIMEOUT};
 use crate::sys::lock::TimeLeft;
-use crate::sys::pool::{self, Cancelled, Wait};
+use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, Wait};
 
 impl LocalFileBackend {
     /// Runs `act` in the pool.
@@ -18,10 +19,22 @@ impl LocalFileBackend {
         path: &str,
         act: impl FnOnce(&Shared, &FilePath, &Cancelled) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.run_with_files(FILES_PER_OPERATION, operation, path, act).await
+    }
+
+    /// Runs `act`, which has up to `files` files open, in the pool.
+    pub(super) async fn run_with_files<T: Send + 'static>(
+        &self,
+        files: usize,
+        operation: &'static str,
+        path: &str,
+        act: impl FnOnce(&Shared, &FilePath, &Cancelled) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let done = async {
             let parsed = self.shared.root.parse(path)?;
             let shared = Arc::clone(&self.shared);
-            pool::run_cancellable(move |cancelled| act(&shared, &parsed, cancelled)).await
+            let act = move |cancelled: &Cancelled| act(&shared, &parsed, cancelled);
+            pool::run_with_files(files, act).await
         };
         done.await.map_err(|error| self.failing(operation, path)(error))
     }
@@ -44,21 +57,40 @@ impl LocalFileBackend {
         done.await.map_err(|error| self.failing(operation, path)(error))
     }
 
-    /// Runs `step` in the pool, and again while another process has locked the directory. The waits between are not in the pool.
+    /// Runs `step` in the pool, and again while another process has locked the directory. The waits between are not in the pool. If too
+    /// many files are open meanwhile, the step starts again from the beginning.
     pub(super) async fn retry_while_busy<T: Send + 'static, S: Send + 'static>(
         &self,
-        mut state: Option<S>,
+        path: &str,
+        step: impl Fn(&Shared, Option<S>, &Cancelled) -> Result<Attempt<T, S>> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.retry_with_files(FILES_PER_OPERATION, path, None, step).await
+    }
+
+    /// Like [`retry_while_busy`](Self::retry_while_busy), for a step that has up to `files` files open. A step with a first state never
+    /// starts again, and there is room for its files.
+    pub(super) async fn retry_with_files<T: Send + 'static, S: Send + 'static>(
+        &self,
+        files: usize,
+        path: &str,
+        first: Option<(S, OpenFiles)>,
         step: impl Fn(&Shared, Option<S>, &Cancelled) -> Result<Attempt<T, S>> + Send + Sync + 'static,
     ) -> Result<T> {
         let step = Arc::new(step);
+        let (mut state, mut room) = first.unzip();
         let mut deadline = None;
         let mut pause = Duration::from_millis(1);
         loop {
             let (step, shared) = (Arc::clone(&step), Arc::clone(&self.shared));
-            let attempt = pool::run_cancellable(move |cancelled| step(&shared, state, cancelled));
+            let attempt =
+                pool::run_with_files(files, move |cancelled| step(&shared, state, cancelled));
             match attempt.await? {
                 Attempt::Done(done) => return Ok(done),
                 Attempt::Busy(next) => state = Some(next),
+            }
+            if room.is_none() {
+                room = OpenFiles::try_reserve(Room::Writing, FILES_OF_WRITER, path);
+                state = state.filter(|_| room.is_some());
             }
             let left = deadline.get_or_insert_with(|| TimeLeft::new(DIR_LOCK_TIMEOUT));
             if left.get().is_zero() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 
+use super::open_files::{FILES_OF_WRITER, OpenFiles, Room};
 use super::write::{Written, append, stage};
 use super::{LocalFileBackend, Shared};
 use crate::core::error::Result;
@@ -54,6 +55,7 @@ pub(super) async fn resume(
             file.rewind(state.offset)?;
             Ok(file)
         };
+        let _room = OpenFiles::reserve(Room::Writing, FILES_OF_WRITER, &upload.path).await?;
         let mut file = pool::run(open).await?;
         let (mut pieces, mut collected, mut offset) = (Vec::new(), 0, upload.offset);
         loop {
@@ -116,6 +118,7 @@ pub(super) async fn finish(
 ) -> Result<FileInfo> {
     let finished = async {
         let path = backend.shared.root.parse_entry(&upload.path)?;
+        let name = &upload.path;
         let upload = upload.clone();
         let step = move |shared: &Shared, state: Option<Finishing>, cancelled: &Cancelled| {
             let Finishing { content, written } = match state {
@@ -146,7 +149,7 @@ pub(super) async fn finish(
                 Attempt::Busy(written) => Attempt::Busy(Finishing { content, written }),
             })
         };
-        backend.retry_while_busy(None, step).await
+        backend.retry_while_busy(name, step).await
     };
     finished.await.map_err(|error| backend.failing("upload", &upload.path)(error))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::open_files::{FILES_OF_WRITER, OpenFiles, Room};
 use super::write_stream::{WriteStream, write_all};
 use super::{LocalFileBackend, Shared, check_not_root};
 use crate::core::checksum::Checksum;
@@ -15,7 +16,7 @@ use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
 use crate::sys::fs::{self, Attempt, Naming, NewFile, StagedFile};
-use crate::sys::pool::{self, Cancelled, Wait};
+use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, Wait};
 
 pub(super) async fn write(
     backend: &LocalFileBackend,
@@ -40,7 +41,7 @@ pub(super) async fn write(
                 };
                 append(shared, &file, written.flatten(), tail, &options, cancelled)
             };
-            return backend.retry_while_busy(None, step).await;
+            return backend.retry_while_busy(path, step).await;
         }
         let write = move |shared: &Shared, path: &FilePath, target: &WriteTarget, _: &Cancelled| {
             let settings = NewFile { naming: Naming::ForReplacement, ..shared.new_file };
@@ -77,6 +78,8 @@ pub(super) async fn stream_write(
         let (shared, path, begun) = (Arc::clone(&backend.shared), file.clone(), target.clone());
         // The metadata of a file that is appended to are set when its old content is known.
         let metadata = if is_append { FileMetadata::default() } else { options.metadata.clone() };
+        let room = OpenFiles::reserve(Room::Writing, FILES_OF_WRITER, &file).await?;
+        let name = file.clone();
         let staged = pool::run(move || stage(&shared, &path, &begun, metadata)).await?;
         let stream = WriteStream::new(staged, &options);
         let written = write_all(stream, &mut from_caller(data), &options).await?;
@@ -102,7 +105,8 @@ pub(super) async fn stream_write(
                 Attempt::Busy(staged) => Attempt::Busy(busy(staged, None)),
             })
         };
-        backend.retry_while_busy(Some(State::Streamed(Box::new(written))), step).await
+        let first = (State::Streamed(Box::new(written)), room);
+        backend.retry_with_files(FILES_PER_OPERATION, &name, Some(first), step).await
     };
     written.await.map_err(|error| backend.failing(operation, path)(error))
 }
@@ -145,11 +149,12 @@ pub(super) async fn publish(
     + Sync
     + 'static,
 ) -> Result<FileInfo> {
+    let name = path.clone();
     let step = move |shared: &Shared, staged: Option<StagedFile>, cancelled: &Cancelled| {
         let write = || write(shared, &path, &target, cancelled);
         staged.map_or_else(write, Ok)?.commit(&shared.root, &path, &target)
     };
-    backend.retry_while_busy(None, step).await
+    backend.retry_while_busy(&name, step).await
 }
 
 /// A complete file, and what it may replace. It is kept while another process has locked the directory.

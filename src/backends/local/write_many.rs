@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::many::{by_parent, parts};
+use super::write::write;
 use super::{LocalFileBackend, Shared};
 use crate::backend::{check_options_of_many, distinct, write_each};
 use crate::core::error::{Error, ErrorKind, Result};
@@ -19,13 +20,15 @@ use crate::core::options::{WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
 use crate::sys::fs::{self, Attempt, Naming, NewFile, OpenDir, Published, StagedFile};
-use crate::sys::pool::{self, Cancelled, parallel_map};
+use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, max_open_files, parallel_map};
 
 /// The number of files that one thread writes in one directory before it takes other ones.
 const PART: usize = 64;
 
-/// The limit of descriptors that the files and directories of a batch keep open. A process may usually have 1,024 open files.
-const DESCRIPTORS: usize = 512;
+/// Returns how many descriptors the files and directories of a batch keep open. A process may usually have 1,024 open files.
+fn descriptors() -> usize {
+    (max_open_files() / 4).clamp(16, 512)
+}
 
 /// The files of one call.
 struct Files {
@@ -37,12 +40,8 @@ struct Files {
     settings: NewFile,
 }
 
-/// What became of a file.
-#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
-enum Written {
-    Done(Result<FileInfo>),
-    Busy(Box<StagedFile>),
-}
+/// What became of a file. One that is busy is written again.
+type Written = Attempt<Result<FileInfo>, ()>;
 
 pub(super) async fn write_many(
     backend: &LocalFileBackend,
@@ -71,21 +70,17 @@ pub(super) async fn write_many(
     let naming = if sync { Naming::Early } else { Naming::ForReplacement };
     let settings = NewFile { sync: false, naming, ..backend.shared.new_file };
     let target = WriteTarget::from(&options);
-    let files = Files { paths, data, options, target: target.clone(), settings };
+    let files = Files { paths, data, options: options.clone(), target, settings };
     let shared = Arc::clone(&backend.shared);
-    let written = pool::run_cancellable(move |cancelled| {
+    let descriptors = if sync { descriptors() } else { FILES_PER_OPERATION };
+    let written = pool::run_with_files(descriptors, move |cancelled| {
         shared.root.expect_present()?;
         files.write(&shared, &mut results, cancelled).map(|busy| (results, busy))
     });
     let (mut results, busy) =
         written.await.map_err(|error| backend.shared.error_of(operation, error))?;
-    for (number, path, mut staged) in busy {
-        staged.set_sync(sync);
-        let target = target.clone();
-        let step = move |shared: &Shared, staged: Option<StagedFile>, _: &Cancelled| {
-            staged.ok_or(ErrorKind::Internal)?.commit(&shared.root, &path, &target)
-        };
-        results[number] = Some(backend.retry_while_busy(Some(staged), step).await);
+    for (number, data) in busy {
+        results[number] = Some(write(backend, &names[number], data, options.clone()).await);
     }
     let results = names.iter().zip(results).map(|(path, result)| {
         let result = result.unwrap_or_else(|| Err(ErrorKind::Internal.into()));
@@ -101,13 +96,13 @@ impl Files {
         shared: &Shared,
         results: &mut [Option<Result<FileInfo>>],
         cancelled: &Cancelled,
-    ) -> Result<Vec<(usize, FilePath, StagedFile)>> {
+    ) -> Result<Vec<(usize, Bytes)>> {
         let mut busy = Vec::new();
         let mut set = |at: usize, written| {
-            let Some((number, path)) = self.paths.get(at) else { return };
+            let Some((number, _)) = self.paths.get(at) else { return };
             match written {
-                Written::Done(result) => results[*number] = Some(result),
-                Written::Busy(staged) => busy.push((*number, path.clone(), *staged)),
+                Attempt::Done(result) => results[*number] = Some(result),
+                Attempt::Busy(()) => busy.push((*number, self.data[*number].clone())),
             }
         };
         if self.settings.naming == Naming::Early {
@@ -129,9 +124,9 @@ impl Files {
         let written =
             self.each(shared, 0..self.paths.len(), cancelled, |at, staged| {
                 match staged.and_then(|staged| publish(at, staged)) {
-                    Ok(Attempt::Done(info)) => Written::Done(Ok(info)),
-                    Ok(Attempt::Busy(staged)) => Written::Busy(Box::new(staged)),
-                    Err(error) => Written::Done(Err(error)),
+                    Ok(Attempt::Done(info)) => Attempt::Done(Ok(info)),
+                    Ok(Attempt::Busy(_)) => Attempt::Busy(()),
+                    Err(error) => Attempt::Done(Err(error)),
                 }
             })?;
         written.into_iter().enumerate().for_each(|(at, written)| set(at, written));
@@ -140,11 +135,11 @@ impl Files {
 
     /// Returns the files from `start` on that are synced together.
     fn batch(&self, start: usize) -> Range<usize> {
-        let (mut dirs, mut end) = (BTreeSet::new(), start);
+        let (mut dirs, mut end, most) = (BTreeSet::new(), start, descriptors());
         for (_, path) in &self.paths[start..] {
             dirs.extend(path.match_indices('/').map(|(slash, _)| &path[..slash]));
             // Each file with its parent, and all directories that may be new.
-            if 2 * (end + 1 - start) + dirs.len() > DESCRIPTORS && end > start {
+            if 2 * (end + 1 - start) + dirs.len() > most && end > start {
                 break;
             }
             end += 1;
@@ -219,10 +214,10 @@ impl Files {
         let mut synced = fs::sync_names(&published).into_iter();
         let finish = |outcome| match outcome {
             Ok(Attempt::Done(Published { info, .. })) => {
-                Written::Done(synced.next().unwrap_or(Ok(())).map(|()| info))
+                Attempt::Done(synced.next().unwrap_or(Ok(())).map(|()| info))
             }
-            Ok(Attempt::Busy(staged)) => Written::Busy(Box::new(staged)),
-            Err(error) => Written::Done(Err(error)),
+            Ok(Attempt::Busy(_)) => Attempt::Busy(()),
+            Err(error) => Attempt::Done(Err(error)),
         };
         Ok(outcomes.into_iter().map(finish).collect())
     }

@@ -2,20 +2,26 @@
 //!
 //! A conditional write compares the etag and then replaces the file. Meanwhile it holds an exclusive `flock` on the directory. All
 //! other verbs that replace, move or remove a file hold a shared one. So no change, of this or another process, comes between the
-//! check and the write. There is no lock file, and the lock of a killed process is released. The lock is held for a few system
+//! check and the write. There is usually no lock file, and the lock of a killed process is released. The lock is held for a few system
 //! calls. If it is taken, the caller retries for a few milliseconds and then returns [`Attempt::Busy`], so that a longer wait does
 //! not keep a thread of the pool.
+//!
+//! Everybody who may read a directory can lock it for ever. So after [`STRANGER_AFTER`] a verb that needs no check goes on without the
+//! lock, and one that needs it locks a file in the directory, which only those can open who may change the directory.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fchmod};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::system_error;
+use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::lock::LockMode;
 
@@ -30,10 +36,23 @@ pub(crate) enum Attempt<T, S> {
 
 /// Holds the lock on a directory until it is dropped.
 #[derive(Debug)]
-pub(super) struct DirectoryLock(Option<Arc<OwnedFd>>);
+pub(super) struct DirectoryLock(Held);
+
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Directory(Arc<OwnedFd>),
+    File { directory: Arc<OwnedFd>, file: OwnedFd },
+}
 
 /// How long a verb waits for the lock. Others hold it only for a few system calls.
 pub(crate) const DIR_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// If every try to lock a directory fails for this long, then somebody holds the lock who is not f9, or who has stopped.
+const STRANGER_AFTER: Duration = Duration::from_secs(2);
+
+/// The file that is locked beside a stranger. Its name is that of a temporary file, so that it is hidden and swept.
+const LOCK_FILE: &str = ".f9tmp-lock";
 
 impl DirectoryLock {
     /// Tries for a few milliseconds to lock `dir`; `None` if others hold the lock all the time.
@@ -41,7 +60,13 @@ impl DirectoryLock {
     /// The lock belongs to the open file description, so each call of a verb must have opened `dir` itself.
     pub(super) fn acquire(dir: &Arc<OwnedFd>, mode: LockMode) -> Result<Option<Self>> {
         match try_lock(dir.as_fd(), mode) {
-            Ok(is_locked) => Ok(is_locked.then(|| Self(Some(Arc::clone(dir))))),
+            Ok(true) => {
+                BLOCKED.forget(dir.as_fd());
+                Ok(Some(Self(Held::Directory(Arc::clone(dir)))))
+            }
+            Ok(false) if !BLOCKED.is_stranger(dir.as_fd()) => Ok(None),
+            Ok(false) if mode == LockMode::Shared => Ok(Some(Self(Held::Nothing))),
+            Ok(false) => Self::of_file(dir),
             Err(errno @ (Errno::OPNOTSUPP | Errno::NOLCK)) => Self::without(mode, errno),
             // A directory that this user may not read is open with `PATH` and cannot be locked.
             Err(Errno::BADF) => Self::without(mode, Errno::ACCESS),
@@ -49,18 +74,32 @@ impl DirectoryLock {
         }
     }
 
-    /// Releases the lock by closing the directory, which saves a system call, if the caller has the only other reference and drops it.
-    /// Otherwise the lock is released here.
-    pub(super) fn release_on_close(mut self) {
-        if self.0.as_ref().is_some_and(|dir| Arc::strong_count(dir) == 2) {
-            self.0 = None;
+    /// Locks the lock file in `directory`; `None` if others hold its lock.
+    fn of_file(directory: &Arc<OwnedFd>) -> Result<Option<Self>> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let permissions =
+            permissions_of_lock_file(&Stat::of(directory.as_fd()).map_err(system_error)?);
+        let mode = Mode::from_raw_mode(permissions);
+        let file = retry_on_intr(|| rustix::fs::openat(directory, LOCK_FILE, flags, mode))
+            .map_err(system_error)?;
+        // The umask may have removed permissions. It fails if the file is that of another user, who has done it.
+        let _ = fchmod(&file, mode);
+        if !try_lock(file.as_fd(), LockMode::Exclusive).map_err(system_error)? {
+            return Ok(None);
         }
+        let named = Stat::of_name(directory.as_fd(), LOCK_FILE.as_ref());
+        let opened = Stat::of(file.as_fd());
+        // The holder before has removed the file.
+        let is_current = matches!((named, opened), (Ok(a), Ok(b)) if a.id() == b.id());
+        let directory = Arc::clone(directory);
+        Ok(is_current.then_some(Self(Held::File { directory, file })))
     }
 
     /// Goes on without a lock. A plain write is atomic without it, a conditional write is not.
     fn without(mode: LockMode, reason: Errno) -> Result<Option<Self>> {
         match mode {
-            LockMode::Shared => Ok(Some(Self(None))),
+            LockMode::Shared => Ok(Some(Self(Held::Nothing))),
             LockMode::Exclusive => Err(Error::new(ErrorKind::Unsupported)
                 .with_message("the directory cannot be locked, which a conditional write needs")
                 .with_source(io::Error::from(reason))),
@@ -70,9 +109,63 @@ impl DirectoryLock {
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        if let Some(dir) = self.0.take() {
-            // If this fails, closing the directory releases the lock.
-            let _ = retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::Unlock));
+        // A forked child may have a copy of the handle, so closing it would not release the lock.
+        match &self.0 {
+            Held::Nothing => {}
+            Held::Directory(dir) => {
+                let _ = retry_on_intr(|| rustix::fs::flock(dir, FlockOperation::Unlock));
+            }
+            Held::File { directory, file } => {
+                let _ = rustix::fs::unlinkat(directory, LOCK_FILE, AtFlags::empty());
+                let _ = retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock));
+            }
+        }
+    }
+}
+
+/// Returns the permissions of a lock file in a directory: those can open it who may change the directory, and nobody else.
+pub(super) fn permissions_of_lock_file(directory: &Stat) -> u32 {
+    let class =
+        |writes: u32, both: u32| if directory.permissions() & writes != 0 { both } else { 0 };
+    0o600 | class(0o020, 0o060) | class(0o002, 0o006)
+}
+
+/// The directories that could not be locked, with the times of the first and the last try.
+pub(super) struct Blocked {
+    tries: LazyLock<Mutex<HashMap<Id, (Instant, Instant)>>>,
+    /// The number of directories, so that nothing is looked up while there are none.
+    count: AtomicUsize,
+}
+
+type Id = (u32, u32, u64);
+
+pub(super) static BLOCKED: Blocked =
+    Blocked { tries: LazyLock::new(Mutex::default), count: AtomicUsize::new(0) };
+
+impl Blocked {
+    /// Notes that `dir` could not be locked. Returns whether no try has succeeded for longer than f9 ever holds the lock.
+    pub(super) fn is_stranger(&self, dir: BorrowedFd<'_>) -> bool {
+        Stat::of(dir).is_ok_and(|stat| self.is_blocked_for_long(stat.id(), Instant::now()))
+    }
+
+    fn is_blocked_for_long(&self, id: Id, now: Instant) -> bool {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        // A verb tries at least every 50 ms. An earlier one was dropped, and nobody has tried since.
+        tries.retain(|_, (_, last)| now.duration_since(*last) < STRANGER_AFTER / 2);
+        let (first, last) = tries.entry(id).or_insert((now, now));
+        *last = now;
+        let is_stranger = now.duration_since(*first) >= STRANGER_AFTER;
+        self.count.store(tries.len(), Ordering::Relaxed);
+        is_stranger
+    }
+
+    fn forget(&self, dir: BorrowedFd<'_>) {
+        if self.count.load(Ordering::Relaxed) > 0
+            && let Ok(stat) = Stat::of(dir)
+        {
+            let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+            tries.remove(&stat.id());
+            self.count.store(tries.len(), Ordering::Relaxed);
         }
     }
 }
@@ -92,4 +185,30 @@ pub(super) fn try_lock(dir: BorrowedFd<'_>, mode: LockMode) -> Result<bool, Errn
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::path::TEMPORARY_PREFIX;
+
+    #[test]
+    fn only_who_tries_all_the_time_takes_the_holder_for_a_stranger() {
+        let blocked = Blocked { tries: LazyLock::new(Mutex::default), count: AtomicUsize::new(0) };
+        let (id, begin) = ((1, 2, 3), Instant::now());
+        let at = |millis| begin + Duration::from_millis(millis);
+        for millis in (0..2_000).step_by(50) {
+            assert!(!blocked.is_blocked_for_long(id, at(millis)));
+        }
+        assert!(blocked.is_blocked_for_long(id, at(2_000)));
+        assert!(!blocked.is_blocked_for_long((1, 2, 4), at(2_000)), "another directory");
+        assert!(blocked.is_blocked_for_long(id, at(2_900)));
+        assert!(!blocked.is_blocked_for_long(id, at(4_000)), "after a second without a try");
+        assert_eq!(blocked.count.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_lock_file_is_hidden() {
+        assert!(LOCK_FILE.starts_with(TEMPORARY_PREFIX));
+    }
 }

@@ -13,9 +13,12 @@ use super::errno::system_error;
 use super::open_beneath::DIRECTORY;
 use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
+use crate::sys::pool::max_open_files;
 
-/// The number of parent directories that are kept open.
-const KEPT_OPEN: usize = 16;
+/// Returns how many parent directories are kept open during an operation.
+pub(super) fn kept_open() -> usize {
+    (max_open_files() / 32).min(16)
+}
 
 #[derive(Debug)]
 struct Level {
@@ -25,6 +28,7 @@ struct Level {
 
 #[derive(Debug)]
 pub(super) struct DirStack {
+    kept_open: usize,
     above: Vec<Level>,
     here: Arc<OwnedFd>,
     id: (u32, u32, u64),
@@ -34,7 +38,7 @@ impl DirStack {
     /// Starts at an open directory.
     pub(super) fn start(dir: OwnedFd) -> Result<Self> {
         let id = Stat::of(dir.as_fd()).map_err(system_error)?.id();
-        Ok(Self { above: Vec::new(), here: Arc::new(dir), id })
+        Ok(Self { kept_open: kept_open(), above: Vec::new(), here: Arc::new(dir), id })
     }
 
     pub(super) fn here(&self) -> BorrowedFd<'_> {
@@ -58,10 +62,15 @@ impl DirStack {
         let dir = std::mem::replace(&mut self.here, Arc::new(below));
         self.above.push(Level { dir: Some(dir), id: self.id });
         self.id = id;
-        if let Some(far) = self.above.len().checked_sub(KEPT_OPEN + 1) {
+        if let Some(far) = self.above.len().checked_sub(self.kept_open + 1) {
             self.above[far].dir = None;
         }
         Ok(())
+    }
+
+    /// Closes all directories above, before a pause. They are opened again on the way back.
+    pub(super) fn close_above(&mut self) {
+        self.above.iter_mut().for_each(|level| level.dir = None);
     }
 
     /// Goes back to the parent directory.

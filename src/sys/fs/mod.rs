@@ -57,7 +57,7 @@ pub(crate) use sweep::sweep;
 pub(crate) use sync_many::{sync_data, sync_names};
 pub(crate) use transfer::rename;
 pub(crate) use upload::UploadFile;
-pub(crate) use walk::{Batch, Walk, glob};
+pub(crate) use walk::{Batch, Walk, files_of_deep_operation, glob};
 pub(crate) use watch::Watcher;
 
 #[cfg(not(target_os = "linux"))]

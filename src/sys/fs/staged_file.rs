@@ -111,11 +111,6 @@ impl StagedFile {
         self.place.missing.is_empty().then(|| OpenDir(Arc::clone(&self.place.dir)))
     }
 
-    /// Sets whether the publication is synced.
-    pub(crate) fn set_sync(&mut self, sync: bool) {
-        self.settings.sync = sync;
-    }
-
     pub(crate) fn file(&self) -> &File {
         &self.temporary.file
     }
@@ -224,17 +219,13 @@ impl StagedFile {
             }
         };
         let stat = confirm(Stat::of(self.file().as_fd()).map_err(system_error))?;
+        // Others need not wait for the disk.
+        drop(lock);
         if self.settings.sync {
-            // Others need not wait for the disk.
-            drop(lock);
             if self.settings.naming == Naming::Early {
                 self.created.sync()?;
             }
             confirm(sync_directory(self.place.dir.as_fd()))?;
-        } else if self.settings.naming != Naming::Early
-            && let Some(lock) = lock
-        {
-            lock.release_on_close();
         }
         let mut info = stat.info(path.clone());
         info.content_type = self.metadata.content_type;

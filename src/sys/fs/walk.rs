@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::dir_stack::DirStack;
+use super::dir_stack::{DirStack, kept_open};
 use super::errno::system_error;
 use super::list_start::ListStart;
 use super::open_beneath::{DIRECTORY, open_beneath};
@@ -20,10 +20,12 @@ use crate::core::info::FileInfo;
 use crate::core::options::{Depth, GlobKind};
 use crate::core::path::FilePath;
 use crate::core::selection::Selection;
-use crate::sys::pool::Cancelled;
+use crate::sys::pool::{Cancelled, max_open_files};
 
-/// The limit of parts in a batch. Each part keeps a directory open.
-const MAX_PARTS: usize = 32;
+/// Returns the limit of parts in a batch. Each part keeps a directory open.
+fn max_parts() -> usize {
+    (max_open_files() / 16).clamp(1, 32)
+}
 
 /// The limit of names that one batch looks at, so that a pattern without a match does not keep a thread for long.
 const MAX_SEEN: usize = 16 * 1024;
@@ -61,6 +63,11 @@ fn path_below(path: &str, name: &str) -> FilePath {
 }
 
 impl Walk {
+    /// How many files a call of [`next_batch`](Self::next_batch) and its batch have open.
+    pub(crate) fn files() -> usize {
+        kept_open() + max_parts() + 1
+    }
+
     /// Starts a listing of the directory at `path`.
     pub(crate) fn start(
         root: &Root,
@@ -87,8 +94,8 @@ impl Walk {
     /// Returns up to `limit` further names; `None` at the end.
     pub(crate) fn next_batch(&mut self, limit: usize) -> Option<Batch> {
         let (mut batch, mut names, mut seen) = (Batch::default(), 0, 0);
-        let count = self.names_at_a_time();
-        while names < limit && batch.0.len() < MAX_PARTS && seen < MAX_SEEN {
+        let (count, max_parts) = (self.names_at_a_time(), max_parts());
+        while names < limit && batch.0.len() < max_parts && seen < MAX_SEEN {
             seen += 1;
             let Some(level) = self.levels.last_mut() else {
                 break;
@@ -130,6 +137,8 @@ impl Walk {
                 }
             }
         }
+        // Nobody knows when the next call comes.
+        self.dirs.close_above();
         (!batch.0.is_empty() || !self.is_over()).then_some(batch)
     }
 
@@ -164,6 +173,11 @@ impl Walk {
             self.levels.clear();
         }
     }
+}
+
+/// Returns how many files a search or a recursive deletion has open.
+pub(crate) fn files_of_deep_operation() -> usize {
+    kept_open() + 3
 }
 
 /// Consecutive names of a listing.

@@ -108,7 +108,10 @@ fn timed_out(file: &File) -> Error {
         || "held by another process".to_owned(),
         |pid| match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
             Ok(name) => format!("held by process {pid} ({})", name.trim_end()),
-            Err(_) => format!("held by process {pid}"),
+            // The kernel releases the lock when the last copy of the handle is closed.
+            Err(_) => format!(
+                "taken by process {pid}, which has ended or is in another container; a child that it forked may hold the lock"
+            ),
         },
     );
     Error::new(ErrorKind::LockTimeout).with_message(holder)

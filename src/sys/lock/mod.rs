@@ -2,8 +2,10 @@
 
 mod file;
 mod mode;
+mod semaphore;
 mod session;
 
 pub(crate) use file::lock_file;
 pub(crate) use mode::LockMode;
+pub(crate) use semaphore::{Permit, Semaphore};
 pub(crate) use session::{SessionGuard, SessionLock, TimeLeft};

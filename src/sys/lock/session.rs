@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::task;
 use tokio::time::Instant;
 
+use super::semaphore::{Permit, Semaphore};
 use crate::core::error::{Error, ErrorKind, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +56,14 @@ struct Holder {
     since: Instant,
     /// The lock among processes. It is released before the permit, so that the next holder in this process finds it free.
     file: Option<File>,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
+    /// The process that took the lock. One that it forked must not release it.
+    process: u32,
 }
 
 /// The start of a session.
 enum Entered {
-    New(OwnedSemaphorePermit),
+    New(Permit),
     /// A session of the same owner is open.
     Nested(SessionGuard),
 }
@@ -76,7 +79,7 @@ pub(crate) struct SessionLock {
 impl Default for SessionLock {
     fn default() -> Self {
         Self {
-            gate: Arc::new(Semaphore::new(1)),
+            gate: Arc::new(Semaphore::new(|| 1)),
             holder: Mutex::new(None),
             new_holder: Notify::new(),
         }
@@ -100,7 +103,8 @@ impl SessionLock {
             Entered::New(permit) => permit,
         };
         let file = lock_file(left).await?;
-        *self.holder() = Some(Holder { owner, guards: 1, since: Instant::now(), file, permit });
+        let (since, process) = (Instant::now(), std::process::id());
+        *self.holder() = Some(Holder { owner, guards: 1, since, file, permit, process });
         self.new_holder.notify_waiters();
         Ok(SessionGuard(Arc::clone(self)))
     }
@@ -116,7 +120,7 @@ impl SessionLock {
         if let Some(guard) = self.enter_nested(owner) {
             return Ok(Entered::Nested(guard));
         }
-        if let Ok(permit) = Arc::clone(&self.gate).try_acquire_owned() {
+        if let Some(permit) = self.gate.try_acquire(1) {
             return Ok(Entered::New(permit));
         }
         if left.get().is_zero() {
@@ -126,22 +130,16 @@ impl SessionLock {
             return Err(Error::new(ErrorKind::Unsupported)
                 .with_message("waiting for a session needs a Tokio runtime"));
         }
-        let queued = tokio::time::timeout(left.get(), self.queue(owner));
-        queued.await.unwrap_or_else(|_| Err(self.timed_out()))
-    }
-
-    /// Waits in the queue, or until the same owner becomes the holder: one task may poll two futures that both open a session.
-    async fn queue(self: &Arc<Self>, owner: Owner) -> Result<Entered> {
-        let mut permit = pin!(Arc::clone(&self.gate).acquire_owned());
+        let mut permit = pin!(self.gate.acquire(1, left));
         loop {
             let mut new_holder = pin!(self.new_holder.notified());
             new_holder.as_mut().enable();
+            // One task may poll two futures that both open a session.
             if let Some(guard) = self.enter_nested(owner) {
                 return Ok(Entered::Nested(guard));
             }
             if let Either::Left((permit, _)) = select(permit.as_mut(), new_holder).await {
-                let closed = |closed| Error::new(ErrorKind::Internal).with_source(closed);
-                return permit.map(Entered::New).map_err(closed);
+                return permit.map(Entered::New).ok_or_else(|| self.timed_out());
             }
         }
     }
@@ -172,9 +170,12 @@ impl Drop for SessionGuard {
         if holder.guards > 0 {
             return;
         }
-        if let Some(Holder { file, permit, .. }) = held.take() {
-            if let Some(file) = file {
-                // A child process may still have a copy of the handle between `fork` and `exec`, so closing it is not enough.
+        if let Some(Holder { file, permit, process, .. }) = held.take() {
+            // A forked child may have a copy of the handle, so closing it is not enough to release the lock. The child itself must not
+            // release it.
+            if let Some(file) = file
+                && process == std::process::id()
+            {
                 drop(file.unlock());
             }
             drop(permit);

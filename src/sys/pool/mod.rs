@@ -1,14 +1,15 @@
-//! The only access to the blocking pool.
+//! The threads for calls that may block, and the only access to them.
 //!
-//! A file operation is a few system calls that may wait for a disk. The whole operation is one closure. In async code it runs in
-//! Tokio's blocking pool. In the blocking facade, and without a Tokio runtime, it runs on the calling thread, which may wait. No
+//! A file operation is a few system calls that may wait for a disk. The whole operation is one closure. In async code it runs on the
+//! threads of this pool. In the blocking facade, and without a Tokio runtime, it runs on the calling thread, which may wait. No
 //! closure waits for a lock for more than a few milliseconds, because that wait could not be cancelled and would keep a thread.
 //!
 //! A trip to the pool costs several times as much as a cached read. So an operation that the kernel can answer from its caches first
 //! runs on the calling thread, in a way that never waits ([`Wait::Never`]). Only after `EAGAIN` does it go to the pool. `io_uring`
 //! does the same before it uses its own pool.
 
-use std::panic;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,15 +18,22 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
 
 use crate::core::error::{Error, ErrorKind, Result};
 
 mod inline;
+mod limits;
 mod parallel;
+mod workers;
 
 pub(crate) use inline::{INLINE_LIMIT, Wait, inline_if_ready, try_inline};
+pub(crate) use limits::{FILES_PER_OPERATION, max_open_files};
 pub(crate) use parallel::parallel_map;
+
+use workers::{Job, Workers};
 
 tokio::task_local! {
     /// Set while the blocking facade polls a future, whose thread may block.
@@ -60,14 +68,13 @@ impl Cancelled {
 /// An operation in the pool. Dropping it prevents the start, or sets the flag of a running operation.
 #[derive(Debug)]
 struct PoolTask<T> {
-    task: JoinHandle<T>,
+    done: oneshot::Receiver<Done<T>>,
     cancelled: Cancelled,
 }
 
 impl<T> Drop for PoolTask<T> {
     fn drop(&mut self) {
         self.cancelled.0.store(true, Ordering::Relaxed);
-        self.task.abort();
     }
 }
 
@@ -75,8 +82,71 @@ impl<T> Future for PoolTask<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.task).poll(cx).map(|done| done.map_err(join_error))
+        Pin::new(&mut self.done).poll(cx).map(|done| match done {
+            Ok(Ok(result)) => result,
+            // A panic continues on this thread.
+            Ok(Err(panic)) => panic::resume_unwind(panic),
+            Err(_) => Err(no_threads()),
+        })
     }
+}
+
+/// What an operation in the queue returns, or its panic.
+type Done<T> = thread::Result<Result<T>>;
+
+/// An operation, and how many files it opens.
+struct Operation<F, T> {
+    files: usize,
+    progress: OperationProgress<F, T>,
+}
+
+enum OperationProgress<F, T> {
+    Queued {
+        operation: F,
+        cancelled: Cancelled,
+        sender: oneshot::Sender<Done<T>>,
+    },
+    Done {
+        result: Done<T>,
+        sender: oneshot::Sender<Done<T>>,
+    },
+    /// Its future was dropped before it started.
+    Dropped,
+}
+
+impl<F, T> Job for Operation<F, T>
+where
+    F: FnOnce(&Cancelled) -> Result<T> + Send,
+    T: Send,
+{
+    fn files(&self) -> usize {
+        self.files
+    }
+
+    fn run(&mut self) {
+        let progress = mem::replace(&mut self.progress, OperationProgress::Dropped);
+        if let OperationProgress::Queued { operation, cancelled, sender } = progress
+            && cancelled.check().is_ok()
+        {
+            let result = panic::catch_unwind(AssertUnwindSafe(|| operation(&cancelled)));
+            // Without a receiver the result is dropped here, where that may take long.
+            if !sender.is_closed() {
+                self.progress = OperationProgress::Done { result, sender };
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>) {
+        if let OperationProgress::Done { result, sender } = self.progress {
+            drop(sender.send(result));
+        }
+    }
+}
+
+fn no_threads() -> Error {
+    Error::new(ErrorKind::QuotaExceeded).with_message(
+        "the system allows no more threads; see `ulimit -u` and the limit of processes of the container",
+    )
 }
 
 /// Converts the error of a task without a result. A panic continues on this thread.
@@ -87,11 +157,29 @@ fn join_error(error: JoinError) -> Error {
     Error::new(ErrorKind::Cancelled).with_message("the runtime is shutting down").with_source(error)
 }
 
+/// A task of the runtime. Dropping it cancels the task.
+#[derive(Debug)]
+struct Spawned<T>(JoinHandle<T>);
+
+impl<T> Drop for Spawned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T> Future for Spawned<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|done| done.map_err(join_error))
+    }
+}
+
 /// Runs `operation` where it may block. After it has started it runs to its end, even if the future is dropped.
 ///
 /// # Errors
 ///
-/// Those of `operation`, and [`Cancelled`](ErrorKind::Cancelled) if the runtime shuts down first.
+/// Those of `operation`, and [`QuotaExceeded`](ErrorKind::QuotaExceeded) if the system allows no thread.
 pub(crate) async fn run<T, F>(operation: F) -> Result<T>
 where
     F: FnOnce() -> Result<T> + Send + 'static,
@@ -109,6 +197,15 @@ where
     start(operation).await
 }
 
+/// Like [`run_cancellable`], for an operation that has up to `files` files open.
+pub(crate) async fn run_with_files<T, F>(files: usize, operation: F) -> Result<T>
+where
+    F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    start_with_files(files, operation).await
+}
+
 /// Runs `future` as a task of its own. So it makes progress even if the caller does not poll, and does not keep a lock or its place in
 /// a queue for longer than needed. Dropping the returned future cancels it.
 pub(crate) async fn spawn_abort_on_drop<T>(
@@ -119,9 +216,7 @@ where
 {
     match handle() {
         None => future.await,
-        Some(handle) => {
-            PoolTask { task: handle.spawn(future), cancelled: Cancelled::default() }.await?
-        }
+        Some(handle) => Spawned(handle.spawn(future)).await?,
     }
 }
 
@@ -146,29 +241,113 @@ where
     F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
     T: Send + 'static,
 {
-    let cancelled = Cancelled::default();
+    start_with_files(FILES_PER_OPERATION, operation)
+}
+
+/// Like [`start`], for an operation that has up to `files` files open.
+pub(crate) fn start_with_files<T, F>(
+    files: usize,
+    operation: F,
+) -> impl Future<Output = Result<T>> + Send + use<T, F>
+where
+    F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
     let started = match handle() {
         None => Err(operation),
-        Some(handle) => {
-            let flag = cancelled.clone();
-            #[expect(clippy::disallowed_methods, reason = "this is the only access to the pool")]
-            let task = handle.spawn_blocking(move || operation(&flag));
-            Ok(PoolTask { task, cancelled: cancelled.clone() })
+        Some(runtime) => {
+            let (task, job) = task(files, operation);
+            submit(&runtime, job);
+            Ok(task)
         }
     };
     async move {
         match started {
-            Ok(task) => task.await?,
-            Err(operation) => operation(&cancelled),
+            Ok(task) => task.await,
+            Err(operation) => operation(&Cancelled::default()),
         }
     }
 }
 
+/// Whether operations are waiting for a thread.
+pub(crate) fn is_busy() -> bool {
+    Workers::of_this_process().is_none_or(Workers::is_busy)
+}
+
+/// Starts a further operation on a thread of the pool.
+pub(crate) fn continue_with<T, F>(
+    files: usize,
+    operation: F,
+) -> impl Future<Output = Result<T>> + Send + use<T, F>
+where
+    F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let (task, mut job) = task(files, operation);
+    match Workers::of_this_process() {
+        Some(workers) => workers.submit(job),
+        None => {
+            job.run();
+            job.finish();
+        }
+    }
+    task
+}
+
+/// Returns `operation` as a job, and the future of its result.
+fn task<T, F>(files: usize, operation: F) -> (PoolTask<T>, Box<dyn Job>)
+where
+    F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let (sender, done) = oneshot::channel();
+    let cancelled = Cancelled::default();
+    let progress = OperationProgress::Queued { operation, cancelled: cancelled.clone(), sender };
+    (PoolTask { done, cancelled }, Box::new(Operation { files, progress }))
+}
+
+fn submit(runtime: &Handle, mut job: Box<dyn Job>) {
+    match Workers::of_this_process() {
+        Some(workers) if !is_paused() => workers.submit(job),
+        // A paused clock stands still while Tokio's own pool works. Otherwise it would advance to the next timeout at once.
+        Some(_) => {
+            #[expect(clippy::disallowed_methods, reason = "this is the only access to a pool")]
+            drop(runtime.spawn_blocking(move || {
+                job.run();
+                job.finish();
+            }));
+        }
+        None => {
+            job.run();
+            job.finish();
+        }
+    }
+}
+
+/// Whether a test has paused the clock of the runtime.
+fn is_paused() -> bool {
+    Instant::now() == Instant::now()
+}
+
+/// A value that is dropped in the pool.
+struct Discarded<T>(Option<T>);
+
+impl<T: Send> Job for Discarded<T> {
+    fn files(&self) -> usize {
+        0
+    }
+
+    fn run(&mut self) {
+        self.0 = None;
+    }
+
+    fn finish(self: Box<Self>) {}
+}
+
 /// Drops `value` in the pool, because that may block: closing the last handle of a large unlinked file frees its blocks.
 pub(crate) fn discard<T: Send + 'static>(value: T) {
-    if let Some(handle) = handle() {
-        #[expect(clippy::disallowed_methods, reason = "this is the only access to the pool")]
-        drop(handle.spawn_blocking(move || drop(value)));
+    if let Some(runtime) = handle() {
+        submit(&runtime, Box::new(Discarded(Some(value))));
     }
 }
 
@@ -234,7 +413,7 @@ mod tests {
     #[tokio::test]
     #[cfg(all(feature = "blocking", any(feature = "git", feature = "openai")))]
     async fn a_task_runs_to_its_end_after_the_blocking_facade_dropped_it() {
-        let (report, reported) = tokio::sync::oneshot::channel();
+        let (report, reported) = oneshot::channel();
         let mut task = std::pin::pin!(Some(inline(spawn_to_completion(async move {
             tokio::task::yield_now().await;
             report.send(()).map_err(|()| ErrorKind::Internal.into())
@@ -245,30 +424,32 @@ mod tests {
         reported.await.unwrap();
     }
 
-    #[test]
-    fn an_operation_that_is_dropped_before_it_starts_never_runs() {
-        let builder = || tokio::runtime::Builder::new_current_thread();
-        let runtime = builder().max_blocking_threads(1).build().unwrap();
-        let (go, wait) = mpsc::channel::<()>();
-        let (ran, has_run) = mpsc::channel();
-        runtime.block_on(async {
-            let occupying = start(move |_| wait.recv().map_err(|_| ErrorKind::Internal.into()));
-            let waiting = start(move |_| ran.send(()).map_err(|_| ErrorKind::Internal.into()));
-            drop(waiting);
-            go.send(()).unwrap();
-            occupying.await.unwrap();
-            run(|| Ok(())).await.unwrap();
+    #[tokio::test]
+    async fn a_panic_continues_in_the_caller() {
+        let panicking = tokio::spawn(run(|| -> Result<()> { panic!("in the pool") }));
+        let panic = panicking.await.unwrap_err().into_panic();
+        assert_eq!(*panic.downcast::<&str>().unwrap(), "in the pool");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_clock_does_not_advance_while_an_operation_runs() {
+        let slow = run(|| {
+            thread::sleep(Duration::from_millis(20));
+            Ok(())
         });
-        assert!(has_run.recv().is_err(), "the closure was dropped without being called");
+        tokio::time::timeout(Duration::from_millis(1), slow).await.unwrap().unwrap();
     }
 
     #[test]
-    fn an_operation_on_a_runtime_that_is_shut_down_is_cancelled() {
+    fn an_operation_outlives_the_runtime_that_started_it() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let handle = runtime.handle().clone();
+        let (go, wait) = mpsc::channel::<()>();
+        let started = {
+            let _entered = runtime.enter();
+            start(move |_| wait.recv().map_err(|_| ErrorKind::Internal.into()))
+        };
         drop(runtime);
-        let _entered = handle.enter();
-        let error = futures::executor::block_on(run(|| Ok(()))).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        go.send(()).unwrap();
+        futures::executor::block_on(started).unwrap();
     }
 }

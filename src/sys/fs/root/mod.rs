@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, fchmod};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::cache::Cache;
+use super::dir_lock::permissions_of_lock_file;
 use super::errno::system_error;
 use super::metadata::keeps_metadata;
 use super::open_beneath::{DIRECTORY, open_beneath, open_error};
@@ -123,12 +124,27 @@ impl Root {
         Ok(Stat::of(self.fd()).map_err(system_error)?.id())
     }
 
-    /// Opens the file that sessions lock, and creates it if it is missing.
+    /// Opens the file that sessions lock, and creates it if it is missing. All who may change the root may lock the new file.
     pub(crate) fn open_lock_file(&self) -> Result<File> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
-        let opened = retry_on_intr(|| rustix::fs::openat(self.fd(), LOCK_FILE_NAME, flags, mode));
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let open = |flags, mode| {
+            retry_on_intr(|| rustix::fs::openat(self.fd(), LOCK_FILE_NAME, flags, mode))
+        };
+        let create = || {
+            let mode = Mode::from_raw_mode(permissions_of_lock_file(&Stat::of(self.fd())?));
+            let created = open(flags | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode);
+            // The umask may have removed permissions.
+            created.and_then(|file| fchmod(&file, mode).map(|()| file))
+        };
+        let opened = match open(flags | OFlags::RDWR, Mode::empty()) {
+            Err(Errno::NOENT) => match create() {
+                Err(Errno::EXIST) => open(flags | OFlags::RDWR, Mode::empty()),
+                created => created,
+            },
+            // The file of another user who lets others only read it, which suffices for a lock.
+            Err(Errno::ACCESS) => open(flags | OFlags::RDONLY, Mode::empty()),
+            opened => opened,
+        };
         let opened = opened.map_err(system_error).and_then(|file| {
             Stat::of(file.as_fd()).map_err(system_error)?.expect_file()?;
             Ok(file.into())
