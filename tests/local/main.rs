@@ -13,6 +13,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod acl;
 mod attributes;
 mod cache;
 mod durability;

@@ -66,8 +66,8 @@ const NAME: &str = "local";
 /// # Atomicity
 ///
 /// A write goes to a file in the same directory, without a name or with a reserved one, and gets its final name in one step. A
-/// replaced file keeps its mode, and its owner and extended attributes if the system permits that. Its other hard links keep the old
-/// content. An append writes a new file and shares the old blocks if the file system supports it; otherwise it copies them.
+/// replaced file keeps its mode and its ACL, and its owner, capabilities and extended attributes if the system permits that. A new file
+/// inherits the default ACL of its directory. The other hard links of a replaced file keep the old content. An append writes a new file and shares the old blocks if the file system supports it; otherwise it copies them.
 /// Conditional writes and appends are exact among all processes that use f9, by a lock on the directory that is held for a few system
 /// calls. Writes of other programs are noticed but not prevented.
 ///

@@ -13,6 +13,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, OFlags};
 use rustix::io::{Errno, pread, retry_on_intr};
 
+use super::attributes::permissions_without_acl;
 use super::buffer::{Buffers, too_large};
 use super::cache::Cache;
 use super::errno::{system_error, truncated};
@@ -119,9 +120,10 @@ impl OpenFile {
 
     /// Returns the settings for a copy of this file. Without permissions in `new_file`, it has those of this file, except for the
     /// set-id bits, which would give away the rights of its owner.
-    pub(crate) fn settings_of_copy(&self, new_file: NewFile) -> NewFile {
-        let permissions = new_file.permissions.unwrap_or(self.stat.permissions() & 0o777);
-        NewFile { permissions: Some(permissions), ..new_file }
+    pub(crate) fn settings_of_copy(&self, new_file: NewFile) -> Result<NewFile> {
+        let own = || permissions_without_acl(&self.file, &self.stat);
+        let permissions = new_file.permissions.map_or_else(own, Ok)?;
+        Ok(NewFile { permissions: Some(permissions), ..new_file })
     }
 
     /// Returns the metadata for a copy of this file. Its permissions are a setting, because a file that is replaced keeps its own.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::io::Errno;
 
-use super::attributes::{adopt_attributes, adopt_owner, set_modified_at, set_permissions};
+use super::attributes::{adopt, has_no_attributes, set_modified_at, set_permissions};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
 use super::locate::{await_removal, retry_if_removed};
 use super::metadata::set_metadata;
-use super::new_file::{Naming, NewFile, temporary_permissions, umask};
+use super::new_file::{Naming, NewFile, temporary_permissions};
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::{CreatedDirs, ParentDir};
 use super::root::Root;
@@ -69,8 +69,19 @@ pub(crate) struct StagedFile {
     created: CreatedDirs,
     /// What the file has besides its content.
     metadata: FileMetadata,
-    /// Whether the temporary file has fewer permissions than the final file.
-    private: bool,
+    /// How far the temporary file is from the final one.
+    draft: Draft,
+}
+
+/// What the temporary file has before the file that it replaces is known to be the last one.
+#[derive(Clone, Copy, Debug)]
+struct Draft {
+    /// Whether it has fewer permissions than the final file, or those of another file.
+    is_private: bool,
+    /// Whether it was made to replace a file.
+    is_replacement: bool,
+    /// Whether that file has no attributes.
+    is_plain: bool,
 }
 
 impl StagedFile {
@@ -101,9 +112,9 @@ impl StagedFile {
         // If the directory was removed, the next attempt finds another one.
         let parent = Cell::new(parent);
         let find = || root.locate_for(path, target, parent.take().map(|OpenDir(dir)| dir));
-        let (place, (temporary, private)) = retry_if_removed(root, find, start)?;
+        let (place, (temporary, draft)) = retry_if_removed(root, find, start)?;
         let created = CreatedDirs::default();
-        Ok(Self { temporary, place, settings, created, metadata, private })
+        Ok(Self { temporary, place, settings, created, metadata, draft })
     }
 
     /// Returns the directory of the file, if it exists.
@@ -243,16 +254,16 @@ impl StagedFile {
         Ok(Attempt::Done(Published {
             info,
             temporary: self.temporary,
-            is_changed: self.private,
+            is_changed: self.draft.is_private,
             dirs,
         }))
     }
 
     /// Writes the file again at its new place, because a deletion of the directory has taken the temporary file with it.
     fn write_again(&mut self) -> Result<()> {
-        let (temporary, private) = create_temporary(&self.place, self.settings, &self.metadata)?;
+        let (temporary, draft) = create_temporary(&self.place, self.settings, &self.metadata)?;
         copy_content(self.file(), &temporary.file, &Cancelled::default())?;
-        (self.temporary, self.private) = (temporary, private);
+        (self.temporary, self.draft) = (temporary, draft);
         if self.settings.naming == Naming::Early {
             self.set_times()?;
             self.file().sync_all()?;
@@ -275,9 +286,14 @@ impl StagedFile {
         for _ in 0..ATTEMPTS {
             target.check(Stat::existing(old.as_ref()))?;
             let Some(file) = old else {
-                if self.private {
-                    let permissions = self.metadata.permissions.or(self.settings.permissions);
-                    set_permissions(self.file(), permissions.unwrap_or_else(|| 0o666 & !umask()))?;
+                if self.draft.is_replacement {
+                    // The file was deleted meanwhile. Only a new file has the owner and the ACL that its directory gives it.
+                    self.place.found = None;
+                    self.write_again()?;
+                }
+                let permissions = self.metadata.permissions.or(self.settings.permissions);
+                if let Some(permissions) = permissions {
+                    set_permissions(self.file(), permissions)?;
                     self.temporary.created = None;
                 }
                 self.finish()?;
@@ -292,12 +308,13 @@ impl StagedFile {
                 }
                 continue;
             };
-            adopt_owner(&self.temporary.file, self.temporary.created.take(), &file)?;
-            adopt_attributes(self.file(), &self.place)?;
+            let is_plain = self.draft.is_plain && self.settings.naming == Naming::ForReplacement;
+            let created = self.temporary.created.take();
+            adopt(&self.temporary.file, created, &file, &self.place, is_plain)?;
             if let Some(permissions) = self.metadata.permissions {
                 set_permissions(self.file(), permissions)?;
             }
-            self.private = true;
+            self.draft = Draft { is_private: true, is_replacement: true, is_plain: false };
             self.finish()?;
             let lock_mode =
                 if target.is_conditional() { LockMode::Exclusive } else { LockMode::Shared };
@@ -341,19 +358,22 @@ impl StagedFile {
     }
 }
 
-/// Creates the temporary file of a file at `place`, with its metadata. Also returns whether it has fewer permissions than the final file.
+/// Creates the temporary file of a file at `place`, with its metadata.
 fn create_temporary(
     place: &ParentDir,
     settings: NewFile,
     metadata: &FileMetadata,
-) -> Result<(Temporary, bool)> {
+) -> Result<(Temporary, Draft)> {
     let old = place.found.as_ref();
     let wanted = metadata.permissions.or(settings.permissions);
-    let permissions = temporary_permissions(old, metadata.permissions, wanted);
+    let is_plain = old.is_some() && has_no_attributes(place)?;
+    let permissions = temporary_permissions(old, is_plain, metadata.permissions, wanted);
     let unnamed = settings.is_unnamed(old.is_some());
     let temporary = Temporary::create(&place.dir, permissions, unnamed)?;
     set_metadata(&temporary.file, metadata)?;
-    Ok((temporary, old.is_some() || wanted.is_some()))
+    let is_replacement = old.is_some();
+    let is_private = is_replacement || wanted.is_some();
+    Ok((temporary, Draft { is_private, is_replacement, is_plain }))
 }
 
 #[cfg(test)]
