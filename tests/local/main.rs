@@ -22,6 +22,7 @@ mod links;
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
 mod names;
+mod overlay;
 mod processes;
 mod races;
 mod resources;

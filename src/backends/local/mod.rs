@@ -71,6 +71,10 @@ const NAME: &str = "local";
 /// Conditional writes and appends are exact among all processes that use f9, by a lock on the directory that is held for a few system
 /// calls. Writes of other programs are noticed but not prevented.
 ///
+/// A recursive deletion first moves the directory aside, so that all of it disappears in one step. On an overlay file system, as
+/// containers have it, a directory of a lower layer cannot be moved: its entries are deleted one by one, so that others may see a part of
+/// them, and a failure leaves the rest; `rename` of it is [`Unsupported`](crate::ErrorKind::Unsupported).
+///
 /// # Durability
 ///
 /// See [`Durability`]. If the final sync fails, the change is visible and the error is

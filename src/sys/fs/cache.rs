@@ -28,9 +28,17 @@ const DISKS: [u32; 4] = [
 /// The type of tmpfs, which has no disk and does not support `RWF_NOWAIT`.
 const TMPFS: u32 = 0x0102_1994;
 
+/// The type of an overlay file system.
+const OVERLAY: u32 = 0x794c_7630;
+
 /// Whether `file` is on the file system of a local disk.
 pub(super) fn is_on_disk(file: BorrowedFd<'_>) -> bool {
     kind_of(file).is_some_and(|kind| DISKS.contains(&kind) || kind == TMPFS)
+}
+
+/// Whether `file` is on an overlay file system, as containers have it.
+pub(super) fn is_overlay(file: BorrowedFd<'_>) -> bool {
+    kind_of(file) == Some(OVERLAY)
 }
 
 fn kind_of(file: BorrowedFd<'_>) -> Option<u32> {

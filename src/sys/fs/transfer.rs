@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::{AtFlags, SeekFrom};
 use rustix::io::{Errno, pread, retry_on_intr};
 
+use super::cache::is_overlay;
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::{system_error, truncated};
 use super::locate::retry_if_removed;
@@ -179,6 +180,16 @@ fn into_itself() -> Error {
     Error::new(ErrorKind::InvalidInput).with_message("a directory cannot be moved into itself")
 }
 
+/// The error of a rename that the system refuses because the entry would move to another file system (`EXDEV`).
+fn across_file_systems(from: BorrowedFd<'_>, stat: &Stat) -> Error {
+    let is_layered = stat.is_dir() && is_overlay(from);
+    Error::new(ErrorKind::Unsupported).with_message(if is_layered {
+        "a directory of a lower layer of an overlay file system cannot be renamed; copy its files and delete it"
+    } else {
+        "the destination is on another file system or mount; copy and delete instead"
+    })
+}
+
 /// Checks whether `target` allows `source` to replace `old`.
 fn check_target(source: &Stat, old: Option<&Stat>, target: &WriteTarget) -> Result<()> {
     match Stat::existing(old) {
@@ -238,10 +249,7 @@ fn rename_entry(
             return Err(ErrorKind::DirectoryNotEmpty.into());
         }
         Err(Errno::INVAL) => return Err(into_itself()),
-        Err(Errno::XDEV) => {
-            return Err(Error::new(ErrorKind::Unsupported)
-                .with_message("the destination is on another file system"));
-        }
+        Err(Errno::XDEV) => return Err(across_file_systems(from, stat)),
         Err(errno) => return Err(system_error(errno)),
     }
     // A rename to another link of the same file does nothing (rename(2)), so the old name is removed here. With a single link, both
