@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::attributes::{adopt, has_no_attributes, set_modified_at, set_permissions};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
-use super::locate::{await_removal, retry_if_removed};
+use super::locate::{await_removal, keeps_deleting, retry_if_removed};
 use super::metadata::set_metadata;
 use super::new_file::{Naming, NewFile, temporary_permissions};
 use super::open_beneath::ATTEMPTS;
@@ -225,12 +225,9 @@ impl StagedFile {
             Ok(Outcome::Busy) => return Ok(Attempt::Busy(self)),
             Err(error) => {
                 // A deletion of the directory may have taken the temporary file with it.
-                let is_taken = error.kind() == ErrorKind::NotFound && self.temporary.is_taken();
-                let taken = || {
-                    Error::new(ErrorKind::Contention)
-                        .with_message("the directory was deleted meanwhile")
-                };
-                let error = if is_taken { taken() } else { error };
+                let is_deleted = self.temporary.is_taken() || self.place.is_removed();
+                let is_untrue = error.kind() == ErrorKind::NotFound && !root.is_removed();
+                let error = if is_untrue && is_deleted { keeps_deleting() } else { error };
                 return self.place.undo(self.created, error);
             }
         };
@@ -238,9 +235,7 @@ impl StagedFile {
         if self.settings.sync {
             // Others need not wait for the disk.
             drop(lock);
-            if self.settings.naming == Naming::Early {
-                self.created.sync()?;
-            }
+            self.created.sync()?;
             confirm(sync_directory(self.place.dir.as_fd()))?;
         } else if self.settings.naming != Naming::Early
             && let Some(lock) = lock
@@ -273,9 +268,6 @@ impl StagedFile {
 
     /// Gives the file its name.
     fn publish(&mut self, target: &WriteTarget) -> Result<Outcome> {
-        if !self.place.missing.is_empty() {
-            self.created = self.place.create_missing(self.settings.sync)?;
-        }
         // For a new file, `publish_new` fails if the name exists.
         let mut old = match self.settings.naming {
             _ if target.is_new() => None,
@@ -297,6 +289,9 @@ impl StagedFile {
                     self.temporary.created = None;
                 }
                 self.finish()?;
+                if !self.place.missing.is_empty() {
+                    self.created = self.place.create_missing()?;
+                }
                 match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
                     Ok(()) => return Ok(Outcome::Published(None)),
                     Err(Errno::EXIST) if target.is_new() => {

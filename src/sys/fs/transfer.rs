@@ -14,7 +14,7 @@ use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::{system_error, truncated};
 use super::locate::retry_if_removed;
 use super::metadata::add_metadata_at;
-use super::parent_dir::ParentDir;
+use super::parent_dir::{CreatedDirs, ParentDir};
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
@@ -148,24 +148,23 @@ pub(crate) fn rename(
     let rename = |target: &mut ParentDir| {
         check_target(&stat, target.stat()?.as_ref(), &wanted)?;
         if from == to {
-            return Ok(true);
+            return Ok(Some(CreatedDirs::default()));
         }
-        let created = target.create_missing(sync)?;
+        let created = target.create_missing()?;
         match rename_entry(&source, target, &stat, &options.source, &wanted) {
             Err(error) => target.undo(created, error),
             Ok(false) => {
                 created.remove();
-                Ok(false)
+                Ok(None)
             }
-            renamed => renamed,
+            Ok(true) => Ok(Some(created)),
         }
     };
-    let (target, is_renamed) = retry_if_removed(root, || root.locate(to), rename)?;
-    if !is_renamed {
-        return Ok(Attempt::Busy(()));
-    }
+    let (target, renamed) = retry_if_removed(root, || root.locate(to), rename)?;
+    let Some(created) = renamed else { return Ok(Attempt::Busy(())) };
     let stat = if from == to { stat } else { confirm(target.stat())?.unwrap_or(stat) };
     if sync && from != to {
+        created.sync()?;
         confirm(sync_directory(target.dir.as_fd()))?;
         confirm(sync_directory(source.dir.as_fd()))?;
     }
@@ -245,6 +244,8 @@ fn rename_entry(
     };
     match moved {
         Ok(()) => {}
+        // Another process created an entry that may be replaced.
+        Err(Errno::EXIST) if old.is_none() && !wanted.is_new() => return Ok(false),
         Err(Errno::EXIST | Errno::NOTEMPTY) if stat.is_dir() && old.is_some() => {
             return Err(ErrorKind::DirectoryNotEmpty.into());
         }
