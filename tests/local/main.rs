@@ -35,4 +35,5 @@ mod special_files;
 mod store;
 mod streams;
 mod sweep;
+mod untold;
 mod watch;

@@ -75,6 +75,12 @@ const NAME: &str = "local";
 /// containers have it, a directory of a lower layer cannot be moved: its entries are deleted one by one, so that others may see a part of
 /// them, and a failure leaves the rest; `rename` of it is [`Unsupported`](crate::ErrorKind::Unsupported).
 ///
+/// # Files that do not tell their size
+///
+/// A file with content may have the size 0 in its metadata, as in `/proc`, or that of a page, as in `/sys`. Such a file is read to its end, as
+/// a whole and up to 64 MiB; a longer one is [`TooLarge`](crate::ErrorKind::TooLarge). `info` has the size in the metadata, `open` that of
+/// the content. An empty file on a file system without a local disk costs one more system call.
+///
 /// # Durability
 ///
 /// See [`Durability`]. If the final sync fails, the change is visible and the error is

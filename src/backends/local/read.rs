@@ -1,5 +1,7 @@
 //! Reading content and metadata.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::read_stream::ReadStream;
@@ -10,7 +12,7 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{ByteRange, EncodingMode, InfoOptions, ReadOptions};
 use crate::core::path::FilePath;
-use crate::core::stream::single;
+use crate::core::stream::{chunked, single};
 use crate::sys::fs::{self, OpenFile};
 use crate::sys::pool::{Cancelled, INLINE_LIMIT, Wait};
 
@@ -19,11 +21,14 @@ pub(super) async fn read(
     path: &str,
     options: ReadOptions,
 ) -> Result<Bytes> {
-    let read = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
+    let read = move |shared: &Shared, path: &FilePath, wait, cancelled: &Cancelled| {
         check_not_root(path)?;
         options.expect_current()?;
         options.chunk_size_or(shared.chunk_size)?;
         let file = open_file(shared, path, &options, wait)?;
+        if let Some(content) = file.untold(wait, cancelled)? {
+            return Ok(slice(&content, &options.resolve_range(content.len() as u64)?));
+        }
         file.read(&options.resolve_range(file.stat.size())?, wait)
     };
     backend.run_inline("read", path, read, Bytes::len).await
@@ -46,9 +51,13 @@ pub(super) async fn read_ranges(
         options.expect_current()?;
         options.chunk_size_or(shared.chunk_size)?;
         let file = open_file(shared, path, &options, wait)?;
-        let size = file.stat.size();
+        let untold = file.untold(wait, cancelled)?;
+        let size = untold.as_ref().map_or(file.stat.size(), |content| content.len() as u64);
         let resolved =
             ranges.iter().map(|range| range.resolve(size)).collect::<Result<Vec<_>>>()?;
+        if let Some(content) = untold {
+            return Ok(resolved.iter().map(|range| slice(&content, range)).collect());
+        }
         let total = resolved.iter().map(|range| range.end - range.start).sum::<u64>();
         if total > INLINE_LIMIT as u64 {
             wait.expect_disk()?;
@@ -59,9 +68,17 @@ pub(super) async fn read_ranges(
     backend.run_inline("read", path, read, copied).await
 }
 
+/// Returns a range within `content`.
+fn slice(content: &Bytes, range: &Range<u64>) -> Bytes {
+    let offset = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(content.len());
+    content.slice(offset(range.start)..offset(range.end))
+}
+
 /// The content of a file that was opened: all of it if it fits into a chunk.
 enum Content {
     Whole(Bytes),
+    /// The content of a file that does not tell its size, and the size of its chunks.
+    Pieces(Bytes, usize),
     Stream(ReadStream),
 }
 
@@ -70,11 +87,18 @@ pub(super) async fn open(
     path: &str,
     options: ReadOptions,
 ) -> Result<FileContent> {
-    let start = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
+    let start = move |shared: &Shared, path: &FilePath, wait, cancelled: &Cancelled| {
         check_not_root(path)?;
         options.expect_current()?;
         let chunk_size = options.chunk_size_or(shared.chunk_size)?;
         let file = open_file(shared, path, &options, wait)?;
+        if let Some(content) = file.untold(wait, cancelled)? {
+            let mut info = file.info(path.clone())?;
+            info.size = Some(content.len() as u64);
+            let range = options.resolve_range(content.len() as u64)?;
+            let part = slice(&content, &range);
+            return Ok((info, range, Content::Pieces(part, chunk_size)));
+        }
         let range = options.resolve_range(file.stat.size())?;
         let info = file.info(path.clone())?;
         let content = if range.end - range.start <= chunk_size as u64 {
@@ -85,12 +109,13 @@ pub(super) async fn open(
         Ok((info, range, content))
     };
     let copied = |(_, _, content): &(_, _, Content)| match content {
-        Content::Whole(content) => content.len(),
+        Content::Whole(content) | Content::Pieces(content, _) => content.len(),
         Content::Stream(stream) => stream.first_len(),
     };
     let (info, range, content) = backend.run_inline("read", path, start, copied).await?;
     let stream = match content {
         Content::Whole(content) => single(content),
+        Content::Pieces(content, chunk_size) => chunked(content, chunk_size),
         Content::Stream(stream) => stream.into_stream(backend.failing("read", path)),
     };
     Ok(FileContent::new(info, range, stream))
@@ -136,7 +161,7 @@ fn look_up(
     file.stat.check_read(&options.condition)?;
     let mut info = file.info(path.clone())?;
     if options.encoding == EncodingMode::Detect {
-        let (sample, complete) = file.sample(Encoding::SAMPLE_BYTES)?;
+        let (sample, complete) = file.sample(Encoding::SAMPLE_BYTES, cancelled)?;
         info.encoding = Some(Encoding::detect(&sample, complete));
     }
     if let Some(algorithm) = options.checksum {

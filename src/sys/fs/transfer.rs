@@ -1,7 +1,7 @@
 //! Copying content, and renaming entries.
 
 use std::fs::File;
-use std::io;
+use std::io::Write as _;
 use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use rustix::fs::{AtFlags, SeekFrom};
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::cache::is_overlay;
+use super::cache::{is_made_by_kernel, is_overlay};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::{system_error, truncated};
 use super::locate::retry_if_removed;
@@ -49,12 +49,8 @@ pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> R
     let size_of =
         |file: &File| Stat::of(file.as_fd()).map(|stat| stat.size()).map_err(system_error);
     let (start, size) = (size_of(to)?, size_of(from)?);
-    if size == 0 {
-        // Some special file systems do not tell the size.
-        let (mut source, mut target) = (from, to);
-        seek_to(from, SeekFrom::Start(0))?;
-        io::copy(&mut source, &mut target)?;
-        return Ok(());
+    if size == 0 || is_made_by_kernel(from.as_fd()) {
+        return copy_until_end(from, to, cancelled);
     }
     let mut end = 0;
     while let Some(data) = next_data(from, end, size)? {
@@ -69,6 +65,22 @@ pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> R
         to.set_len(start + size)?;
     }
     seek_to(to, SeekFrom::End(0))
+}
+
+/// Appends the content of a file that may not tell its size.
+fn copy_until_end(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
+    let (mut block, mut offset) = (vec![0; READ_BLOCK], 0);
+    let mut to = to;
+    seek_to(to, SeekFrom::End(0))?;
+    loop {
+        cancelled.check()?;
+        let count = retry_on_intr(|| pread(from, &mut *block, offset)).map_err(system_error)?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&block[..count])?;
+        offset += count as u64;
+    }
 }
 
 fn seek_to(file: &File, to: SeekFrom) -> Result<()> {
