@@ -17,6 +17,7 @@ mod acl;
 mod attributes;
 mod cache;
 mod durability;
+mod in_place;
 mod links;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]

@@ -71,6 +71,9 @@ const NAME: &str = "local";
 /// Conditional writes and appends are exact among all processes that use f9, by a lock on the directory that is held for a few system
 /// calls. Writes of other programs are noticed but not prevented.
 ///
+/// A file that is a mount point, as containers have for single files, cannot be replaced.
+/// [`WriteMethod::InPlace`](crate::WriteMethod::InPlace) writes into it, which is not atomic.
+///
 /// A recursive deletion first moves the directory aside, so that all of it disappears in one step. On an overlay file system, as
 /// containers have it, a directory of a lower layer cannot be moved: its entries are deleted one by one, so that others may see a part of
 /// them, and a failure leaves the rest; `rename` of it is [`Unsupported`](crate::ErrorKind::Unsupported).
@@ -181,6 +184,7 @@ impl AsyncFileBackend for LocalFileBackend {
             Capability::ExclusiveCreate,
             Capability::ConditionalWrite,
             Capability::Append,
+            Capability::InPlace,
             Capability::EmptyDirectories,
             Capability::PersistentDirectories,
             Capability::AtomicRename,

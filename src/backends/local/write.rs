@@ -10,7 +10,7 @@ use crate::core::checksum::Checksum;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
-use crate::core::options::{CreateDirOptions, WriteMode, WriteOptions};
+use crate::core::options::{CreateDirOptions, WriteMethod, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
@@ -42,8 +42,9 @@ pub(super) async fn write(
             };
             return backend.retry_while_busy(None, step).await;
         }
+        let in_place = options.method == WriteMethod::InPlace;
         let write = move |shared: &Shared, path: &FilePath, target: &WriteTarget, _: &Cancelled| {
-            let settings = NewFile { naming: Naming::ForReplacement, ..shared.new_file };
+            let settings = NewFile { naming: Naming::ForReplacement, in_place, ..shared.new_file };
             let metadata = metadata.clone();
             let staged = StagedFile::begin(&shared.root, path, target, settings, metadata)?;
             check(&data)?;
@@ -77,7 +78,8 @@ pub(super) async fn stream_write(
         let (shared, path, begun) = (Arc::clone(&backend.shared), file.clone(), target.clone());
         // The metadata of a file that is appended to are set when its old content is known.
         let metadata = if is_append { FileMetadata::default() } else { options.metadata.clone() };
-        let staged = pool::run(move || stage(&shared, &path, &begun, metadata)).await?;
+        let method = options.method;
+        let staged = pool::run(move || stage(&shared, &path, &begun, method, metadata)).await?;
         let stream = WriteStream::new(staged, &options);
         let written = write_all(stream, &mut from_caller(data), &options).await?;
         let step = move |shared: &Shared, state: Option<State>, cancelled: &Cancelled| {
@@ -130,9 +132,11 @@ pub(super) fn stage(
     shared: &Shared,
     path: &FilePath,
     target: &WriteTarget,
+    method: WriteMethod,
     metadata: FileMetadata,
 ) -> Result<StagedFile> {
-    StagedFile::begin(&shared.root, path, target, shared.new_file, metadata)
+    let settings = NewFile { in_place: method == WriteMethod::InPlace, ..shared.new_file };
+    StagedFile::begin(&shared.root, path, target, settings, metadata)
 }
 
 /// Writes a file with `write`, and publishes it at `path`.
@@ -208,7 +212,7 @@ fn write_appended(
         metadata.user_metadata = kept.user_metadata;
     }
     let target = WriteTarget::from(WriteMode::IfMatch(old.stat.etag()));
-    let staged = stage(shared, path, &target, metadata)?;
+    let staged = stage(shared, path, &target, options.method, metadata)?;
     old.copy_to(&staged, cancelled)?;
     tail(&staged)?;
     Ok(Written { staged, target })

@@ -10,6 +10,8 @@ pub(crate) struct NewFile {
     /// Its permission bits; 0666 without the bits of the umask if `None`.
     pub(crate) permissions: Option<u32>,
     pub(crate) naming: Naming,
+    /// Whether an existing file is written in place instead of being replaced.
+    pub(crate) in_place: bool,
 }
 
 /// When a file gets its temporary name.

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::attributes::{adopt, has_no_attributes, set_modified_at, set_permissions};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
+use super::in_place;
 use super::locate::{await_removal, keeps_deleting, retry_if_removed};
 use super::metadata::set_metadata;
 use super::new_file::{Naming, NewFile, temporary_permissions};
@@ -303,6 +304,13 @@ impl StagedFile {
                 }
                 continue;
             };
+            if self.settings.in_place {
+                match self.publish_in_place(target)? {
+                    Some(outcome) => return Ok(outcome),
+                    None => (old, self.place.found) = (None, None),
+                }
+                continue;
+            }
             let is_plain = self.draft.is_plain && self.settings.naming == Naming::ForReplacement;
             let created = self.temporary.created.take();
             adopt(&self.temporary.file, created, &file, &self.place, is_plain)?;
@@ -329,6 +337,22 @@ impl StagedFile {
         }
         Err(Error::new(ErrorKind::Io)
             .with_message("other processes keep creating and deleting the file"))
+    }
+
+    /// Writes the content into the existing file; `None` if there is none any more.
+    fn publish_in_place(&mut self, target: &WriteTarget) -> Result<Option<Outcome>> {
+        // No other writer of f9 may write, replace or remove the file meanwhile.
+        let Some(lock) = DirectoryLock::acquire(&self.place.dir, LockMode::Exclusive)? else {
+            return Ok(Some(Outcome::Busy));
+        };
+        let Some(now) = self.place.stat()? else { return Ok(None) };
+        target.check(Stat::existing(Some(&now)))?;
+        let Some(file) = in_place::open(&self.place, &now)? else {
+            return Ok(Some(Outcome::Busy));
+        };
+        in_place::write(&file, self.file(), &self.metadata, self.settings.sync)?;
+        self.temporary = Temporary::published(file);
+        Ok(Some(Outcome::Published(Some(lock))))
     }
 
     /// Sets the modification time of complete content that is synced by [`sync_data`](super::sync_data).
@@ -360,6 +384,10 @@ fn create_temporary(
     metadata: &FileMetadata,
 ) -> Result<(Temporary, Draft)> {
     let old = place.found.as_ref();
+    if settings.in_place && old.is_some() {
+        let draft = Draft { is_private: true, is_replacement: true, is_plain: false };
+        return Ok((in_place::create_spool(&place.dir)?, draft));
+    }
     let wanted = metadata.permissions.or(settings.permissions);
     let is_plain = old.is_some() && has_no_attributes(place)?;
     let permissions = temporary_permissions(old, is_plain, metadata.permissions, wanted);
@@ -413,7 +441,7 @@ mod tests {
                 let dir = tempfile::tempdir().unwrap();
                 fs::create_dir(dir.path().join("dir")).unwrap();
                 let (root, path) = (open(dir.path()), FilePath::parse("dir/a").unwrap());
-                let staged = started(&root, &path, NewFile { sync, permissions: None, naming });
+                let staged = started(&root, &path, NewFile { sync, naming, ..NewFile::default() });
                 fs::remove_dir_all(dir.path().join("dir")).unwrap();
                 let info = commit(&root, &path, staged);
                 assert_eq!(info.modified_at, Some(std::time::UNIX_EPOCH), "{naming:?}");
@@ -429,7 +457,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (root, path) = (open(dir.path()), FilePath::parse("a").unwrap());
         let permissions = Some(0o644);
-        let settings = NewFile { sync: true, permissions, naming: Naming::ForReplacement };
+        let settings = NewFile {
+            sync: true,
+            permissions,
+            naming: Naming::ForReplacement,
+            ..NewFile::default()
+        };
         let staged = started(&root, &path, settings);
         let on_disk = dir.path().join("a");
         fs::write(&on_disk, "private").unwrap();

@@ -101,7 +101,7 @@ fn next_data(file: &File, offset: u64, size: u64) -> Result<Option<Range<u64>>> 
 }
 
 /// Copies a range to the same offsets of `to`, counted from `start`.
-fn copy_range(
+pub(super) fn copy_range(
     from: &File,
     to: &File,
     range: Range<u64>,
