@@ -279,29 +279,10 @@ impl StagedFile {
         for _ in 0..ATTEMPTS {
             target.check(Stat::existing(old.as_ref()))?;
             let Some(file) = old else {
-                if self.draft.is_replacement {
-                    // The file was deleted meanwhile. Only a new file has the owner and the ACL that its directory gives it.
-                    self.place.found = None;
-                    self.write_again()?;
+                if self.publish_new(target)? {
+                    return Ok(Outcome::Published(None));
                 }
-                let permissions = self.metadata.permissions.or(self.settings.permissions);
-                if let Some(permissions) = permissions {
-                    set_permissions(self.file(), permissions)?;
-                    self.temporary.created = None;
-                }
-                self.finish()?;
-                if !self.place.missing.is_empty() {
-                    self.created = self.place.create_missing()?;
-                }
-                match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
-                    Ok(()) => return Ok(Outcome::Published(None)),
-                    Err(Errno::EXIST) if target.is_new() => {
-                        return Err(ErrorKind::AlreadyExists.into());
-                    }
-                    // Another process created the file in the meantime. Now it must be replaced.
-                    Err(Errno::EXIST) => old = self.place.stat()?,
-                    Err(errno) => return Err(system_error(errno)),
-                }
+                old = self.place.stat()?;
                 continue;
             };
             if self.settings.in_place {
@@ -337,6 +318,29 @@ impl StagedFile {
         }
         Err(Error::new(ErrorKind::Io)
             .with_message("other processes keep creating and deleting the file"))
+    }
+
+    /// Gives a new file its name; `false` if another process created a file in the meantime, which must now be replaced.
+    fn publish_new(&mut self, target: &WriteTarget) -> Result<bool> {
+        if self.draft.is_replacement {
+            // The file was deleted meanwhile. Only a new file has the owner and the ACL that its directory gives it.
+            self.place.found = None;
+            self.write_again()?;
+        }
+        if let Some(permissions) = self.metadata.permissions.or(self.settings.permissions) {
+            set_permissions(self.file(), permissions)?;
+            self.temporary.created = None;
+        }
+        self.finish()?;
+        if !self.place.missing.is_empty() {
+            self.created = self.place.create_missing()?;
+        }
+        match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) if target.is_new() => Err(ErrorKind::AlreadyExists.into()),
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(system_error(errno)),
+        }
     }
 
     /// Writes the content into the existing file; `None` if there is none any more.
