@@ -1,7 +1,6 @@
 //! Answers GET requests with ranges and conditions: `cargo run --example http`.
 //!
-//! The handler is a plain function from a request to an answer, so that the example needs no web framework; an axum handler has the same
-//! body, with the headers from `HeaderMap` and `Body::from_stream(content.stream)`.
+//! The handler is a plain function from a request to an answer, so that the example needs no web framework. `examples/axum` has a service.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -29,7 +28,8 @@ async fn get(files: &dyn AsyncFileBackend, path: &str, headers: &Headers) -> Ans
     condition.if_modified_since = date("if-modified-since");
     condition.if_unmodified_since = date("if-unmodified-since");
     let mut options = ReadOptions::default().with_condition(condition);
-    let range = headers.get("range").and_then(|header| parse_range(header));
+    // Anything but a single range is ignored, as RFC 9110 allows.
+    let range = headers.get("range").and_then(|header| header.parse::<ByteRange>().ok());
     options.range.clone_from(&range);
     let content = match files.open_with(path, options).await {
         Ok(content) => content,
@@ -55,17 +55,6 @@ async fn get(files: &dyn AsyncFileBackend, path: &str, headers: &Headers) -> Ans
         headers.push(("content-range", format!("bytes {}-{last}/{size}", content.range.start)));
     }
     Answer { status: if range.is_some() { 206 } else { 200 }, headers, content: Some(content) }
-}
-
-/// Parses a single range such as `bytes=6-`, `bytes=0-4` or `bytes=-5`. Another range is ignored, as RFC 9110 allows.
-fn parse_range(header: &str) -> Option<ByteRange> {
-    let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
-    match (first.parse::<u64>(), last.parse::<u64>()) {
-        (Ok(first), Ok(last)) if first <= last => Some((first..=last).into()),
-        (Ok(first), Err(_)) if last.is_empty() => Some((first..).into()),
-        (Err(_), Ok(length)) if first.is_empty() => Some(ByteRange::Suffix(length)),
-        _ => None,
-    }
 }
 
 fn status(error: &Error) -> u16 {

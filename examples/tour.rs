@@ -17,13 +17,27 @@ use futures::TryStreamExt as _;
 async fn main() -> f9::Result<()> {
     let dir = tempfile::tempdir()?;
     let notes = LocalFileBackend::new(dir.path().join("notes")).await?;
+    println!("1. Create, append and read");
     write_and_read(&notes).await?;
+    println!("\n2. Change a file only if nobody else did");
     change_only_what_was_seen(&notes).await?;
+    println!("\n3. Stream a large file");
     stream(&notes).await?;
+    println!("\n4. List and find files");
     find(&notes).await?;
+    println!("\n5. Copy, check and move");
     check_and_move(&notes).await?;
+    println!("\n6. Take turns with other processes");
     take_turns(&notes).await?;
-    clean_up(&notes).await
+    println!("\n7. Delete");
+    clean_up(&notes).await?;
+    println!("\nWhere to go next:");
+    println!("   the same without async            cargo run --example blocking_tour");
+    println!("   a tree that syncs with a remote   cargo run --example git_notes");
+    println!("   an HTTP service                   cargo run -p f9-axum-example");
+    println!("   your own backend                  examples/custom_backend.rs");
+    println!("   every verb and its options        cargo doc --open");
+    Ok(())
 }
 
 async fn write_and_read(notes: &LocalFileBackend) -> f9::Result<()> {
@@ -31,13 +45,14 @@ async fn write_and_read(notes: &LocalFileBackend) -> f9::Result<()> {
     notes.create("2026/plan.md", "# Plan\n").await?;
     let taken = notes.create("2026/plan.md", "# Another\n").await.unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
-    println!("{taken}");
+    println!("   a second file of the same name is refused: {taken}");
 
     notes.update_with("2026/plan.md", "- ship\n", UpdateOptions::append()).await?;
     assert_eq!(notes.read_text("2026/plan.md").await?, "# Plan\n- ship\n");
     let end = notes.read_with("2026/plan.md", ReadOptions::range(7..)).await?;
     assert_eq!(end, "- ship\n");
-    println!("2026/plan.md has {:?} bytes", notes.info("2026/plan.md").await?.size);
+    let size = notes.info("2026/plan.md").await?.size.unwrap_or_default();
+    println!("   2026/plan.md has {size} bytes");
     Ok(())
 }
 
@@ -49,7 +64,7 @@ async fn change_only_what_was_seen(notes: &LocalFileBackend) -> f9::Result<()> {
     let late = late.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::PreconditionFailed);
     assert_eq!(notes.read("counter").await?, "7");
-    println!("{late}");
+    println!("   a write that knows only the old version is refused: {late}");
     Ok(())
 }
 
@@ -70,7 +85,7 @@ async fn stream(notes: &LocalFileBackend) -> f9::Result<()> {
         bytes += chunk.len();
     }
     assert_eq!(bytes, 1_000_000);
-    println!("big copy.bin came in {count} chunks");
+    println!("   big copy.bin, of {bytes} bytes, came in {count} chunks");
     Ok(())
 }
 
@@ -83,7 +98,7 @@ async fn find(notes: &LocalFileBackend) -> f9::Result<()> {
     assert_eq!(names, ["2026", "2026/plan.md", "big copy.bin", "big.bin", "counter"]);
     assert_eq!(notes.glob("**/*.{md,txt}").await?, ["2026/plan.md"]);
     assert_eq!(notes.glob_dirs("*").await?, ["2026"]);
-    println!("{}", names.join(", "));
+    println!("   {}", names.join(", "));
     Ok(())
 }
 
@@ -94,7 +109,7 @@ async fn check_and_move(notes: &LocalFileBackend) -> f9::Result<()> {
     notes.rename("2026", "archive/2026").await?;
     assert!(notes.exists("archive/2026/big.bin").await?);
     assert!(!notes.exists("2026").await?);
-    println!("{checksum}  archive/2026/big.bin");
+    println!("   archive/2026/big.bin is what it was: {checksum}");
     Ok(())
 }
 
@@ -106,7 +121,7 @@ async fn take_turns(notes: &LocalFileBackend) -> f9::Result<()> {
     notes.create_with("counter", next, CreateOptions::overwrite()).await?;
     session.finish().await?;
     assert_eq!(notes.read("counter").await?, "8");
-    println!("counted to 8");
+    println!("   counted to 8 within a session");
     Ok(())
 }
 
@@ -118,6 +133,6 @@ async fn clean_up(notes: &LocalFileBackend) -> f9::Result<()> {
         notes.delete(path).await?;
     }
     assert!(notes.glob("**").await?.is_empty());
-    println!("nothing left");
+    println!("   nothing is left");
     Ok(())
 }

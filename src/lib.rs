@@ -155,7 +155,7 @@ pub use self::core::options::{
     ByteRange, CopyOptions, CreateDirOptions, CreateOptions, DeleteOptions, Depth, DirMode,
     EncodingMode, GlobKind, GlobOptions, InfoChanges, InfoOptions, LinkMode, ListOptions,
     MissingMode, PullOptions, PushOptions, ReadOptions, RenameOptions, SessionOptions, SyncOptions,
-    UpdateMode, UpdateOptions, VersionOptions, WatchOptions, WriteMode, WriteOptions,
+    UpdateMode, UpdateOptions, VersionOptions, WatchOptions, WriteMethod, WriteMode, WriteOptions,
 };
 pub use self::core::path::{FilePath, MAX_NAME_BYTES, MAX_PATH_BYTES, is_reserved_name};
 pub use self::core::precondition::{Etags, Precondition};

@@ -21,6 +21,8 @@ pub enum Capability {
     ConditionalWrite,
     /// Updates can append: [`UpdateMode::Append`](crate::UpdateMode::Append).
     Append,
+    /// Writes can [write a file in place](crate::WriteMethod::InPlace).
+    InPlace,
     /// Empty directories exist. Without this capability, a directory exists only while it contains files, and
     /// [`create_dir`](crate::AsyncFileBackend::create_dir_with) is [`Unsupported`](crate::ErrorKind::Unsupported).
     EmptyDirectories,
@@ -71,6 +73,7 @@ names!(Capability, "capability" {
     ExclusiveCreate = "exclusive-create",
     ConditionalWrite = "conditional-write",
     Append = "append",
+    InPlace = "in-place",
     EmptyDirectories = "empty-directories",
     PersistentDirectories = "persistent-directories",
     AtomicRename = "atomic-rename",

@@ -230,7 +230,7 @@ pub trait AsyncFileBackendExt: AsyncFileBackend {
     }
 
     /// Creates a file or replaces its content, from a stream of bytes or text, such as a [`ByteStream`], a `tokio_util::io::ReaderStream`
-    /// or the body of an HTTP request. See [`stream_write_with`](AsyncFileBackend::stream_write_with).
+    /// or the body of an HTTP request (in axum, `body.into_data_stream()`). See [`stream_write_with`](AsyncFileBackend::stream_write_with).
     fn stream_write<'a>(
         &'a self,
         path: &'a str,

@@ -59,7 +59,8 @@ pub struct FileInfo {
     pub path: FilePath,
     /// The type of the entry.
     pub file_type: FileType,
-    /// The size in bytes; `None` for a directory.
+    /// The size in bytes; `None` for a directory. From a look-up or listing of the local backend it is what the system says, which is 0 or
+    /// 4,096 for most files in `/proc` and `/sys`. With content, from `open`, it is how much there is.
     pub size: Option<u64>,
     /// When the file was created. Some stores set it again when the file is replaced.
     #[serde(default, with = "rfc3339")]

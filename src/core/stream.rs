@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 #[cfg(any(feature = "git", feature = "openai"))]
 use std::collections::VecDeque;
+use std::error::Error as StdError;
 use std::future;
+use std::io;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
@@ -42,7 +44,8 @@ pub type PathStream<'a> = BoxStream<'a, Result<FilePath>>;
 /// The text of a file in chunks. No item follows an error.
 pub type TextStream<'a> = BoxStream<'a, Result<String>>;
 
-/// A chunk of a stream that is written: bytes, text, or a [`Result`] of them with any error that converts into [`Error`].
+/// A chunk of a stream that is written: bytes, text, or a [`Result`] of them with any error, such as those of the body of an HTTP request
+/// (in axum, `body.into_data_stream()`).
 ///
 /// # Examples
 ///
@@ -89,9 +92,21 @@ into_chunk! {
     Cow<'_, str> => |text: Cow<'_, str>| Bytes::from(text.into_owned());
 }
 
-impl<T: IntoChunk, E: Into<Error>> IntoChunk for Result<T, E> {
+impl<T: IntoChunk, E: Into<Box<dyn StdError + Send + Sync>>> IntoChunk for Result<T, E> {
     fn into_chunk(self) -> Result<Bytes> {
-        self.map_err(Into::into).and_then(IntoChunk::into_chunk)
+        self.map_err(|error| error_of(error.into())).and_then(IntoChunk::into_chunk)
+    }
+}
+
+/// Converts the error of a source. One of f9 or of the system keeps its kind.
+fn error_of(error: Box<dyn StdError + Send + Sync>) -> Error {
+    let error = match error.downcast::<Error>() {
+        Ok(own) => return *own,
+        Err(other) => other,
+    };
+    match error.downcast::<io::Error>() {
+        Ok(system) => (*system).into(),
+        Err(other) => io::Error::other(other).into(),
     }
 }
 
@@ -339,6 +354,24 @@ mod tests {
     async fn text(chunks: &[&'static [u8]]) -> Result<Vec<String>> {
         let chunks: Vec<Result<Bytes>> = chunks.iter().map(|c| Ok(Bytes::from_static(c))).collect();
         decode(stream::iter(chunks).boxed()).try_collect().await
+    }
+
+    #[tokio::test]
+    async fn a_chunk_may_be_a_result_with_any_error() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the peer is gone")]
+        struct Gone;
+        async fn failed<E: Into<Box<dyn StdError + Send + Sync>> + Send>(error: E) -> Error {
+            let chunks = stream::iter([Err::<Bytes, E>(error)].into_iter().collect::<Vec<_>>());
+            from_chunks(chunks).try_next().await.unwrap_err()
+        }
+        let other = failed(Gone).await;
+        assert_eq!(other.kind(), ErrorKind::Io);
+        assert_eq!(StdError::source(&other).unwrap().to_string(), "the peer is gone");
+        let system = failed(io::Error::from(io::ErrorKind::TimedOut)).await;
+        assert_eq!(system.kind(), ErrorKind::Timeout);
+        let own = failed(Error::new(ErrorKind::TooLarge)).await;
+        assert_eq!(own.kind(), ErrorKind::TooLarge);
     }
 
     #[tokio::test]

@@ -98,12 +98,12 @@ fn finished_changes_are_on_stable_storage() {
         (
             "create",
             &[
-                "mkdir",
-                "fsync ",
-                "mkdir",
-                "fsync /new",
                 "fsync temporary",
+                "mkdir",
+                "mkdir",
                 "rename",
+                "fsync ",
+                "fsync /new",
                 "fsync /new/deep",
             ],
         ),
@@ -116,7 +116,7 @@ fn finished_changes_are_on_stable_storage() {
             "delete-tree",
             &["unlink", "rename", "unlink", "unlink", "unlink", "unlink", "unlink", "fsync "],
         ),
-        ("create-dir", &["mkdir", "fsync ", "mkdir", "fsync /d"]),
+        ("create-dir", &["mkdir", "mkdir", "fsync ", "fsync /d"]),
         // The first file is only made to check the target.
         ("upload", &["unlink", "mkdir", "fsync ", "mkdir", "fsync /.f9", "fsync /.f9/uploads"]),
         ("continue-upload", &["fsync upload"]),

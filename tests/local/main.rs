@@ -13,14 +13,17 @@
     reason = "tests fail by panicking"
 )]
 
+mod acl;
 mod attributes;
 mod cache;
 mod durability;
+mod in_place;
 mod links;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
 mod names;
+mod overlay;
 mod processes;
 mod races;
 mod resources;
@@ -33,4 +36,5 @@ mod special_files;
 mod store;
 mod streams;
 mod sweep;
+mod untold;
 mod watch;

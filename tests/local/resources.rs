@@ -319,35 +319,44 @@ fn a_write_without_descriptors_leaves_nothing() {
 
 /// Runs in a process of its own, because it changes the umask and uses all file descriptors.
 #[test]
-fn a_deleted_file_is_created_again_without_descriptors() {
+fn a_file_deleted_while_it_is_replaced_needs_another_descriptor() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let (root, own) = processes::root();
     if own.is_some() {
         return;
     }
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     let backend = block_on(LocalFileBackend::new(&root)).unwrap();
-    block_on(backend.create("old", "old")).unwrap();
-    let (old, mut taken) = (root.join("old"), Vec::new());
-    let source = futures::stream::once(async {
-        fs::remove_file(&old).unwrap();
-        while let Ok(file) = fs::File::open("/dev/null") {
-            taken.push(file);
+    for is_short in [true, false] {
+        block_on(backend.write("old", "old")).unwrap();
+        let (old, mut taken) = (root.join("old"), Vec::new());
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o666)).unwrap();
+        let source = futures::stream::once(async {
+            fs::remove_file(&old).unwrap();
+            while is_short && let Ok(file) = fs::File::open("/dev/null") {
+                taken.push(file);
+            }
+            Ok("new".into())
+        });
+        let options = f9::WriteOptions::overwrite();
+        let written = block_on(backend.stream_write_with("old", Box::pin(source), options));
+        drop(taken);
+        if is_short {
+            assert_eq!(written.unwrap_err().kind(), f9::ErrorKind::TooManyOpenFiles);
+            assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+        } else {
+            written.unwrap();
+            assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o640);
         }
-        Ok("new".into())
-    });
-    let options = f9::WriteOptions::overwrite();
-    block_on(backend.stream_write_with("old", Box::pin(source), options)).unwrap();
-    drop(taken);
-    assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
 
 #[test]
-fn without_a_readable_umask_a_file_is_private() {
+fn a_file_deleted_while_it_is_replaced_is_new_or_an_error() {
     let dir = tempfile::tempdir().unwrap();
     run_with_few_files(
-        "resources::a_deleted_file_is_created_again_without_descriptors",
+        "resources::a_file_deleted_while_it_is_replaced_needs_another_descriptor",
         64,
         dir.path(),
     );

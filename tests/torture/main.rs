@@ -15,6 +15,7 @@ mod child;
 mod confinement;
 mod crowd;
 mod deep_trees;
+mod deleter;
 mod full_disk;
 mod kill;
 #[path = "../machine/mod.rs"]

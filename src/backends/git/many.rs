@@ -34,6 +34,7 @@ impl Shared {
             let check = async {
                 let path = self.tree.parse_entry(path?)?;
                 check_metadata(&options.metadata)?;
+                options.expect_replace()?;
                 self.refuse_submodule(&path, false).await?;
                 self.condition_for_tree(&path, options.condition.clone()).await
             };

@@ -16,6 +16,7 @@ const PERMISSIONS: [u32; 2] = [0o644, 0o755];
 
 /// What a working tree may have and git does not keep.
 pub(super) const NOT_KEPT: Capabilities = Capabilities::NONE
+    .with(Capability::InPlace)
     .with(Capability::Durable)
     .with(Capability::ContentType)
     .with(Capability::UserMetadata)

@@ -40,6 +40,7 @@ impl Shared {
     ) -> Result<FilePath> {
         let file = self.tree.parse_entry(path)?;
         check_metadata(&options.metadata)?;
+        options.expect_replace()?;
         let condition = mem::take(&mut options.condition);
         options.condition = self.condition_for_tree(&file, condition).await?;
         Ok(file)

@@ -60,7 +60,7 @@ pub struct LocalConfig {
     #[serde(default)]
     pub durability: Durability,
     /// The permission bits of new files, independent of the umask; `0o666` without the bits of the umask if `None`. A replaced file
-    /// keeps its permissions. In JSON, a decimal number such as 416 for `0o640`.
+    /// keeps its permissions. An ACL that a new file inherits from its directory stays, limited by the bits of the group. In JSON, a decimal number such as 416 for `0o640`.
     #[serde(default)]
     pub permissions: Option<u32>,
     /// The size of the chunks of streams, in bytes; [`DEFAULT_CHUNK_SIZE`] by default.

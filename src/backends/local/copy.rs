@@ -74,7 +74,7 @@ async fn copy_between(
         move |shared: &Shared, to: &FilePath, wanted: &WriteTarget, cancelled: &Cancelled| {
             let file = fs::open_file(&source.root, &from, Wait::Disk)?;
             file.stat.check_change(&options.source)?;
-            let settings = file.settings_of_copy(shared.new_file);
+            let settings = file.settings_of_copy(shared.new_file)?;
             let mut metadata = file.metadata_of_copy()?;
             if !shared.root.keeps_metadata() {
                 metadata.content_type = None;

@@ -67,10 +67,23 @@ const NAME: &str = "local";
 /// # Atomicity
 ///
 /// A write goes to a file in the same directory, without a name or with a reserved one, and gets its final name in one step. A
-/// replaced file keeps its mode, and its owner and extended attributes if the system permits that. Its other hard links keep the old
-/// content. An append writes a new file and shares the old blocks if the file system supports it; otherwise it copies them.
+/// replaced file keeps its mode and its ACL, and its owner, capabilities and extended attributes if the system permits that. A new file
+/// inherits the default ACL of its directory. The other hard links of a replaced file keep the old content. An append writes a new file and shares the old blocks if the file system supports it; otherwise it copies them.
 /// Conditional writes and appends are exact among all processes that use f9, by a lock on the directory that is held for a few system
 /// calls. Writes of other programs are noticed but not prevented.
+///
+/// A file that is a mount point, as containers have for single files, cannot be replaced.
+/// [`WriteMethod::InPlace`](crate::WriteMethod::InPlace) writes into it, which is not atomic.
+///
+/// A recursive deletion first moves the directory aside, so that all of it disappears in one step. On an overlay file system, as
+/// containers have it, a directory of a lower layer cannot be moved: its entries are deleted one by one, so that others may see a part of
+/// them, and a failure leaves the rest; `rename` of it is [`Unsupported`](crate::ErrorKind::Unsupported).
+///
+/// # Files that do not tell their size
+///
+/// A file with content may have the size 0 in its metadata, as in `/proc`, or that of a page, as in `/sys`. Such a file is read to its end, as
+/// a whole and up to 64 MiB; a longer one is [`TooLarge`](crate::ErrorKind::TooLarge). `info` has the size in the metadata, `open` that of
+/// the content. An empty file on a file system without a local disk costs one more system call.
 ///
 /// # Durability
 ///
@@ -172,6 +185,7 @@ impl AsyncFileBackend for LocalFileBackend {
             Capability::ExclusiveCreate,
             Capability::ConditionalWrite,
             Capability::Append,
+            Capability::InPlace,
             Capability::EmptyDirectories,
             Capability::PersistentDirectories,
             Capability::AtomicRename,

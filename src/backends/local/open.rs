@@ -158,7 +158,7 @@ fn open_root(config: &LocalConfig, reserved: Reserved) -> Result<LocalFileBacken
     let session = session::lock_of_root(id);
     let (limits, identity) = (limits_of(&root), identity_of(id));
     let naming = Naming::default();
-    let new_file = NewFile { sync, permissions: config.permissions, naming };
+    let new_file = NewFile { sync, permissions: config.permissions, naming, in_place: false };
     let shared =
         Shared { root, path, new_file, chunk_size: config.chunk_size, session, limits, identity };
     Ok(LocalFileBackend { shared: Arc::new(shared) })

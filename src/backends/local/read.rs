@@ -13,7 +13,7 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{ByteRange, EncodingMode, InfoOptions, ReadOptions};
 use crate::core::path::FilePath;
-use crate::core::stream::single;
+use crate::core::stream::{chunked, single};
 use crate::sys::fs::{self, OpenFile};
 use crate::sys::pool::{Cancelled, INLINE_LIMIT, Wait};
 
@@ -22,11 +22,14 @@ pub(super) async fn read(
     path: &str,
     options: ReadOptions,
 ) -> Result<Bytes> {
-    let read = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
+    let read = move |shared: &Shared, path: &FilePath, wait, cancelled: &Cancelled| {
         check_not_root(path)?;
         options.expect_current()?;
         options.chunk_size_or(shared.chunk_size)?;
         let file = open_file(shared, path, &options, wait)?;
+        if let Some(content) = file.untold(wait, cancelled)? {
+            return Ok(slice(&content, &options.resolve_range(content.len() as u64)?));
+        }
         file.read(&options.resolve_range(file.stat.size())?, wait)
     };
     backend.run_inline("read", path, read, Bytes::len).await
@@ -49,9 +52,13 @@ pub(super) async fn read_ranges(
         options.expect_current()?;
         options.chunk_size_or(shared.chunk_size)?;
         let file = open_file(shared, path, &options, wait)?;
-        let size = file.stat.size();
+        let untold = file.untold(wait, cancelled)?;
+        let size = untold.as_ref().map_or(file.stat.size(), |content| content.len() as u64);
         let resolved =
             ranges.iter().map(|range| range.resolve(size)).collect::<Result<Vec<_>>>()?;
+        if let Some(content) = untold {
+            return Ok(resolved.iter().map(|range| slice(&content, range)).collect());
+        }
         let total = resolved.iter().map(|range| range.end - range.start).sum::<u64>();
         if total > INLINE_LIMIT as u64 {
             wait.expect_disk()?;
@@ -60,6 +67,12 @@ pub(super) async fn read_ranges(
     };
     let copied = |parts: &Vec<Bytes>| parts.iter().map(Bytes::len).sum();
     backend.run_inline("read", path, read, copied).await
+}
+
+/// Returns a range within `content`.
+fn slice(content: &Bytes, range: &Range<u64>) -> Bytes {
+    let offset = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(content.len());
+    content.slice(offset(range.start)..offset(range.end))
 }
 
 /// A file that was opened.
@@ -72,6 +85,8 @@ struct Opened {
 /// The content of a file: all of it if it fits into a chunk.
 enum Content {
     Whole(Bytes),
+    /// The content of a file that does not tell its size, and the size of its chunks.
+    Pieces(Bytes, usize),
     Stream(ReadStream),
 }
 
@@ -81,12 +96,12 @@ pub(super) async fn open(
     options: ReadOptions,
 ) -> Result<FileContent> {
     let wanted = options.clone();
-    let try_open = move |shared: &Shared, path: &FilePath, wait, _: &Cancelled| {
+    let try_open = move |shared: &Shared, path: &FilePath, wait, cancelled: &Cancelled| {
         let room = || OpenFiles::try_reserve(Room::Reading, 1, path);
-        open_content(shared, path, &wanted, wait, room)
+        open_content(shared, path, &wanted, wait, cancelled, room)
     };
     let copied = |opened: &Option<Opened>| match opened.as_ref().map(|opened| &opened.content) {
-        Some(Content::Whole(content)) => content.len(),
+        Some(Content::Whole(content) | Content::Pieces(content, _)) => content.len(),
         Some(Content::Stream(stream)) => stream.first_len(),
         None => 0,
     };
@@ -95,8 +110,9 @@ pub(super) async fn open(
         None => {
             let room = OpenFiles::reserve(Room::Reading, 1, path).await;
             let room = room.map_err(|error| backend.failing("read", path)(error))?;
-            let open = move |shared: &Shared, path: &FilePath, _: &Cancelled| {
-                let opened = open_content(shared, path, &options, Wait::Disk, || Some(room))?;
+            let open = move |shared: &Shared, path: &FilePath, cancelled: &Cancelled| {
+                let room = || Some(room);
+                let opened = open_content(shared, path, &options, Wait::Disk, cancelled, room)?;
                 opened.ok_or_else(|| ErrorKind::Internal.into())
             };
             backend.run("read", path, open).await?
@@ -105,6 +121,7 @@ pub(super) async fn open(
     let Opened { info, range, content } = opened;
     let stream = match content {
         Content::Whole(content) => single(content),
+        Content::Pieces(content, chunk_size) => chunked(content, chunk_size),
         Content::Stream(stream) => stream.into_stream(backend.failing("read", path)),
     };
     Ok(FileContent::new(info, range, stream))
@@ -116,14 +133,21 @@ fn open_content(
     path: &FilePath,
     options: &ReadOptions,
     wait: Wait,
+    cancelled: &Cancelled,
     room: impl FnOnce() -> Option<OpenFiles>,
 ) -> Result<Option<Opened>> {
     check_not_root(path)?;
     options.expect_current()?;
     let chunk_size = options.chunk_size_or(shared.chunk_size)?;
     let file = open_file(shared, path, options, wait)?;
+    let mut info = file.info(path.clone())?;
+    if let Some(content) = file.untold(wait, cancelled)? {
+        info.size = Some(content.len() as u64);
+        let range = options.resolve_range(content.len() as u64)?;
+        let content = Content::Pieces(slice(&content, &range), chunk_size);
+        return Ok(Some(Opened { info, range, content }));
+    }
     let range = options.resolve_range(file.stat.size())?;
-    let info = file.info(path.clone())?;
     let content = if range.end - range.start <= chunk_size as u64 {
         Content::Whole(file.read(&range, wait)?)
     } else {
@@ -173,7 +197,7 @@ fn look_up(
     file.stat.check_read(&options.condition)?;
     let mut info = file.info(path.clone())?;
     if options.encoding == EncodingMode::Detect {
-        let (sample, complete) = file.sample(Encoding::SAMPLE_BYTES)?;
+        let (sample, complete) = file.sample(Encoding::SAMPLE_BYTES, cancelled)?;
         info.encoding = Some(Encoding::detect(&sample, complete));
     }
     if let Some(algorithm) = options.checksum {

@@ -32,7 +32,7 @@ pub(super) async fn begin(
         let create = move || {
             // Checks the target, and makes nothing that stays.
             let target = WriteTarget::from(&options);
-            drop(stage(&shared, &file, &target, options.metadata.clone())?);
+            drop(stage(&shared, &file, &target, options.method, options.metadata.clone())?);
             let id = UploadFile::create(&shared.root, shared.new_file.sync)?;
             Ok(ResumableUpload::new(file, options, id))
         };
@@ -134,7 +134,13 @@ pub(super) async fn finish(
                 let written = match written {
                     Some(written) => written,
                     None => {
-                        let staged = stage(shared, &path, &target, options.metadata.clone())?;
+                        let staged = stage(
+                            shared,
+                            &path,
+                            &target,
+                            options.method,
+                            options.metadata.clone(),
+                        )?;
                         staged.copy_file(content.file(), cancelled)?;
                         Written { staged, target }
                     }

@@ -11,7 +11,7 @@ use crate::core::checksum::Checksum;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
-use crate::core::options::{CreateDirOptions, WriteMode, WriteOptions};
+use crate::core::options::{CreateDirOptions, WriteMethod, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
@@ -43,8 +43,9 @@ pub(super) async fn write(
             };
             return backend.retry_while_busy(path, step).await;
         }
+        let in_place = options.method == WriteMethod::InPlace;
         let write = move |shared: &Shared, path: &FilePath, target: &WriteTarget, _: &Cancelled| {
-            let settings = NewFile { naming: Naming::ForReplacement, ..shared.new_file };
+            let settings = NewFile { naming: Naming::ForReplacement, in_place, ..shared.new_file };
             let metadata = metadata.clone();
             let staged = StagedFile::begin(&shared.root, path, target, settings, metadata)?;
             check(&data)?;
@@ -80,7 +81,8 @@ pub(super) async fn stream_write(
         let metadata = if is_append { FileMetadata::default() } else { options.metadata.clone() };
         let room = OpenFiles::reserve(Room::Writing, FILES_OF_WRITER, &file).await?;
         let name = file.clone();
-        let staged = pool::run(move || stage(&shared, &path, &begun, metadata)).await?;
+        let method = options.method;
+        let staged = pool::run(move || stage(&shared, &path, &begun, method, metadata)).await?;
         let stream = WriteStream::new(staged, &options);
         let written = write_all(stream, &mut from_caller(data), &options).await?;
         let step = move |shared: &Shared, state: Option<State>, cancelled: &Cancelled| {
@@ -134,9 +136,11 @@ pub(super) fn stage(
     shared: &Shared,
     path: &FilePath,
     target: &WriteTarget,
+    method: WriteMethod,
     metadata: FileMetadata,
 ) -> Result<StagedFile> {
-    StagedFile::begin(&shared.root, path, target, shared.new_file, metadata)
+    let settings = NewFile { in_place: method == WriteMethod::InPlace, ..shared.new_file };
+    StagedFile::begin(&shared.root, path, target, settings, metadata)
 }
 
 /// Writes a file with `write`, and publishes it at `path`.
@@ -213,7 +217,7 @@ fn write_appended(
         metadata.user_metadata = kept.user_metadata;
     }
     let target = WriteTarget::from(WriteMode::IfMatch(old.stat.etag()));
-    let staged = stage(shared, path, &target, metadata)?;
+    let staged = stage(shared, path, &target, options.method, metadata)?;
     old.copy_to(&staged, cancelled)?;
     tail(&staged)?;
     Ok(Written { staged, target })

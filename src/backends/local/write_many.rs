@@ -16,7 +16,7 @@ use super::{LocalFileBackend, Shared};
 use crate::backend::{check_options_of_many, distinct, write_each};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
-use crate::core::options::{WriteMode, WriteOptions};
+use crate::core::options::{WriteMethod, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
 use crate::sys::fs::{self, Attempt, Naming, NewFile, OpenDir, Published, StagedFile};
@@ -68,7 +68,8 @@ pub(super) async fn write_many(
     let (names, data): (Vec<String>, Vec<Bytes>) = files.into_iter().unzip();
     let sync = backend.shared.new_file.sync;
     let naming = if sync { Naming::Early } else { Naming::ForReplacement };
-    let settings = NewFile { sync: false, naming, ..backend.shared.new_file };
+    let in_place = options.method == WriteMethod::InPlace;
+    let settings = NewFile { sync: false, naming, in_place, ..backend.shared.new_file };
     let target = WriteTarget::from(&options);
     let files = Files { paths, data, options: options.clone(), target, settings };
     let shared = Arc::clone(&backend.shared);

@@ -57,6 +57,7 @@ pub(super) fn start(
 ) -> Result<(FilePath, WriteTarget)> {
     let file = backend.parse_entry(path)?;
     options.metadata.check()?;
+    options.expect_replace()?;
     let target = WriteTarget::from(options);
     backend.tree().check_write(&file, &target)?;
     Ok((file, target))

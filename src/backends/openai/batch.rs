@@ -142,6 +142,7 @@ impl Store {
         let creation = async {
             check_options_of_many(&options)?;
             CAPABILITIES.check_metadata(&options.metadata)?;
+            options.expect_replace()?;
             self.index.refresh().await?;
             let store = Arc::clone(self);
             let target = WriteTarget::from(options.mode);

@@ -71,6 +71,7 @@ impl Store {
     ) -> Result<(FilePath, WriteTarget)> {
         let (path, target) = (writable(path)?, WriteTarget::from(options));
         CAPABILITIES.check_metadata(&options.metadata)?;
+        options.expect_replace()?;
         self.index.refresh().await?;
         self.index.read(|entries| entries.check_write(&path, &target))?;
         Ok((path, target))

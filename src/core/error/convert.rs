@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::system::{meaning, shows_code};
 use super::{Error, ErrorKind};
 
 impl From<io::Error> for Error {
@@ -10,6 +11,16 @@ impl From<io::Error> for Error {
         match error.downcast::<Self>() {
             Ok(own) => own,
             Err(error) => {
+                if let Some((kind, text)) = meaning(&error) {
+                    let code = error.raw_os_error().filter(|_| shows_code(kind));
+                    // The error of an attempt that must not wait is common and never shown.
+                    let is_common = error.kind() == io::ErrorKind::WouldBlock;
+                    let own = Self::new(kind).with_source(error);
+                    return match code.filter(|_| !is_common) {
+                        Some(code) => own.with_message(format!("{text} (os error {code})")),
+                        None => own.with_message(text),
+                    };
+                }
                 let kind = ErrorKind::of_io(&error);
                 let mut own = Self::new(kind);
                 // `Io` alone says too little. The full text stays with the source, so only the class is added here.
@@ -82,7 +93,8 @@ impl From<Error> for io::Error {
         let kind = match (failed.kind(), source.map(Self::kind)) {
             // Read and write loops repeat a call that was `Interrupted`, and so would lose the error.
             (ErrorKind::Io, Some(io::ErrorKind::Interrupted)) => io::ErrorKind::Other,
-            (ErrorKind::Io, Some(kind)) => kind,
+            // Several kinds of the system are one of these.
+            (ErrorKind::Io | ErrorKind::InvalidOperation, Some(kind)) => kind,
             (kind, _) => kind.to_io(),
         };
         Self::new(kind, error)

@@ -194,15 +194,8 @@ impl ErrorKind {
 
     pub(super) fn of_io(error: &io::Error) -> Self {
         use rustix::io::Errno;
-        if let Some(errno) = Errno::from_io_error(error) {
-            match errno {
-                Errno::NAMETOOLONG => return Self::InvalidPath,
-                Errno::LOOP => return Self::LinkLoop,
-                Errno::XDEV => return Self::Unsupported,
-                Errno::MFILE | Errno::NFILE => return Self::TooManyOpenFiles,
-                Errno::NXIO | Errno::NODEV => return Self::NotAFile,
-                _ => {}
-            }
+        if Errno::from_io_error(error) == Some(Errno::LOOP) {
+            return Self::LinkLoop;
         }
         match error.kind() {
             io::ErrorKind::NotFound => Self::NotFound,

@@ -14,6 +14,7 @@ use crate::core::path::{FilePath, shortened};
 mod context;
 mod convert;
 mod kind;
+mod system;
 #[cfg(test)]
 mod tests;
 mod text;

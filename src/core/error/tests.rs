@@ -144,9 +144,51 @@ fn system_errors_keep_their_kind() {
         (Errno::ROFS, ErrorKind::ReadOnly),
         (Errno::TIMEDOUT, ErrorKind::Timeout),
         (Errno::IO, ErrorKind::Io),
+        (Errno::BUSY, ErrorKind::InvalidOperation),
+        (Errno::TXTBSY, ErrorKind::InvalidOperation),
+        (Errno::STALE, ErrorKind::Io),
+        (Errno::NOTCONN, ErrorKind::Unreachable),
+        (Errno::NODEV, ErrorKind::NotAFile),
+        (Errno::NOLCK, ErrorKind::Unsupported),
+        (Errno::AGAIN, ErrorKind::Io),
+        (Errno::UCLEAN, ErrorKind::Corrupted),
     ] {
         assert_eq!(Error::from(io::Error::from(errno)).kind(), kind, "{errno:?}");
     }
+}
+
+#[test]
+fn a_system_error_says_what_it_is_and_what_to_do() {
+    use rustix::io::Errno;
+    let text = |errno: Errno| {
+        let error = Error::from(io::Error::from(errno)).with_operation("write").with_path("a");
+        let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
+        assert_eq!(source.raw_os_error(), Some(errno.raw_os_error()), "the source is the error");
+        error.to_string()
+    };
+    for (errno, words) in [
+        (Errno::IO, &["the disk or the file system failed", "log of the kernel", "os error 5"][..]),
+        (Errno::BUSY, &["mount point", "unmount", "os error 16"]),
+        (Errno::XDEV, &["different file systems", "copy and delete"]),
+        (Errno::STALE, &["file server", "open the root again"]),
+        (Errno::DQUOT, &["quota exceeded", "raise the quota"]),
+        (Errno::NOTCONN, &["program that serves the file system", "mount it again"]),
+        (Errno::NODEV, &["device is missing"]),
+        (Errno::NXIO, &["socket", "device"]),
+        (Errno::ROFS, &["read-only", "mounted"]),
+        (Errno::TXTBSY, &["program that is running"]),
+        (Errno::NOLCK, &["no locks", "lock service"]),
+        (Errno::MFILE, &["too many open files", "ulimit -n"]),
+        (Errno::NFILE, &["too many open files", "whole system"]),
+        (Errno::AGAIN, &["threads", "try again", "ulimit -u"]),
+        (Errno::NOMEM, &["no memory"]),
+    ] {
+        let text = text(errno);
+        assert!(words.iter().all(|word| text.contains(word)), "{errno:?}: {text}");
+        assert!(!text.contains("uncategorized") && text.lines().count() == 1, "{text}");
+    }
+    let busy = Error::from(io::Error::from(Errno::BUSY));
+    assert_eq!(io::Error::from(busy).kind(), io::ErrorKind::ResourceBusy, "the kind is kept");
 }
 
 #[test]

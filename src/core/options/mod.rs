@@ -27,4 +27,4 @@ pub(crate) use setters::setters;
 pub use store::{InfoChanges, VersionOptions, WatchOptions};
 pub use sync::{PullOptions, PushOptions, SyncOptions};
 pub use transfer::{CopyOptions, RenameOptions};
-pub use write::{CreateOptions, UpdateMode, UpdateOptions, WriteMode, WriteOptions};
+pub use write::{CreateOptions, UpdateMode, UpdateOptions, WriteMethod, WriteMode, WriteOptions};

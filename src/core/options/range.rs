@@ -1,10 +1,12 @@
 //! Byte ranges.
 
 use std::ops::{Bound, Range, RangeBounds};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::path::shortened;
 
 /// A part of a file, in bytes.
 ///
@@ -73,9 +75,56 @@ impl<R: RangeBounds<u64>> From<R> for ByteRange {
     }
 }
 
+impl FromStr for ByteRange {
+    type Err = Error;
+
+    /// Reads the `Range` header of HTTP, such as `bytes=6-`, `bytes=0-4` or `bytes=-5`. Anything else, such as several ranges, is
+    /// [`InvalidRange`](ErrorKind::InvalidRange); a server may ignore such a header.
+    fn from_str(header: &str) -> Result<Self> {
+        let read = || {
+            let (first, last) = header.trim().strip_prefix("bytes=")?.split_once('-')?;
+            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            if !digits(first) || !digits(last) {
+                return None;
+            }
+            match (first.parse::<u64>(), last.parse::<u64>()) {
+                (Ok(first), Ok(last)) if first <= last => Some(Self::from(first..=last)),
+                (Ok(first), Err(_)) if last.is_empty() => Some(Self::From(first)),
+                (Err(_), Ok(length)) if first.is_empty() => Some(Self::Suffix(length)),
+                _ => None,
+            }
+        };
+        read().ok_or_else(|| {
+            let error = Error::new(ErrorKind::InvalidRange);
+            error.with_message(format!("`{}` is not a single range of bytes", shortened(header)))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_header_of_http_is_read() {
+        for (header, range) in [
+            ("bytes=0-4", Some(ByteRange::from(0..5))),
+            ("bytes=6-", Some(ByteRange::From(6))),
+            ("bytes=-5", Some(ByteRange::Suffix(5))),
+            (" bytes=7-7 ", Some(ByteRange::from(7..8))),
+            ("bytes=0-18446744073709551615", Some(ByteRange::From(0))),
+            ("bytes=5-3", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("bytes=0-1,4-5", None),
+            ("lines=1-2", None),
+            ("", None),
+        ] {
+            let read = header.parse::<ByteRange>();
+            assert_eq!(read.as_ref().ok(), range.as_ref(), "{header}");
+            assert!(read.is_ok() || read.unwrap_err().kind() == ErrorKind::InvalidRange);
+        }
+    }
 
     #[test]
     fn every_form_of_range_resolves() {

@@ -74,6 +74,10 @@ fn options_read_back_from_json() {
         &WriteOptions::default().with_size(0).with_checksum(checksum.clone()),
         json!({"mode": "overwrite", "size": 0, "checksum": checksum.to_string()}),
     );
+    reads_back(
+        &WriteOptions::in_place(),
+        json!({"mode": "overwrite", "method": "in-place", "checksum": null}),
+    );
     reads_back(&CreateOptions::default(), json!({"mode": "create", "checksum": null}));
     reads_back(&UpdateOptions::append(), json!({"mode": "append"}));
     reads_back(&SessionOptions::timeout(Duration::from_millis(1500)), json!({"timeout": 1.5}));

@@ -117,6 +117,31 @@ impl WriteMode {
     }
 }
 
+/// How a write changes an existing file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum WriteMethod {
+    /// A new file takes its name in one step. This is the default.
+    #[default]
+    Replace,
+    /// The content is written into the file. For a file that cannot be replaced because it is a mount point, as containers have for single
+    /// files, and for one whose hard links must have the new content too.
+    ///
+    /// This is not atomic. Readers may see a mix of the old and the new content, and a crash in between leaves one. The content is taken as
+    /// a whole and checked before the first byte is written, so that a source that fails changes nothing. Conditions hold as always among
+    /// the writers of f9. A file that does not exist is created as always.
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on a store without [`InPlace`](crate::Capability::InPlace).
+    InPlace,
+}
+
+impl WriteMethod {
+    fn is_replace(&self) -> bool {
+        *self == Self::Replace
+    }
+}
+
 /// How an update changes the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -165,6 +190,9 @@ setters!(CreateOptions {
 pub struct WriteOptions {
     /// What happens with an existing file.
     pub mode: WriteMode,
+    /// How an existing file is changed.
+    #[serde(skip_serializing_if = "WriteMethod::is_replace")]
+    pub method: WriteMethod,
     /// What must hold for an existing file.
     #[serde(skip_serializing_if = "Precondition::is_empty")]
     pub condition: Precondition,
@@ -183,6 +211,7 @@ impl Default for WriteOptions {
     fn default() -> Self {
         Self {
             mode: WriteMode::Overwrite,
+            method: WriteMethod::Replace,
             condition: Precondition::default(),
             size: None,
             checksum: None,
@@ -209,12 +238,20 @@ impl WriteOptions {
     pub fn append() -> Self {
         Self::default().with_mode(WriteMode::Append)
     }
+
+    /// Writes an existing file [in place](WriteMethod::InPlace), which is not atomic.
+    #[must_use]
+    pub fn in_place() -> Self {
+        Self::default().with_method(WriteMethod::InPlace)
+    }
 }
 
 replacing!(WriteOptions);
 describing!(WriteOptions);
 
 setters!(WriteOptions {
+    /// Sets how an existing file is changed.
+    with_method(method: WriteMethod) => method;
     /// Sets what must hold for an existing file.
     with_condition(condition: Precondition) => condition;
     /// Sets the size that the content must have, in bytes.
@@ -224,6 +261,19 @@ setters!(WriteOptions {
 });
 
 impl WriteOptions {
+    /// Refuses a write in place, for backends that always replace files.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported).
+    pub fn expect_replace(&self) -> Result<()> {
+        if self.method.is_replace() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported)
+            .with_message("it replaces files and writes none in place"))
+    }
+
     /// Checks the number of bytes that the source gave in total.
     ///
     /// # Errors
@@ -254,7 +304,7 @@ impl WriteOptions {
 impl From<CreateOptions> for WriteOptions {
     fn from(options: CreateOptions) -> Self {
         let CreateOptions { mode, size, checksum, metadata } = options;
-        Self { mode, condition: Precondition::default(), size, checksum, metadata }
+        Self { mode, size, checksum, metadata, ..Self::default() }
     }
 }
 

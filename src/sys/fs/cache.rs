@@ -28,9 +28,34 @@ const DISKS: [u32; 4] = [
 /// The type of tmpfs, which has no disk and does not support `RWF_NOWAIT`.
 const TMPFS: u32 = 0x0102_1994;
 
+/// The type of an overlay file system.
+const OVERLAY: u32 = 0x794c_7630;
+
 /// Whether `file` is on the file system of a local disk.
 pub(super) fn is_on_disk(file: BorrowedFd<'_>) -> bool {
     kind_of(file).is_some_and(|kind| DISKS.contains(&kind) || kind == TMPFS)
+}
+
+/// Whether `file` is on an overlay file system, as containers have it.
+pub(super) fn is_overlay(file: BorrowedFd<'_>) -> bool {
+    kind_of(file) == Some(OVERLAY)
+}
+
+/// The types of file systems whose files show what the kernel knows, by their type in `statfs(2)`.
+const KERNEL: [u32; 8] = [
+    0x9fa0,      // proc
+    0x6265_6572, // sysfs
+    0x0027_e0eb, // cgroup
+    0x6367_7270, // cgroup2
+    0x6462_6720, // debugfs
+    0x7472_6163, // tracefs
+    0x7363_6673, // securityfs
+    0x6265_6570, // configfs
+];
+
+/// Whether the kernel makes the content of `file` when it is read.
+pub(super) fn is_made_by_kernel(file: BorrowedFd<'_>) -> bool {
+    kind_of(file).is_some_and(|kind| KERNEL.contains(&kind))
 }
 
 fn kind_of(file: BorrowedFd<'_>) -> Option<u32> {
@@ -47,6 +72,8 @@ pub(super) struct Cache {
     pages: AtomicBool,
     /// The flags of such a read.
     flags: ReadWriteFlags,
+    /// The device of the root, if it is that of a local disk.
+    disk: Option<(u32, u32)>,
     pub(super) without_metadata: WithoutMetadata,
 }
 
@@ -57,12 +84,19 @@ impl Cache {
         let is_disk = kind.is_some_and(|kind| DISKS.contains(&kind));
         let is_tmpfs = kind == Some(TMPFS);
         let stat = Stat::of(dir).ok().filter(|_| is_disk || is_tmpfs);
+        let disk = stat.map(|stat| stat.device());
         Self {
-            without_metadata: WithoutMetadata::on(stat.map(|stat| stat.device())),
+            disk,
+            without_metadata: WithoutMetadata::on(disk),
             names: AtomicBool::new(is_disk || is_tmpfs),
             pages: AtomicBool::new(is_disk || is_tmpfs),
             flags: if is_tmpfs { ReadWriteFlags::empty() } else { ReadWriteFlags::NOWAIT },
         }
+    }
+
+    /// Whether a file is on the local disk of the root, which tells the size of each file.
+    pub(super) fn is_on_disk(&self, stat: &Stat) -> bool {
+        self.disk == Some(stat.device())
     }
 
     /// Opens `path` beneath `dir`, without symbolic links and mount points.

@@ -13,8 +13,9 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, OFlags};
 use rustix::io::{Errno, pread, retry_on_intr};
 
+use super::attributes::permissions_without_acl;
 use super::buffer::{Buffers, too_large};
-use super::cache::Cache;
+use super::cache::{Cache, is_made_by_kernel};
 use super::errno::{system_error, truncated};
 use super::metadata::{add_metadata, add_metadata_by_link};
 use super::new_file::NewFile;
@@ -24,7 +25,7 @@ use super::stat::Stat;
 use super::transfer::copy_content;
 use super::tree_hash;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
-use crate::core::error::{Error, Result};
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
 use crate::core::options::{InfoOptions, LinkMode};
@@ -33,6 +34,12 @@ use crate::sys::pool::{Cancelled, INLINE_LIMIT, Wait};
 
 /// The size of the reads for hashing. A block stays in the cache of the core.
 const HASH_BLOCK: usize = 256 * 1024;
+
+/// The size of the reads of a file that may not tell its size.
+const UNTOLD_BLOCK: usize = 64 * 1024;
+
+/// The limit of the content of such a file, which is read as a whole.
+const UNTOLD_LIMIT: usize = 64 * 1024 * 1024;
 
 /// The number of attempts to open a file that others keep replacing. Some file systems never count links.
 const OPEN_ATTEMPTS: usize = 8;
@@ -119,9 +126,10 @@ impl OpenFile {
 
     /// Returns the settings for a copy of this file. Without permissions in `new_file`, it has those of this file, except for the
     /// set-id bits, which would give away the rights of its owner.
-    pub(crate) fn settings_of_copy(&self, new_file: NewFile) -> NewFile {
-        let permissions = new_file.permissions.unwrap_or(self.stat.permissions() & 0o777);
-        NewFile { permissions: Some(permissions), ..new_file }
+    pub(crate) fn settings_of_copy(&self, new_file: NewFile) -> Result<NewFile> {
+        let own = || permissions_without_acl(&self.file, &self.stat);
+        let permissions = new_file.permissions.map_or_else(own, Ok)?;
+        Ok(NewFile { permissions: Some(permissions), ..new_file })
     }
 
     /// Returns the metadata for a copy of this file. Its permissions are a setting, because a file that is replaced keeps its own.
@@ -129,6 +137,40 @@ impl OpenFile {
         let mut metadata = self.info(FilePath::root())?.kept();
         metadata.permissions = None;
         Ok(metadata)
+    }
+
+    /// Reads the whole content of a file that may not tell its size, as most files in `/proc` and `/sys` do not; `None` if it tells it.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](ErrorKind::TooLarge) if the content exceeds [`UNTOLD_LIMIT`].
+    pub(crate) fn untold(&self, wait: Wait, cancelled: &Cancelled) -> Result<Option<Bytes>> {
+        if !self.may_be_untold() {
+            return Ok(None);
+        }
+        wait.expect_disk()?;
+        let mut content = Vec::with_capacity(UNTOLD_BLOCK);
+        loop {
+            cancelled.check()?;
+            let at = content.len() as u64;
+            let read = retry_on_intr(|| pread(&self.file, spare_capacity(&mut content), at));
+            if read.map_err(system_error)? == 0 {
+                return Ok(Some(content.into()));
+            }
+            if content.len() > UNTOLD_LIMIT {
+                return Err(Error::new(ErrorKind::TooLarge)
+                    .with_message("the file does not tell its size and has more than 64 MiB"));
+            }
+            content.try_reserve(UNTOLD_BLOCK).map_err(|_| too_large())?;
+        }
+    }
+
+    fn may_be_untold(&self) -> bool {
+        if self.cache.is_on_disk(&self.stat) {
+            return false;
+        }
+        // A file in `/sys` has the size of a page.
+        self.stat.size() == 0 || self.stat.has_no_blocks() && is_made_by_kernel(self.file.as_fd())
     }
 
     /// Reads a range within the file.
@@ -223,7 +265,10 @@ impl OpenFile {
     }
 
     /// Returns the start of the file, and whether this is the whole file.
-    pub(crate) fn sample(&self, bytes: usize) -> Result<(Bytes, bool)> {
+    pub(crate) fn sample(&self, bytes: usize, cancelled: &Cancelled) -> Result<(Bytes, bool)> {
+        if let Some(content) = self.untold(Wait::Disk, cancelled)? {
+            return Ok((content.slice(..content.len().min(bytes)), content.len() <= bytes));
+        }
         let length = self.stat.size().min(bytes as u64);
         Ok((self.read(&(0..length), Wait::Disk)?, length == self.stat.size()))
     }
@@ -242,8 +287,9 @@ impl OpenFile {
         }
         let mut hasher = Hasher::new(algorithm);
         // One byte more than the size, so that a short read shows the end.
-        let size = usize::try_from(self.stat.size()).unwrap_or(usize::MAX);
-        let mut block = Vec::with_capacity(HASH_BLOCK.min(size.saturating_add(1)));
+        let size = usize::try_from(self.stat.size()).unwrap_or(usize::MAX).saturating_add(1);
+        let size = if self.may_be_untold() { UNTOLD_BLOCK } else { size };
+        let mut block = Vec::with_capacity(HASH_BLOCK.min(size));
         let mut offset = 0;
         loop {
             cancelled.check()?;
@@ -265,7 +311,6 @@ impl OpenFile {
 mod tests {
     use super::super::reserved::Reserved;
     use super::*;
-    use crate::core::error::ErrorKind;
 
     #[test]
     fn a_file_that_is_truncated_before_the_read_is_an_error() {

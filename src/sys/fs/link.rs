@@ -12,7 +12,7 @@ use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::info::FileInfo;
+use crate::core::info::{FileInfo, FileType};
 use crate::core::path::FilePath;
 
 /// Creates a link at `path` and its missing parents.
@@ -24,21 +24,23 @@ pub(crate) fn create_link(
 ) -> Result<FileInfo> {
     check_target(root, path, target)?;
     let create = |place: &mut ParentDir| {
-        let parents = place.create_missing(sync)?;
+        let parents = place.create_missing()?;
         let linked =
             retry_on_intr(|| rustix::fs::symlinkat(target, &place.dir, place.name.as_str()));
         match linked {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(parents),
             Err(Errno::EXIST) => place.undo(parents, ErrorKind::AlreadyExists.into()),
             Err(errno) => place.undo(parents, system_error(errno)),
         }
     };
-    let (place, ()) = retry_if_removed(root, || root.locate(path), create)?;
+    let (place, parents) = retry_if_removed(root, || root.locate(path), create)?;
     if sync {
+        parents.sync()?;
         confirm(sync_directory(place.dir.as_fd()))?;
     }
-    let stat = confirm(place.stat())?.ok_or(ErrorKind::NotFound)?;
-    let mut info = stat.info(path.clone());
+    // Another process may have deleted the link already.
+    let new = || FileInfo::new(path.clone(), FileType::Symlink);
+    let mut info = confirm(place.stat())?.map_or_else(new, |stat| stat.info(path.clone()));
     info.link_target = Some(target.to_owned());
     Ok(info)
 }

@@ -78,16 +78,19 @@ pub(super) fn retry_if_removed<T>(
     find: impl Fn() -> Result<ParentDir>,
     mut act: impl FnMut(&mut ParentDir) -> Result<T>,
 ) -> Result<(ParentDir, T)> {
-    let mut attempt = 0;
-    loop {
+    for attempt in 0..ATTEMPTS {
         let mut place = find()?;
         match act(&mut place) {
-            Err(_) if attempt < ATTEMPTS && place.is_removed() && !root.is_removed() => {}
+            Err(_) if place.is_removed() && !root.is_removed() => await_removal(attempt),
             acted => return Ok((place, acted?)),
         }
-        await_removal(attempt);
-        attempt += 1;
     }
+    Err(keeps_deleting())
+}
+
+/// The error of a write whose directory is deleted during every attempt.
+pub(super) fn keeps_deleting() -> Error {
+    Error::new(ErrorKind::Contention).with_message("another process keeps deleting the directory")
 }
 
 /// Backs off while another process finishes removing a directory; its name still resolves until then.

@@ -11,6 +11,7 @@ mod create_dir;
 mod dir_lock;
 mod dir_stack;
 mod errno;
+mod in_place;
 mod link;
 mod list_start;
 mod locate;

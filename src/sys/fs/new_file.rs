@@ -10,6 +10,8 @@ pub(crate) struct NewFile {
     /// Its permission bits; 0666 without the bits of the umask if `None`.
     pub(crate) permissions: Option<u32>,
     pub(crate) naming: Naming,
+    /// Whether an existing file is written in place instead of being replaced.
+    pub(crate) in_place: bool,
 }
 
 /// When a file gets its temporary name.
@@ -38,23 +40,19 @@ impl NewFile {
 
 /// Returns the permissions of a temporary file. The content of a private file must not be readable through it.
 ///
-/// A file that gives its group the same rights as everybody can have its final permissions at once, because the group may differ until
-/// the owner is set.
+/// If the old file has no attributes and gives its group the same rights as everybody, the temporary file can have its final permissions at
+/// once. Otherwise others may have more rights until the owner and the ACL are set.
 pub(super) fn temporary_permissions(
     old: Option<&Stat>,
+    is_plain: bool,
     explicit: Option<u32>,
     wanted: Option<u32>,
 ) -> u32 {
     match old.map(Stat::permissions) {
         None if wanted.is_none() => 0o666,
-        Some(bits) if explicit.is_none() && bits >> 3 & 0o7 == bits & 0o7 => bits & 0o777 | 0o600,
+        Some(bits) if is_plain && explicit.is_none() && bits >> 3 & 0o7 == bits & 0o7 => {
+            bits & 0o777 | 0o600
+        }
         _ => 0o600,
     }
-}
-
-/// Returns the umask of this process, without changing it; the strictest one if `/proc` cannot be read.
-pub(super) fn umask() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o077)
 }

@@ -51,8 +51,9 @@ impl ParentDir {
         matches!((id(self), id(other)), (Ok(a), Ok(b)) if a == b)
     }
 
-    /// Creates the missing directories, so that `dir` is the parent of the entry.
-    pub(super) fn create_missing(&mut self, sync: bool) -> Result<CreatedDirs> {
+    /// Creates the missing directories, so that `dir` is the parent of the entry. They are synced when the entry is there: a sync takes long,
+    /// and meanwhile another process may delete them.
+    pub(super) fn create_missing(&mut self) -> Result<CreatedDirs> {
         let mut created = CreatedDirs(Vec::new());
         for name in std::mem::take(&mut self.missing) {
             let (is_new, below) = match create_and_open(self.dir.as_fd(), &name) {
@@ -63,11 +64,7 @@ impl ParentDir {
             };
             let parent = std::mem::replace(&mut self.dir, Arc::new(below));
             if is_new {
-                let synced = if sync { sync_directory(parent.as_fd()) } else { Ok(()) };
                 created.0.push((parent, name));
-                if let Err(error) = synced {
-                    return self.undo(created, error);
-                }
             }
         }
         Ok(created)

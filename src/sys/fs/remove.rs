@@ -25,7 +25,7 @@ use crate::sys::lock::LockMode;
 const BATCH: usize = 1024;
 
 /// The number of times that a directory is emptied again because other processes create files in it. Only calls that started
-/// before the directory was moved aside can still do that.
+/// before the directory was moved aside can still do that, and all calls if it could not be moved.
 const MAX_REFILLS: usize = 1024;
 
 /// The number of retries of locks on directories, counted over the whole tree: about one second. A writer that publishes in one of
@@ -75,11 +75,14 @@ pub(crate) fn remove(
     Ok(Attempt::Done(()))
 }
 
-/// A directory that was moved aside under a reserved name, so that it disappears for readers in one step. A sweep removes the rest
-/// after a crash. If an entry cannot be deleted, the directory is moved back.
+/// A directory that is deleted with its entries. It was moved aside under a reserved name, so that it disappears for readers in one step.
+/// A sweep removes the rest after a crash. If an entry cannot be deleted, the directory is moved back.
+///
+/// A directory of a lower layer of an overlay file system cannot be moved. It is emptied in its place and then removed.
 struct Trash<'a> {
     place: &'a ParentDir,
-    name: String,
+    /// The reserved name; `None` if the directory is in its place.
+    moved_to: Option<String>,
     dir: OwnedFd,
 }
 
@@ -100,9 +103,12 @@ impl<'a> Trash<'a> {
             Err(errno) => return Err(system_error(errno)),
         }
         let name = new_name()?;
-        rename_new(place.dir.as_fd(), &place.name, place.dir.as_fd(), &name)
-            .map_err(system_error)?;
-        let trash = Self { place, name, dir };
+        let moved_to = match rename_new(place.dir.as_fd(), &place.name, place.dir.as_fd(), &name) {
+            Ok(()) => Some(name),
+            Err(Errno::XDEV) => None,
+            Err(errno) => return Err(system_error(errno)),
+        };
+        let trash = Self { place, moved_to, dir };
         if !trash.is_opened_directory() {
             // Another directory had replaced it before the rename.
             trash.restore();
@@ -111,15 +117,21 @@ impl<'a> Trash<'a> {
         Ok(Some(trash))
     }
 
+    fn name(&self) -> &str {
+        self.moved_to.as_deref().unwrap_or(&self.place.name)
+    }
+
     fn is_opened_directory(&self) -> bool {
-        let moved = Stat::of_name(self.place.dir.as_fd(), self.name.as_ref());
+        let moved = Stat::of_name(self.place.dir.as_fd(), self.name().as_ref());
         matches!((moved, Stat::of(self.dir.as_fd())), (Ok(a), Ok(b)) if a.id() == b.id())
     }
 
     fn restore(&self) {
         let parent = self.place.dir.as_fd();
-        // If the name exists again, a sweep removes the rest.
-        let _ = rename_new(parent, &self.name, parent, &self.place.name);
+        if let Some(name) = &self.moved_to {
+            // If the old name exists again, a sweep removes the rest.
+            let _ = rename_new(parent, name, parent, &self.place.name);
+        }
     }
 
     fn empty(self, path: &str) -> Result<()> {
@@ -129,7 +141,7 @@ impl<'a> Trash<'a> {
                 self.restore();
                 return Err(error);
             }
-            let (parent, name) = (&self.place.dir, self.name.as_str());
+            let (parent, name) = (&self.place.dir, self.name());
             match retry_on_intr(|| rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)) {
                 Ok(()) => return Ok(()),
                 Err(Errno::NOTEMPTY | Errno::EXIST) => {}

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::io::Errno;
 
-use super::attributes::{adopt_attributes, adopt_owner, set_modified_at, set_permissions};
+use super::attributes::{adopt, has_no_attributes, set_modified_at, set_permissions};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
-use super::locate::{await_removal, retry_if_removed};
+use super::in_place;
+use super::locate::{await_removal, keeps_deleting, retry_if_removed};
 use super::metadata::set_metadata;
-use super::new_file::{Naming, NewFile, temporary_permissions, umask};
+use super::new_file::{Naming, NewFile, temporary_permissions};
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::{CreatedDirs, ParentDir};
 use super::root::Root;
@@ -69,8 +70,19 @@ pub(crate) struct StagedFile {
     created: CreatedDirs,
     /// What the file has besides its content.
     metadata: FileMetadata,
-    /// Whether the temporary file has fewer permissions than the final file.
-    private: bool,
+    /// How far the temporary file is from the final one.
+    draft: Draft,
+}
+
+/// What the temporary file has before the file that it replaces is known to be the last one.
+#[derive(Clone, Copy, Debug)]
+struct Draft {
+    /// Whether it has fewer permissions than the final file, or those of another file.
+    is_private: bool,
+    /// Whether it was made to replace a file.
+    is_replacement: bool,
+    /// Whether that file has no attributes.
+    is_plain: bool,
 }
 
 impl StagedFile {
@@ -101,9 +113,9 @@ impl StagedFile {
         // If the directory was removed, the next attempt finds another one.
         let parent = Cell::new(parent);
         let find = || root.locate_for(path, target, parent.take().map(|OpenDir(dir)| dir));
-        let (place, (temporary, private)) = retry_if_removed(root, find, start)?;
+        let (place, (temporary, draft)) = retry_if_removed(root, find, start)?;
         let created = CreatedDirs::default();
-        Ok(Self { temporary, place, settings, created, metadata, private })
+        Ok(Self { temporary, place, settings, created, metadata, draft })
     }
 
     /// Returns the directory of the file, if it exists.
@@ -209,12 +221,9 @@ impl StagedFile {
             Ok(Outcome::Busy) => return Ok(Attempt::Busy(self)),
             Err(error) => {
                 // A deletion of the directory may have taken the temporary file with it.
-                let is_taken = error.kind() == ErrorKind::NotFound && self.temporary.is_taken();
-                let taken = || {
-                    Error::new(ErrorKind::Contention)
-                        .with_message("the directory was deleted meanwhile")
-                };
-                let error = if is_taken { taken() } else { error };
+                let is_deleted = self.temporary.is_taken() || self.place.is_removed();
+                let is_untrue = error.kind() == ErrorKind::NotFound && !root.is_removed();
+                let error = if is_untrue && is_deleted { keeps_deleting() } else { error };
                 return self.place.undo(self.created, error);
             }
         };
@@ -222,9 +231,7 @@ impl StagedFile {
         // Others need not wait for the disk.
         drop(lock);
         if self.settings.sync {
-            if self.settings.naming == Naming::Early {
-                self.created.sync()?;
-            }
+            self.created.sync()?;
             confirm(sync_directory(self.place.dir.as_fd()))?;
         }
         let mut info = stat.info(path.clone());
@@ -234,16 +241,16 @@ impl StagedFile {
         Ok(Attempt::Done(Published {
             info,
             temporary: self.temporary,
-            is_changed: self.private,
+            is_changed: self.draft.is_private,
             dirs,
         }))
     }
 
     /// Writes the file again at its new place, because a deletion of the directory has taken the temporary file with it.
     fn write_again(&mut self) -> Result<()> {
-        let (temporary, private) = create_temporary(&self.place, self.settings, &self.metadata)?;
+        let (temporary, draft) = create_temporary(&self.place, self.settings, &self.metadata)?;
         copy_content(self.file(), &temporary.file, &Cancelled::default())?;
-        (self.temporary, self.private) = (temporary, private);
+        (self.temporary, self.draft) = (temporary, draft);
         if self.settings.naming == Naming::Early {
             self.set_times()?;
             self.file().sync_all()?;
@@ -253,9 +260,6 @@ impl StagedFile {
 
     /// Gives the file its name.
     fn publish(&mut self, target: &WriteTarget) -> Result<Outcome> {
-        if !self.place.missing.is_empty() {
-            self.created = self.place.create_missing(self.settings.sync)?;
-        }
         // For a new file, `publish_new` fails if the name exists.
         let mut old = match self.settings.naming {
             _ if target.is_new() => None,
@@ -266,29 +270,26 @@ impl StagedFile {
         for _ in 0..ATTEMPTS {
             target.check(Stat::existing(old.as_ref()))?;
             let Some(file) = old else {
-                if self.private {
-                    let permissions = self.metadata.permissions.or(self.settings.permissions);
-                    set_permissions(self.file(), permissions.unwrap_or_else(|| 0o666 & !umask()))?;
-                    self.temporary.created = None;
+                if self.publish_new(target)? {
+                    return Ok(Outcome::Published(None));
                 }
-                self.finish()?;
-                match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
-                    Ok(()) => return Ok(Outcome::Published(None)),
-                    Err(Errno::EXIST) if target.is_new() => {
-                        return Err(ErrorKind::AlreadyExists.into());
-                    }
-                    // Another process created the file in the meantime. Now it must be replaced.
-                    Err(Errno::EXIST) => old = self.place.stat()?,
-                    Err(errno) => return Err(system_error(errno)),
-                }
+                old = self.place.stat()?;
                 continue;
             };
-            adopt_owner(&self.temporary.file, self.temporary.created.take(), &file)?;
-            adopt_attributes(self.file(), &self.place)?;
+            if self.settings.in_place {
+                match self.publish_in_place(target)? {
+                    Some(outcome) => return Ok(outcome),
+                    None => (old, self.place.found) = (None, None),
+                }
+                continue;
+            }
+            let is_plain = self.draft.is_plain && self.settings.naming == Naming::ForReplacement;
+            let created = self.temporary.created.take();
+            adopt(&self.temporary.file, created, &file, &self.place, is_plain)?;
             if let Some(permissions) = self.metadata.permissions {
                 set_permissions(self.file(), permissions)?;
             }
-            self.private = true;
+            self.draft = Draft { is_private: true, is_replacement: true, is_plain: false };
             self.finish()?;
             let lock_mode =
                 if target.is_conditional() { LockMode::Exclusive } else { LockMode::Shared };
@@ -308,6 +309,45 @@ impl StagedFile {
         }
         Err(Error::new(ErrorKind::Io)
             .with_message("other processes keep creating and deleting the file"))
+    }
+
+    /// Gives a new file its name; `false` if another process created a file in the meantime, which must now be replaced.
+    fn publish_new(&mut self, target: &WriteTarget) -> Result<bool> {
+        if self.draft.is_replacement {
+            // The file was deleted meanwhile. Only a new file has the owner and the ACL that its directory gives it.
+            self.place.found = None;
+            self.write_again()?;
+        }
+        if let Some(permissions) = self.metadata.permissions.or(self.settings.permissions) {
+            set_permissions(self.file(), permissions)?;
+            self.temporary.created = None;
+        }
+        self.finish()?;
+        if !self.place.missing.is_empty() {
+            self.created = self.place.create_missing()?;
+        }
+        match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) if target.is_new() => Err(ErrorKind::AlreadyExists.into()),
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(system_error(errno)),
+        }
+    }
+
+    /// Writes the content into the existing file; `None` if there is none any more.
+    fn publish_in_place(&mut self, target: &WriteTarget) -> Result<Option<Outcome>> {
+        // No other writer of f9 may write, replace or remove the file meanwhile.
+        let Some(lock) = DirectoryLock::acquire(&self.place.dir, LockMode::Exclusive)? else {
+            return Ok(Some(Outcome::Busy));
+        };
+        let Some(now) = self.place.stat()? else { return Ok(None) };
+        target.check(Stat::existing(Some(&now)))?;
+        let Some(file) = in_place::open(&self.place, &now)? else {
+            return Ok(Some(Outcome::Busy));
+        };
+        in_place::write(&file, self.file(), &self.metadata, self.settings.sync)?;
+        self.temporary = Temporary::published(file);
+        Ok(Some(Outcome::Published(Some(lock))))
     }
 
     /// Sets the modification time of complete content that is synced by [`sync_data`](super::sync_data).
@@ -332,19 +372,26 @@ impl StagedFile {
     }
 }
 
-/// Creates the temporary file of a file at `place`, with its metadata. Also returns whether it has fewer permissions than the final file.
+/// Creates the temporary file of a file at `place`, with its metadata.
 fn create_temporary(
     place: &ParentDir,
     settings: NewFile,
     metadata: &FileMetadata,
-) -> Result<(Temporary, bool)> {
+) -> Result<(Temporary, Draft)> {
     let old = place.found.as_ref();
+    if settings.in_place && old.is_some() {
+        let draft = Draft { is_private: true, is_replacement: true, is_plain: false };
+        return Ok((in_place::create_spool(&place.dir)?, draft));
+    }
     let wanted = metadata.permissions.or(settings.permissions);
-    let permissions = temporary_permissions(old, metadata.permissions, wanted);
+    let is_plain = old.is_some() && has_no_attributes(place)?;
+    let permissions = temporary_permissions(old, is_plain, metadata.permissions, wanted);
     let unnamed = settings.is_unnamed(old.is_some());
     let temporary = Temporary::create(&place.dir, permissions, unnamed)?;
     set_metadata(&temporary.file, metadata)?;
-    Ok((temporary, old.is_some() || wanted.is_some()))
+    let is_replacement = old.is_some();
+    let is_private = is_replacement || wanted.is_some();
+    Ok((temporary, Draft { is_private, is_replacement, is_plain }))
 }
 
 #[cfg(test)]
@@ -389,7 +436,7 @@ mod tests {
                 let dir = tempfile::tempdir().unwrap();
                 fs::create_dir(dir.path().join("dir")).unwrap();
                 let (root, path) = (open(dir.path()), FilePath::parse("dir/a").unwrap());
-                let staged = started(&root, &path, NewFile { sync, permissions: None, naming });
+                let staged = started(&root, &path, NewFile { sync, naming, ..NewFile::default() });
                 fs::remove_dir_all(dir.path().join("dir")).unwrap();
                 let info = commit(&root, &path, staged);
                 assert_eq!(info.modified_at, Some(std::time::UNIX_EPOCH), "{naming:?}");
@@ -405,7 +452,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (root, path) = (open(dir.path()), FilePath::parse("a").unwrap());
         let permissions = Some(0o644);
-        let settings = NewFile { sync: true, permissions, naming: Naming::ForReplacement };
+        let settings = NewFile {
+            sync: true,
+            permissions,
+            naming: Naming::ForReplacement,
+            ..NewFile::default()
+        };
         let staged = started(&root, &path, settings);
         let on_disk = dir.path().join("a");
         fs::write(&on_disk, "private").unwrap();

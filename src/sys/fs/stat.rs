@@ -64,6 +64,11 @@ impl Stat {
         self.0.stx_size
     }
 
+    /// Whether no block of a disk holds content.
+    pub(super) fn has_no_blocks(&self) -> bool {
+        self.0.stx_blocks == 0
+    }
+
     pub(super) fn links(&self) -> u32 {
         self.0.stx_nlink
     }

@@ -4,6 +4,7 @@
 //! during a replacement, it has a reserved name in the same directory. It is locked, so that a sweep knows that it is in use.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::system_error;
 use super::stat::Stat;
-use crate::core::error::Result;
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::TEMPORARY_PREFIX;
 use crate::sys::random;
 
@@ -99,6 +100,11 @@ impl Temporary {
         }
     }
 
+    /// Returns a file that has its final name.
+    pub(super) fn published(file: File) -> Self {
+        Self { name: None, file, created: None }
+    }
+
     /// Whether somebody has removed the temporary name.
     pub(super) fn is_taken(&self) -> bool {
         self.name.is_some() && Stat::of(self.file.as_fd()).is_ok_and(|stat| stat.links() == 0)
@@ -138,7 +144,7 @@ impl Temporary {
         }
         if let Some((from, temporary)) = &self.name {
             retry_on_intr(|| rustix::fs::renameat(from, temporary.as_str(), dir, name))
-                .map_err(system_error)?;
+                .map_err(replace_error)?;
             self.name = None;
         }
         Ok(())
@@ -151,6 +157,19 @@ impl Drop for Temporary {
             // A drop cannot return an error. The next sweep removes the file if this fails.
             let _ = rustix::fs::unlinkat(&dir, name.as_str(), AtFlags::empty());
         }
+    }
+}
+
+/// Converts the error of the step that replaces a file.
+fn replace_error(errno: Errno) -> Error {
+    match errno {
+        Errno::BUSY => Error::new(ErrorKind::InvalidOperation)
+            .with_message(
+                "the file is a mount point, as containers have for single files, and cannot be replaced; \
+                 write it in place (`WriteOptions::in_place`)",
+            )
+            .with_source(io::Error::from(errno)),
+        errno => system_error(errno),
     }
 }
 

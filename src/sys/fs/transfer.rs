@@ -1,19 +1,20 @@
 //! Copying content, and renaming entries.
 
 use std::fs::File;
-use std::io;
+use std::io::Write as _;
 use std::ops::Range;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::{AtFlags, SeekFrom};
 use rustix::io::{Errno, pread, retry_on_intr};
 
+use super::cache::{is_made_by_kernel, is_overlay};
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::{system_error, truncated};
 use super::locate::retry_if_removed;
 use super::metadata::add_metadata_at;
-use super::parent_dir::ParentDir;
+use super::parent_dir::{CreatedDirs, ParentDir};
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
@@ -48,12 +49,8 @@ pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> R
     let size_of =
         |file: &File| Stat::of(file.as_fd()).map(|stat| stat.size()).map_err(system_error);
     let (start, size) = (size_of(to)?, size_of(from)?);
-    if size == 0 {
-        // Some special file systems do not tell the size.
-        let (mut source, mut target) = (from, to);
-        seek_to(from, SeekFrom::Start(0))?;
-        io::copy(&mut source, &mut target)?;
-        return Ok(());
+    if size == 0 || is_made_by_kernel(from.as_fd()) {
+        return copy_until_end(from, to, cancelled);
     }
     let mut end = 0;
     while let Some(data) = next_data(from, end, size)? {
@@ -68,6 +65,22 @@ pub(super) fn append_content(from: &File, to: &File, cancelled: &Cancelled) -> R
         to.set_len(start + size)?;
     }
     seek_to(to, SeekFrom::End(0))
+}
+
+/// Appends the content of a file that may not tell its size.
+fn copy_until_end(from: &File, to: &File, cancelled: &Cancelled) -> Result<()> {
+    let (mut block, mut offset) = (vec![0; READ_BLOCK], 0);
+    let mut to = to;
+    seek_to(to, SeekFrom::End(0))?;
+    loop {
+        cancelled.check()?;
+        let count = retry_on_intr(|| pread(from, &mut *block, offset)).map_err(system_error)?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&block[..count])?;
+        offset += count as u64;
+    }
 }
 
 fn seek_to(file: &File, to: SeekFrom) -> Result<()> {
@@ -88,7 +101,7 @@ fn next_data(file: &File, offset: u64, size: u64) -> Result<Option<Range<u64>>> 
 }
 
 /// Copies a range to the same offsets of `to`, counted from `start`.
-fn copy_range(
+pub(super) fn copy_range(
     from: &File,
     to: &File,
     range: Range<u64>,
@@ -147,24 +160,23 @@ pub(crate) fn rename(
     let rename = |target: &mut ParentDir| {
         check_target(&stat, target.stat()?.as_ref(), &wanted)?;
         if from == to {
-            return Ok(true);
+            return Ok(Some(CreatedDirs::default()));
         }
-        let created = target.create_missing(sync)?;
+        let created = target.create_missing()?;
         match rename_entry(&source, target, &stat, &options.source, &wanted) {
             Err(error) => target.undo(created, error),
             Ok(false) => {
                 created.remove();
-                Ok(false)
+                Ok(None)
             }
-            renamed => renamed,
+            Ok(true) => Ok(Some(created)),
         }
     };
-    let (target, is_renamed) = retry_if_removed(root, || root.locate(to), rename)?;
-    if !is_renamed {
-        return Ok(Attempt::Busy(()));
-    }
+    let (target, renamed) = retry_if_removed(root, || root.locate(to), rename)?;
+    let Some(created) = renamed else { return Ok(Attempt::Busy(())) };
     let stat = if from == to { stat } else { confirm(target.stat())?.unwrap_or(stat) };
     if sync && from != to {
+        created.sync()?;
         confirm(sync_directory(target.dir.as_fd()))?;
         confirm(sync_directory(source.dir.as_fd()))?;
     }
@@ -177,6 +189,16 @@ pub(crate) fn rename(
 
 fn into_itself() -> Error {
     Error::new(ErrorKind::InvalidInput).with_message("a directory cannot be moved into itself")
+}
+
+/// The error of a rename that the system refuses because the entry would move to another file system (`EXDEV`).
+fn across_file_systems(from: BorrowedFd<'_>, stat: &Stat) -> Error {
+    let is_layered = stat.is_dir() && is_overlay(from);
+    Error::new(ErrorKind::Unsupported).with_message(if is_layered {
+        "a directory of a lower layer of an overlay file system cannot be renamed; copy its files and delete it"
+    } else {
+        "the destination is on another file system or mount; copy and delete instead"
+    })
 }
 
 /// Checks whether `target` allows `source` to replace `old`.
@@ -234,14 +256,13 @@ fn rename_entry(
     };
     match moved {
         Ok(()) => {}
+        // Another process created an entry that may be replaced.
+        Err(Errno::EXIST) if old.is_none() && !wanted.is_new() => return Ok(false),
         Err(Errno::EXIST | Errno::NOTEMPTY) if stat.is_dir() && old.is_some() => {
             return Err(ErrorKind::DirectoryNotEmpty.into());
         }
         Err(Errno::INVAL) => return Err(into_itself()),
-        Err(Errno::XDEV) => {
-            return Err(Error::new(ErrorKind::Unsupported)
-                .with_message("the destination is on another file system"));
-        }
+        Err(Errno::XDEV) => return Err(across_file_systems(from, stat)),
         Err(errno) => return Err(system_error(errno)),
     }
     // A rename to another link of the same file does nothing (rename(2)), so the old name is removed here. With a single link, both

@@ -12,7 +12,7 @@ use rustix::fs::{major, minor};
 use tokio::runtime::Handle;
 
 use super::LockMode;
-use super::session::TimeLeft;
+use super::time_left::TimeLeft;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::{pool, random};
 

@@ -4,8 +4,10 @@ mod file;
 mod mode;
 mod semaphore;
 mod session;
+mod time_left;
 
 pub(crate) use file::lock_file;
 pub(crate) use mode::LockMode;
 pub(crate) use semaphore::{Permit, Semaphore};
-pub(crate) use session::{SessionGuard, SessionLock, TimeLeft};
+pub(crate) use session::{SessionGuard, SessionLock};
+pub(crate) use time_left::TimeLeft;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use tokio::time::Instant;
 
-use super::TimeLeft;
+use super::time_left::TimeLeft;
 use crate::sys::pool;
 
 /// How long a waiter may take to ask when it is its turn. Also how often the others check that.

@@ -16,6 +16,7 @@ use tokio::task;
 use tokio::time::Instant;
 
 use super::semaphore::{Permit, Semaphore};
+use super::time_left::TimeLeft;
 use crate::core::error::{Error, ErrorKind, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +28,6 @@ enum Owner {
 impl Owner {
     fn current() -> Self {
         task::try_id().map_or_else(|| Self::Thread(thread::current().id()), Self::Task)
-    }
-}
-
-/// The rest of a timeout, by the clock of the runtime.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TimeLeft {
-    /// `None` if the timeout is beyond the range of the clock.
-    deadline: Option<Instant>,
-}
-
-impl TimeLeft {
-    pub(crate) fn new(timeout: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(timeout) }
-    }
-
-    /// Returns the time that is left; zero after the timeout.
-    pub(crate) fn get(self) -> Duration {
-        self.deadline
-            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod delete;
 pub mod fair;
 pub mod glob;
 pub mod handles;
+pub mod in_place;
 pub mod info;
 pub mod limits;
 pub mod link;
@@ -171,6 +172,11 @@ macro_rules! __with_all_cases {
                 permissions_are_kept.needs(Permissions);
                 metadata_that_the_store_cannot_keep_are_refused;
                 malformed_metadata_are_refused;
+            }
+            in_place {
+                a_store_that_writes_nothing_in_place_refuses_it;
+                a_file_is_written_in_place.needs(InPlace);
+                a_write_in_place_has_the_same_conditions.needs(InPlace, ConditionalWrite);
             }
             set_info {
                 set_info_changes_the_times_and_nothing_else.needs(SetInfo, ModificationTime);

@@ -1,0 +1,89 @@
+//! Writing into an existing file instead of replacing it.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::attributes::{set_modified_at, set_permissions};
+use super::errno::system_error;
+use super::metadata::set_metadata_by_link;
+use super::parent_dir::ParentDir;
+use super::stat::Stat;
+use super::sync::confirm;
+use super::temporary::Temporary;
+use super::transfer::copy_range;
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::metadata::FileMetadata;
+use crate::sys::pool::Cancelled;
+
+/// Creates the file that keeps the new content until it is complete and checked. Where nothing can be created in `dir`, it is in the
+/// directory for temporary files of the system: in a container, the file may be the only thing that can be written.
+pub(super) fn create_spool(dir: &Arc<OwnedFd>) -> Result<Temporary> {
+    match Temporary::create(dir, 0o600, true) {
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::PermissionDenied) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let elsewhere = std::env::temp_dir();
+            let open = || rustix::fs::openat(CWD, &elsewhere, flags, Mode::empty());
+            // The first error tells more than that of a directory that nobody has named.
+            let Ok(elsewhere) = retry_on_intr(open) else { return Err(error) };
+            Temporary::create(&Arc::new(elsewhere), 0o600, true).map_err(|_| error)
+        }
+        created => created,
+    }
+}
+
+/// Opens the file at `place` for writing; `None` if it is not `expected` any more.
+pub(super) fn open(place: &ParentDir, expected: &Stat) -> Result<Option<File>> {
+    let flags =
+        OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(&place.dir, place.name.as_str(), flags, Mode::empty());
+    let file = match retry_on_intr(open) {
+        Err(Errno::LOOP | Errno::NOENT) => return Ok(None),
+        opened => opened.map_err(system_error)?,
+    };
+    let is_expected = Stat::of(file.as_fd()).map_err(system_error)?.id() == expected.id();
+    Ok(is_expected.then(|| file.into()))
+}
+
+/// Writes the content of `new` into `file`. The content that both have in common is written again and not cut off first, so that an append
+/// loses nothing in a crash.
+pub(super) fn write(file: &File, new: &File, metadata: &FileMetadata, sync: bool) -> Result<()> {
+    let size = Stat::of(new.as_fd()).map_err(system_error)?.size();
+    reserve(file, size)?;
+    match set_metadata_by_link(file.as_fd(), metadata) {
+        // There is nothing to set and nothing to remove.
+        Err(error) if error.kind() == ErrorKind::Unsupported && has_no_attribute(metadata) => {}
+        set => set?,
+    }
+    let write = || {
+        copy_range(new, file, 0..size, 0, &Cancelled::default())?;
+        file.set_len(size)?;
+        metadata.permissions.map_or(Ok(()), |bits| set_permissions(file, bits))?;
+        metadata.modified_at.map_or(Ok(()), |time| set_modified_at(file, time))
+    };
+    write().map_err(|error| {
+        Error::new(error.kind())
+            .with_message("it was written in place and may have a part of the new content")
+            .with_source(error)
+    })?;
+    if sync { confirm(file.sync_all().map_err(Error::from)) } else { Ok(()) }
+}
+
+fn has_no_attribute(metadata: &FileMetadata) -> bool {
+    metadata.content_type.is_none() && metadata.user_metadata.is_empty()
+}
+
+/// Reserves the space of the new content, so that a full disk leaves the old content. Not every file system can do that.
+fn reserve(file: &File, size: u64) -> Result<()> {
+    if size == 0 {
+        return Ok(());
+    }
+    let reserve = || rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, size);
+    match retry_on_intr(reserve) {
+        Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(system_error(errno)),
+        _ => Ok(()),
+    }
+}
