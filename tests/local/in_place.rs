@@ -22,7 +22,7 @@ use crate::store::{Store, contents};
 fn with_a_mounted_file(
     name: &str,
     is_read_only: bool,
-    test: impl AsyncFn(&LocalFileBackend, &Path),
+    test: &impl AsyncFn(&LocalFileBackend, &Path),
 ) {
     for durability in [Durability::Atomic, Durability::Synced] {
         let dir = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ async fn replace_with_each_verb(backend: &LocalFileBackend) -> Vec<f9::Error> {
 #[test]
 fn a_mounted_file_is_not_replaced_and_the_error_says_what_to_do() {
     let test = "a_mounted_file_is_not_replaced_and_the_error_says_what_to_do";
-    with_a_mounted_file(test, false, async |backend, outside| {
+    with_a_mounted_file(test, false, &async |backend, outside| {
         for error in replace_with_each_verb(backend).await {
             assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{error}");
             let text = error.to_string();
@@ -127,7 +127,7 @@ async fn write_in_place_with_each_verb(backend: &LocalFileBackend, outside: &Pat
 #[test]
 fn a_mounted_file_is_written_in_place_when_asked() {
     let test = "a_mounted_file_is_written_in_place_when_asked";
-    with_a_mounted_file(test, false, async |backend, outside| {
+    with_a_mounted_file(test, false, &async |backend, outside| {
         write_in_place_with_each_verb(backend, outside).await;
         let upload = backend.begin_upload("mounted", WriteOptions::in_place()).await.unwrap();
         let upload = backend.continue_upload(&upload, pieces("uploaded")).await.unwrap();
@@ -139,7 +139,7 @@ fn a_mounted_file_is_written_in_place_when_asked() {
 #[test]
 fn a_mounted_file_in_a_read_only_directory_is_written_in_place() {
     let test = "a_mounted_file_in_a_read_only_directory_is_written_in_place";
-    with_a_mounted_file(test, true, async |backend, outside| {
+    with_a_mounted_file(test, true, &async |backend, outside| {
         let refused = backend.write("mounted", "new").await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
         let refused = backend.write_with("new", "new", WriteOptions::in_place()).await.unwrap_err();
