@@ -4,7 +4,6 @@
 //! tasks. The calling thread never runs a second runtime, so waiting also works inside async code and nested.
 
 use std::fmt;
-use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +61,8 @@ impl Bridge {
     ///
     /// # Errors
     ///
-    /// Any failure to start a runtime, such as [`TooManyOpenFiles`](ErrorKind::TooManyOpenFiles).
+    /// Any failure to start a runtime, such as [`TooManyOpenFiles`](ErrorKind::TooManyOpenFiles), or
+    /// [`QuotaExceeded`](ErrorKind::QuotaExceeded) if the system allows no more threads.
     pub fn shared() -> Result<Self> {
         static SHARED: Mutex<Option<Runtime>> = Mutex::new(None);
 
@@ -70,9 +70,7 @@ impl Bridge {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = match shared.take() {
             Some(running) => running,
-            None => {
-                start().map_err(|error| Error::from(error).with_operation("start a runtime"))?
-            }
+            None => start().map_err(|error| error.with_operation("start a runtime"))?,
         };
         let handle = shared.insert(runtime).handle().clone();
         Ok(Self { handle })
@@ -140,12 +138,10 @@ impl fmt::Debug for Bridge {
     }
 }
 
-fn start() -> io::Result<Runtime> {
-    Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_name("f9-blocking")
-        .enable_all()
-        .build()
+fn start() -> Result<Runtime> {
+    pool::expect_threads(WORKERS)?;
+    let mut builder = Builder::new_multi_thread();
+    Ok(builder.worker_threads(WORKERS).thread_name("f9-blocking").enable_all().build()?)
 }
 
 fn in_multi_thread() -> bool {

@@ -34,6 +34,7 @@ mod services;
 mod sessions;
 mod special_files;
 mod store;
+mod strangers;
 mod streams;
 mod sweep;
 mod untold;

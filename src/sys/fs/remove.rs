@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::dir_lock::{Attempt, DirectoryLock, try_lock};
+use super::dir_lock::{Attempt, BLOCKED, DirectoryLock, try_lock};
 use super::dir_stack::DirStack;
 use super::errno::system_error;
 use super::open_beneath::DIRECTORY;
@@ -99,7 +99,9 @@ impl<'a> Trash<'a> {
         // The lock keeps a sweep away.
         match retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOLCK) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(Errno::WOULDBLOCK) if !BLOCKED.is_stranger(dir.as_fd()) => return Ok(None),
+            // Whoever holds the lock keeps a sweep away too.
+            Err(Errno::WOULDBLOCK) => {}
             Err(errno) => return Err(system_error(errno)),
         }
         let name = new_name()?;

@@ -11,8 +11,8 @@
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -147,6 +147,24 @@ fn no_threads() -> Error {
     Error::new(ErrorKind::QuotaExceeded).with_message(
         "the system allows no more threads; see `ulimit -u` and the limit of processes of the container",
     )
+}
+
+/// Checks that `count` threads can be started. Without them Tokio panics when it starts a runtime.
+///
+/// # Errors
+///
+/// [`QuotaExceeded`](ErrorKind::QuotaExceeded) if the system allows fewer.
+#[cfg(feature = "blocking")]
+pub(crate) fn expect_threads(count: usize) -> Result<()> {
+    // All threads live until the gate opens.
+    let gate = RwLock::new(());
+    thread::scope(|scope| {
+        let _closed = gate.write();
+        (0..count).try_for_each(|_| {
+            let started = thread::Builder::new().spawn_scoped(scope, || drop(gate.read()));
+            started.map(drop).map_err(|_| no_threads())
+        })
+    })
 }
 
 /// Converts the error of a task without a result. A panic continues on this thread.
