@@ -15,6 +15,9 @@
 
 mod attributes;
 mod cache;
+#[path = "../machine/dead.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod dead;
 mod durability;
 mod links;
 #[path = "../machine/mod.rs"]

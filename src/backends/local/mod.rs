@@ -168,27 +168,32 @@ impl AsyncFileBackend for LocalFileBackend {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::of(&[
-            Capability::ExclusiveCreate,
-            Capability::ConditionalWrite,
-            Capability::Append,
             Capability::EmptyDirectories,
             Capability::PersistentDirectories,
-            Capability::AtomicRename,
             Capability::ServerSideCopy,
-            Capability::Sessions,
-            Capability::CrossProcessSessions,
-            Capability::CrossProcessWrites,
-            Capability::LongPaths,
-            Capability::ModificationTime,
-            Capability::Permissions,
             Capability::SetInfo,
-            Capability::Links,
             Capability::Resumable,
             Capability::PrivateViews,
             Capability::Watch,
         ]);
-        if self.shared.new_file.sync {
-            capabilities = capabilities.with(Capability::Durable);
+        let has = self.shared.root.file_system();
+        for (is_there, capability) in [
+            (has.creates_exclusively, Capability::ExclusiveCreate),
+            (has.keeps_etags && has.locks_directories, Capability::ConditionalWrite),
+            (has.locks_directories, Capability::Append),
+            (has.locks_directories, Capability::CrossProcessWrites),
+            (has.renames_at_once, Capability::AtomicRename),
+            (has.locks_files, Capability::Sessions),
+            (has.locks_files, Capability::CrossProcessSessions),
+            (has.has_long_paths, Capability::LongPaths),
+            (has.keeps_times, Capability::ModificationTime),
+            (has.keeps_permissions, Capability::Permissions),
+            (has.has_links, Capability::Links),
+            (self.shared.new_file.sync, Capability::Durable),
+        ] {
+            if is_there {
+                capabilities = capabilities.with(capability);
+            }
         }
         if self.shared.root.keeps_metadata() {
             let metadata = [Capability::ContentType, Capability::UserMetadata];

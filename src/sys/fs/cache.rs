@@ -33,7 +33,8 @@ pub(super) fn is_on_disk(file: BorrowedFd<'_>) -> bool {
     kind_of(file).is_some_and(|kind| DISKS.contains(&kind) || kind == TMPFS)
 }
 
-fn kind_of(file: BorrowedFd<'_>) -> Option<u32> {
+/// Returns the type of the file system of `file` in `statfs(2)`.
+pub(super) fn kind_of(file: BorrowedFd<'_>) -> Option<u32> {
     // The type of this number depends on the architecture.
     rustix::fs::fstatfs(file).ok().and_then(|stat| u32::try_from(stat.f_type).ok())
 }

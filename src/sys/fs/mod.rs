@@ -15,9 +15,12 @@ mod link;
 mod list_start;
 mod locate;
 mod metadata;
+mod move_name;
 mod new_file;
 mod open_beneath;
+mod owner;
 mod parent_dir;
+mod probe;
 #[cfg(feature = "git")]
 mod raw;
 mod read_dir;

@@ -15,13 +15,15 @@ use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
 use super::locate::{await_removal, retry_if_removed};
 use super::metadata::set_metadata;
+use super::move_name::{lacks_step, lock_out_others};
 use super::new_file::{Naming, NewFile, temporary_permissions, umask};
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::{CreatedDirs, ParentDir};
+use super::probe::is_same_file;
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
-use super::temporary::Temporary;
+use super::temporary::{Steps, Temporary};
 use super::transfer::{append_content, copy_content};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
@@ -54,8 +56,8 @@ pub(crate) struct Published {
 
 /// The result of a publication.
 enum Outcome {
-    /// The lock is the one under which a file was replaced.
-    Published(Option<DirectoryLock>),
+    /// The lock is the one under which the file got its name. The flag is true if nobody else could change the directory meanwhile.
+    Published(Option<DirectoryLock>, bool),
     /// Another process has locked the directory.
     Busy,
 }
@@ -209,8 +211,8 @@ impl StagedFile {
             let kept = if is_taken { self.write_again() } else { Ok(()) };
             published = kept.and_then(|()| self.publish(target));
         }
-        let lock = match published {
-            Ok(Outcome::Published(lock)) => lock,
+        let (lock, alone) = match published {
+            Ok(Outcome::Published(lock, alone)) => (lock, alone),
             Ok(Outcome::Busy) => return Ok(Attempt::Busy(self)),
             Err(error) => {
                 // A deletion of the directory may have taken the temporary file with it.
@@ -223,7 +225,7 @@ impl StagedFile {
                 return self.place.undo(self.created, error);
             }
         };
-        let stat = confirm(Stat::of(self.file().as_fd()).map_err(system_error))?;
+        let (stat, is_known) = confirm(self.published(root, alone))?;
         if self.settings.sync {
             // Others need not wait for the disk.
             drop(lock);
@@ -237,6 +239,9 @@ impl StagedFile {
             lock.release_on_close();
         }
         let mut info = stat.info(path.clone());
+        if !is_known {
+            (info.etag, info.file_id) = (None, None);
+        }
         info.content_type = self.metadata.content_type;
         info.user_metadata = self.metadata.user_metadata;
         let dirs = self.created.parents().chain([self.place.dir]).collect();
@@ -246,6 +251,21 @@ impl StagedFile {
             is_changed: self.private,
             dirs,
         }))
+    }
+
+    /// Returns the metadata of the published file, and whether a look-up returns the same identity and etag. Not every file system keeps
+    /// them when a file gets another name, or when it is closed.
+    fn published(&self, root: &Root, alone: bool) -> Result<(Stat, bool)> {
+        let opened = Stat::of(self.file().as_fd()).map_err(system_error)?;
+        if root.is_exact(&opened) {
+            return Ok((opened, true));
+        }
+        Ok(match self.place.stat()? {
+            Some(named) if is_same_file(&opened, &named, alone) => {
+                (named, root.file_system().keeps_etags)
+            }
+            _ => (opened, false),
+        })
     }
 
     /// Writes the file again at its new place, because a deletion of the directory has taken the temporary file with it.
@@ -281,8 +301,19 @@ impl StagedFile {
                     self.temporary.created = None;
                 }
                 self.finish()?;
-                match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
-                    Ok(()) => return Ok(Outcome::Published(None)),
+                let (dir, name) = (&self.place.dir, &self.place.name);
+                let (mut lock, mut alone) = (None, false);
+                let mut published = self.temporary.publish_new(dir.as_fd(), name, Steps::One);
+                if published.is_err_and(lacks_step) {
+                    let Some((acquired, is_locked)) = lock_out_others(dir)? else {
+                        return Ok(Outcome::Busy);
+                    };
+                    (lock, alone) = (Some(acquired), is_locked);
+                    published =
+                        self.temporary.publish_new(dir.as_fd(), name, Steps::Several { is_locked });
+                }
+                match published {
+                    Ok(()) => return Ok(Outcome::Published(lock, alone)),
                     Err(Errno::EXIST) if target.is_new() => {
                         return Err(ErrorKind::AlreadyExists.into());
                     }
@@ -311,7 +342,7 @@ impl StagedFile {
             });
             if unchanged {
                 self.temporary.publish_over(&self.place.dir, &self.place.name)?;
-                return Ok(Outcome::Published(Some(lock)));
+                return Ok(Outcome::Published(Some(lock), target.is_conditional()));
             }
             (old, self.place.found) = (now, now);
         }

@@ -36,6 +36,9 @@ impl Stat {
 
     fn call(dir: BorrowedFd<'_>, path: &Path, flags: AtFlags) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        // FUSE and network file systems otherwise answer with times that were true a second ago, and then an etag would change without
+        // a change of the file. For others the flag changes nothing.
+        let flags = flags | AtFlags::STATX_FORCE_SYNC;
         retry_on_intr(|| rustix::fs::statx(dir, path, flags, mask)).map(Self)
     }
 

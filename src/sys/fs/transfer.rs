@@ -2,27 +2,30 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{AtFlags, SeekFrom};
+use rustix::fs::SeekFrom;
 use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::{system_error, truncated};
 use super::locate::retry_if_removed;
 use super::metadata::add_metadata_at;
+use super::move_name::{
+    lacks_step, lock_out_others, move_entry, remove_source, rename_new_at_once,
+};
+use super::open_beneath::{DIRECTORY, open_beneath};
 use super::parent_dir::ParentDir;
+use super::read_dir::for_each_name;
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
-use super::temporary::rename_new;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{RenameOptions, WriteMode};
 use crate::core::path::FilePath;
-use crate::core::precondition::Precondition;
 use crate::core::target::{Existing, WriteTarget};
 use crate::sys::lock::LockMode;
 use crate::sys::pool::Cancelled;
@@ -150,13 +153,17 @@ pub(crate) fn rename(
             return Ok(true);
         }
         let created = target.create_missing(sync)?;
-        match rename_entry(&source, target, &stat, &options.source, &wanted) {
+        let mut renamed = rename_entry(&source, target, &stat, options, &wanted, false);
+        if matches!(renamed, Ok(Renamed::NotAlone)) {
+            renamed = rename_entry(&source, target, &stat, options, &wanted, true);
+        }
+        match renamed {
             Err(error) => target.undo(created, error),
-            Ok(false) => {
+            Ok(Renamed::Done) => Ok(true),
+            Ok(Renamed::Busy | Renamed::NotAlone) => {
                 created.remove();
                 Ok(false)
             }
-            renamed => renamed,
         }
     };
     let (target, is_renamed) = retry_if_removed(root, || root.locate(to), rename)?;
@@ -191,64 +198,118 @@ fn check_target(source: &Stat, old: Option<&Stat>, target: &WriteTarget) -> Resu
     }
 }
 
-/// Renames the entry while both directories are locked; `false` if another process holds one of the locks.
+/// The result of an attempt to rename.
+enum Renamed {
+    Done,
+    /// Another process holds one of the locks, or has changed the source.
+    Busy,
+    /// It takes several steps, which need exclusive locks.
+    NotAlone,
+}
+
+/// Renames the entry while both directories are locked, with `alone` exclusively if that is possible.
 fn rename_entry(
     source: &ParentDir,
     target: &ParentDir,
     stat: &Stat,
-    condition: &Precondition,
+    options: &RenameOptions,
     wanted: &WriteTarget,
-) -> Result<bool> {
-    let mode_for = |is_conditional| {
-        if is_conditional { LockMode::Exclusive } else { LockMode::Shared }
+    alone: bool,
+) -> Result<Renamed> {
+    let needs_source = !options.source.is_empty();
+    let is_same_dir = source.is_in_same_dir(target);
+    let mut is_locked = true;
+    let mut lock = |place: &ParentDir, is_conditional: bool| match is_conditional {
+        true => DirectoryLock::acquire(&place.dir, LockMode::Exclusive),
+        false if alone => Ok(lock_out_others(&place.dir)?.map(|(lock, is_exclusive)| {
+            is_locked &= is_exclusive;
+            lock
+        })),
+        false => DirectoryLock::acquire(&place.dir, LockMode::Shared),
     };
-    let needs_source = !condition.is_empty();
-    let id =
-        |place: &ParentDir| Ok::<_, Error>(Stat::of(place.dir.as_fd()).map_err(system_error)?.id());
-    let is_same_dir = id(source)? == id(target)?;
-    let target_mode = mode_for(wanted.is_conditional() || is_same_dir && needs_source);
-    let Some(_target_lock) = DirectoryLock::acquire(&target.dir, target_mode)? else {
-        return Ok(false);
+    let target_is_conditional = wanted.is_conditional() || is_same_dir && needs_source;
+    let Some(_target_lock) = lock(target, target_is_conditional)? else {
+        return Ok(Renamed::Busy);
     };
     let _source_lock = if is_same_dir {
         None
     } else {
-        match DirectoryLock::acquire(&source.dir, mode_for(needs_source))? {
-            None => return Ok(false),
+        match lock(source, needs_source)? {
+            None => return Ok(Renamed::Busy),
             lock => lock,
         }
     };
-    if needs_source {
-        source.stat()?.ok_or(ErrorKind::NotFound)?.check_change(condition)?;
+    if needs_source || alone {
+        let now = source.stat()?.ok_or(ErrorKind::NotFound)?;
+        now.check_change(&options.source)?;
+        if now.id() != stat.id() {
+            return Ok(Renamed::Busy);
+        }
     }
     let old = target.stat()?;
     check_target(stat, old.as_ref(), wanted)?;
     if is_same_dir && source.name == target.name {
-        return Ok(true);
+        return Ok(Renamed::Done);
     }
     let (from, to) = (source.dir.as_fd(), target.dir.as_fd());
-    let moved = if old.is_none() {
-        rename_new(from, &source.name, to, &target.name)
-    } else {
-        retry_on_intr(|| rustix::fs::renameat(from, source.name.as_str(), to, target.name.as_str()))
+    let moved = match old {
+        None if alone => {
+            match move_entry(source, stat, target, is_locked, |errno| {
+                rename_error(errno, stat, false)
+            }) {
+                Ok(false) => return Ok(Renamed::Busy),
+                moved => moved.map(drop),
+            }
+        }
+        None => match rename_new_at_once(from, &source.name, to, &target.name) {
+            Err(errno) if lacks_step(errno) => return Ok(Renamed::NotAlone),
+            moved => moved.map_err(|errno| rename_error(errno, stat, false)),
+        },
+        // A rename to another name of the same file does nothing (rename(2)), so the old name is removed. A directory has one name.
+        Some(old) if old.id() == stat.id() && stat.is_dir() => Ok(()),
+        Some(old) if old.id() == stat.id() => {
+            if !alone {
+                return Ok(Renamed::NotAlone);
+            }
+            return Ok(match remove_source(source, stat, target)? {
+                true => Renamed::Done,
+                false => Renamed::Busy,
+            });
+        }
+        Some(_) => retry_on_intr(|| {
+            rustix::fs::renameat(from, source.name.as_str(), to, target.name.as_str())
+        })
+        .map_err(|errno| match old {
+            Some(old) if stat.is_dir() && old.is_dir() && has_entries(target) => {
+                ErrorKind::DirectoryNotEmpty.into()
+            }
+            _ => rename_error(errno, stat, true),
+        }),
     };
-    match moved {
-        Ok(()) => {}
-        Err(Errno::EXIST | Errno::NOTEMPTY) if stat.is_dir() && old.is_some() => {
-            return Err(ErrorKind::DirectoryNotEmpty.into());
+    moved.map(|()| Renamed::Done)
+}
+
+/// Whether there is something in the directory at a place. Not every file system says so when a rename fails.
+fn has_entries(place: &ParentDir) -> bool {
+    let opened = open_beneath(place.dir.as_fd(), place.name.as_ref(), DIRECTORY);
+    opened.is_ok_and(|dir| {
+        let mut has_some = false;
+        drop(for_each_name(dir.as_fd(), |_, _| {
+            has_some = true;
+            ControlFlow::Break(())
+        }));
+        has_some
+    })
+}
+
+fn rename_error(errno: Errno, source: &Stat, is_over: bool) -> Error {
+    match errno {
+        Errno::EXIST | Errno::NOTEMPTY if source.is_dir() && is_over => {
+            ErrorKind::DirectoryNotEmpty.into()
         }
-        Err(Errno::INVAL) => return Err(into_itself()),
-        Err(Errno::XDEV) => {
-            return Err(Error::new(ErrorKind::Unsupported)
-                .with_message("the destination is on another file system"));
-        }
-        Err(errno) => return Err(system_error(errno)),
+        Errno::INVAL => into_itself(),
+        Errno::XDEV => Error::new(ErrorKind::Unsupported)
+            .with_message("the destination is on another file system"),
+        errno => system_error(errno),
     }
-    // A rename to another link of the same file does nothing (rename(2)), so the old name is removed here. With a single link, both
-    // names are spellings of one name, which must stay.
-    if old.is_some_and(|old| old.id() == stat.id() && old.links() > 1) {
-        retry_on_intr(|| rustix::fs::unlinkat(from, source.name.as_str(), AtFlags::empty()))
-            .map_err(system_error)?;
-    }
-    Ok(true)
 }
