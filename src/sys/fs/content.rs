@@ -288,7 +288,6 @@ impl OpenFile {
 mod tests {
     use super::super::reserved::Reserved;
     use super::*;
-    use crate::core::error::ErrorKind;
 
     #[test]
     fn a_file_that_is_truncated_before_the_read_is_an_error() {

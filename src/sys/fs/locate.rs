@@ -1,10 +1,11 @@
 //! Finds the parent directory of an entry.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::move_name::dislikes_links;
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::ParentDir;
 use super::root::Root;
@@ -12,6 +13,9 @@ use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
+
+/// The number of attempts while the kernel has not marked a removed directory yet.
+const FUSE_ATTEMPTS: u64 = 8;
 
 impl Root {
     /// Returns the place of a new entry: the deepest existing parent, and the parents that are missing.
@@ -83,11 +87,17 @@ pub(super) fn retry_if_removed<T>(
         let mut place = find()?;
         match act(&mut place) {
             Err(_) if attempt < ATTEMPTS && place.is_removed() && !root.is_removed() => {}
+            // FUSE reports the removal of a directory before the kernel marks it.
+            Err(error) if attempt < FUSE_ATTEMPTS && is_unmarked(&error, &place) => {}
             acted => return Ok((place, acted?)),
         }
         await_removal(attempt);
         attempt += 1;
     }
+}
+
+fn is_unmarked(error: &Error, place: &ParentDir) -> bool {
+    error.kind() == ErrorKind::NotFound && dislikes_links(place.dir.as_fd())
 }
 
 /// Backs off while another process finishes removing a directory; its name still resolves until then.

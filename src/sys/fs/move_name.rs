@@ -115,7 +115,7 @@ pub(super) fn move_entry(
         Err(errno) if lacks_step(errno) => {}
         moved => return moved.map(|()| true).map_err(error),
     }
-    let may_link = !stat.is_dir() && !(is_locked && dislikes_links(to));
+    let may_link = !(stat.is_dir() || is_locked && dislikes_links(to));
     if !may_link || !link_new(from, old, to, new).map_err(&error)? {
         let moved = rename_new_in_steps(from, old, to, new, is_locked);
         return moved.map(|()| true).map_err(error);

@@ -50,7 +50,7 @@ pub(super) fn new_name() -> Result<String> {
             let Owner { place, process: pid, started } = Owner::this(process);
             let random = random::hex::<4>()?;
             let text = format!("{TEMPORARY_PREFIX}{place}-{pid:x}-{started:x}-{random}");
-            start.insert((process, text.into())).1.clone()
+            Arc::clone(&start.insert((process, text.into())).1)
         }
     };
     drop(start);

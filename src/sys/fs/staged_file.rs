@@ -280,6 +280,21 @@ impl StagedFile {
         Ok(())
     }
 
+    /// Gives a new file its name, or returns `EEXIST`.
+    fn publish_new(&mut self) -> Result<Result<Outcome, Errno>> {
+        let (dir, name) = (&self.place.dir, &self.place.name);
+        match self.temporary.publish_new(dir.as_fd(), name, Steps::One) {
+            Err(errno) if lacks_step(errno) => {}
+            published => return Ok(published.map(|()| Outcome::Published(None, false))),
+        }
+        let Some((lock, is_locked)) = lock_out_others(dir)? else {
+            return Ok(Ok(Outcome::Busy));
+        };
+        let steps = Steps::Several { is_locked };
+        let published = self.temporary.publish_new(dir.as_fd(), name, steps);
+        Ok(published.map(|()| Outcome::Published(Some(lock), is_locked)))
+    }
+
     /// Gives the file its name.
     fn publish(&mut self, target: &WriteTarget) -> Result<Outcome> {
         if !self.place.missing.is_empty() {
@@ -301,19 +316,8 @@ impl StagedFile {
                     self.temporary.created = None;
                 }
                 self.finish()?;
-                let (dir, name) = (&self.place.dir, &self.place.name);
-                let (mut lock, mut alone) = (None, false);
-                let mut published = self.temporary.publish_new(dir.as_fd(), name, Steps::One);
-                if published.is_err_and(lacks_step) {
-                    let Some((acquired, is_locked)) = lock_out_others(dir)? else {
-                        return Ok(Outcome::Busy);
-                    };
-                    (lock, alone) = (Some(acquired), is_locked);
-                    published =
-                        self.temporary.publish_new(dir.as_fd(), name, Steps::Several { is_locked });
-                }
-                match published {
-                    Ok(()) => return Ok(Outcome::Published(lock, alone)),
+                match self.publish_new()? {
+                    Ok(outcome) => return Ok(outcome),
                     Err(Errno::EXIST) if target.is_new() => {
                         return Err(ErrorKind::AlreadyExists.into());
                     }

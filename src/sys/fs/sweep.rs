@@ -180,7 +180,7 @@ mod tests {
         fs::create_dir_all(at(&name_of_the_dead()).join("below")).unwrap();
         let locked = name_of_the_dead();
         let alive = fs::File::create(at(&locked)).unwrap();
-        alive.lock().unwrap();
+        alive.try_lock().unwrap();
         let root = Root::open(dir.path(), Reserved::default()).unwrap();
         sweep(&root).unwrap();
         let left = || fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());

@@ -186,3 +186,19 @@ fn link_unnamed(file: &File, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errn
     BY_PROC.store(linked.is_ok(), Ordering::Relaxed);
     linked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_temporary_file_is_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = Arc::new(OwnedFd::from(File::open(dir.path()).unwrap()));
+        let _temporary = Temporary::create(&open, 0o600, false).unwrap();
+        let entry = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap();
+        // A sweep of another container cannot tell whether the owner runs.
+        let other = File::open(entry.path()).unwrap();
+        assert!(matches!(other.try_lock(), Err(std::fs::TryLockError::WouldBlock)));
+    }
+}

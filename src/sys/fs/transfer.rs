@@ -218,27 +218,17 @@ fn rename_entry(
 ) -> Result<Renamed> {
     let needs_source = !options.source.is_empty();
     let is_same_dir = source.is_in_same_dir(target);
-    let mut is_locked = true;
-    let mut lock = |place: &ParentDir, is_conditional: bool| match is_conditional {
-        true => DirectoryLock::acquire(&place.dir, LockMode::Exclusive),
-        false if alone => Ok(lock_out_others(&place.dir)?.map(|(lock, is_exclusive)| {
-            is_locked &= is_exclusive;
-            lock
-        })),
-        false => DirectoryLock::acquire(&place.dir, LockMode::Shared),
-    };
     let target_is_conditional = wanted.is_conditional() || is_same_dir && needs_source;
-    let Some(_target_lock) = lock(target, target_is_conditional)? else {
+    let Some((_target_lock, target_is_locked)) = lock(target, target_is_conditional, alone)? else {
         return Ok(Renamed::Busy);
     };
-    let _source_lock = if is_same_dir {
-        None
-    } else {
-        match lock(source, needs_source)? {
-            None => return Ok(Renamed::Busy),
-            lock => lock,
-        }
-    };
+    // One directory is locked once.
+    let source_lock = if is_same_dir { None } else { lock(source, needs_source, alone)? };
+    if !is_same_dir && source_lock.is_none() {
+        return Ok(Renamed::Busy);
+    }
+    let is_locked =
+        target_is_locked && source_lock.as_ref().is_none_or(|(_, is_locked)| *is_locked);
     if needs_source || alone {
         let now = source.stat()?.ok_or(ErrorKind::NotFound)?;
         now.check_change(&options.source)?;
@@ -251,42 +241,60 @@ fn rename_entry(
     if is_same_dir && source.name == target.name {
         return Ok(Renamed::Done);
     }
+    change_name(source, target, stat, old.as_ref(), alone.then_some(is_locked))
+}
+
+/// Locks a directory for a rename. The flag is true if it is locked against all others.
+fn lock(
+    place: &ParentDir,
+    is_conditional: bool,
+    alone: bool,
+) -> Result<Option<(DirectoryLock, bool)>> {
+    if alone && !is_conditional {
+        return lock_out_others(&place.dir);
+    }
+    let mode = if is_conditional { LockMode::Exclusive } else { LockMode::Shared };
+    Ok(DirectoryLock::acquire(&place.dir, mode)?.map(|lock| (lock, is_conditional)))
+}
+
+/// Changes the name of an entry. `old` is what has the new name. `alone` is set if several steps are allowed, and is true if both
+/// directories are locked against all others.
+fn change_name(
+    source: &ParentDir,
+    target: &ParentDir,
+    stat: &Stat,
+    old: Option<&Stat>,
+    alone: Option<bool>,
+) -> Result<Renamed> {
     let (from, to) = (source.dir.as_fd(), target.dir.as_fd());
-    let moved = match old {
-        None if alone => {
-            match move_entry(source, stat, target, is_locked, |errno| {
-                rename_error(errno, stat, false)
-            }) {
-                Ok(false) => return Ok(Renamed::Busy),
-                moved => moved.map(drop),
-            }
+    let done_if = |is_done| if is_done { Renamed::Done } else { Renamed::Busy };
+    match (old, alone) {
+        (None, Some(is_locked)) => {
+            let error = |errno| rename_error(errno, stat, false);
+            move_entry(source, stat, target, is_locked, error).map(done_if)
         }
-        None => match rename_new_at_once(from, &source.name, to, &target.name) {
-            Err(errno) if lacks_step(errno) => return Ok(Renamed::NotAlone),
-            moved => moved.map_err(|errno| rename_error(errno, stat, false)),
+        (None, None) => match rename_new_at_once(from, &source.name, to, &target.name) {
+            Ok(()) => Ok(Renamed::Done),
+            Err(errno) if lacks_step(errno) => Ok(Renamed::NotAlone),
+            Err(errno) => Err(rename_error(errno, stat, false)),
         },
         // A rename to another name of the same file does nothing (rename(2)), so the old name is removed. A directory has one name.
-        Some(old) if old.id() == stat.id() && stat.is_dir() => Ok(()),
-        Some(old) if old.id() == stat.id() => {
-            if !alone {
-                return Ok(Renamed::NotAlone);
-            }
-            return Ok(match remove_source(source, stat, target)? {
-                true => Renamed::Done,
-                false => Renamed::Busy,
-            });
+        (Some(old), _) if old.id() == stat.id() && stat.is_dir() => Ok(Renamed::Done),
+        (Some(old), None) if old.id() == stat.id() => Ok(Renamed::NotAlone),
+        (Some(old), Some(_)) if old.id() == stat.id() => {
+            remove_source(source, stat, target).map(done_if)
         }
-        Some(_) => retry_on_intr(|| {
-            rustix::fs::renameat(from, source.name.as_str(), to, target.name.as_str())
-        })
-        .map_err(|errno| match old {
-            Some(old) if stat.is_dir() && old.is_dir() && has_entries(target) => {
-                ErrorKind::DirectoryNotEmpty.into()
+        (Some(old), _) => {
+            let (name, new) = (source.name.as_str(), target.name.as_str());
+            match retry_on_intr(|| rustix::fs::renameat(from, name, to, new)) {
+                Ok(()) => Ok(Renamed::Done),
+                Err(_) if stat.is_dir() && old.is_dir() && has_entries(target) => {
+                    Err(ErrorKind::DirectoryNotEmpty.into())
+                }
+                Err(errno) => Err(rename_error(errno, stat, true)),
             }
-            _ => rename_error(errno, stat, true),
-        }),
-    };
-    moved.map(|()| Renamed::Done)
+        }
+    }
 }
 
 /// Whether there is something in the directory at a place. Not every file system says so when a rename fails.

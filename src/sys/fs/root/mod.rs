@@ -18,6 +18,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::cache::{Cache, is_on_disk};
 use super::errno::system_error;
 use super::metadata::keeps_metadata;
+use super::move_name::dislikes_links;
 use super::open_beneath::{DIRECTORY, open_beneath, open_error};
 use super::probe::FileSystem;
 use super::reserved::Reserved;
@@ -51,6 +52,8 @@ impl Root {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let cache = Arc::new(Cache::of(dir.as_fd()));
         let keeps_metadata = keeps_metadata(dir.as_fd());
+        let reserved =
+            if dislikes_links(dir.as_fd()) { reserved.hiding_deleted() } else { reserved };
         let file_system = FileSystem::COMPLETE;
         let mut root = Self {
             dir,
