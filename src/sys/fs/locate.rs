@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::move_name::dislikes_links;
+use super::cache::dislikes_links;
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::ParentDir;
 use super::root::Root;
@@ -15,7 +15,7 @@ use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
 
 /// The number of attempts while the kernel has not marked a removed directory yet.
-const FUSE_ATTEMPTS: u64 = 8;
+const FUSE_ATTEMPTS: u64 = 16;
 
 impl Root {
     /// Returns the place of a new entry: the deepest existing parent, and the parents that are missing.
@@ -88,7 +88,9 @@ pub(super) fn retry_if_removed<T>(
         match act(&mut place) {
             Err(_) if attempt < ATTEMPTS && place.is_removed() && !root.is_removed() => {}
             // FUSE reports the removal of a directory before the kernel marks it.
-            Err(error) if attempt < FUSE_ATTEMPTS && is_unmarked(&error, &place) => {}
+            Err(error) if attempt < FUSE_ATTEMPTS && is_unmarked(&error, &place) => {
+                thread::sleep(Duration::from_millis(attempt));
+            }
             acted => return Ok((place, acted?)),
         }
         await_removal(attempt);

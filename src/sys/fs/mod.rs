@@ -48,6 +48,8 @@ pub(crate) use create_dir::create_dir;
 pub(crate) use dir_lock::{Attempt, DIR_LOCK_TIMEOUT};
 pub(crate) use link::{create_link, read_link};
 pub(crate) use new_file::{Naming, NewFile};
+#[cfg(test)]
+pub(crate) use owner::tests::name_of_the_dead;
 #[cfg(feature = "git")]
 pub(crate) use raw::RawEntry;
 pub(crate) use remove::remove;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::cache::kind_of;
+use super::cache::dislikes_links;
 use super::dir_lock::DirectoryLock;
 use super::errno::system_error;
 use super::owner::new_name;
@@ -78,13 +78,6 @@ pub(super) fn rename_new_in_steps(
         Err(Errno::NOENT) => retry_on_intr(|| rustix::fs::renameat(from, old, to, new)),
         Err(errno) => Err(errno),
     }
-}
-
-/// Whether a hard link does harm here. FUSE treats both names as different files: the number of the file changes with its name, and if
-/// the file is open, the old name stays in the directory as `.fuse_hidden…` until it is closed.
-pub(super) fn dislikes_links(dir: BorrowedFd<'_>) -> bool {
-    const FUSE: u32 = 0x6573_5546;
-    kind_of(dir) == Some(FUSE)
 }
 
 /// Gives a file a second name, which replaces nothing, whoever else creates that name; `false` without hard links.

@@ -116,13 +116,13 @@ fn start_of(process: i32) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::process::Command;
 
     use super::*;
 
     /// Returns a temporary name of a process that has ended.
-    pub(in super::super) fn name_of_the_dead() -> String {
+    pub(crate) fn name_of_the_dead() -> String {
         let mut child = Command::new("true").spawn().unwrap();
         let process = i32::try_from(child.id()).unwrap();
         child.wait().unwrap();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::cache::dislikes_links;
 use super::errno::system_error;
 use super::metadata::link_to;
-use super::move_name::dislikes_links;
 use super::open_beneath::{ATTEMPTS, DIRECTORY, open_beneath};
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};

@@ -14,8 +14,9 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::attributes::{set_modified_at, set_permissions};
+use super::cache::dislikes_links;
 use super::errno::system_error;
-use super::move_name::{dislikes_links, rename_new, rename_new_at_once, rename_new_in_steps};
+use super::move_name::{rename_new, rename_new_at_once, rename_new_in_steps};
 use super::owner::new_name;
 use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};

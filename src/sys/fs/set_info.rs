@@ -7,10 +7,10 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::attributes::timespec;
+use super::cache::dislikes_links;
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
 use super::metadata::{METADATA, add_metadata_by_link, link_to, set_metadata_by_link};
-use super::move_name::dislikes_links;
 use super::open_beneath::{open_beneath, open_error};
 use super::root::Root;
 use super::stat::Stat;

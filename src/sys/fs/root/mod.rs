@@ -15,10 +15,9 @@ use cap_std::fs::Dir;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::cache::{Cache, is_on_disk};
+use super::cache::{Cache, dislikes_links, is_on_disk};
 use super::errno::system_error;
 use super::metadata::keeps_metadata;
-use super::move_name::dislikes_links;
 use super::open_beneath::{DIRECTORY, open_beneath, open_error};
 use super::probe::FileSystem;
 use super::reserved::Reserved;
