@@ -78,7 +78,8 @@ const NAME: &str = "local";
 ///
 /// ext4, XFS, Btrfs, F2FS and tmpfs have every step that f9 uses. On any other file system each step is tried when the root is opened,
 /// with files that have reserved names, and [`capabilities`](crate::AsyncFileBackend::capabilities) has the result. Nothing is claimed
-/// for a root that cannot be written to. The conformance suite passes on each of these:
+/// for a root that cannot be written to. The conformance suite passes on each of these, except for
+/// what the list below says:
 ///
 /// | capability | ext4, XFS, Btrfs, tmpfs | overlayfs | bindfs | sshfs |
 /// | --- | --- | --- | --- | --- |
@@ -96,6 +97,8 @@ const NAME: &str = "local";
 /// - On FUSE, a directory with an open file cannot be deleted
 ///   ([`DirectoryNotEmpty`](crate::ErrorKind::DirectoryNotEmpty)), because FUSE keeps the file in it as `.fuse_hidden…` until it is
 ///   closed. Such files are not listed.
+/// - On sshfs, of several renames to one name in a missing directory, one wins, but another one may fail with
+///   [`NotFound`](crate::ErrorKind::NotFound) instead of [`AlreadyExists`](crate::ErrorKind::AlreadyExists).
 /// - Where an etag does not stay the same after the file is closed, as with NTFS-3G, a write returns none, and `ConditionalWrite` is not
 ///   claimed.
 /// - Without `RENAME_NOREPLACE` and without a lock on the directory, as on NFS, a new file gets its name by a hard link. A kill may then
