@@ -16,6 +16,9 @@
 mod acl;
 mod attributes;
 mod cache;
+#[path = "../machine/dead.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod dead;
 mod durability;
 mod in_place;
 mod links;

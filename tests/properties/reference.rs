@@ -9,7 +9,13 @@ pub(crate) fn names_of(text: &str) -> Result<Vec<&str>, ErrorKind> {
         if name.is_empty() || name == "." {
             continue;
         }
-        let reserved = [".backend.lock", ".f9"].contains(&name) || name.starts_with(".f9tmp-");
+        let folded = name.to_lowercase();
+        let visible: String = folded
+            .chars()
+            .filter(|c| !"\u{ad}\u{200b}\u{200d}\u{202e}\u{feff}".contains(*c))
+            .collect();
+        let reserved =
+            [".backend.lock", ".f9"].contains(&&*visible) || visible.starts_with(".f9tmp-");
         if name == ".." {
             return Err(ErrorKind::PathEscapesRoot);
         } else if name.len() > 255 || name.contains('\0') {

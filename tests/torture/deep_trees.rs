@@ -12,10 +12,11 @@ use futures::executor::block_on;
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
 
 use crate::child::{self, ChildTest};
+use crate::dead::names_of_the_dead;
 use crate::run_size::plain_or_all;
 
 /// Creates a tree of `depth` directories, with the temporary file of a dead process at the bottom.
-fn create_tree(root: &Path, name: &str, depth: usize) {
+fn create_tree(root: &Path, name: &str, dead: &str, depth: usize) {
     let mode = Mode::from_raw_mode(0o777);
     let mut dir: OwnedFd = File::open(root).unwrap().into();
     for _ in 0..depth {
@@ -23,7 +24,7 @@ fn create_tree(root: &Path, name: &str, depth: usize) {
         dir = openat(&dir, name, OFlags::DIRECTORY, mode).unwrap();
     }
     mkdirat(&dir, "bottom", mode).unwrap();
-    drop(openat(&dir, ".f9tmp-dead", OFlags::CREATE | OFlags::RDWR, mode).unwrap());
+    drop(openat(&dir, dead, OFlags::CREATE | OFlags::RDWR, mode).unwrap());
 }
 
 /// Returns a depth whose path is longer than any system call accepts.
@@ -35,7 +36,8 @@ fn depth() -> usize {
 fn a_deep_tree_can_be_swept_listed_searched_and_deleted() {
     let own = tempfile::tempdir().unwrap();
     let root = child::root().unwrap_or_else(|| own.path().to_owned());
-    create_tree(&root, "deep", depth());
+    let dead = names_of_the_dead(2);
+    create_tree(&root, "deep", &dead[0], depth());
     fs::write(root.join("deep/file"), "x").unwrap();
     let backend = block_on(LocalFileBackend::new(&root)).unwrap();
     let entries = block_on(backend.list_with("", ListOptions::recursive())).unwrap();
@@ -52,7 +54,7 @@ fn a_deep_tree_can_be_swept_listed_searched_and_deleted() {
     block_on(backend.delete_with("deep", DeleteOptions::recursive())).unwrap();
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
     // Opening sweeps the tree that a killed deletion leaves.
-    create_tree(&root, ".f9tmp-tree", depth());
+    create_tree(&root, &dead[1], &dead[0], depth());
     block_on(LocalFileBackend::new(&root)).unwrap();
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
 }

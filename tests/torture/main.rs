@@ -15,9 +15,13 @@ mod cases;
 mod child;
 mod confinement;
 mod crowd;
+#[path = "../machine/dead.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod dead;
 mod deep_trees;
 mod deleter;
 mod full_disk;
+mod hard_links;
 mod kill;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]

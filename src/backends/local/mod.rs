@@ -85,6 +85,46 @@ const NAME: &str = "local";
 /// a whole and up to 64 MiB; a longer one is [`TooLarge`](crate::ErrorKind::TooLarge). `info` has the size in the metadata, `open` that of
 /// the content. An empty file on a file system without a local disk costs one more system call.
 ///
+/// Two names of one file (hard links) can be renamed to each other. No write to the old name is lost meanwhile, and in a directory that
+/// ignores case the last name of a file stays.
+///
+/// # File systems
+///
+/// ext4, XFS, Btrfs, F2FS and tmpfs have every step that f9 uses. On any other file system each step is tried when the root is opened,
+/// with files that have reserved names, and [`capabilities`](crate::AsyncFileBackend::capabilities) has the result. Nothing is claimed
+/// for a root that cannot be written to. The conformance suite passes on each of these, except for
+/// what the list below says:
+///
+/// | capability | ext4, XFS, Btrfs, tmpfs | overlayfs | bindfs | sshfs |
+/// | --- | --- | --- | --- | --- |
+/// | `ExclusiveCreate`, `AtomicRename` | yes | yes | by the lock | by the lock |
+/// | `ConditionalWrite`, `Append`, `CrossProcessWrites`, `CrossProcessSessions` | yes | yes | yes | yes |
+/// | `ContentType`, `UserMetadata` | yes | yes | yes | no |
+/// | `ModificationTime` | yes | yes | yes | no: whole seconds |
+/// | `Permissions` | yes | yes | yes | yes |
+/// | `Links` | yes | yes | yes | no: it does not read all targets |
+/// | `LongPaths` | yes | yes | no: 1,024 bytes | no: 1,024 bytes |
+///
+/// - On FUSE, such as bindfs and sshfs, a name is created exclusively by the lock on the directory, which holds among all processes that
+///   use the same mount. Another mount of the same directory, another machine and another program do not share it.
+/// - An etag from sshfs notices a change by another machine only if the size or the second of the modification time differs.
+/// - On FUSE, a directory with an open file cannot be deleted
+///   ([`DirectoryNotEmpty`](crate::ErrorKind::DirectoryNotEmpty)), because FUSE keeps the file in it as `.fuse_hidden…` until it is
+///   closed. Such files are not listed.
+/// - On sshfs, of several renames to one name in a missing directory, one wins, but another one may fail with
+///   [`NotFound`](crate::ErrorKind::NotFound) instead of [`AlreadyExists`](crate::ErrorKind::AlreadyExists).
+/// - Where an etag does not stay the same after the file is closed, as with NTFS-3G, a write returns none, and `ConditionalWrite` is not
+///   claimed.
+/// - Without `RENAME_NOREPLACE` and without a lock on the directory, as on NFS, a new file gets its name by a hard link. A kill may then
+///   leave its temporary name, too.
+///
+/// # Temporary files
+///
+/// Opening a root removes temporary files whose owner is dead. The name tells the owner: the boot of the machine, the namespace of
+/// process ids, the process id and its start. One whose process runs stays, whichever mount shows it. One whose process has ended is
+/// removed at once. Nobody can tell whether the owner in another container, on another machine or of an earlier boot is alive, so that
+/// file is removed when nothing has changed it for a day. A locked file always stays. See [`LocalConfig::sweep`].
+///
 /// # Durability
 ///
 /// See [`Durability`]. If the final sync fails, the change is visible and the error is
@@ -182,28 +222,33 @@ impl AsyncFileBackend for LocalFileBackend {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::of(&[
-            Capability::ExclusiveCreate,
-            Capability::ConditionalWrite,
-            Capability::Append,
             Capability::InPlace,
             Capability::EmptyDirectories,
             Capability::PersistentDirectories,
-            Capability::AtomicRename,
             Capability::ServerSideCopy,
-            Capability::Sessions,
-            Capability::CrossProcessSessions,
-            Capability::CrossProcessWrites,
-            Capability::LongPaths,
-            Capability::ModificationTime,
-            Capability::Permissions,
             Capability::SetInfo,
-            Capability::Links,
             Capability::Resumable,
             Capability::PrivateViews,
             Capability::Watch,
         ]);
-        if self.shared.new_file.sync {
-            capabilities = capabilities.with(Capability::Durable);
+        let has = self.shared.root.file_system();
+        for (is_there, capability) in [
+            (has.creates_exclusively, Capability::ExclusiveCreate),
+            (has.keeps_etags && has.locks_directories, Capability::ConditionalWrite),
+            (has.locks_directories, Capability::Append),
+            (has.locks_directories, Capability::CrossProcessWrites),
+            (has.renames_at_once, Capability::AtomicRename),
+            (has.locks_files, Capability::Sessions),
+            (has.locks_files, Capability::CrossProcessSessions),
+            (has.has_long_paths, Capability::LongPaths),
+            (has.keeps_times, Capability::ModificationTime),
+            (has.keeps_permissions, Capability::Permissions),
+            (has.has_links, Capability::Links),
+            (self.shared.new_file.sync, Capability::Durable),
+        ] {
+            if is_there {
+                capabilities = capabilities.with(capability);
+            }
         }
         if self.shared.root.keeps_metadata() {
             let metadata = [Capability::ContentType, Capability::UserMetadata];

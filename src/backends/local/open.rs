@@ -169,6 +169,7 @@ fn limits_of(root: &Root) -> Limits {
     if let Some(bytes) = root.name_bytes() {
         limits.name_bytes = limits.name_bytes.min(bytes);
     }
+    limits.path_bytes = root.path_bytes();
     if !root.keeps_metadata() {
         limits.user_metadata_bytes = 0;
     }

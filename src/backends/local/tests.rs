@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::LazyLock;
 
 use futures::StreamExt as _;
 use tempfile::TempDir;
@@ -11,17 +12,22 @@ use crate::core::error::ErrorKind;
 use crate::core::options::LinkMode;
 use crate::core::options::{CreateOptions, UpdateOptions};
 use crate::prelude::*;
+use crate::sys::fs::name_of_the_dead;
+
+/// The name of a temporary file whose process has ended; `.f9tmp-0` in the lists below.
+static DEAD: LazyLock<String> = LazyLock::new(name_of_the_dead);
 
 /// Returns a root with two repositories, where `.git` is reserved in upper and lower case.
 async fn store() -> (TempDir, LocalFileBackend) {
     let dir = tempfile::tempdir().unwrap();
     for repository in [".git", "sub/.GIT"] {
         fs::create_dir_all(dir.path().join(repository).join("hooks")).unwrap();
-        for file in ["config", "hooks/run", ".f9tmp-0"] {
+        for file in ["config", "hooks/run", DEAD.as_str()] {
             fs::write(dir.path().join(repository).join(file), "kept").unwrap();
         }
     }
-    for file in ["file", "sub/.gitignore", "sub/.f9tmp-0"] {
+    let dead = format!("sub/{}", *DEAD);
+    for file in ["file", "sub/.gitignore", &dead] {
         fs::write(dir.path().join(file), "shown").unwrap();
     }
     let builder = LocalFileBackend::builder(dir.path());
@@ -40,7 +46,8 @@ fn kept(dir: &Path) -> Vec<String> {
                 pending.push(entry);
             } else {
                 assert_eq!(fs::read(&entry).unwrap(), b"kept", "{entry:?}");
-                found.push(entry.strip_prefix(dir).unwrap().to_str().unwrap().to_owned());
+                let path = entry.strip_prefix(dir).unwrap().to_str().unwrap();
+                found.push(path.replace(&*DEAD, ".f9tmp-0"));
             }
         }
     }
@@ -145,7 +152,7 @@ async fn a_link_to_a_reserved_name_is_refused() {
 #[tokio::test]
 async fn a_sweep_skips_reserved_names() {
     let (dir, _backend) = store().await;
-    assert!(!dir.path().join("sub/.f9tmp-0").exists());
+    assert!(!dir.path().join("sub").join(&*DEAD).exists());
     assert_eq!(kept(dir.path()), KEPT);
 }
 
@@ -165,5 +172,5 @@ async fn other_backends_do_not_reserve_these_names() {
     let backend = LocalFileBackend::new(dir.path()).await.unwrap();
     assert_eq!(backend.read(".git/config").await.unwrap(), "kept");
     assert_eq!(backend.glob("**/config").await.unwrap(), [".git/config", "sub/.GIT/config"]);
-    assert!(!dir.path().join(".git/.f9tmp-0").exists());
+    assert!(!dir.path().join(".git").join(&*DEAD).exists());
 }

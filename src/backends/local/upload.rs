@@ -28,6 +28,7 @@ pub(super) async fn begin(
     let begun = async {
         let file = backend.shared.root.parse_entry(path)?;
         options.metadata.check()?;
+        backend.shared.root.file_system().check(&options.metadata)?;
         let shared = Arc::clone(&backend.shared);
         let create = move || {
             // Checks the target, and makes nothing that stays.

@@ -117,6 +117,7 @@ pub(super) async fn stream_write(
 fn start(backend: &LocalFileBackend, path: &str, options: &WriteOptions) -> Result<FilePath> {
     let file = backend.shared.root.parse_entry(path)?;
     options.metadata.check()?;
+    backend.shared.root.file_system().check(&options.metadata)?;
     Ok(file)
 }
 

@@ -57,6 +57,7 @@ pub(super) async fn write_many(
     let root = &backend.shared.root;
     let parsed = distinct(files.iter().map(|(path, _)| &**path)).map(|path| {
         options.metadata.check()?;
+        root.file_system().check(&options.metadata)?;
         root.parse_entry(path?)
     });
     let mut paths = Vec::with_capacity(files.len());

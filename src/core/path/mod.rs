@@ -36,15 +36,67 @@ pub(crate) fn is_name_of_digits(name: &str) -> bool {
 
 /// Whether this name of a segment is reserved for files of f9.
 ///
-/// Reserved are `.backend.lock`, `.f9`, and the names of temporary files, `.f9tmp-…`. Listings do not show them.
+/// Reserved are `.backend.lock`, `.f9`, and the names of temporary files, `.f9tmp-…`, in any case and with invisible characters, because
+/// some file systems ignore both when they look up a name. Listings do not show them.
 ///
 /// ```
 /// assert!(f9::is_reserved_name(".backend.lock"));
+/// assert!(f9::is_reserved_name(".Backend.Lock"));
 /// assert!(!f9::is_reserved_name("notes.lock"));
 /// ```
 #[must_use]
 pub fn is_reserved_name(name: &str) -> bool {
-    name == LOCK_FILE_NAME || name == PRIVATE_DIRECTORY || name.starts_with(TEMPORARY_PREFIX)
+    // Most names are decided by their first character.
+    if !name.starts_with(|first| first == '.' || is_ignored(first)) {
+        return false;
+    }
+    let mut folded = [0; LOCK_FILE_NAME.len() + 1];
+    let mut length = 0;
+    for character in name.chars().filter(|character| !is_ignored(*character)) {
+        let Some(byte) = folded.get_mut(length) else { break };
+        *byte = fold(character);
+        length += 1;
+    }
+    let is = |reserved: &str| folded[..length] == *reserved.as_bytes();
+    is(LOCK_FILE_NAME)
+        || is(PRIVATE_DIRECTORY)
+        || folded[..length].starts_with(TEMPORARY_PREFIX.as_bytes())
+}
+
+/// Returns the lower-case ASCII letter that a file system may take a character for; 0 for characters that are none.
+fn fold(character: char) -> u8 {
+    match character {
+        // The Kelvin sign.
+        '\u{212a}' => b'k',
+        // The long s.
+        '\u{17f}' => b's',
+        character => u8::try_from(character).map_or(0, |byte| byte.to_ascii_lowercase()),
+    }
+}
+
+/// Whether a file system that ignores case may ignore this character: those that Unicode calls default ignorable. ext4 ignores them
+/// all, HFS+ some.
+fn is_ignored(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// A path relative to the root of a backend, in canonical form.

@@ -59,6 +59,30 @@ fn nul_and_reserved_names_are_refused() {
     for text in [".backend.lock", "a/.f9/x", ".f9tmp-0123", "/.f9/", "a/.f9tmp-"] {
         assert_eq!(kind(text), ErrorKind::ReservedPath, "{text}");
     }
+    // As a file system that ignores case looks them up.
+    for text in [
+        ".F9",
+        ".F9TMP-x",
+        "a/.Backend.Lock",
+        ".bac\u{212a}end.loc\u{212a}",
+        ".f\u{200d}9",
+        "\u{feff}.f9",
+        ".F9tmp\u{ad}-1",
+    ] {
+        assert_eq!(kind(text), ErrorKind::ReservedPath, "{text:?}");
+    }
+    for text in [
+        ".f9\u{e9}",
+        ".f9t",
+        ".f9tmp",
+        ".backend.lock2",
+        ".backend.lockk",
+        "\u{feff}",
+        "f9",
+        ".f\u{ff19}",
+    ] {
+        assert!(FilePath::parse(text).is_ok(), "{text:?}");
+    }
     for text in ["x.lock", ".f9x", "backend.lock", ".versions", "x.tmp"] {
         assert!(FilePath::parse(text).is_ok(), "{text}");
     }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::fs::{Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::system_error;
@@ -31,8 +31,9 @@ pub(super) fn set_permissions(file: &File, permissions: u32) -> Result<()> {
 /// Sets the modification time.
 pub(super) fn set_modified_at(file: &File, time: SystemTime) -> Result<()> {
     // `File::set_times` does not repeat an interrupted call.
-    let times =
-        Timestamps { last_access: timespec(None)?, last_modification: timespec(Some(time))? };
+    // The file is new, so it was accessed now. bindfs sets neither time if only one is given.
+    let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access, last_modification: timespec(Some(time))? };
     retry_on_intr(|| rustix::fs::futimens(file, &times)).map_err(system_error)
 }
 

@@ -58,9 +58,17 @@ pub(super) fn is_made_by_kernel(file: BorrowedFd<'_>) -> bool {
     kind_of(file).is_some_and(|kind| KERNEL.contains(&kind))
 }
 
+/// Returns the type of the file system of `file` in `statfs(2)`.
 fn kind_of(file: BorrowedFd<'_>) -> Option<u32> {
     // The type of this number depends on the architecture.
     rustix::fs::fstatfs(file).ok().and_then(|stat| u32::try_from(stat.f_type).ok())
+}
+
+/// Whether a hard link does harm here. FUSE treats both names as different files: the number of the file changes with its name, and if
+/// the file is open, the old name stays in the directory as `.fuse_hidden…` until it is closed.
+pub(super) fn dislikes_links(dir: BorrowedFd<'_>) -> bool {
+    const FUSE: u32 = 0x6573_5546;
+    kind_of(dir) == Some(FUSE)
 }
 
 /// The cached part of the file system of a root.

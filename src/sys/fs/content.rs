@@ -19,6 +19,7 @@ use super::cache::{Cache, is_made_by_kernel};
 use super::errno::{system_error, truncated};
 use super::metadata::{add_metadata, add_metadata_by_link};
 use super::new_file::NewFile;
+use super::open_beneath::ATTEMPTS;
 use super::root::Root;
 use super::staged_file::StagedFile;
 use super::stat::Stat;
@@ -57,10 +58,12 @@ pub(crate) struct OpenFile {
 pub(crate) fn open_file(root: &Root, path: &str, wait: Wait) -> Result<OpenFile> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let open = || {
-        let file: File = root.open_within(path, flags, wait)?.into();
-        let stat = Stat::of(file.as_fd()).map_err(system_error)?;
-        stat.expect_file()?;
-        Ok::<_, Error>((file, stat))
+        retry_if_unseen(root, path, || {
+            let file: File = root.open_within(path, flags, wait)?.into();
+            let stat = Stat::of(file.as_fd()).map_err(system_error)?;
+            stat.expect_file()?;
+            Ok::<_, Error>((file, stat))
+        })
     };
     let (mut file, mut stat) = open()?;
     for _ in 1..OPEN_ATTEMPTS {
@@ -72,6 +75,23 @@ pub(crate) fn open_file(root: &Root, path: &str, wait: Wait) -> Result<OpenFile>
     }
     let (cache, keeps_metadata) = (Arc::clone(root.cache()), root.keeps_metadata());
     Ok(OpenFile { file, stat, cache, keeps_metadata })
+}
+
+/// Calls `act` again if it misses a file that exists, because another one replaces it at this moment.
+fn retry_if_unseen<T>(root: &Root, path: &str, act: impl Fn() -> Result<T>) -> Result<T> {
+    let is_unseen = |error: &Error| {
+        let system = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+        let is_stale = system.and_then(Errno::from_io_error) == Some(Errno::STALE);
+        let is_there = || root.open_at(path, OFlags::PATH).is_ok();
+        root.loses_sight() && (is_stale || error.kind() == ErrorKind::NotFound && is_there())
+    };
+    for _ in 1..ATTEMPTS {
+        match act() {
+            Err(error) if is_unseen(&error) => {}
+            acted => return acted,
+        }
+    }
+    act()
 }
 
 /// Returns all metadata of the entry at `path`, which may be the root, if the condition holds.
@@ -88,8 +108,11 @@ pub(crate) fn look_up(
         LinkMode::Keep => OFlags::PATH | OFlags::NOFOLLOW,
         LinkMode::Follow => OFlags::PATH,
     };
-    let entry = root.open_within(path, flags, wait)?;
-    let stat = Stat::of(entry.as_fd()).map_err(system_error)?;
+    let (entry, stat) = retry_if_unseen(root, path, || {
+        let entry = root.open_within(path, flags, wait)?;
+        let stat = Stat::of(entry.as_fd()).map_err(system_error)?;
+        Ok((entry, stat))
+    })?;
     stat.check_read(&options.condition)?;
     let mut info = stat.info(path.clone());
     if (stat.is_file() || stat.is_dir()) && root.keeps_metadata() {

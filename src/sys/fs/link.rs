@@ -22,6 +22,7 @@ pub(crate) fn create_link(
     target: &str,
     sync: bool,
 ) -> Result<FileInfo> {
+    expect_links(root)?;
     check_target(root, path, target)?;
     let create = |place: &mut ParentDir| {
         let parents = place.create_missing()?;
@@ -47,6 +48,7 @@ pub(crate) fn create_link(
 
 /// Returns the path in the link at `path`.
 pub(crate) fn read_link(root: &Root, path: &FilePath) -> Result<String> {
+    expect_links(root)?;
     let link = root.open_at(path, OFlags::PATH | OFlags::NOFOLLOW)?;
     let stat = Stat::of(link.as_fd()).map_err(system_error)?;
     if !stat.is_symlink() {
@@ -56,6 +58,14 @@ pub(crate) fn read_link(root: &Root, path: &FilePath) -> Result<String> {
     target.map_err(system_error)?.into_string().map_err(|_| {
         Error::new(ErrorKind::InvalidData).with_message("the path in the link is not UTF-8")
     })
+}
+
+fn expect_links(root: &Root) -> Result<()> {
+    if root.file_system().has_links {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported)
+        .with_message("the file system has no symbolic links, or does not read all of them"))
 }
 
 /// Checks that a target is relative, stays below the root, and names nothing that is reserved.

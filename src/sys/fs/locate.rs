@@ -1,10 +1,11 @@
 //! Finds the parent directory of an entry.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::cache::dislikes_links;
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::ParentDir;
 use super::root::Root;
@@ -12,6 +13,9 @@ use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
+
+/// The number of attempts while the kernel has not marked a removed directory yet.
+const FUSE_ATTEMPTS: u64 = 16;
 
 impl Root {
     /// Returns the place of a new entry: the deepest existing parent, and the parents that are missing.
@@ -82,6 +86,10 @@ pub(super) fn retry_if_removed<T>(
         let mut place = find()?;
         match act(&mut place) {
             Err(_) if place.is_removed() && !root.is_removed() => await_removal(attempt),
+            // FUSE reports the removal of a directory before the kernel marks it.
+            Err(error) if attempt < FUSE_ATTEMPTS && is_unmarked(&error, &place) => {
+                thread::sleep(Duration::from_millis(attempt));
+            }
             acted => return Ok((place, acted?)),
         }
     }
@@ -91,6 +99,10 @@ pub(super) fn retry_if_removed<T>(
 /// The error of a write whose directory is deleted during every attempt.
 pub(super) fn keeps_deleting() -> Error {
     Error::new(ErrorKind::Contention).with_message("another process keeps deleting the directory")
+}
+
+fn is_unmarked(error: &Error, place: &ParentDir) -> bool {
+    error.kind() == ErrorKind::NotFound && dislikes_links(place.dir.as_fd())
 }
 
 /// Backs off while another process finishes removing a directory; its name still resolves until then.

@@ -16,9 +16,12 @@ mod link;
 mod list_start;
 mod locate;
 mod metadata;
+mod move_name;
 mod new_file;
 mod open_beneath;
+mod owner;
 mod parent_dir;
+mod probe;
 #[cfg(feature = "git")]
 mod raw;
 mod read_dir;
@@ -46,6 +49,8 @@ pub(crate) use create_dir::create_dir;
 pub(crate) use dir_lock::{Attempt, DIR_LOCK_TIMEOUT};
 pub(crate) use link::{create_link, read_link};
 pub(crate) use new_file::{Naming, NewFile};
+#[cfg(test)]
+pub(crate) use owner::tests::name_of_the_dead;
 #[cfg(feature = "git")]
 pub(crate) use raw::RawEntry;
 pub(crate) use remove::remove;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::cache::dislikes_links;
 use super::errno::system_error;
+use super::metadata::link_to;
 use super::open_beneath::{ATTEMPTS, DIRECTORY, open_beneath};
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
@@ -42,7 +44,11 @@ impl ParentDir {
 
     /// Whether the directory was removed after it was opened. A call in it then fails with `ENOENT` or `EPERM`.
     pub(super) fn is_removed(&self) -> bool {
-        Stat::of(self.dir.as_fd()).is_ok_and(|stat| stat.links() == 0)
+        match Stat::of(self.dir.as_fd()) {
+            Ok(stat) if stat.links() == 0 => true,
+            // FUSE does not count the links of a directory.
+            _ => dislikes_links(self.dir.as_fd()) && is_marked_deleted(self.dir.as_fd()),
+        }
     }
 
     /// Whether both open directories are the same one.
@@ -79,6 +85,12 @@ impl ParentDir {
         }
         Err(error)
     }
+}
+
+/// Whether the kernel marks the path of an open directory as deleted. A directory may also have such a name, so this is a guess.
+fn is_marked_deleted(dir: BorrowedFd<'_>) -> bool {
+    let path = retry_on_intr(|| rustix::fs::readlink(link_to(dir), Vec::new()));
+    path.is_ok_and(|path| path.to_bytes().ends_with(b" (deleted)"))
 }
 
 /// Opens the directory `name`, and returns whether it was created.

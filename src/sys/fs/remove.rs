@@ -9,13 +9,14 @@ use rustix::io::{Errno, retry_on_intr};
 use super::dir_lock::{Attempt, BLOCKED, DirectoryLock, try_lock};
 use super::dir_stack::DirStack;
 use super::errno::system_error;
+use super::move_name::rename_new;
 use super::open_beneath::DIRECTORY;
+use super::owner::new_name;
 use super::parent_dir::ParentDir;
 use super::read_dir::for_each_name;
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
-use super::temporary::{new_name, rename_new};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::{DeleteOptions, Depth};
 use crate::core::path::FilePath;
@@ -196,6 +197,13 @@ impl Emptying {
             }
             *here = batch(&self.dirs)?;
             if !here.is_empty() {
+                // FUSE gives an open file that is deleted another name in the same directory, without end.
+                if here.len() < BATCH {
+                    self.refills += 1;
+                }
+                if self.refills > MAX_REFILLS {
+                    return Err(ErrorKind::DirectoryNotEmpty.into());
+                }
                 continue;
             }
             self.pending.pop();

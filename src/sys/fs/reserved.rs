@@ -5,13 +5,22 @@ use crate::core::path::{FilePath, is_reserved_name, shortened};
 
 /// The reserved names of a root: those of f9, and those of the code that opened the root.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reserved(Option<fn(&str) -> bool>);
+pub(crate) struct Reserved {
+    extra: Option<fn(&str) -> bool>,
+    /// Whether the names of deleted files are hidden that are still open.
+    hides_deleted: bool,
+}
 
 impl Reserved {
     /// Also reserves the names for which `is_reserved` returns true.
     #[cfg(any(test, feature = "git"))]
     pub(crate) fn also(is_reserved: fn(&str) -> bool) -> Self {
-        Self(Some(is_reserved))
+        Self { extra: Some(is_reserved), hides_deleted: false }
+    }
+
+    /// Also hides the files that are deleted while they are open. FUSE keeps them in their directory until they are closed.
+    pub(super) fn hiding_deleted(self) -> Self {
+        Self { hides_deleted: true, ..self }
     }
 
     /// Whether `name` is reserved.
@@ -26,7 +35,8 @@ impl Reserved {
 
     /// Whether `name` is reserved by the code that opened the root.
     pub(super) fn contains_extra(self, name: &str) -> bool {
-        self.0.is_some_and(|is_reserved| is_reserved(name))
+        self.extra.is_some_and(|is_reserved| is_reserved(name))
+            || self.hides_deleted && is_deleted(name)
     }
 
     /// Refuses a path with a name that the code that opened the root has reserved. `text` is the path as the caller gave it.
@@ -37,5 +47,30 @@ impl Reserved {
                 .with_path(shortened(text))
                 .with_message(format!("`{segment}`"))),
         }
+    }
+}
+
+/// Whether FUSE has given this name to an open file that was deleted.
+fn is_deleted(name: &str) -> bool {
+    let digits = name.strip_prefix(".fuse_hidden").unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deleted_files_that_are_open_are_hidden_on_fuse_only() {
+        let name = ".fuse_hidden000015d7000001b0";
+        assert!(!Reserved::default().contains(name));
+        let fuse = Reserved::default().hiding_deleted();
+        assert!(fuse.contains(name) && fuse.contains_bytes(name.as_bytes()));
+        for other in [".fuse_hidden", ".fuse_hidden000015d7000001bx", "fuse_hidden000015d7000001b0"]
+        {
+            assert!(!fuse.contains(other), "{other}");
+        }
+        let both = Reserved::also(|name| name == "own").hiding_deleted();
+        assert!(both.contains("own") && both.contains(name));
     }
 }

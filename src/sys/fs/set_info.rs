@@ -7,6 +7,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::attributes::timespec;
+use super::cache::dislikes_links;
 use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::system_error;
 use super::metadata::{METADATA, add_metadata_by_link, link_to, set_metadata_by_link};
@@ -58,7 +59,7 @@ pub(crate) fn set_info(
     }
     stat.check_change(&changes.condition)?;
     let readable = if sync { open_to_sync(entry.as_fd(), changes)? } else { None };
-    apply(entry.as_fd(), &stat, path, changes)?;
+    apply(entry.as_fd(), &stat, path, changes, dislikes_links(entry.as_fd()))?;
     drop(lock);
     if sync {
         confirm(sync_entry(entry.as_fd(), readable))?;
@@ -72,7 +73,13 @@ pub(crate) fn set_info(
 }
 
 /// Makes the changes. Those that most often fail come first. The times come last, because the others may change them.
-fn apply(entry: BorrowedFd<'_>, stat: &Stat, path: &FilePath, changes: &InfoChanges) -> Result<()> {
+fn apply(
+    entry: BorrowedFd<'_>,
+    stat: &Stat,
+    path: &FilePath,
+    changes: &InfoChanges,
+    sets_both_times: bool,
+) -> Result<()> {
     let link = link_to(entry);
     if changes.owner_uid.is_some() || changes.owner_gid.is_some() {
         let (uid, gid) =
@@ -112,9 +119,12 @@ fn apply(entry: BorrowedFd<'_>, stat: &Stat, path: &FilePath, changes: &InfoChan
     }
     after.map_or(Ok(()), set_mode)?;
     if changes.modified_at.is_some() || changes.accessed_at.is_some() {
+        let kept = stat.info(path.clone());
+        // bindfs sets neither time if only one is given.
+        let or_kept = |time: Option<_>, kept| time.or(if sets_both_times { kept } else { None });
         let times = Timestamps {
-            last_access: timespec(changes.accessed_at)?,
-            last_modification: timespec(changes.modified_at)?,
+            last_access: timespec(or_kept(changes.accessed_at, kept.accessed_at))?,
+            last_modification: timespec(or_kept(changes.modified_at, kept.modified_at))?,
         };
         retry_on_intr(|| rustix::fs::utimensat(CWD, &*link, &times, AtFlags::empty()))
             .map_err(system_error)?;

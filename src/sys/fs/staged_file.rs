@@ -16,13 +16,15 @@ use super::errno::system_error;
 use super::in_place;
 use super::locate::{await_removal, keeps_deleting, retry_if_removed};
 use super::metadata::set_metadata;
+use super::move_name::{lacks_step, lock_out_others};
 use super::new_file::{Naming, NewFile, temporary_permissions};
 use super::open_beneath::ATTEMPTS;
 use super::parent_dir::{CreatedDirs, ParentDir};
+use super::probe::is_same_file;
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
-use super::temporary::Temporary;
+use super::temporary::{Steps, Temporary};
 use super::transfer::{append_content, copy_content};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
@@ -55,8 +57,8 @@ pub(crate) struct Published {
 
 /// The result of a publication.
 enum Outcome {
-    /// The lock is the one under which a file was replaced.
-    Published(Option<DirectoryLock>),
+    /// The lock is the one under which the file got its name. The flag is true if nobody else could change the directory meanwhile.
+    Published(Option<DirectoryLock>, bool),
     /// Another process has locked the directory.
     Busy,
 }
@@ -216,8 +218,8 @@ impl StagedFile {
             let kept = if is_taken { self.write_again() } else { Ok(()) };
             published = kept.and_then(|()| self.publish(target));
         }
-        let lock = match published {
-            Ok(Outcome::Published(lock)) => lock,
+        let (lock, alone) = match published {
+            Ok(Outcome::Published(lock, alone)) => (lock, alone),
             Ok(Outcome::Busy) => return Ok(Attempt::Busy(self)),
             Err(error) => {
                 // A deletion of the directory may have taken the temporary file with it.
@@ -227,7 +229,7 @@ impl StagedFile {
                 return self.place.undo(self.created, error);
             }
         };
-        let stat = confirm(Stat::of(self.file().as_fd()).map_err(system_error))?;
+        let (stat, is_known) = confirm(self.published(root, alone))?;
         // Others need not wait for the disk.
         drop(lock);
         if self.settings.sync {
@@ -235,6 +237,9 @@ impl StagedFile {
             confirm(sync_directory(self.place.dir.as_fd()))?;
         }
         let mut info = stat.info(path.clone());
+        if !is_known {
+            (info.etag, info.file_id) = (None, None);
+        }
         info.content_type = self.metadata.content_type;
         info.user_metadata = self.metadata.user_metadata;
         let dirs = self.created.parents().chain([self.place.dir]).collect();
@@ -244,6 +249,21 @@ impl StagedFile {
             is_changed: self.draft.is_private,
             dirs,
         }))
+    }
+
+    /// Returns the metadata of the published file, and whether a look-up returns the same identity and etag. Not every file system keeps
+    /// them when a file gets another name, or when it is closed.
+    fn published(&self, root: &Root, alone: bool) -> Result<(Stat, bool)> {
+        let opened = Stat::of(self.file().as_fd()).map_err(system_error)?;
+        if root.is_exact(&opened) {
+            return Ok((opened, true));
+        }
+        Ok(match self.place.stat()? {
+            Some(named) if is_same_file(&opened, &named, alone) => {
+                (named, root.file_system().keeps_etags)
+            }
+            _ => (opened, false),
+        })
     }
 
     /// Writes the file again at its new place, because a deletion of the directory has taken the temporary file with it.
@@ -258,6 +278,21 @@ impl StagedFile {
         Ok(())
     }
 
+    /// Gives the file a name that must be free.
+    fn name_new(&mut self) -> Result<Result<Outcome, Errno>> {
+        let (dir, name) = (&self.place.dir, &self.place.name);
+        match self.temporary.publish_new(dir.as_fd(), name, Steps::One) {
+            Err(errno) if lacks_step(errno) => {}
+            published => return Ok(published.map(|()| Outcome::Published(None, false))),
+        }
+        let Some((lock, is_locked)) = lock_out_others(dir)? else {
+            return Ok(Ok(Outcome::Busy));
+        };
+        let steps = Steps::Several { is_locked };
+        let published = self.temporary.publish_new(dir.as_fd(), name, steps);
+        Ok(published.map(|()| Outcome::Published(Some(lock), is_locked)))
+    }
+
     /// Gives the file its name.
     fn publish(&mut self, target: &WriteTarget) -> Result<Outcome> {
         // For a new file, `publish_new` fails if the name exists.
@@ -270,8 +305,8 @@ impl StagedFile {
         for _ in 0..ATTEMPTS {
             target.check(Stat::existing(old.as_ref()))?;
             let Some(file) = old else {
-                if self.publish_new(target)? {
-                    return Ok(Outcome::Published(None));
+                if let Some(outcome) = self.publish_new(target)? {
+                    return Ok(outcome);
                 }
                 old = self.place.stat()?;
                 continue;
@@ -303,7 +338,7 @@ impl StagedFile {
             });
             if unchanged {
                 self.temporary.publish_over(&self.place.dir, &self.place.name)?;
-                return Ok(Outcome::Published(Some(lock)));
+                return Ok(Outcome::Published(Some(lock), target.is_conditional()));
             }
             (old, self.place.found) = (now, now);
         }
@@ -311,8 +346,8 @@ impl StagedFile {
             .with_message("other processes keep creating and deleting the file"))
     }
 
-    /// Gives a new file its name; `false` if another process created a file in the meantime, which must now be replaced.
-    fn publish_new(&mut self, target: &WriteTarget) -> Result<bool> {
+    /// Gives a new file its name; `None` if another process created a file in the meantime, which must now be replaced.
+    fn publish_new(&mut self, target: &WriteTarget) -> Result<Option<Outcome>> {
         if self.draft.is_replacement {
             // The file was deleted meanwhile. Only a new file has the owner and the ACL that its directory gives it.
             self.place.found = None;
@@ -326,10 +361,10 @@ impl StagedFile {
         if !self.place.missing.is_empty() {
             self.created = self.place.create_missing()?;
         }
-        match self.temporary.publish_new(self.place.dir.as_fd(), &self.place.name) {
-            Ok(()) => Ok(true),
+        match self.name_new()? {
+            Ok(outcome) => Ok(Some(outcome)),
             Err(Errno::EXIST) if target.is_new() => Err(ErrorKind::AlreadyExists.into()),
-            Err(Errno::EXIST) => Ok(false),
+            Err(Errno::EXIST) => Ok(None),
             Err(errno) => Err(system_error(errno)),
         }
     }
@@ -347,7 +382,7 @@ impl StagedFile {
         };
         in_place::write(&file, self.file(), &self.metadata, self.settings.sync)?;
         self.temporary = Temporary::published(file);
-        Ok(Some(Outcome::Published(Some(lock))))
+        Ok(Some(Outcome::Published(Some(lock), true)))
     }
 
     /// Sets the modification time of complete content that is synced by [`sync_data`](super::sync_data).

@@ -14,6 +14,9 @@ use crate::core::path::FilePath;
 use crate::core::precondition::Precondition;
 use crate::core::target::{Existing, FileState};
 
+/// The number of attempts to look up a name that others keep replacing.
+const STALE_ATTEMPTS: usize = 64;
+
 /// The result of `statx`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat(Statx);
@@ -36,7 +39,18 @@ impl Stat {
 
     fn call(dir: BorrowedFd<'_>, path: &Path, flags: AtFlags) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        retry_on_intr(|| rustix::fs::statx(dir, path, flags, mask)).map(Self)
+        // FUSE and network file systems otherwise answer with times that were true a second ago, and then an etag would change without
+        // a change of the file. For others the flag changes nothing.
+        let flags = flags | AtFlags::STATX_FORCE_SYNC;
+        let mut found = retry_on_intr(|| rustix::fs::statx(dir, path, flags, mask));
+        // FUSE looks up a name and asks for the metadata of the file in two steps, between which another file may replace it.
+        for _ in 0..STALE_ATTEMPTS {
+            if path.as_os_str().is_empty() || found.as_ref().err() != Some(&Errno::STALE) {
+                break;
+            }
+            found = retry_on_intr(|| rustix::fs::statx(dir, path, flags, mask));
+        }
+        found.map(Self)
     }
 
     fn kind(&self) -> Kind {

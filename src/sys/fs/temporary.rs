@@ -6,32 +6,26 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::system_error;
+use super::move_name::{rename_new_at_once, rename_new_in_steps};
+use super::owner::new_name;
 use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::path::TEMPORARY_PREFIX;
-use crate::sys::random;
 
-/// Returns a new reserved name: a random part, which is chosen once, and a number.
-pub(super) fn new_name() -> Result<String> {
-    static PROCESS: OnceLock<String> = OnceLock::new();
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-
-    let process = match PROCESS.get() {
-        Some(process) => process,
-        None => {
-            let chosen = random::hex::<8>()?;
-            PROCESS.get_or_init(|| chosen)
-        }
-    };
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    Ok(format!("{TEMPORARY_PREFIX}{process}{number:016x}"))
+/// How a file gets a name that must be free.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Steps {
+    One,
+    /// `is_locked` tells whether the directory is locked against all others.
+    Several {
+        is_locked: bool,
+    },
 }
 
 /// A new open file without its final name. Dropping it removes the file.
@@ -111,11 +105,26 @@ impl Temporary {
     }
 
     /// Gives the file its final name. If the name exists, this is `EEXIST`.
-    pub(super) fn publish_new(&mut self, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    ///
+    /// # Errors
+    ///
+    /// With `Steps::One`, an error for which [`lacks_step`](super::move_name::lacks_step) is true if it needs several steps.
+    pub(super) fn publish_new(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &str,
+        steps: Steps,
+    ) -> Result<(), Errno> {
         match &self.name {
             None => link_unnamed(&self.file, dir, name),
             Some((from, temporary)) => {
-                let moved = rename_new(from.as_fd(), temporary, dir, name);
+                let from = from.as_fd();
+                let moved = match steps {
+                    Steps::One => rename_new_at_once(from, temporary, dir, name),
+                    Steps::Several { is_locked } => {
+                        rename_new_in_steps(from, temporary, dir, name, is_locked)
+                    }
+                };
                 if moved.is_ok() {
                     self.name = None;
                 }
@@ -197,28 +206,18 @@ fn link_unnamed(file: &File, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errn
     linked
 }
 
-/// Renames an entry. If the new name exists, this is `EEXIST`.
-pub(super) fn rename_new(
-    from: BorrowedFd<'_>,
-    old: &str,
-    to: BorrowedFd<'_>,
-    new: &str,
-) -> Result<(), Errno> {
-    match retry_on_intr(|| rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE)) {
-        // The file system does not support the flag. `linkat` does not replace a file either, but the file has two names for a
-        // moment.
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            if Stat::of_name(from, old.as_ref())?.is_dir() {
-                // `renameat` of a directory can only replace an empty directory.
-                return match Stat::of_name(to, new.as_ref()) {
-                    Ok(_) => Err(Errno::EXIST),
-                    Err(Errno::NOENT) => retry_on_intr(|| rustix::fs::renameat(from, old, to, new)),
-                    Err(errno) => Err(errno),
-                };
-            }
-            retry_on_intr(|| rustix::fs::linkat(from, old, to, new, AtFlags::empty()))?;
-            retry_on_intr(|| rustix::fs::unlinkat(from, old, AtFlags::empty()))
-        }
-        moved => moved,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_temporary_file_is_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = Arc::new(OwnedFd::from(File::open(dir.path()).unwrap()));
+        let _temporary = Temporary::create(&open, 0o600, false).unwrap();
+        let entry = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap();
+        // A sweep of another container cannot tell whether the owner runs.
+        let other = File::open(entry.path()).unwrap();
+        assert!(matches!(other.try_lock(), Err(std::fs::TryLockError::WouldBlock)));
     }
 }

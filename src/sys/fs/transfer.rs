@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{AtFlags, SeekFrom};
+use rustix::fs::SeekFrom;
 use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::cache::{is_made_by_kernel, is_overlay};
@@ -14,16 +14,19 @@ use super::dir_lock::{Attempt, DirectoryLock};
 use super::errno::{system_error, truncated};
 use super::locate::retry_if_removed;
 use super::metadata::add_metadata_at;
+use super::move_name::{
+    lacks_step, lock_out_others, move_entry, remove_source, rename_new_at_once,
+};
+use super::open_beneath::{DIRECTORY, open_beneath};
 use super::parent_dir::{CreatedDirs, ParentDir};
+use super::read_dir::for_each_name;
 use super::root::Root;
 use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
-use super::temporary::rename_new;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{RenameOptions, WriteMode};
 use crate::core::path::FilePath;
-use crate::core::precondition::Precondition;
 use crate::core::target::{Existing, WriteTarget};
 use crate::sys::lock::LockMode;
 use crate::sys::pool::Cancelled;
@@ -163,13 +166,17 @@ pub(crate) fn rename(
             return Ok(Some(CreatedDirs::default()));
         }
         let created = target.create_missing()?;
-        match rename_entry(&source, target, &stat, &options.source, &wanted) {
+        let mut renamed = rename_entry(&source, target, &stat, options, &wanted, false);
+        if matches!(renamed, Ok(Renamed::NotAlone)) {
+            renamed = rename_entry(&source, target, &stat, options, &wanted, true);
+        }
+        match renamed {
             Err(error) => target.undo(created, error),
-            Ok(false) => {
+            Ok(Renamed::Done) => Ok(Some(created)),
+            Ok(Renamed::Busy | Renamed::NotAlone) => {
                 created.remove();
                 Ok(None)
             }
-            Ok(true) => Ok(Some(created)),
         }
     };
     let (target, renamed) = retry_if_removed(root, || root.locate(to), rename)?;
@@ -213,63 +220,131 @@ fn check_target(source: &Stat, old: Option<&Stat>, target: &WriteTarget) -> Resu
     }
 }
 
-/// Renames the entry while both directories are locked; `false` if another process holds one of the locks.
+/// The result of an attempt to rename.
+enum Renamed {
+    Done,
+    /// Another process holds one of the locks, or has changed the source.
+    Busy,
+    /// It takes several steps, which need exclusive locks.
+    NotAlone,
+}
+
+/// Renames the entry while both directories are locked, with `alone` exclusively if that is possible.
 fn rename_entry(
     source: &ParentDir,
     target: &ParentDir,
     stat: &Stat,
-    condition: &Precondition,
+    options: &RenameOptions,
     wanted: &WriteTarget,
-) -> Result<bool> {
-    let mode_for = |is_conditional| {
-        if is_conditional { LockMode::Exclusive } else { LockMode::Shared }
+    alone: bool,
+) -> Result<Renamed> {
+    let needs_source = !options.source.is_empty();
+    let is_same_dir = source.is_in_same_dir(target);
+    let target_is_conditional = wanted.is_conditional() || is_same_dir && needs_source;
+    let Some((_target_lock, target_is_locked)) = lock(target, target_is_conditional, alone)? else {
+        return Ok(Renamed::Busy);
     };
-    let needs_source = !condition.is_empty();
-    let id =
-        |place: &ParentDir| Ok::<_, Error>(Stat::of(place.dir.as_fd()).map_err(system_error)?.id());
-    let is_same_dir = id(source)? == id(target)?;
-    let target_mode = mode_for(wanted.is_conditional() || is_same_dir && needs_source);
-    let Some(_target_lock) = DirectoryLock::acquire(&target.dir, target_mode)? else {
-        return Ok(false);
-    };
-    let _source_lock = if is_same_dir {
-        None
-    } else {
-        match DirectoryLock::acquire(&source.dir, mode_for(needs_source))? {
-            None => return Ok(false),
-            lock => lock,
+    // One directory is locked once.
+    let source_lock = if is_same_dir { None } else { lock(source, needs_source, alone)? };
+    if !is_same_dir && source_lock.is_none() {
+        return Ok(Renamed::Busy);
+    }
+    let is_locked =
+        target_is_locked && source_lock.as_ref().is_none_or(|(_, is_locked)| *is_locked);
+    if needs_source || alone {
+        let now = source.stat()?.ok_or(ErrorKind::NotFound)?;
+        now.check_change(&options.source)?;
+        if now.id() != stat.id() {
+            return Ok(Renamed::Busy);
         }
-    };
-    if needs_source {
-        source.stat()?.ok_or(ErrorKind::NotFound)?.check_change(condition)?;
     }
     let old = target.stat()?;
     check_target(stat, old.as_ref(), wanted)?;
     if is_same_dir && source.name == target.name {
-        return Ok(true);
+        return Ok(Renamed::Done);
     }
-    let (from, to) = (source.dir.as_fd(), target.dir.as_fd());
-    let moved = if old.is_none() {
-        rename_new(from, &source.name, to, &target.name)
-    } else {
-        retry_on_intr(|| rustix::fs::renameat(from, source.name.as_str(), to, target.name.as_str()))
-    };
-    match moved {
-        Ok(()) => {}
+    match change_name(source, target, stat, old.as_ref(), alone.then_some(is_locked)) {
         // Another process created an entry that may be replaced.
-        Err(Errno::EXIST) if old.is_none() && !wanted.is_new() => return Ok(false),
-        Err(Errno::EXIST | Errno::NOTEMPTY) if stat.is_dir() && old.is_some() => {
-            return Err(ErrorKind::DirectoryNotEmpty.into());
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && !wanted.is_new() => {
+            Ok(Renamed::Busy)
         }
-        Err(Errno::INVAL) => return Err(into_itself()),
-        Err(Errno::XDEV) => return Err(across_file_systems(from, stat)),
-        Err(errno) => return Err(system_error(errno)),
+        renamed => renamed,
     }
-    // A rename to another link of the same file does nothing (rename(2)), so the old name is removed here. With a single link, both
-    // names are spellings of one name, which must stay.
-    if old.is_some_and(|old| old.id() == stat.id() && old.links() > 1) {
-        retry_on_intr(|| rustix::fs::unlinkat(from, source.name.as_str(), AtFlags::empty()))
-            .map_err(system_error)?;
+}
+
+/// Locks a directory for a rename. The flag is true if it is locked against all others.
+fn lock(
+    place: &ParentDir,
+    is_conditional: bool,
+    alone: bool,
+) -> Result<Option<(DirectoryLock, bool)>> {
+    if alone && !is_conditional {
+        return lock_out_others(&place.dir);
     }
-    Ok(true)
+    let mode = if is_conditional { LockMode::Exclusive } else { LockMode::Shared };
+    Ok(DirectoryLock::acquire(&place.dir, mode)?.map(|lock| (lock, is_conditional)))
+}
+
+/// Changes the name of an entry. `old` is what has the new name. `alone` is set if several steps are allowed, and is true if both
+/// directories are locked against all others.
+fn change_name(
+    source: &ParentDir,
+    target: &ParentDir,
+    stat: &Stat,
+    old: Option<&Stat>,
+    alone: Option<bool>,
+) -> Result<Renamed> {
+    let (from, to) = (source.dir.as_fd(), target.dir.as_fd());
+    let done_if = |is_done| if is_done { Renamed::Done } else { Renamed::Busy };
+    match (old, alone) {
+        (None, Some(is_locked)) => {
+            let error = |errno| rename_error(errno, from, stat, false);
+            move_entry(source, stat, target, is_locked, error).map(done_if)
+        }
+        (None, None) => match rename_new_at_once(from, &source.name, to, &target.name) {
+            Ok(()) => Ok(Renamed::Done),
+            Err(errno) if lacks_step(errno) => Ok(Renamed::NotAlone),
+            Err(errno) => Err(rename_error(errno, from, stat, false)),
+        },
+        // A rename to another name of the same file does nothing (rename(2)), so the old name is removed. A directory has one name.
+        (Some(old), _) if old.id() == stat.id() && stat.is_dir() => Ok(Renamed::Done),
+        (Some(old), None) if old.id() == stat.id() => Ok(Renamed::NotAlone),
+        (Some(old), Some(_)) if old.id() == stat.id() => {
+            remove_source(source, stat, target).map(done_if)
+        }
+        (Some(old), _) => {
+            let (name, new) = (source.name.as_str(), target.name.as_str());
+            match retry_on_intr(|| rustix::fs::renameat(from, name, to, new)) {
+                Ok(()) => Ok(Renamed::Done),
+                Err(_) if stat.is_dir() && old.is_dir() && has_entries(target) => {
+                    Err(ErrorKind::DirectoryNotEmpty.into())
+                }
+                Err(errno) => Err(rename_error(errno, from, stat, true)),
+            }
+        }
+    }
+}
+
+/// Whether there is something in the directory at a place. Not every file system says so when a rename fails.
+fn has_entries(place: &ParentDir) -> bool {
+    let opened = open_beneath(place.dir.as_fd(), place.name.as_ref(), DIRECTORY);
+    opened.is_ok_and(|dir| {
+        let mut has_some = false;
+        drop(for_each_name(dir.as_fd(), |_, _| {
+            has_some = true;
+            ControlFlow::Break(())
+        }));
+        has_some
+    })
+}
+
+fn rename_error(errno: Errno, from: BorrowedFd<'_>, source: &Stat, is_over: bool) -> Error {
+    match errno {
+        Errno::EXIST | Errno::NOTEMPTY if source.is_dir() && is_over => {
+            ErrorKind::DirectoryNotEmpty.into()
+        }
+        Errno::INVAL => into_itself(),
+        Errno::XDEV => across_file_systems(from, source),
+        errno => system_error(errno),
+    }
 }

@@ -20,6 +20,7 @@ use f9::{Durability, ErrorKind, LocalFileBackend};
 
 use self::change::{Change, Tree, tree};
 use self::disk::{Disk, Switch, mount};
+use crate::dead::name_if_dead;
 use crate::machine::not_run;
 use crate::rng::Rng;
 
@@ -84,6 +85,10 @@ fn lose_power(disk: &Disk, durability: Durability, rng: &mut Rng) -> Result<usiz
         return Err("the root is missing".to_owned());
     }
     let left = temporaries(&root);
+    // The process would have ended with the power.
+    for name in &left {
+        drop(fs::rename(root.join(name), root.join(name_if_dead(name))));
+    }
     futures::executor::block_on(LocalFileBackend::new(&root)).unwrap();
     let leftovers = temporaries(&root);
     if !leftovers.is_empty() {

@@ -15,18 +15,22 @@ use cap_std::fs::Dir;
 use rustix::fs::{CWD, Mode, OFlags, fchmod};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::cache::Cache;
+use super::cache::{Cache, dislikes_links, is_on_disk};
 use super::dir_lock::permissions_of_lock_file;
 use super::errno::system_error;
 use super::metadata::keeps_metadata;
 use super::open_beneath::{DIRECTORY, open_beneath, open_error};
+use super::probe::FileSystem;
 use super::reserved::Reserved;
 use super::stat::Stat;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::path::{FilePath, LOCK_FILE_NAME, PRIVATE_DIRECTORY};
+use crate::core::path::{FilePath, LOCK_FILE_NAME, MAX_PATH_BYTES, PRIVATE_DIRECTORY, shortened};
 use crate::sys::pool::Wait;
 
 mod links;
+
+/// The longest path, in bytes, on a file system that may add a prefix to each: what every store allows.
+const SHORT_PATH_BYTES: usize = 1024;
 
 /// An open root directory. It stays the same directory if its path is renamed or replaced.
 #[derive(Debug)]
@@ -35,6 +39,9 @@ pub(crate) struct Root {
     reserved: Reserved,
     cache: Arc<Cache>,
     keeps_metadata: bool,
+    file_system: FileSystem,
+    /// The device whose files keep their identity for sure.
+    exact_device: Option<(u32, u32)>,
     /// The name of the private directory that this root shows.
     view: Option<Arc<str>>,
 }
@@ -45,7 +52,27 @@ impl Root {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let cache = Arc::new(Cache::of(dir.as_fd()));
         let keeps_metadata = keeps_metadata(dir.as_fd());
-        Ok(Self { dir, reserved, cache, keeps_metadata, view: None })
+        let reserved =
+            if dislikes_links(dir.as_fd()) { reserved.hiding_deleted() } else { reserved };
+        let file_system = FileSystem::COMPLETE;
+        let mut root = Self {
+            dir,
+            reserved,
+            cache,
+            keeps_metadata,
+            file_system,
+            exact_device: None,
+            view: None,
+        };
+        if is_on_disk(root.fd()) {
+            root.exact_device = Stat::of(root.fd()).ok().map(|stat| stat.device());
+        } else {
+            root.file_system = root
+                .open_directory("")
+                .map(Arc::new)
+                .map_or_else(|_| FileSystem::default(), |dir| FileSystem::of(&dir));
+        }
+        Ok(root)
     }
 
     /// Returns the same root, in which the private directory of `view` can be reached.
@@ -55,6 +82,8 @@ impl Root {
             reserved: self.reserved,
             cache: Arc::clone(&self.cache),
             keeps_metadata: self.keeps_metadata,
+            file_system: self.file_system,
+            exact_device: self.exact_device,
             view: Some(view.into()),
         })
     }
@@ -82,6 +111,27 @@ impl Root {
         self.keeps_metadata
     }
 
+    /// Returns what the file system can do.
+    pub(crate) fn file_system(&self) -> FileSystem {
+        self.file_system
+    }
+
+    /// Returns the longest path, in bytes.
+    pub(crate) fn path_bytes(&self) -> usize {
+        if self.file_system.has_long_paths { MAX_PATH_BYTES } else { SHORT_PATH_BYTES }
+    }
+
+    /// Whether a file that exists may seem to be missing while another one replaces it. FUSE looks up a name and opens the file in two
+    /// steps.
+    pub(super) fn loses_sight(&self) -> bool {
+        self.exact_device.is_none()
+    }
+
+    /// Whether an open file and its name always have the same metadata. Mounts below the root may lack this.
+    pub(super) fn is_exact(&self, stat: &Stat) -> bool {
+        self.exact_device == Some(stat.device())
+    }
+
     /// Returns the longest name that the file system allows, in bytes; `None` if it does not say.
     pub(crate) fn name_bytes(&self) -> Option<usize> {
         let statistics = rustix::fs::fstatvfs(self.fd()).ok()?;
@@ -97,6 +147,15 @@ impl Root {
     pub(crate) fn parse(&self, text: &str) -> Result<FilePath> {
         let path = FilePath::parse_in_view(text, self.view.as_deref())?;
         self.reserved.check(&path, text)?;
+        if path.len() > self.path_bytes() {
+            return Err(Error::new(ErrorKind::InvalidPath)
+                .with_path(shortened(text))
+                .with_message(format!(
+                    "the path has {} bytes, at most {} are allowed on this file system",
+                    path.len(),
+                    self.path_bytes()
+                )));
+        }
         Ok(path)
     }
 
