@@ -122,7 +122,7 @@
 //! | layer | folder | holds | imports |
 //! | --- | --- | --- | --- |
 //! | 0, vocabulary | `src/core/` | errors, paths, metadata, etags, checksums, options, streams, secrets, globs, trees | nothing |
-//! | 1, system | `src/sys/` | the blocking pool, locks, the confined file system | `core` |
+//! | 1, system | `src/sys/` | the threads for file operations, locks, the confined file system | `core` |
 //! | 1, network | `src/net/` | retries, rate limits, percent-encoding | `core`, `sys` |
 //! | 2, contract | `src/backend/` | the traits, capabilities, sessions, the table of verbs | `core`, `sys`, `net` |
 //! | 3, backends | `src/backends/<name>/` | `local`, `memory`, `git`, `openai`; the same file names in each | 0 to 2, never each other; `git` uses `local` |

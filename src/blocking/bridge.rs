@@ -99,7 +99,7 @@ impl Bridge {
         self.poll_to_end(pool::inline(future))
     }
 
-    /// Like [`wait`](Self::wait), but file operations run on the pool of the runtime, so that several can run at the same time.
+    /// Like [`wait`](Self::wait), but file operations run on the threads of the pool, so that several can run at the same time.
     pub(super) fn wait_for_many<F: Future>(&self, future: F) -> F::Output {
         self.poll_to_end(future)
     }

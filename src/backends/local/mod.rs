@@ -68,9 +68,13 @@ const NAME: &str = "local";
 ///
 /// A write goes to a file in the same directory, without a name or with a reserved one, and gets its final name in one step. A
 /// replaced file keeps its mode and its ACL, and its owner, capabilities and extended attributes if the system permits that. A new file
-/// inherits the default ACL of its directory. The other hard links of a replaced file keep the old content. An append writes a new file and shares the old blocks if the file system supports it; otherwise it copies them.
-/// Conditional writes and appends are exact among all processes that use f9, by a lock on the directory that is held for a few system
+/// inherits the default ACL of its directory. The other hard links of a replaced file keep the old content. An append writes a new
+/// file and shares the old blocks if the file system supports it; otherwise it copies them. Conditional writes and appends are exact among all processes that use f9, by a lock on the directory that is held for a few system
 /// calls. Writes of other programs are noticed but not prevented.
+///
+/// Everybody who may read a directory can lock it for ever. So after two seconds a verb goes on beside such a lock: a conditional one with
+/// the lock of a file in the directory, which only those can open who may change the directory, and the others without a lock. Until the
+/// stranger lets go, a plain write may come between the check and the write of a conditional one.
 ///
 /// A file that is a mount point, as containers have for single files, cannot be replaced.
 /// [`WriteMethod::InPlace`](crate::WriteMethod::InPlace) writes into it, which is not atomic.
@@ -133,9 +137,30 @@ const NAME: &str = "local";
 /// # Runtime
 ///
 /// `read`, `info`, `exists` and the chunks of `stream_read` run on the calling thread if the kernel can answer from its caches (on
-/// ext4, XFS, Btrfs, F2FS and tmpfs). All other operations make one trip each to Tokio's blocking pool. A wait for a session, or for a
-/// conditional write of another process in the same directory, needs a runtime with its timer enabled; Tokio panics without it. Clones
-/// share the same root.
+/// ext4, XFS, Btrfs, F2FS and tmpfs). All other operations make one trip each to the threads of f9, which serve all runtimes of the
+/// process. A wait for a session, or for a conditional write of another process in the same directory, needs a runtime with its timer
+/// enabled; Tokio panics without it. Clones share the same root.
+///
+/// # Load
+///
+/// Any number of futures may be in flight. Operations start in the order of their first poll, on at most 64 threads. Together they have at
+/// most half as many files open as the process may have (`RLIMIT_NOFILE`, which is read while it runs); an operation belongs to a thread
+/// only while it runs, so a future that is not polled keeps nothing from others. If the system allows no thread at all, an operation
+/// fails with [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded).
+///
+/// A stream that reads more than a chunk, or a listing of more than 1,024 entries, keeps one file open, and a stream that writes keeps two.
+/// All that read have an eighth of the limit of the process, and so have all that write. Further ones wait for their turn. If none is
+/// closed for 30 seconds, the call fails with [`TooManyOpenFiles`](crate::ErrorKind::TooManyOpenFiles), whose text names the oldest
+/// stream.
+///
+/// An operation that has started runs to its end, even if its future is dropped. A runtime that shuts down waits for its operations, also
+/// in [`shutdown_background`](tokio::runtime::Runtime::shutdown_background), but for no more than a minute.
+///
+/// # Forks
+///
+/// A process that was made by `fork` without `exec` starts threads of its own. It neither releases nor keeps the locks of its parent. If the
+/// parent is killed, the kernel keeps its session lock until the child ends, because both share it (`flock(2)`); the text of
+/// [`LockTimeout`](crate::ErrorKind::LockTimeout) then says so.
 ///
 /// # Watching
 ///

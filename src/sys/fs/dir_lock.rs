@@ -61,10 +61,10 @@ impl DirectoryLock {
     pub(super) fn acquire(dir: &Arc<OwnedFd>, mode: LockMode) -> Result<Option<Self>> {
         match try_lock(dir.as_fd(), mode) {
             Ok(true) => {
-                BLOCKED.forget(dir.as_fd());
+                BLOCKED.forget(dir.as_fd(), mode);
                 Ok(Some(Self(Held::Directory(Arc::clone(dir)))))
             }
-            Ok(false) if !BLOCKED.is_stranger(dir.as_fd()) => Ok(None),
+            Ok(false) if !BLOCKED.is_stranger(dir.as_fd(), mode) => Ok(None),
             Ok(false) if mode == LockMode::Shared => Ok(Some(Self(Held::Nothing))),
             Ok(false) => Self::of_file(dir),
             Err(errno @ (Errno::OPNOTSUPP | Errno::NOLCK)) => Self::without(mode, errno),
@@ -84,7 +84,7 @@ impl DirectoryLock {
         let file = retry_on_intr(|| rustix::fs::openat(directory, LOCK_FILE, flags, mode))
             .map_err(system_error)?;
         // The umask may have removed permissions. It fails if the file is that of another user, who has done it.
-        let _ = fchmod(&file, mode);
+        let _ = retry_on_intr(|| fchmod(&file, mode));
         if !try_lock(file.as_fd(), LockMode::Exclusive).map_err(system_error)? {
             return Ok(None);
         }
@@ -132,7 +132,7 @@ pub(super) fn permissions_of_lock_file(directory: &Stat) -> u32 {
 
 /// The directories that could not be locked, with the times of the first and the last try.
 pub(super) struct Blocked {
-    tries: LazyLock<Mutex<HashMap<Id, (Instant, Instant)>>>,
+    tries: LazyLock<Mutex<HashMap<(Id, LockMode), (Instant, Instant)>>>,
     /// The number of directories, so that nothing is looked up while there are none.
     count: AtomicUsize,
 }
@@ -144,11 +144,11 @@ pub(super) static BLOCKED: Blocked =
 
 impl Blocked {
     /// Notes that `dir` could not be locked. Returns whether no try has succeeded for longer than f9 ever holds the lock.
-    pub(super) fn is_stranger(&self, dir: BorrowedFd<'_>) -> bool {
-        Stat::of(dir).is_ok_and(|stat| self.is_blocked_for_long(stat.id(), Instant::now()))
+    pub(super) fn is_stranger(&self, dir: BorrowedFd<'_>, mode: LockMode) -> bool {
+        Stat::of(dir).is_ok_and(|stat| self.is_blocked_for_long((stat.id(), mode), Instant::now()))
     }
 
-    fn is_blocked_for_long(&self, id: Id, now: Instant) -> bool {
+    fn is_blocked_for_long(&self, id: (Id, LockMode), now: Instant) -> bool {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         // A verb tries at least every 50 ms. An earlier one was dropped, and nobody has tried since.
         tries.retain(|_, (_, last)| now.duration_since(*last) < STRANGER_AFTER / 2);
@@ -159,12 +159,16 @@ impl Blocked {
         is_stranger
     }
 
-    fn forget(&self, dir: BorrowedFd<'_>) {
+    /// Notes that `dir` was locked. A shared lock does not show that an exclusive one is possible.
+    fn forget(&self, dir: BorrowedFd<'_>, mode: LockMode) {
         if self.count.load(Ordering::Relaxed) > 0
             && let Ok(stat) = Stat::of(dir)
         {
             let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-            tries.remove(&stat.id());
+            tries.remove(&(stat.id(), LockMode::Shared));
+            if mode == LockMode::Exclusive {
+                tries.remove(&(stat.id(), LockMode::Exclusive));
+            }
             self.count.store(tries.len(), Ordering::Relaxed);
         }
     }
@@ -195,13 +199,14 @@ mod tests {
     #[test]
     fn only_who_tries_all_the_time_takes_the_holder_for_a_stranger() {
         let blocked = Blocked { tries: LazyLock::new(Mutex::default), count: AtomicUsize::new(0) };
-        let (id, begin) = ((1, 2, 3), Instant::now());
+        let (id, begin) = (((1, 2, 3), LockMode::Exclusive), Instant::now());
         let at = |millis| begin + Duration::from_millis(millis);
         for millis in (0..2_000).step_by(50) {
             assert!(!blocked.is_blocked_for_long(id, at(millis)));
         }
         assert!(blocked.is_blocked_for_long(id, at(2_000)));
-        assert!(!blocked.is_blocked_for_long((1, 2, 4), at(2_000)), "another directory");
+        let other = ((1, 2, 4), LockMode::Exclusive);
+        assert!(!blocked.is_blocked_for_long(other, at(2_000)), "another directory");
         assert!(blocked.is_blocked_for_long(id, at(2_900)));
         assert!(!blocked.is_blocked_for_long(id, at(4_000)), "after a second without a try");
         assert_eq!(blocked.count.load(Ordering::Relaxed), 1);

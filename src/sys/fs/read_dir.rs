@@ -1,13 +1,12 @@
 //! The names in a directory, in the order of a listing, with bounded memory.
 //!
-//! Sorting needs all names at once, and a directory may have millions. So at most [`BATCH`] names are kept: the smallest after the
+//! Sorting needs all names at once, and a directory may have millions. So at most [`MAX_BYTES`] of names are kept: the smallest after the
 //! last one returned. A larger directory is read again for each batch.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::mem;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
-use std::vec;
 
 use rustix::fs::{Dir, FileType};
 use rustix::io::{Errno, retry_on_intr};
@@ -16,8 +15,8 @@ use super::errno::system_error;
 use super::stat::Stat;
 use crate::core::error::Result;
 
-/// The number of names in a batch. This takes a few megabytes, and only huge directories are read more than once.
-const BATCH: usize = 64 * 1024;
+/// The memory of a batch. Only directories with hundreds of thousands of names are read more than once.
+const MAX_BYTES: usize = 12 * 1024 * 1024;
 
 /// A name as a listing sorts it: the key of a directory ends with a slash.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,15 +25,6 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(name: &[u8], is_dir: bool) -> Self {
-        let mut key = Vec::with_capacity(name.len() + usize::from(is_dir));
-        key.extend_from_slice(name);
-        if is_dir {
-            key.push(b'/');
-        }
-        Self { key: key.into() }
-    }
-
     pub(super) fn is_dir(&self) -> bool {
         self.key.ends_with(b"/")
     }
@@ -66,13 +56,88 @@ impl Wanted<'_> {
     pub(super) const ALL: Wanted<'static> = Wanted { accepts: &|_, _| true, count: usize::MAX };
 }
 
+/// The key of a name: where it is in the text of all keys. The first bytes decide most comparisons.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    first_bytes: u64,
+    start: u32,
+    length: u32,
+}
+
+/// The smallest names of a directory.
+#[derive(Debug, Default)]
+struct Smallest {
+    text: Vec<u8>,
+    keys: Vec<Key>,
+    /// The largest name that was kept when others were left out.
+    bound: Option<Box<[u8]>>,
+    has_more: bool,
+}
+
+impl Smallest {
+    fn text_of<'a>(text: &'a [u8], key: &Key) -> &'a [u8] {
+        &text[key.start as usize..][..key.length as usize]
+    }
+
+    fn compare(text: &[u8], a: &Key, b: &Key) -> Ordering {
+        let whole = || Self::text_of(text, a).cmp(Self::text_of(text, b));
+        a.first_bytes.cmp(&b.first_bytes).then_with(whole)
+    }
+
+    fn push(&mut self, name: &[u8], is_dir: bool) {
+        let start = self.text.len();
+        self.text.extend_from_slice(name);
+        if is_dir {
+            self.text.push(b'/');
+        }
+        let key = &self.text[start..];
+        // No name has a zero byte, so the padding keeps the order.
+        let mut first = [0; 8];
+        let count = key.len().min(8);
+        first[..count].copy_from_slice(&key[..count]);
+        #[expect(clippy::cast_possible_truncation, reason = "the text is much shorter than 4 GiB")]
+        let (start, length) = (start as u32, key.len() as u32);
+        self.keys.push(Key { first_bytes: u64::from_be_bytes(first), start, length });
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len() + self.keys.len() * size_of::<Key>()
+    }
+
+    /// Leaves out all but the `count` smallest names.
+    fn keep(&mut self, count: usize) {
+        let text = mem::take(&mut self.text);
+        let (_, largest, _) =
+            self.keys.select_nth_unstable_by(count - 1, |a, b| Self::compare(&text, a, b));
+        self.bound = Some(Self::text_of(&text, largest).into());
+        self.has_more = true;
+        self.keys.truncate(count);
+        for key in &mut self.keys {
+            let kept = Self::text_of(&text, key);
+            #[expect(clippy::cast_possible_truncation, reason = "it is shorter than before")]
+            let start = self.text.len() as u32;
+            self.text.extend_from_slice(kept);
+            key.start = start;
+        }
+    }
+
+    /// Sorts the names. Returns no more than `count`.
+    fn finish(&mut self, count: usize) {
+        if self.keys.len() > count {
+            self.keep(count);
+        }
+        self.keys.sort_unstable_by(|a, b| Self::compare(&self.text, a, b));
+    }
+}
+
 /// The state of a listing of one directory.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    batch: vec::IntoIter<Entry>,
+    batch: Smallest,
+    /// The number of names of the batch that were returned.
+    returned: usize,
     last: Option<Entry>,
     is_started: bool,
-    has_more: bool,
 }
 
 impl Names {
@@ -82,42 +147,53 @@ impl Names {
         dir: BorrowedFd<'_>,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Entry>> {
-        if self.batch.as_slice().is_empty() && (self.has_more || !self.is_started) {
+        let is_used_up = self.returned == self.batch.keys.len();
+        if is_used_up && (self.batch.has_more || !self.is_started) {
             self.is_started = true;
-            self.read(dir, wanted)?;
+            self.batch = read_batch(dir, wanted, self.last.as_ref(), MAX_BYTES)?;
+            self.returned = 0;
         }
-        let next = self.batch.next();
-        if self.has_more && self.batch.as_slice().is_empty() {
-            self.last.clone_from(&next);
+        let Some(key) = self.batch.keys.get(self.returned) else { return Ok(None) };
+        self.returned += 1;
+        let next = Entry { key: Smallest::text_of(&self.batch.text, key).into() };
+        if self.batch.has_more && self.returned == self.batch.keys.len() {
+            self.last = Some(next.clone());
         }
-        Ok(next)
+        Ok(Some(next))
     }
+}
 
-    fn read(&mut self, dir: BorrowedFd<'_>, wanted: &Wanted<'_>) -> Result<()> {
-        self.has_more = false;
-        let batch = wanted.count.clamp(1, BATCH);
-        let mut smallest = BinaryHeap::<Entry>::new();
-        for_each_name(dir, |name, is_dir| {
-            let is_after = |entry: &Entry| compare_keys(name, is_dir, &entry.key).is_gt();
-            if !self.last.as_ref().is_none_or(is_after) {
-                return ControlFlow::Continue(());
+/// Returns the smallest names after `last`, sorted, with at most `max_bytes` of memory.
+fn read_batch(
+    dir: BorrowedFd<'_>,
+    wanted: &Wanted<'_>,
+    last: Option<&Entry>,
+    max_bytes: usize,
+) -> Result<Smallest> {
+    let count = wanted.count.max(1);
+    let mut smallest = Smallest::default();
+    for_each_name(dir, |name, is_dir| {
+        let is_after = |key: &[u8]| compare_keys(name, is_dir, key).is_gt();
+        if !last.is_none_or(|last| is_after(&last.key)) {
+            return ControlFlow::Continue(());
+        }
+        // Most names of a huge directory are refused here, without a copy.
+        if smallest.bound.as_deref().is_some_and(is_after) {
+            smallest.has_more = smallest.has_more || (wanted.accepts)(name, is_dir);
+        } else if (wanted.accepts)(name, is_dir) {
+            smallest.push(name, is_dir);
+            // To find the smallest takes time, so it is done for many names at a time.
+            let kept = smallest.keys.len();
+            if kept >= count.saturating_mul(2) {
+                smallest.keep(count);
+            } else if smallest.bytes() > max_bytes && kept > 2 {
+                smallest.keep(count.min(kept * 2 / 3));
             }
-            // Most names of a huge directory are refused here, without an allocation.
-            let is_full = smallest.len() == batch;
-            if is_full && smallest.peek().is_some_and(is_after) {
-                self.has_more = self.has_more || (wanted.accepts)(name, is_dir);
-            } else if (wanted.accepts)(name, is_dir) {
-                if is_full {
-                    smallest.pop();
-                    self.has_more = true;
-                }
-                smallest.push(Entry::new(name, is_dir));
-            }
-            ControlFlow::Continue(())
-        })?;
-        self.batch = smallest.into_sorted_vec().into_iter();
-        Ok(())
-    }
+        }
+        ControlFlow::Continue(())
+    })?;
+    smallest.finish(count);
+    Ok(smallest)
 }
 
 /// Calls `each` with every name in `dir` and whether it is a directory, in no particular order, until it returns `Break`.
@@ -179,12 +255,40 @@ mod tests {
             }
             found
         };
-        let all = collect(BATCH);
+        let all = collect(usize::MAX);
         assert_eq!(all.len(), 104);
         assert!(all.is_sorted());
         assert_eq!(all[..4], ["a-/", "a.b/", "a/", "a0/"]);
         for batch in [1, 3, 52, 103, 104, 105] {
             assert_eq!(collect(batch), all, "batches of {batch}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_needs_more_memory_is_read_several_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut all: Vec<String> = (0..500).map(|i| format!("{}{i}", "n".repeat(i % 13))).collect();
+        for name in &all {
+            File::create(dir.path().join(name)).unwrap();
+        }
+        all.sort();
+        let open = File::open(dir.path()).unwrap();
+        for max_bytes in [1, 100, 1_000, 5_000, 1_000_000] {
+            let (mut found, mut last, mut reads) = (Vec::new(), None, 0);
+            loop {
+                let batch =
+                    read_batch(open.as_fd(), &Wanted::ALL, last.as_ref(), max_bytes).unwrap();
+                reads += 1;
+                let keys = batch.keys.iter().map(|key| Smallest::text_of(&batch.text, key));
+                found.extend(keys.map(|key| String::from_utf8(key.to_vec()).unwrap()));
+                assert!(batch.bytes() <= max_bytes.max(100), "{max_bytes}: {}", batch.bytes());
+                last = found.last().map(|name| Entry { key: name.as_bytes().into() });
+                if !batch.has_more {
+                    break;
+                }
+            }
+            assert_eq!(found, all, "{max_bytes}");
+            assert_eq!(reads == 1, max_bytes == 1_000_000);
         }
     }
 

@@ -100,7 +100,9 @@ impl<'a> Trash<'a> {
         // The lock keeps a sweep away.
         match retry_on_intr(|| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOLCK) => {}
-            Err(Errno::WOULDBLOCK) if !BLOCKED.is_stranger(dir.as_fd()) => return Ok(None),
+            Err(Errno::WOULDBLOCK) if !BLOCKED.is_stranger(dir.as_fd(), LockMode::Exclusive) => {
+                return Ok(None);
+            }
             // Whoever holds the lock keeps a sweep away too.
             Err(Errno::WOULDBLOCK) => {}
             Err(errno) => return Err(system_error(errno)),

@@ -27,12 +27,14 @@ use crate::core::error::{Error, ErrorKind, Result};
 mod inline;
 mod limits;
 mod parallel;
+mod runtimes;
 mod workers;
 
 pub(crate) use inline::{INLINE_LIMIT, Wait, inline_if_ready, try_inline};
 pub(crate) use limits::{FILES_PER_OPERATION, max_open_files};
 pub(crate) use parallel::parallel_map;
 
+use runtimes::InFlight;
 use workers::{Job, Workers};
 
 tokio::task_local! {
@@ -97,6 +99,8 @@ type Done<T> = thread::Result<Result<T>>;
 /// An operation, and how many files it opens.
 struct Operation<F, T> {
     files: usize,
+    /// `None` for an operation that the runtime does not wait for.
+    in_flight: Option<InFlight>,
     progress: OperationProgress<F, T>,
 }
 
@@ -125,14 +129,19 @@ where
 
     fn run(&mut self) {
         let progress = mem::replace(&mut self.progress, OperationProgress::Dropped);
-        if let OperationProgress::Queued { operation, cancelled, sender } = progress
-            && cancelled.check().is_ok()
-        {
-            let result = panic::catch_unwind(AssertUnwindSafe(|| operation(&cancelled)));
-            // Without a receiver the result is dropped here, where that may take long.
-            if !sender.is_closed() {
-                self.progress = OperationProgress::Done { result, sender };
-            }
+        let OperationProgress::Queued { operation, cancelled, sender } = progress else { return };
+        if cancelled.check().is_err() {
+            return;
+        }
+        let is_ending = self.in_flight.as_ref().is_some_and(InFlight::is_ending);
+        let result = if is_ending {
+            Ok(Err(shutting_down()))
+        } else {
+            panic::catch_unwind(AssertUnwindSafe(|| operation(&cancelled)))
+        };
+        // Without a receiver the result is dropped here, where that may take long.
+        if !sender.is_closed() {
+            self.progress = OperationProgress::Done { result, sender };
         }
     }
 
@@ -172,7 +181,11 @@ fn join_error(error: JoinError) -> Error {
     if error.is_panic() {
         panic::resume_unwind(error.into_panic());
     }
-    Error::new(ErrorKind::Cancelled).with_message("the runtime is shutting down").with_source(error)
+    shutting_down().with_source(error)
+}
+
+fn shutting_down() -> Error {
+    Error::new(ErrorKind::Cancelled).with_message("the runtime is shutting down")
 }
 
 /// A task of the runtime. Dropping it cancels the task.
@@ -197,7 +210,8 @@ impl<T> Future for Spawned<T> {
 ///
 /// # Errors
 ///
-/// Those of `operation`, and [`QuotaExceeded`](ErrorKind::QuotaExceeded) if the system allows no thread.
+/// Those of `operation`, [`QuotaExceeded`](ErrorKind::QuotaExceeded) if the system allows no thread, and
+/// [`Cancelled`](ErrorKind::Cancelled) if the runtime shuts down first.
 pub(crate) async fn run<T, F>(operation: F) -> Result<T>
 where
     F: FnOnce() -> Result<T> + Send + 'static,
@@ -274,7 +288,8 @@ where
     let started = match handle() {
         None => Err(operation),
         Some(runtime) => {
-            let (task, job) = task(files, operation);
+            let in_flight = Some(InFlight::start(&runtime));
+            let (task, job) = task(files, in_flight, operation);
             submit(&runtime, job);
             Ok(task)
         }
@@ -301,7 +316,7 @@ where
     F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
     T: Send + 'static,
 {
-    let (task, mut job) = task(files, operation);
+    let (task, mut job) = task(files, None, operation);
     match Workers::of_this_process() {
         Some(workers) => workers.submit(job),
         None => {
@@ -313,7 +328,11 @@ where
 }
 
 /// Returns `operation` as a job, and the future of its result.
-fn task<T, F>(files: usize, operation: F) -> (PoolTask<T>, Box<dyn Job>)
+fn task<T, F>(
+    files: usize,
+    in_flight: Option<InFlight>,
+    operation: F,
+) -> (PoolTask<T>, Box<dyn Job>)
 where
     F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
     T: Send + 'static,
@@ -321,7 +340,7 @@ where
     let (sender, done) = oneshot::channel();
     let cancelled = Cancelled::default();
     let progress = OperationProgress::Queued { operation, cancelled: cancelled.clone(), sender };
-    (PoolTask { done, cancelled }, Box::new(Operation { files, progress }))
+    (PoolTask { done, cancelled }, Box::new(Operation { files, in_flight, progress }))
 }
 
 fn submit(runtime: &Handle, mut job: Box<dyn Job>) {
@@ -348,7 +367,10 @@ fn is_paused() -> bool {
 }
 
 /// A value that is dropped in the pool.
-struct Discarded<T>(Option<T>);
+struct Discarded<T> {
+    value: Option<T>,
+    _in_flight: InFlight,
+}
 
 impl<T: Send> Job for Discarded<T> {
     fn files(&self) -> usize {
@@ -356,7 +378,7 @@ impl<T: Send> Job for Discarded<T> {
     }
 
     fn run(&mut self) {
-        self.0 = None;
+        self.value = None;
     }
 
     fn finish(self: Box<Self>) {}
@@ -365,7 +387,8 @@ impl<T: Send> Job for Discarded<T> {
 /// Drops `value` in the pool, because that may block: closing the last handle of a large unlinked file frees its blocks.
 pub(crate) fn discard<T: Send + 'static>(value: T) {
     if let Some(runtime) = handle() {
-        submit(&runtime, Box::new(Discarded(Some(value))));
+        let _in_flight = InFlight::start(&runtime);
+        submit(&runtime, Box::new(Discarded { value: Some(value), _in_flight }));
     }
 }
 
@@ -459,15 +482,40 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_outlives_the_runtime_that_started_it() {
+    fn a_runtime_that_shuts_down_waits_for_its_operations() {
+        for builder in [
+            tokio::runtime::Builder::new_current_thread(),
+            tokio::runtime::Builder::new_multi_thread(),
+        ] {
+            let mut builder = builder;
+            let runtime = builder.build().unwrap();
+            let done = Arc::new(AtomicBool::new(false));
+            let set = Arc::clone(&done);
+            let (begun, wait_begun) = mpsc::channel();
+            let mut running = Box::pin(async move {
+                start(move |_| {
+                    begun.send(()).unwrap();
+                    thread::sleep(Duration::from_millis(50));
+                    set.store(true, Ordering::SeqCst);
+                    Ok(())
+                })
+                .await
+            });
+            runtime.block_on(async { assert!(futures::poll!(running.as_mut()).is_pending()) });
+            wait_begun.recv().unwrap();
+            drop(runtime);
+            assert!(done.load(Ordering::SeqCst));
+            futures::executor::block_on(running).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_operation_that_has_not_started_when_its_runtime_shuts_down_is_cancelled() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (go, wait) = mpsc::channel::<()>();
-        let started = {
-            let _entered = runtime.enter();
-            start(move |_| wait.recv().map_err(|_| ErrorKind::Internal.into()))
-        };
+        let handle = runtime.handle().clone();
         drop(runtime);
-        go.send(()).unwrap();
-        futures::executor::block_on(started).unwrap();
+        let _entered = handle.enter();
+        let error = futures::executor::block_on(run(|| Ok(()))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
     }
 }

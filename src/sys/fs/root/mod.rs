@@ -193,7 +193,7 @@ impl Root {
             let mode = Mode::from_raw_mode(permissions_of_lock_file(&Stat::of(self.fd())?));
             let created = open(flags | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode);
             // The umask may have removed permissions.
-            created.and_then(|file| fchmod(&file, mode).map(|()| file))
+            created.and_then(|file| retry_on_intr(|| fchmod(&file, mode)).map(|()| file))
         };
         let opened = match open(flags | OFlags::RDWR, Mode::empty()) {
             Err(Errno::NOENT) => match create() {
