@@ -84,6 +84,10 @@ async fn a_replaced_file_without_its_owner_loses_the_set_id_bits() {
         return;
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o6777)).unwrap();
+    let private = store.on_disk("private");
+    fs::write(&private, "one").unwrap();
+    chown(&private, Some(12345), Some(12345)).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o664)).unwrap();
     fs::set_permissions(&store.root, fs::Permissions::from_mode(0o777)).unwrap();
     let root = store.root.clone();
     std::thread::spawn(move || {
@@ -92,11 +96,15 @@ async fn a_replaced_file_without_its_owner_loses_the_set_id_bits() {
         let backend = LocalFileBackend::builder(&root).create_root(false).open();
         let backend = futures::executor::block_on(backend).unwrap();
         futures::executor::block_on(backend.update("a", "two")).unwrap();
+        futures::executor::block_on(backend.update("private", "two")).unwrap();
     })
     .join()
     .unwrap();
     let data = fs::metadata(&path).unwrap();
     assert_eq!((data.uid(), data.mode() & 0o7777), (65534, 0o777));
+    let data = fs::metadata(&private).unwrap();
+    let expected = (65534, 0o644);
+    assert_eq!((data.uid(), data.mode() & 0o7777), expected, "another group has the rights of all");
 }
 
 #[tokio::test]

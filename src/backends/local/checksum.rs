@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::run::long_permit;
 use super::{LocalFileBackend, Shared, check_not_root};
 use crate::backend::is_skipped;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
@@ -20,7 +21,7 @@ pub(super) async fn checksum(
         check_not_root(path)?;
         open_file(&shared.root, path, Wait::Disk)?.checksum(algorithm, cancelled)
     };
-    backend.run("checksum", path, hash).await
+    backend.run_long("checksum", path, hash).await
 }
 
 pub(super) async fn checksum_many(
@@ -34,7 +35,9 @@ pub(super) async fn checksum_many(
     };
     let paths = paths.iter().map(parse).collect::<Result<Vec<_>>>()?;
     let shared = Arc::clone(&backend.shared);
+    let permit = long_permit().await;
     let hashed = pool::run_cancellable(move |cancelled| {
+        let _permit = permit;
         hash_all(&shared.root, &paths, algorithm, cancelled)
     });
     hashed.await.map_err(backend.failing("checksum", ""))

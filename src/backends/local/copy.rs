@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::run::long_permit;
 use super::write::publish;
 use super::{LocalFileBackend, Shared};
 use crate::backend::{AsyncFileBackend, copy_through_this_process};
@@ -70,8 +71,11 @@ async fn copy_between(
     let wanted = WriteTarget::from(&options);
     wanted.expect_no_append()?;
     options.expect_current()?;
+    // The content may be large.
+    let permit = long_permit().await;
     let write =
         move |shared: &Shared, to: &FilePath, wanted: &WriteTarget, cancelled: &Cancelled| {
+            let _permit = &permit;
             let file = fs::open_file(&source.root, &from, Wait::Disk)?;
             file.stat.check_change(&options.source)?;
             let settings = file.settings_of_copy(shared.new_file)?;

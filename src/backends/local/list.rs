@@ -32,26 +32,28 @@ pub(super) async fn list(
     let failing = backend.failing("list", prefix);
     let selection = Selection::of(&options).map_err(&failing)?;
     let (wanted, limit) = (selection.clone(), selection.limit.unwrap_or(usize::MAX));
-    let start = move |shared: &Shared, path: &FilePath, _: &Cancelled| {
-        let mut walk = Walk::start(&shared.root, path, options.depth, wanted.clone())?;
-        let first = walk.next_batch(BATCH.min(limit)).map(Batch::look_up).unwrap_or_default();
-        // Fewer entries than names were found if some were deleted in between.
-        let is_complete = walk.is_over() || first.len() >= limit;
-        Ok((first, (!is_complete).then_some(walk)))
-    };
-    let list = || backend.run_with_files(Walk::files(), "list", prefix, start.clone());
-    let (first, rest) = match list().await? {
-        (first, None) => (first, None),
-        (first, Some(walk)) => match OpenFiles::try_reserve(Room::Reading, 1, prefix) {
-            Some(room) => (first, Some((walk, room))),
-            // While the listing waits for its turn, its directory is closed, so it starts again.
-            None => {
-                drop((first, walk));
-                let room = OpenFiles::reserve(Room::Reading, 1, prefix).await.map_err(&failing)?;
-                let (first, walk) = list().await?;
-                (first, walk.map(|walk| (walk, room)))
+    let list = |room: Option<OpenFiles>| {
+        let wanted = wanted.clone();
+        let start = move |shared: &Shared, path: &FilePath, _: &Cancelled| {
+            let mut walk = Walk::start(&shared.root, path, options.depth, wanted)?;
+            let first = walk.next_batch(BATCH.min(limit)).map(Batch::look_up).unwrap_or_default();
+            // Fewer entries than names were found if some were deleted in between.
+            if walk.is_over() || first.len() >= limit {
+                return Ok(Some((first, None)));
             }
-        },
+            // Without room, the directory is closed here, as nobody knows when the caller asks for the result.
+            let room = room.or_else(|| OpenFiles::try_reserve(Room::Reading, 1, path));
+            Ok(room.map(|room| (first, Some((walk, room)))))
+        };
+        backend.run_with_files(Walk::files(), "list", prefix, start)
+    };
+    let (first, rest) = match list(None).await? {
+        Some(listed) => listed,
+        // The listing starts again when it is its turn.
+        None => {
+            let room = OpenFiles::reserve(Room::Reading, 1, prefix).await.map_err(&failing)?;
+            list(Some(room)).await?.unwrap_or_default()
+        }
     };
     Ok(selection.apply(stream_of(first, rest, failing)))
 }
@@ -76,7 +78,7 @@ fn look_up(batch: Batch) -> LookUp {
     if pool::is_busy() {
         return Box::pin(ready(Ok(batch.look_up())));
     }
-    Box::pin(pool::continue_with(0, move |_| Ok(batch.look_up())))
+    Box::pin(pool::continue_with(batch.files(), move |_| Ok(batch.look_up())))
 }
 
 /// Streams a listing. While one thread reads the names of the next entries, others look up the metadata of the entries before.

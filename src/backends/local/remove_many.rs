@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::many::{by_parent, parts};
 use super::{LocalFileBackend, Shared};
 use crate::core::error::{Error, Result};
-use crate::core::options::DeleteOptions;
+use crate::core::options::{DeleteOptions, Depth};
 use crate::core::path::FilePath;
-use crate::sys::fs::{self, Attempt, RemovedFrom};
-use crate::sys::pool::{self, Cancelled, parallel_map};
+use crate::sys::fs::{self, Attempt, RemovedFrom, files_of_deep_operation};
+use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, cores, parallel_map};
 
 /// The number of files that one thread deletes in one directory before it takes other ones.
 const PART: usize = 128;
@@ -24,7 +24,11 @@ pub(super) async fn delete_many(
 ) -> Result<Vec<Result<()>>> {
     let parsed: Vec<_> = paths.iter().map(|path| backend.shared.root.parse_entry(path)).collect();
     let (shared, wanted) = (Arc::clone(&backend.shared), options.clone());
-    let deleted = pool::run_cancellable(move |cancelled| {
+    let files = match options.depth {
+        Depth::One => FILES_PER_OPERATION,
+        Depth::All => files_of_deep_operation(),
+    };
+    let deleted = pool::run_with_files(files * cores(), move |cancelled| {
         shared.root.expect_present()?;
         delete_all(&shared, parsed, &wanted, cancelled)
     });

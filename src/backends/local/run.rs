@@ -1,6 +1,6 @@
 //! The three ways to run the system calls of a verb.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::open_files::{FILES_OF_WRITER, OpenFiles, Room};
@@ -8,8 +8,15 @@ use super::{LocalFileBackend, Shared};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::sys::fs::{Attempt, DIR_LOCK_TIMEOUT};
-use crate::sys::lock::TimeLeft;
-use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, Wait};
+use crate::sys::lock::{Permit, Semaphore, TimeLeft};
+use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, Wait, max_threads};
+
+/// Waits for the permit of an operation that may take long.
+pub(super) async fn long_permit() -> Option<Permit> {
+    static LONG: LazyLock<Arc<Semaphore>> =
+        LazyLock::new(|| Arc::new(Semaphore::new(|| max_threads() / 2)));
+    LONG.acquire(1, TimeLeft::new(Duration::MAX)).await
+}
 
 impl LocalFileBackend {
     /// Runs `act` in the pool.
@@ -37,6 +44,23 @@ impl LocalFileBackend {
             pool::run_with_files(files, act).await
         };
         done.await.map_err(|error| self.failing(operation, path)(error))
+    }
+
+    /// Like [`run`](Self::run), for an operation that may take long. At most half of the threads run such operations, so that others need
+    /// not wait for them.
+    pub(super) async fn run_long<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        act: impl FnOnce(&Shared, &FilePath, &Cancelled) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = long_permit().await;
+        let act = move |shared: &Shared, path: &FilePath, cancelled: &Cancelled| {
+            // It belongs to the operation and not to the future, which may not be polled any more.
+            let _permit = permit;
+            act(shared, path, cancelled)
+        };
+        self.run(operation, path, act).await
     }
 
     /// Runs `act` on the calling thread if the caches of the kernel are sufficient, and otherwise in the pool. `copied` returns how
@@ -82,15 +106,22 @@ impl LocalFileBackend {
         let mut pause = Duration::from_millis(1);
         loop {
             let (step, shared) = (Arc::clone(&step), Arc::clone(&self.shared));
-            let attempt =
-                pool::run_with_files(files, move |cancelled| step(&shared, state, cancelled));
-            match attempt.await? {
+            let (name, held) = (path.to_owned(), room.take());
+            let attempt = move |cancelled: &Cancelled| {
+                Ok(match step(&shared, state, cancelled)? {
+                    Attempt::Done(done) => Attempt::Done(done),
+                    // Here, because nobody knows when the caller asks for the result, and the state has files open.
+                    Attempt::Busy(state) => {
+                        let try_reserve =
+                            || OpenFiles::try_reserve(Room::Writing, FILES_OF_WRITER, &name);
+                        let room = held.or_else(try_reserve);
+                        Attempt::Busy(room.map(|room| (state, room)))
+                    }
+                })
+            };
+            match pool::run_with_files(files, attempt).await? {
                 Attempt::Done(done) => return Ok(done),
-                Attempt::Busy(next) => state = Some(next),
-            }
-            if room.is_none() {
-                room = OpenFiles::try_reserve(Room::Writing, FILES_OF_WRITER, path);
-                state = state.filter(|_| room.is_some());
+                Attempt::Busy(next) => (state, room) = next.unzip(),
             }
             let left = deadline.get_or_insert_with(|| TimeLeft::new(DIR_LOCK_TIMEOUT));
             if left.get().is_zero() {

@@ -20,7 +20,7 @@ use crate::core::options::{WriteMethod, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
 use crate::sys::fs::{self, Attempt, Naming, NewFile, OpenDir, Published, StagedFile};
-use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, max_open_files, parallel_map};
+use crate::sys::pool::{self, Cancelled, FILES_PER_OPERATION, cores, max_open_files, parallel_map};
 
 /// The number of files that one thread writes in one directory before it takes other ones.
 const PART: usize = 64;
@@ -74,7 +74,7 @@ pub(super) async fn write_many(
     let target = WriteTarget::from(&options);
     let files = Files { paths, data, options: options.clone(), target, settings };
     let shared = Arc::clone(&backend.shared);
-    let descriptors = if sync { descriptors() } else { FILES_PER_OPERATION };
+    let descriptors = if sync { descriptors() } else { FILES_PER_OPERATION * cores() };
     let written = pool::run_with_files(descriptors, move |cancelled| {
         shared.root.expect_present()?;
         files.write(&shared, &mut results, cancelled).map(|busy| (results, busy))

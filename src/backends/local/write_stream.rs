@@ -101,6 +101,14 @@ impl Slot {
         Some(pieces)
     }
 
+    /// Closes the slot, and returns the pieces in it.
+    fn close(&self) -> Vec<Bytes> {
+        match mem::replace(&mut *self.state(), SlotState::Closed) {
+            SlotState::Full(pieces) => pieces,
+            SlotState::Empty | SlotState::Closed => Vec::new(),
+        }
+    }
+
     /// Takes the pieces from the slot. If it is empty, closes it and returns `None`.
     fn take_or_close(&self) -> Option<Vec<Bytes>> {
         let mut state = self.state();
@@ -120,8 +128,11 @@ impl Slot {
 /// The writer: idle, or in the pool until its slot is empty.
 enum Writer {
     Idle(Box<WriteStream>),
-    Busy(BoxFuture<'static, Result<WriteStream>>, Arc<Slot>),
+    Busy(BoxFuture<'static, Result<Written>>, Arc<Slot>),
 }
+
+/// A stream, and pieces that it did not write any more.
+type Written = (WriteStream, Vec<Bytes>);
 
 impl Writer {
     fn start(mut stream: WriteStream, mut pieces: Vec<Bytes>) -> Self {
@@ -130,9 +141,13 @@ impl Writer {
         let writing = pool::start(move |cancelled| {
             loop {
                 stream.write(&pieces)?;
+                // A source that is faster than the disk would keep the thread from others.
+                if pool::is_busy() {
+                    return Ok((stream, next.close()));
+                }
                 pieces = match next.take_or_close() {
                     Some(pieces) => pieces,
-                    None => return Ok(stream),
+                    None => return Ok((stream, Vec::new())),
                 };
                 cancelled.check()?;
             }
@@ -153,15 +168,17 @@ impl Writer {
             };
             let taken = pin!(slot.taken.notified());
             if let Either::Left((written, _)) = select(&mut writing, taken).await {
-                return Ok(Self::start(written?, pieces));
+                let (stream, mut left) = written?;
+                left.append(&mut pieces);
+                return Ok(Self::start(stream, left));
             }
         }
     }
 
     /// Waits until everything is written.
-    async fn finish(self) -> Result<WriteStream> {
+    async fn finish(self) -> Result<Written> {
         match self {
-            Self::Idle(stream) => Ok(*stream),
+            Self::Idle(stream) => Ok((*stream, Vec::new())),
             Self::Busy(writing, _) => writing.await,
         }
     }
@@ -192,7 +209,9 @@ pub(super) async fn write_all(
         }
     }
     options.check_size(given)?;
-    Ok((writer.finish().await?, pieces))
+    let (stream, mut last) = writer.finish().await?;
+    last.append(&mut pieces);
+    Ok((stream, last))
 }
 
 #[cfg(test)]
@@ -208,5 +227,9 @@ mod tests {
         assert_eq!(slot.take_or_close(), None);
         assert_eq!(slot.put(pieces()), Some(pieces()), "the slot is closed");
         assert_eq!(slot.take_or_close(), None);
+        let full = Slot::default();
+        assert!(full.put(pieces()).is_none());
+        assert_eq!((full.close(), full.close()), (pieces(), Vec::new()));
+        assert_eq!(full.put(pieces()), Some(pieces()), "the slot is closed");
     }
 }

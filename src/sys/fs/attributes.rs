@@ -75,9 +75,17 @@ pub(super) fn adopt(
     let created = created.map_or_else(|| Stat::of(file.as_fd()).map_err(system_error), Ok)?;
     let mut permissions = old.permissions();
     let is_owned = created.owner() == old.owner();
-    if !is_owned && !adopt_owner(file, old)? {
-        // Without permission to change the owner, the set-id bits would give away the rights of another user.
-        permissions &= 0o777;
+    if !is_owned {
+        match adopt_owner(file, old)? {
+            Adopted::Both => {}
+            // Without permission to change the owner, the set-id bits would give away the rights of another user.
+            Adopted::Group => permissions &= 0o777,
+            // The bits of the group, which also limit an ACL, would give another group the rights of the old one. It has those of all.
+            Adopted::Nothing if created.owner().1 != old.owner().1 => {
+                permissions &= 0o707 | (permissions & 0o007) << 3;
+            }
+            Adopted::Nothing => permissions &= 0o777,
+        }
     }
     // After a change of the owner, which clears capabilities. Before the permissions, which may forbid it.
     let has_acl = attributes.as_ref().is_some_and(|attributes| attributes.has(ACL));
@@ -93,17 +101,23 @@ pub(super) fn adopt(
     set_permissions(file, permissions)
 }
 
-/// Sets the owner and the group of `old`; `false` if this user may not set the owner.
-fn adopt_owner(file: &File, old: &Stat) -> Result<bool> {
+/// What a file got of the owner and the group of another one.
+enum Adopted {
+    Both,
+    Group,
+    Nothing,
+}
+
+/// Sets the owner and the group of `old`, as far as this user may do that.
+fn adopt_owner(file: &File, old: &Stat) -> Result<Adopted> {
     let (uid, gid) = old.owner();
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let change = |uid| if_possible(|| rustix::fs::fchown(file, uid, Some(gid)));
     if change(Some(uid))?.is_some() {
-        return Ok(true);
+        return Ok(Adopted::Both);
     }
     // A member of the group may still keep the group.
-    change(None)?;
-    Ok(false)
+    Ok(if change(None)?.is_some() { Adopted::Group } else { Adopted::Nothing })
 }
 
 /// Removes the attributes that `old` does not have.

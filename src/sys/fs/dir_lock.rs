@@ -7,7 +7,8 @@
 //! not keep a thread of the pool.
 //!
 //! Everybody who may read a directory can lock it for ever. So after [`STRANGER_AFTER`] a verb that needs no check goes on without the
-//! lock, and one that needs it locks a file in the directory, which only those can open who may change the directory.
+//! lock, and one that needs it locks a file in the directory, which only those can open who may change the directory. While that file
+//! exists, an exclusive lock is that of both.
 
 use std::collections::HashMap;
 use std::io;
@@ -34,15 +35,22 @@ pub(crate) enum Attempt<T, S> {
     Busy(S),
 }
 
-/// Holds the lock on a directory until it is dropped.
+/// Holds the lock on a directory until it is dropped. Beside a stranger, it is the lock of a file in the directory.
 #[derive(Debug)]
-pub(super) struct DirectoryLock(Held);
+pub(super) struct DirectoryLock {
+    // Fields are dropped in this order.
+    file: Option<LockFile>,
+    #[expect(dead_code, reason = "dropping it releases the lock")]
+    directory: Option<LockedDirectory>,
+}
 
 #[derive(Debug)]
-enum Held {
-    Nothing,
-    Directory(Arc<OwnedFd>),
-    File { directory: Arc<OwnedFd>, file: OwnedFd },
+struct LockedDirectory(Arc<OwnedFd>);
+
+#[derive(Debug)]
+struct LockFile {
+    directory: Arc<OwnedFd>,
+    file: OwnedFd,
 }
 
 /// How long a verb waits for the lock. Others hold it only for a few system calls.
@@ -54,6 +62,10 @@ const STRANGER_AFTER: Duration = Duration::from_secs(2);
 /// The file that is locked beside a stranger. Its name is that of a temporary file, so that it is hidden and swept.
 const LOCK_FILE: &str = ".f9tmp-lock";
 
+/// Longer than f9 holds the lock of a directory for a change. After this pause, nobody who locked the directory before the stranger is in
+/// the middle of one.
+const CHANGE_TIME: Duration = Duration::from_millis(20);
+
 impl DirectoryLock {
     /// Tries for a few milliseconds to lock `dir`; `None` if others hold the lock all the time.
     ///
@@ -62,11 +74,21 @@ impl DirectoryLock {
         match try_lock(dir.as_fd(), mode) {
             Ok(true) => {
                 BLOCKED.forget(dir.as_fd(), mode);
-                Ok(Some(Self(Held::Directory(Arc::clone(dir)))))
+                let locked = Self { file: None, directory: Some(LockedDirectory(Arc::clone(dir))) };
+                // Somebody may have locked the file while a stranger held the directory.
+                let is_beside = mode == LockMode::Exclusive
+                    && Stat::of_name(dir.as_fd(), LOCK_FILE.as_ref()).is_ok();
+                if is_beside { locked.with_file(dir) } else { Ok(Some(locked)) }
             }
             Ok(false) if !BLOCKED.is_stranger(dir.as_fd(), mode) => Ok(None),
-            Ok(false) if mode == LockMode::Shared => Ok(Some(Self(Held::Nothing))),
-            Ok(false) => Self::of_file(dir),
+            Ok(false) if mode == LockMode::Shared => Ok(Some(Self::NONE)),
+            Ok(false) => {
+                let file = LockFile::acquire(dir)?;
+                if file.is_some() {
+                    thread::sleep(CHANGE_TIME);
+                }
+                Ok(file.map(|file| Self { file: Some(file), directory: None }))
+            }
             Err(errno @ (Errno::OPNOTSUPP | Errno::NOLCK)) => Self::without(mode, errno),
             // A directory that this user may not read is open with `PATH` and cannot be locked.
             Err(Errno::BADF) => Self::without(mode, Errno::ACCESS),
@@ -74,13 +96,59 @@ impl DirectoryLock {
         }
     }
 
+    const NONE: Self = Self { file: None, directory: None };
+
+    /// Like [`acquire`](Self::acquire) exclusively, for a change that may take long. Others wait for it, and do not take the holder for a
+    /// stranger.
+    pub(super) fn acquire_for_long(dir: &Arc<OwnedFd>) -> Result<Option<Self>> {
+        match Self::acquire(dir, LockMode::Exclusive)? {
+            Some(lock) if lock.file.is_none() => lock.with_file(dir),
+            lock => Ok(lock),
+        }
+    }
+
+    /// Also locks the lock file, if this user can create it.
+    fn with_file(mut self, dir: &Arc<OwnedFd>) -> Result<Option<Self>> {
+        match LockFile::acquire(dir) {
+            Ok(None) => Ok(None),
+            Ok(file) => {
+                self.file = file;
+                Ok(Some(self))
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::PermissionDenied) =>
+            {
+                Ok(Some(self))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes on without a lock. A plain write is atomic without it, a conditional write is not.
+    fn without(mode: LockMode, reason: Errno) -> Result<Option<Self>> {
+        match mode {
+            LockMode::Shared => Ok(Some(Self::NONE)),
+            LockMode::Exclusive => Err(Error::new(ErrorKind::Unsupported)
+                .with_message("the directory cannot be locked, which a conditional write needs")
+                .with_source(io::Error::from(reason))),
+        }
+    }
+}
+
+impl Drop for LockedDirectory {
+    fn drop(&mut self) {
+        // A forked child may have a copy of the handle, so closing it would not release the lock.
+        let _ = retry_on_intr(|| rustix::fs::flock(&self.0, FlockOperation::Unlock));
+    }
+}
+
+impl LockFile {
     /// Locks the lock file in `directory`; `None` if others hold its lock.
-    fn of_file(directory: &Arc<OwnedFd>) -> Result<Option<Self>> {
+    fn acquire(directory: &Arc<OwnedFd>) -> Result<Option<Self>> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let permissions =
-            permissions_of_lock_file(&Stat::of(directory.as_fd()).map_err(system_error)?);
-        let mode = Mode::from_raw_mode(permissions);
+        let stat = Stat::of(directory.as_fd()).map_err(system_error)?;
+        let mode = Mode::from_raw_mode(permissions_of_lock_file(&stat));
         let file = retry_on_intr(|| rustix::fs::openat(directory, LOCK_FILE, flags, mode))
             .map_err(system_error)?;
         // The umask may have removed permissions. It fails if the file is that of another user, who has done it.
@@ -92,34 +160,14 @@ impl DirectoryLock {
         let opened = Stat::of(file.as_fd());
         // The holder before has removed the file.
         let is_current = matches!((named, opened), (Ok(a), Ok(b)) if a.id() == b.id());
-        let directory = Arc::clone(directory);
-        Ok(is_current.then_some(Self(Held::File { directory, file })))
-    }
-
-    /// Goes on without a lock. A plain write is atomic without it, a conditional write is not.
-    fn without(mode: LockMode, reason: Errno) -> Result<Option<Self>> {
-        match mode {
-            LockMode::Shared => Ok(Some(Self(Held::Nothing))),
-            LockMode::Exclusive => Err(Error::new(ErrorKind::Unsupported)
-                .with_message("the directory cannot be locked, which a conditional write needs")
-                .with_source(io::Error::from(reason))),
-        }
+        Ok(is_current.then(|| Self { directory: Arc::clone(directory), file }))
     }
 }
 
-impl Drop for DirectoryLock {
+impl Drop for LockFile {
     fn drop(&mut self) {
-        // A forked child may have a copy of the handle, so closing it would not release the lock.
-        match &self.0 {
-            Held::Nothing => {}
-            Held::Directory(dir) => {
-                let _ = retry_on_intr(|| rustix::fs::flock(dir, FlockOperation::Unlock));
-            }
-            Held::File { directory, file } => {
-                let _ = rustix::fs::unlinkat(directory, LOCK_FILE, AtFlags::empty());
-                let _ = retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock));
-            }
-        }
+        let _ = rustix::fs::unlinkat(&self.directory, LOCK_FILE, AtFlags::empty());
+        let _ = retry_on_intr(|| rustix::fs::flock(&self.file, FlockOperation::Unlock));
     }
 }
 
@@ -130,14 +178,17 @@ pub(super) fn permissions_of_lock_file(directory: &Stat) -> u32 {
     0o600 | class(0o020, 0o060) | class(0o002, 0o006)
 }
 
-/// The directories that could not be locked, with the times of the first and the last try.
+/// The directories that could not be locked.
 pub(super) struct Blocked {
-    tries: LazyLock<Mutex<HashMap<(Id, LockMode), (Instant, Instant)>>>,
+    tries: LazyLock<Mutex<HashMap<(Id, LockMode), Tries>>>,
     /// The number of directories, so that nothing is looked up while there are none.
     count: AtomicUsize,
 }
 
 type Id = (u32, u32, u64);
+
+/// The times of the first and the last try.
+type Tries = (Instant, Instant);
 
 pub(super) static BLOCKED: Blocked =
     Blocked { tries: LazyLock::new(Mutex::default), count: AtomicUsize::new(0) };

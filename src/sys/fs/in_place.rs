@@ -58,14 +58,17 @@ pub(super) fn write(file: &File, new: &File, metadata: &FileMetadata, sync: bool
         Err(error) if error.kind() == ErrorKind::Unsupported && has_no_attribute(metadata) => {}
         set => set?,
     }
+    // Before the content, because the file may be that of another user.
+    metadata.permissions.map_or(Ok(()), |bits| set_permissions(file, bits))?;
     let write = || {
         copy_range(new, file, 0..size, 0, &Cancelled::default())?;
         file.set_len(size)?;
-        metadata.permissions.map_or(Ok(()), |bits| set_permissions(file, bits))?;
         metadata.modified_at.map_or(Ok(()), |time| set_modified_at(file, time))
     };
     write().map_err(|error| {
-        Error::new(error.kind())
+        // To repeat an append whose first part is written would write that part twice.
+        let kind = if error.is_retryable() { ErrorKind::Io } else { error.kind() };
+        Error::new(kind)
             .with_message("it was written in place and may have a part of the new content")
             .with_source(error)
     })?;

@@ -30,6 +30,8 @@ const TARGET: &str = "f9/../f9";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a step that a file system has or lacks")]
 pub(crate) struct FileSystem {
+    /// Whether the steps could be tried.
+    is_known: bool,
     /// A file can get a name only if nothing has it, as far as processes of f9 can tell.
     pub(crate) creates_exclusively: bool,
     /// An entry can be renamed in one step only if nothing has the new name, as far as processes of f9 can tell.
@@ -53,6 +55,7 @@ pub(crate) struct FileSystem {
 impl FileSystem {
     /// The file system of a local disk, which has every step.
     pub(super) const COMPLETE: Self = Self {
+        is_known: true,
         creates_exclusively: true,
         renames_at_once: true,
         keeps_etags: true,
@@ -72,9 +75,10 @@ impl FileSystem {
         found
     }
 
-    /// Checks that the file system keeps the metadata that a caller gives to a file.
+    /// Checks that the file system keeps the metadata that a caller gives to a file, as far as that is known.
     pub(crate) fn check(self, metadata: &FileMetadata) -> Result<()> {
         let lacking = match (metadata.modified_at, metadata.permissions) {
+            _ if !self.is_known => return Ok(()),
             (Some(_), _) if !self.keeps_times => "exact modification times",
             (_, Some(_)) if !self.keeps_permissions => "permissions",
             _ => return Ok(()),
@@ -88,6 +92,7 @@ impl FileSystem {
         self.has_long_paths = !dislikes_links(dir.as_fd());
         self.locks_directories = can_lock(dir.as_fd());
         let mut first = Probe::create(dir)?;
+        self.is_known = true;
         self.locks_files = first.file.as_ref().is_some_and(|file| can_lock(file.as_fd()));
         self.keeps_times = first.keeps_times()?;
         self.keeps_permissions = first.keeps_permissions()?;

@@ -177,7 +177,7 @@ pub(super) fn empty_directory(dir: OwnedFd, path: &str) -> Result<()> {
 struct Emptying {
     dirs: DirStack,
     /// The names to delete in each open directory.
-    pending: Vec<Vec<(Box<[u8]>, bool)>>,
+    pending: Vec<Batch>,
     /// The names of the entered directories, and of the current entry in the last one.
     at: Vec<Box<[u8]>>,
     refills: usize,
@@ -188,21 +188,20 @@ struct Emptying {
 
 impl Emptying {
     fn run(&mut self) -> Result<()> {
-        self.pending.push(batch(&self.dirs)?);
+        self.pending.push(Batch::read(&self.dirs)?);
         while let Some(here) = self.pending.last_mut() {
-            if let Some((name, is_dir)) = here.pop() {
+            if let Some((name, is_dir)) = here.names.pop() {
                 self.at.push(name);
                 if !self.delete(is_dir)? {
                     self.enter()?;
                 }
                 continue;
             }
-            *here = batch(&self.dirs)?;
-            if !here.is_empty() {
+            let was_last = here.is_last;
+            *here = Batch::read(&self.dirs)?;
+            if !here.names.is_empty() {
                 // FUSE gives an open file that is deleted another name in the same directory, without end.
-                if here.len() < BATCH {
-                    self.refills += 1;
-                }
+                self.refills += usize::from(was_last);
                 if self.refills > MAX_REFILLS {
                     return Err(ErrorKind::DirectoryNotEmpty.into());
                 }
@@ -266,7 +265,7 @@ impl Emptying {
             {
                 self.lock_retries -= 1;
             }
-            self.pending.push(batch(&self.dirs)?);
+            self.pending.push(Batch::read(&self.dirs)?);
         }
         Ok(())
     }
@@ -277,11 +276,21 @@ impl Emptying {
     }
 }
 
-fn batch(dirs: &DirStack) -> Result<Vec<(Box<[u8]>, bool)>> {
-    let mut names = Vec::new();
-    for_each_name(dirs.here(), |name, is_dir| {
-        names.push((name.into(), is_dir));
-        if names.len() < BATCH { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    Ok(names)
+/// Some of the names in a directory, and whether each is one of a directory.
+struct Batch {
+    names: Vec<(Box<[u8]>, bool)>,
+    /// Whether the directory had no more names.
+    is_last: bool,
+}
+
+impl Batch {
+    fn read(dirs: &DirStack) -> Result<Self> {
+        let mut names = Vec::new();
+        for_each_name(dirs.here(), |name, is_dir| {
+            names.push((name.into(), is_dir));
+            if names.len() < BATCH { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let is_last = names.len() < BATCH;
+        Ok(Self { names, is_last })
+    }
 }

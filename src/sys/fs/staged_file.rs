@@ -362,6 +362,11 @@ impl StagedFile {
             self.created = self.place.create_missing()?;
         }
         match self.name_new()? {
+            // The next attempt creates the directories again, if there is one.
+            Ok(Outcome::Busy) => {
+                mem::take(&mut self.created).remove();
+                Ok(Some(Outcome::Busy))
+            }
             Ok(outcome) => Ok(Some(outcome)),
             Err(Errno::EXIST) if target.is_new() => Err(ErrorKind::AlreadyExists.into()),
             Err(Errno::EXIST) => Ok(None),
@@ -372,7 +377,7 @@ impl StagedFile {
     /// Writes the content into the existing file; `None` if there is none any more.
     fn publish_in_place(&mut self, target: &WriteTarget) -> Result<Option<Outcome>> {
         // No other writer of f9 may write, replace or remove the file meanwhile.
-        let Some(lock) = DirectoryLock::acquire(&self.place.dir, LockMode::Exclusive)? else {
+        let Some(lock) = DirectoryLock::acquire_for_long(&self.place.dir)? else {
             return Ok(Some(Outcome::Busy));
         };
         let Some(now) = self.place.stat()? else { return Ok(None) };

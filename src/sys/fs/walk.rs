@@ -213,6 +213,11 @@ impl Batch {
         self.0.push(Part::Failed(error.with_path(path)));
     }
 
+    /// Returns how many directories the batch has open.
+    pub(crate) fn files(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns the metadata of these names, without those that were deleted in the meantime.
     pub(crate) fn look_up(self) -> Vec<Result<FileInfo>> {
         let mut items = Vec::new();

@@ -41,6 +41,7 @@ struct Waiter {
     number: u64,
     permits: usize,
     waker: Waker,
+    last_polled: Instant,
 }
 
 /// A number of permits. Dropping it returns them.
@@ -153,29 +154,39 @@ impl Future for Acquire {
         let place = match state.waiters.iter().position(is_waiting) {
             Some(place) => {
                 state.waiters[place].waker.clone_from(cx.waker());
+                state.waiters[place].last_polled = Instant::now();
                 place
             }
             None => {
                 let is_new = self.number.is_none();
                 let number = *self.number.get_or_insert(state.next);
                 state.next += u64::from(is_new);
-                let waiter = Waiter { number, permits: self.permits, waker: cx.waker().clone() };
+                let (waker, last_polled) = (cx.waker().clone(), Instant::now());
+                let waiter = Waiter { number, permits: self.permits, waker, last_polled };
                 // One that lost its place comes before those that came later.
                 let place = state.waiters.partition_point(|waiter| waiter.number < number);
                 state.waiters.insert(place, waiter);
+                if place == 0 {
+                    semaphore.pass_on(&mut state);
+                }
                 place
             }
         };
-        if place > 0 && state.turn.is_some_and(|turn| turn.elapsed() >= PATIENCE) {
-            state.waiters.pop_front();
+        let is_ignored = |state: &State| state.turn.is_some_and(|turn| turn.elapsed() >= PATIENCE);
+        if place > 0 && is_ignored(&state) {
+            // Those that are polled ask every quarter of a second.
+            let is_asleep = |waiter: &Waiter| waiter.last_polled.elapsed() >= PATIENCE;
+            while state.waiters.front().is_some_and(is_asleep) {
+                state.waiters.pop_front();
+            }
             semaphore.pass_on(&mut state);
-            return if place == 1 {
-                self.take_first(&semaphore, &mut state)
-            } else {
-                Poll::Pending
-            };
         }
-        if place == 0 { self.take_first(&semaphore, &mut state) } else { Poll::Pending }
+        let number = self.number;
+        if state.waiters.front().is_some_and(|first| Some(first.number) == number) {
+            self.take_first(&semaphore, &mut state)
+        } else {
+            Poll::Pending
+        }
     }
 }
 

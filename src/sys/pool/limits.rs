@@ -12,14 +12,14 @@ const MAX_THREADS: usize = 64;
 pub(crate) const FILES_PER_OPERATION: usize = 4;
 
 /// Returns the number of cores that this process may use.
-pub(super) fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     static CORES: LazyLock<usize> =
         LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
     *CORES
 }
 
 /// Returns how many operations may run at a time.
-pub(super) fn max_threads() -> usize {
+pub(crate) fn max_threads() -> usize {
     (max_files() / FILES_PER_OPERATION).clamp(1, MAX_THREADS)
 }
 

@@ -8,6 +8,7 @@
 //! runs on the calling thread, in a way that never waits ([`Wait::Never`]). Only after `EAGAIN` does it go to the pool. `io_uring`
 //! does the same before it uses its own pool.
 
+use std::hint;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
@@ -31,7 +32,7 @@ mod runtimes;
 mod workers;
 
 pub(crate) use inline::{INLINE_LIMIT, Wait, inline_if_ready, try_inline};
-pub(crate) use limits::{FILES_PER_OPERATION, max_open_files};
+pub(crate) use limits::{FILES_PER_OPERATION, cores, max_open_files, max_threads};
 pub(crate) use parallel::parallel_map;
 
 use runtimes::InFlight;
@@ -361,9 +362,13 @@ fn submit(runtime: &Handle, mut job: Box<dyn Job>) {
     }
 }
 
-/// Whether a test has paused the clock of the runtime.
+/// Whether a test has paused the clock of the runtime, so that it stands still while the clock of the system goes on.
 fn is_paused() -> bool {
-    Instant::now() == Instant::now()
+    let (before, begin) = (Instant::now(), std::time::Instant::now());
+    while std::time::Instant::now() == begin {
+        hint::spin_loop();
+    }
+    Instant::now() == before
 }
 
 /// A value that is dropped in the pool.

@@ -233,6 +233,9 @@ impl Workers {
             }
             state.active -= 1;
             state.idle += 1;
+            if state.jobs.is_empty() {
+                state.wanted = cores().max(state.wanted - 1);
+            }
             let need = self.need(&mut state);
             match self.rest(self.meet_unlocked(state, need)) {
                 Some(called) => state = called,
@@ -315,8 +318,8 @@ impl Workers {
             let waited = self.called.wait_timeout(state, WINDOW);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             let started = state.started.wrapping_sub(before);
-            if started < FEW_PER_THREAD * state.active {
-                state.wanted = state.active + 1;
+            if started < FEW_PER_THREAD * state.active.max(1) {
+                state.wanted = state.wanted.max(state.active + 1);
                 let need = self.need(&mut state);
                 state = self.meet_unlocked(state, need);
             } else if started > MANY_PER_THREAD * state.active {
