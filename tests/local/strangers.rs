@@ -162,6 +162,11 @@ fn lock_is_free(root: &Path) -> bool {
     Command::new("flock").arg("-n").arg(lock).arg("true").status().unwrap().success()
 }
 
+#[expect(clippy::exit, reason = "a forked child must not go on with the tests")]
+fn end_child() -> ! {
+    std::process::exit(0)
+}
+
 /// Runs in a process in which `getppid` forks.
 #[test]
 fn a_session_around_forks() {
@@ -175,7 +180,7 @@ fn a_session_around_forks() {
     match fork() {
         None => {
             drop(session);
-            std::process::exit(0);
+            end_child();
         }
         Some(child) => drop(waitpid(Some(child), WaitOptions::empty()).unwrap()),
     }
@@ -183,7 +188,7 @@ fn a_session_around_forks() {
     let sleeper = match fork() {
         None => {
             std::thread::sleep(10 * SOON);
-            std::process::exit(0);
+            end_child();
         }
         Some(child) => child,
     };
@@ -198,7 +203,7 @@ fn a_session_around_forks() {
     match fork() {
         None => {
             runtime().block_on(files.write("b", "child")).unwrap();
-            std::process::exit(0);
+            end_child();
         }
         Some(child) => drop(waitpid(Some(child), WaitOptions::empty()).unwrap()),
     }
