@@ -258,7 +258,7 @@ impl Workers {
             state.files -= files;
             // Before the caller gets the result, because its next call must find this thread.
             let next = state.next_job((self.max_files)());
-            let lingers = next.is_none() && state.jobs.is_empty() && !state.lingers;
+            let lingers = next.is_none() && state.jobs.is_empty() && state.active == 1;
             if lingers {
                 state.lingers = true;
                 self.has_jobs.store(false, Ordering::Release);

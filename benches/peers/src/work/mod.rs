@@ -30,7 +30,6 @@ pub const ALL: &[Work] = &[
     Work { name: "info-64", run: |arena, work| small::info(arena, work, 64) },
     Work { name: "create-1", run: |arena, work| small::create(arena, work, 1) },
     Work { name: "create-64", run: |arena, work| small::create(arena, work, 64) },
-    Work { name: "create-5000", run: |arena, work| small::create(arena, work, 5_000) },
     Work { name: "overwrite-1", run: |arena, work| small::overwrite(arena, work, 1) },
     Work { name: "overwrite-64", run: |arena, work| small::overwrite(arena, work, 64) },
     Work { name: "open-1", run: |arena, work| bulk::open(arena, work, 1) },
