@@ -194,7 +194,8 @@ pub(super) static BLOCKED: Blocked =
     Blocked { tries: LazyLock::new(Mutex::default), count: AtomicUsize::new(0) };
 
 impl Blocked {
-    /// Notes that `dir` could not be locked. Returns whether no try has succeeded for longer than f9 ever holds the lock.
+    /// Notes that `dir` could not be locked. Returns whether no try has succeeded for longer than a change takes. One that may take
+    /// longer also locks the lock file.
     pub(super) fn is_stranger(&self, dir: BorrowedFd<'_>, mode: LockMode) -> bool {
         Stat::of(dir).is_ok_and(|stat| self.is_blocked_for_long((stat.id(), mode), Instant::now()))
     }

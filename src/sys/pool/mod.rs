@@ -12,15 +12,14 @@ use std::hint;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
 use crate::core::error::{Error, ErrorKind, Result};
@@ -29,11 +28,17 @@ mod inline;
 mod limits;
 mod parallel;
 mod runtimes;
+#[cfg(any(feature = "git", feature = "openai"))]
+mod spawn;
 mod workers;
 
 pub(crate) use inline::{INLINE_LIMIT, Wait, inline_if_ready, try_inline};
 pub(crate) use limits::{FILES_PER_OPERATION, cores, max_open_files, max_threads};
 pub(crate) use parallel::parallel_map;
+#[cfg(feature = "openai")]
+pub(crate) use spawn::spawn_abort_on_drop;
+#[cfg(any(feature = "git", feature = "openai"))]
+pub(crate) use spawn::spawn_to_completion;
 
 use runtimes::InFlight;
 use workers::{Job, Workers};
@@ -167,7 +172,7 @@ fn no_threads() -> Error {
 #[cfg(feature = "blocking")]
 pub(crate) fn expect_threads(count: usize) -> Result<()> {
     // All threads live until the gate opens.
-    let gate = RwLock::new(());
+    let gate = std::sync::RwLock::new(());
     thread::scope(|scope| {
         let _closed = gate.write();
         (0..count).try_for_each(|_| {
@@ -177,34 +182,8 @@ pub(crate) fn expect_threads(count: usize) -> Result<()> {
     })
 }
 
-/// Converts the error of a task without a result. A panic continues on this thread.
-fn join_error(error: JoinError) -> Error {
-    if error.is_panic() {
-        panic::resume_unwind(error.into_panic());
-    }
-    shutting_down().with_source(error)
-}
-
 fn shutting_down() -> Error {
     Error::new(ErrorKind::Cancelled).with_message("the runtime is shutting down")
-}
-
-/// A task of the runtime. Dropping it cancels the task.
-#[derive(Debug)]
-struct Spawned<T>(JoinHandle<T>);
-
-impl<T> Drop for Spawned<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl<T> Future for Spawned<T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|done| done.map_err(join_error))
-    }
 }
 
 /// Runs `operation` where it may block. After it has started it runs to its end, even if the future is dropped.
@@ -237,35 +216,6 @@ where
     T: Send + 'static,
 {
     start_with_files(files, operation).await
-}
-
-/// Runs `future` as a task of its own. So it makes progress even if the caller does not poll, and does not keep a lock or its place in
-/// a queue for longer than needed. Dropping the returned future cancels it.
-pub(crate) async fn spawn_abort_on_drop<T>(
-    future: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T>
-where
-    T: Send + 'static,
-{
-    match handle() {
-        None => future.await,
-        Some(handle) => Spawned(handle.spawn(future)).await?,
-    }
-}
-
-/// Runs `future` as a task of its own to its end, even if the returned future is dropped.
-#[cfg(any(feature = "git", feature = "openai"))]
-pub(crate) async fn spawn_to_completion<T>(
-    future: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T>
-where
-    T: Send + 'static,
-{
-    // A task also in the blocking facade, whose wait may be cancelled too.
-    match Handle::try_current() {
-        Err(_) => future.await,
-        Ok(handle) => handle.spawn(future).await.map_err(join_error)?,
-    }
 }
 
 /// Starts `operation` at once in the pool, so that it runs beside the caller. Without a pool it runs when the future is polled.

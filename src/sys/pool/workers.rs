@@ -67,6 +67,7 @@ struct State {
     active: usize,
     /// How many threads should be active.
     wanted: usize,
+    /// The threads that wait, with the one that watches.
     idle: usize,
     /// How many idle threads were called to become active.
     calls: usize,
@@ -258,7 +259,7 @@ impl Workers {
             state.files -= files;
             // Before the caller gets the result, because its next call must find this thread.
             let next = state.next_job((self.max_files)());
-            let lingers = next.is_none() && state.jobs.is_empty() && state.active == 1;
+            let lingers = next.is_none() && state.jobs.is_empty() && !state.lingers;
             if lingers {
                 state.lingers = true;
                 self.has_jobs.store(false, Ordering::Release);
