@@ -2,10 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::cache::dislikes_links;
 use super::dir_lock::{Attempt, BLOCKED, DirectoryLock, try_lock};
 use super::dir_stack::DirStack;
 use super::errno::system_error;
@@ -29,6 +32,9 @@ const BATCH: usize = 1024;
 /// before the directory was moved aside can still do that, and all calls if it could not be moved.
 const MAX_REFILLS: usize = 1024;
 
+/// The number of looks for a name on FUSE.
+const FUSE_TRIES: usize = 5;
+
 /// The number of retries of locks on directories, counted over the whole tree: about one second. A writer that publishes in one of
 /// them may need that long on a busy machine.
 const MAX_LOCK_RETRIES: usize = 256;
@@ -44,7 +50,7 @@ pub(crate) fn remove(
     sync: bool,
 ) -> Result<Attempt<(), ()>> {
     let place = root.locate_existing(path)?;
-    let mut stat = place.stat()?.ok_or(ErrorKind::NotFound)?;
+    let mut stat = existing(&place)?;
     stat.check_change(&options.condition)?;
     let is_conditional = !options.condition.is_empty();
     let lock_mode = if is_conditional { LockMode::Exclusive } else { LockMode::Shared };
@@ -52,7 +58,7 @@ pub(crate) fn remove(
         return Ok(Attempt::Busy(()));
     };
     if is_conditional {
-        stat = place.stat()?.ok_or(ErrorKind::NotFound)?;
+        stat = existing(&place)?;
         stat.check_change(&options.condition)?;
     }
     let flags = if stat.is_dir() { AtFlags::REMOVEDIR } else { AtFlags::empty() };
@@ -74,6 +80,18 @@ pub(crate) fn remove(
         confirm(sync_directory(place.dir.as_fd()))?;
     }
     Ok(Attempt::Done(()))
+}
+
+/// Returns the metadata of the entry at a place. While a file is replaced on FUSE, its name may be missing for a moment.
+fn existing(place: &ParentDir) -> Result<Stat> {
+    for _ in 0..FUSE_TRIES {
+        match place.stat()? {
+            Some(stat) => return Ok(stat),
+            None if dislikes_links(place.dir.as_fd()) => thread::sleep(Duration::from_millis(1)),
+            None => break,
+        }
+    }
+    Err(ErrorKind::NotFound.into())
 }
 
 /// A directory that is deleted with its entries. It was moved aside under a reserved name, so that it disappears for readers in one step.
