@@ -195,7 +195,7 @@ pub(super) async fn checksum_many<B: AsyncFileBackend + ?Sized>(
     found.try_filter_map(|found| future::ready(Ok(found))).try_collect().await
 }
 
-/// Whether a look-up, which follows links, finds something.
+/// Whether a look-up, which follows links, finds an entry.
 pub(super) async fn exists<B: AsyncFileBackend + ?Sized>(backend: &B, path: &str) -> Result<bool> {
     match backend.info_with(path, InfoOptions::default()).await {
         Ok(_) => Ok(true),

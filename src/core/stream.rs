@@ -98,7 +98,7 @@ impl<T: IntoChunk, E: Into<Box<dyn StdError + Send + Sync>>> IntoChunk for Resul
     }
 }
 
-/// Converts the error of a source. One of f9 or of the system keeps its kind.
+/// Converts the error of a source. An error of f9 or of the system keeps its kind.
 fn error_of(error: Box<dyn StdError + Send + Sync>) -> Error {
     let error = match error.downcast::<Error>() {
         Ok(own) => return *own,

@@ -47,6 +47,7 @@
 )]
 
 mod content;
+mod every_case;
 mod expect;
 #[cfg(feature = "blocking")]
 mod facade;

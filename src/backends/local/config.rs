@@ -59,8 +59,9 @@ pub struct LocalConfig {
     /// What a finished write survives.
     #[serde(default)]
     pub durability: Durability,
-    /// The permission bits of new files, independent of the umask; `0o666` without the bits of the umask if `None`. A replaced file
-    /// keeps its permissions. An ACL that a new file inherits from its directory stays, limited by the bits of the group. In JSON, a decimal number such as 416 for `0o640`.
+    /// The permission bits of new files, independent of the umask; `0o666` without the bits of the umask if `None`. A replaced file keeps
+    /// its permissions. An ACL that a new file inherits from its directory stays, limited by the bits of the group. In JSON, a decimal
+    /// number such as 416 for `0o640`.
     #[serde(default)]
     pub permissions: Option<u32>,
     /// The size of the chunks of streams, in bytes; [`DEFAULT_CHUNK_SIZE`] by default.

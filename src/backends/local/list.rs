@@ -41,7 +41,7 @@ pub(super) async fn list(
             if walk.is_over() || first.len() >= limit {
                 return Ok(Some((first, None)));
             }
-            // Without room, the directory is closed here, as nobody knows when the caller asks for the result.
+            // Without room, the directory is closed here, because the caller may ask for the result late.
             let room = room.or_else(|| OpenFiles::try_reserve(Room::Reading, 1, path));
             Ok(room.map(|room| (first, Some((walk, room)))))
         };

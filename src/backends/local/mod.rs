@@ -66,18 +66,21 @@ const NAME: &str = "local";
 ///
 /// # Atomicity
 ///
-/// A write goes to a file in the same directory, without a name or with a reserved one, and gets its final name in one step. A
-/// replaced file keeps its mode and its ACL, and its owner, capabilities and extended attributes if the system permits that. A new file
-/// inherits the default ACL of its directory. The other hard links of a replaced file keep the old content. An append writes a new
-/// file and shares the old blocks if the file system supports it; otherwise it copies them. Conditional writes and appends are exact among all processes that use f9, by a lock on the directory that is held for a few system
-/// calls. Writes of other programs are noticed but not prevented.
+/// A write goes to a file in the same directory, without a name or with a reserved one, and gets its final name in one step. A replaced
+/// file keeps its mode and its ACL, and its owner, capabilities and extended attributes if the system permits that. A new file inherits the
+/// default ACL of its directory. The other hard links of a replaced file keep the old content. An append writes a new file and shares the
+/// old blocks if the file system supports it; otherwise it copies them. Conditional writes and appends are exact among all processes that
+/// use f9, by a lock on the directory that is held for a few system calls. Writes of other programs are noticed but not prevented.
 ///
-/// Everybody who may read a directory can lock it for ever. So after two seconds a verb goes on beside such a lock: a conditional one with
-/// the lock of a file in the directory, which only those can open who may change the directory, and the others without a lock. Until the
-/// stranger lets go, a plain write may come between the check and the write of a conditional one.
+/// Any user who can read a directory can lock it for ever (`flock(2)`). So after two seconds a verb goes on in spite of such a lock. A
+/// conditional verb then locks a file in the directory that only users who may change the directory can open. Other verbs go on without
+/// a lock: until the stranger releases its lock, a plain write may come between the check and the write of a conditional one.
 ///
 /// A file that is a mount point, as containers have for single files, cannot be replaced.
 /// [`WriteMethod::InPlace`](crate::WriteMethod::InPlace) writes into it, which is not atomic.
+///
+/// Two names of one file (hard links) can be renamed to each other. No write to the old name is lost meanwhile, and in a directory that
+/// ignores case the last name of a file stays.
 ///
 /// A recursive deletion first moves the directory aside, so that all of it disappears in one step. On an overlay file system, as
 /// containers have it, a directory of a lower layer cannot be moved: its entries are deleted one by one, so that others may see a part of
@@ -85,12 +88,9 @@ const NAME: &str = "local";
 ///
 /// # Files that do not tell their size
 ///
-/// A file with content may have the size 0 in its metadata, as in `/proc`, or that of a page, as in `/sys`. Such a file is read to its end, as
-/// a whole and up to 64 MiB; a longer one is [`TooLarge`](crate::ErrorKind::TooLarge). `info` has the size in the metadata, `open` that of
-/// the content. An empty file on a file system without a local disk costs one more system call.
-///
-/// Two names of one file (hard links) can be renamed to each other. No write to the old name is lost meanwhile, and in a directory that
-/// ignores case the last name of a file stays.
+/// A file with content may have the size 0 in its metadata, as in `/proc`, or that of a page, as in `/sys`. Such a file is read to its end,
+/// as a whole and up to 64 MiB; a longer one is [`TooLarge`](crate::ErrorKind::TooLarge). `info` has the size in the metadata, `open` that
+/// of the content. An empty file on a file system without a local disk costs one more system call.
 ///
 /// # File systems
 ///
@@ -126,8 +126,8 @@ const NAME: &str = "local";
 ///
 /// Opening a root removes temporary files whose owner is dead. The name tells the owner: the boot of the machine, the namespace of
 /// process ids, the process id and its start. One whose process runs stays, whichever mount shows it. One whose process has ended is
-/// removed at once. Nobody can tell whether the owner in another container, on another machine or of an earlier boot is alive, so that
-/// file is removed when nothing has changed it for a day. A locked file always stays. See [`LocalConfig::sweep`].
+/// removed at once. Whether an owner in another container, on another machine or of an earlier boot is alive is unknown, so its files are
+/// removed when nothing has changed them for a day. A locked file always stays. See [`LocalConfig::sweep`].
 ///
 /// # Durability
 ///
@@ -149,9 +149,9 @@ const NAME: &str = "local";
 /// fails with [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded).
 ///
 /// A stream that reads more than a chunk, or a listing of more than 1,024 entries, keeps one file open, and a stream that writes keeps two.
-/// All that read have an eighth of the limit of the process, and so have all that write. Further ones wait for their turn. If none is
-/// closed for 30 seconds, the call fails with [`TooManyOpenFiles`](crate::ErrorKind::TooManyOpenFiles), whose text names the oldest
-/// stream.
+/// The files of all streams that read may use an eighth of the limit of the process, and those of all that write another eighth. Further
+/// streams wait for their turn. If none is closed for 30 seconds, the call fails with
+/// [`TooManyOpenFiles`](crate::ErrorKind::TooManyOpenFiles), whose text names the oldest stream.
 ///
 /// An operation that has started runs to its end, even if its future is dropped. A runtime that shuts down waits for its operations, also
 /// in [`shutdown_background`](tokio::runtime::Runtime::shutdown_background), but for no more than a minute.

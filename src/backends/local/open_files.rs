@@ -12,7 +12,7 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{Permit, Semaphore};
 use crate::sys::pool::max_open_files;
 
-/// How long a stream waits for room without one that is closed.
+/// How long a stream waits for room while no other stream is closed.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the room is for. Readers and writers have separate room, so that a copy from one to the other never waits for other copies.

@@ -110,7 +110,7 @@ impl LocalFileBackend {
             let attempt = move |cancelled: &Cancelled| {
                 Ok(match step(&shared, state, cancelled)? {
                     Attempt::Done(done) => Attempt::Done(done),
-                    // Here, because nobody knows when the caller asks for the result, and the state has files open.
+                    // Here, because the state has files open and the caller may ask for the result late.
                     Attempt::Busy(state) => {
                         let try_reserve =
                             || OpenFiles::try_reserve(Room::Writing, FILES_OF_WRITER, &name);

@@ -80,7 +80,8 @@ pub(super) fn adopt(
             Adopted::Both => {}
             // Without permission to change the owner, the set-id bits would give away the rights of another user.
             Adopted::Group => permissions &= 0o777,
-            // The bits of the group, which also limit an ACL, would give another group the rights of the old one. It has those of all.
+            // The bits of the group, which also limit an ACL, would give the rights of the old group to another one. So it gets those of
+            // others.
             Adopted::Nothing if created.owner().1 != old.owner().1 => {
                 permissions &= 0o707 | (permissions & 0o007) << 3;
             }
@@ -92,7 +93,7 @@ pub(super) fn adopt(
     if let Some(attributes) = attributes
         && !attributes.copy_to(file)?
     {
-        // The bits of the group are the limit of the ACL, which the group alone may not have had.
+        // With an ACL, the bits of the group are a limit for several entries. The group itself may have had fewer rights.
         permissions &= !0o070;
     }
     if is_owned && !has_acl && created.permissions() == permissions {
@@ -101,7 +102,7 @@ pub(super) fn adopt(
     set_permissions(file, permissions)
 }
 
-/// What a file got of the owner and the group of another one.
+/// Whether a file got the owner and the group of another file.
 enum Adopted {
     Both,
     Group,

@@ -67,7 +67,7 @@ pub(crate) fn open_file(root: &Root, path: &str, wait: Wait) -> Result<OpenFile>
     };
     let (mut file, mut stat) = open()?;
     for _ in 1..OPEN_ATTEMPTS {
-        // A file that was replaced between the two calls has an etag that nobody knows, as its last link is gone.
+        // If the file was replaced between the two calls, its last link is gone and its etag is unknown.
         if stat.links() > 0 {
             break;
         }

@@ -6,9 +6,9 @@
 //! calls. If it is taken, the caller retries for a few milliseconds and then returns [`Attempt::Busy`], so that a longer wait does
 //! not keep a thread of the pool.
 //!
-//! Everybody who may read a directory can lock it for ever. So after [`STRANGER_AFTER`] a verb that needs no check goes on without the
-//! lock, and one that needs it locks a file in the directory, which only those can open who may change the directory. While that file
-//! exists, an exclusive lock is that of both.
+//! Any user who can read a directory can lock it for ever. So after [`STRANGER_AFTER`] a verb that needs no check goes on without the
+//! lock. A verb that needs a check locks a file in the directory instead, which only users who may change the directory can open. While
+//! that file exists, an exclusive lock takes both.
 
 use std::collections::HashMap;
 use std::io;
@@ -35,7 +35,7 @@ pub(crate) enum Attempt<T, S> {
     Busy(S),
 }
 
-/// Holds the lock on a directory until it is dropped. Beside a stranger, it is the lock of a file in the directory.
+/// Holds the lock on a directory until it is dropped. If a stranger holds that lock, this is the lock of a file in the directory.
 #[derive(Debug)]
 pub(super) struct DirectoryLock {
     // Fields are dropped in this order.
@@ -56,14 +56,13 @@ struct LockFile {
 /// How long a verb waits for the lock. Others hold it only for a few system calls.
 pub(crate) const DIR_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// If every try to lock a directory fails for this long, then somebody holds the lock who is not f9, or who has stopped.
+/// If every try to lock a directory fails for this long, the lock is held by a stranger: another program, or an f9 that has stopped.
 const STRANGER_AFTER: Duration = Duration::from_secs(2);
 
-/// The file that is locked beside a stranger. Its name is that of a temporary file, so that it is hidden and swept.
+/// The file that is locked while a stranger holds the directory. It has the name of a temporary file, so that it is hidden and swept.
 const LOCK_FILE: &str = ".f9tmp-lock";
 
-/// Longer than f9 holds the lock of a directory for a change. After this pause, nobody who locked the directory before the stranger is in
-/// the middle of one.
+/// Longer than f9 holds the lock of a directory for a change. After this pause, every change that began before the stranger came is done.
 const CHANGE_TIME: Duration = Duration::from_millis(20);
 
 impl DirectoryLock {
@@ -98,8 +97,7 @@ impl DirectoryLock {
 
     const NONE: Self = Self { file: None, directory: None };
 
-    /// Like [`acquire`](Self::acquire) exclusively, for a change that may take long. Others wait for it, and do not take the holder for a
-    /// stranger.
+    /// Takes the exclusive lock for a change that may take long. Others wait for it, and do not take the holder for a stranger.
     pub(super) fn acquire_for_long(dir: &Arc<OwnedFd>) -> Result<Option<Self>> {
         match Self::acquire(dir, LockMode::Exclusive)? {
             Some(lock) if lock.file.is_none() => lock.with_file(dir),
@@ -151,14 +149,14 @@ impl LockFile {
         let mode = Mode::from_raw_mode(permissions_of_lock_file(&stat));
         let file = retry_on_intr(|| rustix::fs::openat(directory, LOCK_FILE, flags, mode))
             .map_err(system_error)?;
-        // The umask may have removed permissions. It fails if the file is that of another user, who has done it.
+        // The umask may have removed permissions. This fails if another user created the file, who has then restored them.
         let _ = retry_on_intr(|| fchmod(&file, mode));
         if !try_lock(file.as_fd(), LockMode::Exclusive).map_err(system_error)? {
             return Ok(None);
         }
         let named = Stat::of_name(directory.as_fd(), LOCK_FILE.as_ref());
         let opened = Stat::of(file.as_fd());
-        // The holder before has removed the file.
+        // The previous holder has removed the file.
         let is_current = matches!((named, opened), (Ok(a), Ok(b)) if a.id() == b.id());
         Ok(is_current.then(|| Self { directory: Arc::clone(directory), file }))
     }
@@ -171,7 +169,7 @@ impl Drop for LockFile {
     }
 }
 
-/// Returns the permissions of a lock file in a directory: those can open it who may change the directory, and nobody else.
+/// Returns the permissions of a lock file in a directory. Only users who may change the directory can open it.
 pub(super) fn permissions_of_lock_file(directory: &Stat) -> u32 {
     let class =
         |writes: u32, both: u32| if directory.permissions() & writes != 0 { both } else { 0 };

@@ -27,7 +27,7 @@ pub(super) fn create_spool(dir: &Arc<OwnedFd>) -> Result<Temporary> {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let elsewhere = std::env::temp_dir();
             let open = || rustix::fs::openat(CWD, &elsewhere, flags, Mode::empty());
-            // The first error tells more than that of a directory that nobody has named.
+            // The first error is about the directory that the caller named.
             let Ok(elsewhere) = retry_on_intr(open) else { return Err(error) };
             Temporary::create(&Arc::new(elsewhere), 0o600, true).map_err(|_| error)
         }
@@ -66,7 +66,7 @@ pub(super) fn write(file: &File, new: &File, metadata: &FileMetadata, sync: bool
         metadata.modified_at.map_or(Ok(()), |time| set_modified_at(file, time))
     };
     write().map_err(|error| {
-        // To repeat an append whose first part is written would write that part twice.
+        // Repeating the append after a part was written would write that part twice.
         let kind = if error.is_retryable() { ErrorKind::Io } else { error.kind() };
         Error::new(kind)
             .with_message("it was written in place and may have a part of the new content")

@@ -42,6 +42,7 @@ mod upload;
 mod walk;
 mod watch;
 mod without_metadata;
+mod write_pieces;
 
 pub(crate) use buffer::Buffers;
 pub(crate) use content::{OpenFile, look_up, open_file};

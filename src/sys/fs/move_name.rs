@@ -1,8 +1,8 @@
 //! Moving a name where the file system lacks the step for it, and removing one of two names of a file.
 //!
-//! `rename(2)` replaces what has the new name, and does nothing if both names lead to one file. The step that neither replaces nor needs a
-//! look before (`RENAME_NOREPLACE`) is missing on NFS and on most FUSE file systems. There the move takes several steps, during which the
-//! caller holds exclusive locks on both directories, so that no other process of f9 comes between.
+//! `rename(2)` replaces the entry with the new name, and does nothing if both names belong to one file. A rename that replaces nothing
+//! (`RENAME_NOREPLACE`) is missing on NFS and on most FUSE file systems. There the move takes several steps. The caller holds exclusive
+//! locks on both directories meanwhile, so that no other process of f9 changes them.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -55,8 +55,8 @@ pub(super) fn rename_new(
 
 /// Renames an entry in several steps. `is_locked` tells whether the caller has locked both directories against all others.
 ///
-/// `linkat` replaces nothing, whoever else creates the name, but the file has two names for a moment. Where that does harm and the
-/// directories are locked, and where there are no hard links, the new name is looked at before the rename.
+/// `linkat` never replaces a file, but the moved file has two names for a moment. If that does harm and the directories are locked, or if
+/// there are no hard links, this checks that the new name is free and then renames.
 pub(super) fn rename_new_in_steps(
     from: BorrowedFd<'_>,
     old: &str,
@@ -80,7 +80,7 @@ pub(super) fn rename_new_in_steps(
     }
 }
 
-/// Gives a file a second name, which replaces nothing, whoever else creates that name; `false` without hard links.
+/// Gives a file a second name. Fails with `EEXIST` if that name is taken. Returns `false` if there are no hard links.
 fn link_new(from: BorrowedFd<'_>, old: &str, to: BorrowedFd<'_>, new: &str) -> Result<bool, Errno> {
     match retry_on_intr(|| rustix::fs::linkat(from, old, to, new, AtFlags::empty())) {
         Ok(()) => Ok(true),
@@ -92,7 +92,7 @@ fn link_new(from: BorrowedFd<'_>, old: &str, to: BorrowedFd<'_>, new: &str) -> R
     }
 }
 
-/// Like [`rename_new`] for the entry of a caller, whose name may be taken by another file at any time; `false` if that happens.
+/// Like [`rename_new`], for an entry whose name another process may give to another file at any time. Returns `false` if that happens.
 ///
 /// `error` converts the error of the move itself.
 pub(super) fn move_entry(
@@ -115,7 +115,7 @@ pub(super) fn move_entry(
     }
     let removed = remove_source(source, stat, target);
     if !matches!(removed, Ok(true)) {
-        // The new name is the one that was made here.
+        // The new name was made here.
         let _ = rustix::fs::unlinkat(to, new, AtFlags::empty());
     }
     removed
@@ -124,8 +124,8 @@ pub(super) fn move_entry(
 /// Removes the name `source` of the file that also has the name `target`. Returns `false` and changes nothing if `source` names another
 /// file by now.
 ///
-/// A name cannot be removed on the condition that it still names a file. So it first becomes a reserved one, which nobody else uses, and
-/// the file that has it then is looked at.
+/// No system call removes a name only if it still belongs to a certain file. So the entry is first renamed to a reserved name, which nobody
+/// else uses, and then checked.
 pub(super) fn remove_source(source: &ParentDir, stat: &Stat, target: &ParentDir) -> Result<bool> {
     if source.is_in_same_dir(target) && has_both(source, target) == Some(false) {
         // Two spellings of one name, in a directory that ignores case.
@@ -138,7 +138,7 @@ pub(super) fn remove_source(source: &ParentDir, stat: &Stat, target: &ParentDir)
         Err(errno) => return Err(system_error(errno)),
     }
     let put_back = || match rename_new(from, &aside, from, &source.name) {
-        // The name has another file again. What was moved aside was there before, so it becomes the target.
+        // The name has another file again. The file that was moved aside is older, so it becomes the target.
         Err(Errno::EXIST) => {
             retry_on_intr(|| rustix::fs::renameat(from, aside.as_str(), to, target.name.as_str()))
         }
@@ -152,9 +152,9 @@ pub(super) fn remove_source(source: &ParentDir, stat: &Stat, target: &ParentDir)
             retry_on_intr(|| rustix::fs::unlinkat(from, aside.as_str(), AtFlags::empty()))
                 .map_err(system_error)
         }
-        // Both were spellings of one name after all, or somebody else has deleted the other one.
+        // Both were spellings of one name, or another process has deleted the other name.
         Ok((true, false)) => match rename_new(from, &aside, to, &target.name) {
-            // And a third one has created it again.
+            // Another process has created it again.
             Err(Errno::EXIST) => {
                 put_back().map_err(system_error)?;
                 return Ok(false);
@@ -187,8 +187,8 @@ fn has_both(source: &ParentDir, target: &ParentDir) -> Option<bool> {
     read.ok().map(|()| missing.is_empty())
 }
 
-/// Locks a directory against all other processes of f9, or goes on without a lock where there are none; `None` if others hold it. Also
-/// returns whether it is locked.
+/// Locks a directory against all other processes of f9; `None` if one of them holds the lock. On a file system without locks this goes on
+/// without one. Also returns whether the directory is locked.
 pub(super) fn lock_out_others(dir: &Arc<OwnedFd>) -> Result<Option<(DirectoryLock, bool)>> {
     match DirectoryLock::acquire(dir, LockMode::Exclusive) {
         Err(error) if error.kind() == ErrorKind::Unsupported => {
@@ -257,7 +257,7 @@ mod tests {
                 fs::hard_link(dir.path().join("a"), elsewhere.path().join("other")).unwrap();
             }
             let (source, stat, target) = two(dir.path(), "a", "A");
-            // The directory does not have both names, as if it ignored case.
+            // The directory lists one of the names only, like one that ignores case.
             assert!(remove_source(&source, &stat, &target).unwrap());
             assert_eq!(names(dir.path()), ["a"]);
             // The other name is gone by the time the first one is moved aside.

@@ -1,4 +1,4 @@
-//! The names of temporary files, which say whose they are.
+//! The names of temporary files, and the processes that own the files.
 //!
 //! A name holds the boot of the machine, the namespace of process ids, the process id and the time when the process started. So a sweep
 //! of the same boot and namespace knows whether the owner still runs, even if it reaches the file through another mount, which does not
@@ -16,7 +16,7 @@ use crate::core::error::Result;
 use crate::core::path::TEMPORARY_PREFIX;
 use crate::sys::random;
 
-/// A process, as far as it can be told from every other one.
+/// Identifies a process among all processes of all machines, as far as the system allows that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Owner {
     /// The boot of the machine and the namespace of process ids; empty if the system does not tell them.
@@ -35,7 +35,7 @@ pub(super) enum Life {
     Unknown,
 }
 
-/// Returns a new reserved name: its owner, a random part, which is chosen once, and a number.
+/// Returns a new reserved name. It consists of the owner, a random part that is chosen once per process, and a number.
 pub(super) fn new_name() -> Result<String> {
     static START: Mutex<Option<(Pid, Arc<str>)>> = Mutex::new(None);
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -43,7 +43,7 @@ pub(super) fn new_name() -> Result<String> {
     let mut start = START.lock().unwrap_or_else(PoisonError::into_inner);
     let process = getpid();
     let known = start.as_ref().filter(|(of, _)| *of == process).map(|(_, text)| Arc::clone(text));
-    // A process that was forked has another owner than its parent.
+    // A forked process is another owner than its parent.
     let text = match known {
         Some(text) => text,
         None => {

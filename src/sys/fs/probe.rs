@@ -32,9 +32,9 @@ const TARGET: &str = "f9/../f9";
 pub(crate) struct FileSystem {
     /// Whether the steps could be tried.
     is_known: bool,
-    /// A file can get a name only if nothing has it, as far as processes of f9 can tell.
+    /// A file can get a name only if the name is free. Other processes of f9 cannot take the name meanwhile.
     pub(crate) creates_exclusively: bool,
-    /// An entry can be renamed in one step only if nothing has the new name, as far as processes of f9 can tell.
+    /// An entry can be renamed only if the new name is free. Other processes of f9 cannot take the name meanwhile.
     pub(crate) renames_at_once: bool,
     /// A look-up after a write returns the etag that the write returned.
     pub(crate) keeps_etags: bool,
@@ -107,7 +107,7 @@ impl FileSystem {
         self.renames_at_once = first.rename(&name, rename_new_at_once).is_ok();
         self.creates_exclusively = self.renames_at_once;
         if !self.renames_at_once {
-            // The lock on the directory takes the place of the step. Where a hard link does, a file has two names for a moment.
+            // The lock on the directory replaces the missing step. A hard link could too, but the file would have two names for a moment.
             let has_links = first.has_hard_links()?;
             self.creates_exclusively = has_links || self.locks_directories;
             self.renames_at_once =

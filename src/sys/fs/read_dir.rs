@@ -182,7 +182,7 @@ fn read_batch(
             smallest.has_more = smallest.has_more || (wanted.accepts)(name, is_dir);
         } else if (wanted.accepts)(name, is_dir) {
             smallest.push(name, is_dir);
-            // To find the smallest takes time, so it is done for many names at a time.
+            // Finding the smallest names takes time, so this collects many before.
             let kept = smallest.keys.len();
             if kept >= count.saturating_mul(2) {
                 smallest.keep(count);

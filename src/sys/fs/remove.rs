@@ -121,7 +121,7 @@ impl<'a> Trash<'a> {
             Err(Errno::WOULDBLOCK) if !BLOCKED.is_stranger(dir.as_fd(), LockMode::Exclusive) => {
                 return Ok(None);
             }
-            // Whoever holds the lock keeps a sweep away too.
+            // The lock also keeps a sweep away.
             Err(Errno::WOULDBLOCK) => {}
             Err(errno) => return Err(system_error(errno)),
         }
@@ -218,7 +218,7 @@ impl Emptying {
             let was_last = here.is_last;
             *here = Batch::read(&self.dirs)?;
             if !here.names.is_empty() {
-                // FUSE gives an open file that is deleted another name in the same directory, without end.
+                // FUSE renames an open file that is deleted, so such a name comes back each time it is removed.
                 self.refills += usize::from(was_last);
                 if self.refills > MAX_REFILLS {
                     return Err(ErrorKind::DirectoryNotEmpty.into());

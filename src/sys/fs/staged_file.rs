@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, IoSlice, Write as _};
+use std::io::Write as _;
 use std::mem;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use super::stat::Stat;
 use super::sync::{confirm, sync_directory};
 use super::temporary::{Steps, Temporary};
 use super::transfer::{append_content, copy_content};
+use super::write_pieces::write_pieces;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::metadata::FileMetadata;
@@ -33,12 +34,6 @@ use crate::core::path::FilePath;
 use crate::core::target::WriteTarget;
 use crate::sys::lock::LockMode;
 use crate::sys::pool::Cancelled;
-
-/// The limit of pieces of one `writev`.
-const IOV_MAX: usize = 1024;
-
-/// The limit of bytes of one `writev`. ext4 needs a contiguous piece of memory of this size, and took 1.4 times as long for 4 MiB.
-const MAX_WRITE: usize = 1024 * 1024;
 
 /// An open directory in which several files are written.
 #[derive(Clone, Debug)]
@@ -146,31 +141,7 @@ impl StagedFile {
 
     /// Appends all pieces, with as few system calls as possible.
     pub(crate) fn append_all(&self, pieces: &[Bytes]) -> Result<()> {
-        let mut rest = pieces;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let is_full = |piece: &Bytes| {
-                bytes += piece.len();
-                bytes >= MAX_WRITE
-            };
-            let count =
-                rest.iter().take(IOV_MAX).position(is_full).map_or(IOV_MAX, |last| last + 1);
-            let (pieces, left) = rest.split_at(count.min(rest.len()));
-            rest = left;
-            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|p| IoSlice::new(p)).collect();
-            let mut left = &mut slices[..];
-            // This skips empty slices at the front. A write of 0 bytes then means that no space is left.
-            IoSlice::advance_slices(&mut left, 0);
-            while !left.is_empty() {
-                match self.file().write_vectored(left) {
-                    Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-                    Ok(written) => IoSlice::advance_slices(&mut left, written),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(())
+        Ok(write_pieces(self.file(), pieces)?)
     }
 
     /// Discards the file. Its name is removed at once; dropping the returned handle frees its blocks.

@@ -1,8 +1,8 @@
 //! Removing the temporary files of dead processes.
 //!
-//! A temporary name tells its owner. One whose process runs stays. One whose process has ended, in this boot of this machine and in this
-//! container, is removed at once. For any other one, such as that of another machine on a network file system, of another container, or
-//! of an earlier boot, nobody can tell, so it is removed when nothing has changed it for a day. In all cases it must not be locked.
+//! The name of a temporary file tells which process owns it. If that process runs, the file stays. If it has ended, the file is removed at
+//! once. Owners on another machine, in another container or of an earlier boot are unknown: their files are removed when nothing has
+//! changed them for a day. A locked file always stays.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -76,7 +76,7 @@ fn sweep_directory(dirs: &DirStack, now: SystemTime) -> Vec<Box<[u8]>> {
     below
 }
 
-/// Whether the owner of a temporary file is dead, as far as its name and its age tell.
+/// Whether the name and the age of a temporary file show that its owner is dead.
 fn is_dead(name: &[u8], stat: &Stat, now: SystemTime) -> bool {
     // Writers set the modification time, but not the change time.
     let changed = stat.changed_at().max(stat.modified_at());
@@ -93,7 +93,7 @@ fn remove_dead(dirs: &DirStack, name: &[u8], now: SystemTime) -> Result<()> {
     if !is_dead(name, &found, now) {
         return Ok(());
     }
-    // A link is left of the look at what a file system can do. It cannot be locked.
+    // A killed probe of the file system leaves symbolic links, which cannot be locked.
     if !found.is_symlink() {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file: OwnedFd =
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_file_of_a_running_process_stays_even_without_its_lock() {
         let own = new_name().unwrap();
-        // As it is seen through another mount, after a long pause.
+        // An old file that is seen through another mount.
         let later = SystemTime::now() + DEAD_AFTER * 10;
         assert_eq!(left_after(later, &[&own]), [own]);
     }

@@ -225,7 +225,7 @@ enum Renamed {
     Done,
     /// Another process holds one of the locks, or has changed the source.
     Busy,
-    /// It takes several steps, which need exclusive locks.
+    /// The rename takes several steps, which need exclusive locks.
     NotAlone,
 }
 
@@ -244,7 +244,7 @@ fn rename_entry(
     let Some((_target_lock, target_is_locked)) = lock(target, target_is_conditional, alone)? else {
         return Ok(Renamed::Busy);
     };
-    // One directory is locked once.
+    // If both are one directory, it is locked once.
     let source_lock = if is_same_dir { None } else { lock(source, needs_source, alone)? };
     if !is_same_dir && source_lock.is_none() {
         return Ok(Renamed::Busy);
@@ -325,7 +325,7 @@ fn change_name(
     }
 }
 
-/// Whether there is something in the directory at a place. Not every file system says so when a rename fails.
+/// Whether the directory at a place has entries. Not every file system says so when a rename fails.
 fn has_entries(place: &ParentDir) -> bool {
     let opened = open_beneath(place.dir.as_fd(), place.name.as_ref(), DIRECTORY);
     opened.is_ok_and(|dir| {

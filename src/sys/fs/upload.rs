@@ -215,7 +215,7 @@ mod tests {
         let root = Root::open(dir.path(), Reserved::default()).unwrap();
         let id = UploadFile::create(&root, false).unwrap();
         let upload = UploadFile::open(&root, &id).unwrap();
-        // As a process has it that was forked and has not executed its program yet.
+        // A forked process has such a copy until it executes its program.
         let copy = upload.file.try_clone().unwrap();
         let error = UploadFile::open(&root, &id).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidOperation);

@@ -63,7 +63,7 @@ fn path_below(path: &str, name: &str) -> FilePath {
 }
 
 impl Walk {
-    /// How many files a call of [`next_batch`](Self::next_batch) and its batch have open.
+    /// How many files are open during a call of [`next_batch`](Self::next_batch), with those of the returned batch.
     pub(crate) fn files() -> usize {
         kept_open() + max_parts() + 1
     }
@@ -137,7 +137,7 @@ impl Walk {
                 }
             }
         }
-        // Nobody knows when the next call comes.
+        // The next call may come late.
         self.dirs.close_above();
         (!batch.0.is_empty() || !self.is_over()).then_some(batch)
     }

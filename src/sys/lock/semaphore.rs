@@ -104,7 +104,7 @@ impl Semaphore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// More permits than there are can be taken by one alone.
+    /// A waiter that is alone may take more permits than there are.
     fn can_take(&self, state: &State, permits: usize) -> bool {
         state.taken == 0 || state.taken.saturating_add(permits) <= (self.total)()
     }
@@ -163,7 +163,7 @@ impl Future for Acquire {
                 state.next += u64::from(is_new);
                 let (waker, last_polled) = (cx.waker().clone(), Instant::now());
                 let waiter = Waiter { number, permits: self.permits, waker, last_polled };
-                // One that lost its place comes before those that came later.
+                // A waiter that lost its place comes before those that came later.
                 let place = state.waiters.partition_point(|waiter| waiter.number < number);
                 state.waiters.insert(place, waiter);
                 if place == 0 {
@@ -174,7 +174,7 @@ impl Future for Acquire {
         };
         let is_ignored = |state: &State| state.turn.is_some_and(|turn| turn.elapsed() >= PATIENCE);
         if place > 0 && is_ignored(&state) {
-            // Those that are polled ask every quarter of a second.
+            // Waiters that are polled ask every quarter of a second.
             let is_asleep = |waiter: &Waiter| waiter.last_polled.elapsed() >= PATIENCE;
             while state.waiters.front().is_some_and(is_asleep) {
                 state.waiters.pop_front();
@@ -191,7 +191,7 @@ impl Future for Acquire {
 }
 
 impl Acquire {
-    /// Takes the permits as the first in the queue.
+    /// Takes the permits. The caller is the first in the queue.
     fn take_first(&mut self, semaphore: &Arc<Semaphore>, state: &mut State) -> Poll<Permit> {
         if !semaphore.can_take(state, self.permits) {
             return Poll::Pending;

@@ -84,7 +84,7 @@ impl Drop for Waiter {
         locked(&RUNTIMES).remove(&self.id);
         self.operations.is_ending.store(true, Ordering::Relaxed);
         let count = locked(&self.operations.count);
-        // After a timeout, there is nothing better than to go on.
+        // After a timeout the shutdown goes on.
         drop(self.operations.finished.wait_timeout_while(count, MAX_WAIT, |count| *count > 0));
     }
 }

@@ -183,7 +183,7 @@ impl Root {
         Ok(Stat::of(self.fd()).map_err(system_error)?.id())
     }
 
-    /// Opens the file that sessions lock, and creates it if it is missing. All who may change the root may lock the new file.
+    /// Opens the file that sessions lock, and creates it if it is missing. Every user who may change the root can lock the new file.
     pub(crate) fn open_lock_file(&self) -> Result<File> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let open = |flags, mode| {
