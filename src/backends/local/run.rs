@@ -110,6 +110,8 @@ impl LocalFileBackend {
             let attempt = move |cancelled: &Cancelled| {
                 Ok(match step(&shared, state, cancelled)? {
                     Attempt::Done(done) => Attempt::Done(done),
+                    // Such a step always starts again.
+                    Attempt::Busy(_) if size_of::<S>() == 0 => Attempt::Busy(None),
                     // Here, because the state has files open and the caller may ask for the result late.
                     Attempt::Busy(state) => {
                         let try_reserve =

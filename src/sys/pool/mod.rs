@@ -267,13 +267,10 @@ where
     F: FnOnce(&Cancelled) -> Result<T> + Send + 'static,
     T: Send + 'static,
 {
-    let (task, mut job) = task(files, None, operation);
+    let (task, job) = task(files, None, operation);
     match Workers::of_this_process() {
         Some(workers) => workers.submit(job),
-        None => {
-            job.run();
-            job.finish();
-        }
+        None => run_here(job),
     }
     task
 }
@@ -294,22 +291,21 @@ where
     (PoolTask { done, cancelled }, Box::new(Operation { files, in_flight, progress }))
 }
 
-fn submit(runtime: &Handle, mut job: Box<dyn Job>) {
+fn submit(runtime: &Handle, job: Box<dyn Job>) {
     match Workers::of_this_process() {
         Some(workers) if !is_paused() => workers.submit(job),
         // A paused clock stands still while Tokio's own pool works. Otherwise it would advance to the next timeout at once.
         Some(_) => {
             #[expect(clippy::disallowed_methods, reason = "this is the only access to a pool")]
-            drop(runtime.spawn_blocking(move || {
-                job.run();
-                job.finish();
-            }));
+            drop(runtime.spawn_blocking(move || run_here(job)));
         }
-        None => {
-            job.run();
-            job.finish();
-        }
+        None => run_here(job),
     }
+}
+
+fn run_here(mut job: Box<dyn Job>) {
+    job.run();
+    job.finish();
 }
 
 /// Whether a test has paused the clock of the runtime, so that it stands still while the clock of the system goes on.
@@ -447,9 +443,11 @@ mod tests {
             let done = Arc::new(AtomicBool::new(false));
             let set = Arc::clone(&done);
             let (begun, wait_begun) = mpsc::channel();
+            let (go, wait_go) = mpsc::channel::<()>();
             let mut running = Box::pin(async move {
                 start(move |_| {
                     begun.send(()).unwrap();
+                    wait_go.recv().unwrap();
                     thread::sleep(Duration::from_millis(50));
                     set.store(true, Ordering::SeqCst);
                     Ok(())
@@ -458,6 +456,7 @@ mod tests {
             });
             runtime.block_on(async { assert!(futures::poll!(running.as_mut()).is_pending()) });
             wait_begun.recv().unwrap();
+            go.send(()).unwrap();
             drop(runtime);
             assert!(done.load(Ordering::SeqCst));
             futures::executor::block_on(running).unwrap();

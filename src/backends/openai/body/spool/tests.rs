@@ -1,7 +1,7 @@
 use std::sync::mpsc;
 
 use proptest::prelude::*;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::backends::openai::body::frame::Decoder;
@@ -189,9 +189,15 @@ async fn keep_busy() -> (mpsc::Sender<()>, impl Future<Output = Result<bool>>) {
     (busy, other)
 }
 
+/// Returns a runtime with one thread for calls that may block: while the clock is paused, f9 uses the pool of Tokio.
+fn one_thread() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time().start_paused(true).max_blocking_threads(1).build().unwrap()
+}
+
 #[test]
 fn the_pool_is_used_once_per_mebibyte() {
-    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let runtime = one_thread();
     runtime.block_on(async {
         let mut spool = Spool::new(OpenAIEncoding::Auto);
         let mut waited = 0;
@@ -212,7 +218,7 @@ fn the_pool_is_used_once_per_mebibyte() {
 
 #[test]
 fn a_spool_fails_after_a_push_was_dropped() {
-    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let runtime = one_thread();
     runtime.block_on(async {
         let (busy, other) = keep_busy().await;
         let mut spool = Spool::new(OpenAIEncoding::Auto);

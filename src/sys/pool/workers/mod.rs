@@ -6,8 +6,9 @@
 //!
 //! An operation that the kernel answers from its caches takes some 10 µs, and waking a thread for it takes at least as long. So a few
 //! threads take operations from the queue until it is empty, and no further thread is woken for them. If they wait for a disk, the
-//! queue stalls. One more thread watches for that and joins them. The last thread that finds the queue empty looks again for a moment
-//! before it sleeps, because a task that makes one call after the other is about to make the next.
+//! queue stalls. One more thread watches for that and joins them. While operations wait, results are delivered several at a time, because
+//! waking the runtime for each of them would take as long as the operation. Without a crowd, the last thread that finds the queue empty
+//! looks again for a moment before it sleeps, because a task that makes one call after the other is about to make the next.
 
 use std::collections::VecDeque;
 use std::io;
@@ -42,6 +43,9 @@ const MANY_PER_THREAD: usize = 5;
 /// How long the last active thread looks for another operation before it sleeps. To wake a sleeping thread takes about this long.
 const LINGER: Duration = Duration::from_micros(50);
 
+/// The largest number of results that are delivered together.
+const MAX_DONE: usize = 16;
+
 /// How long a thread without work stays.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -62,6 +66,10 @@ struct State {
     started: usize,
     /// How many files the running operations may have open.
     files: usize,
+    /// The limit of `files`, as a thread last read it.
+    max_files: usize,
+    /// Operations that have run. Their callers do not have the results yet.
+    done: Vec<Box<dyn Job>>,
     threads: usize,
     /// The threads that take operations, with those that were called and have not woken up yet.
     active: usize,
@@ -95,13 +103,19 @@ enum Role {
 
 impl State {
     /// Whether the first job can start. One that opens many files then waits for the others, and no later one overtakes it.
-    fn can_start(&self, max_files: usize) -> bool {
+    fn can_start(&self) -> bool {
         let first = self.jobs.front();
-        first.is_some_and(|job| self.files == 0 || self.files + job.files() <= max_files)
+        first.is_some_and(|job| self.files == 0 || self.files + job.files() <= self.max_files)
     }
 
-    fn next_job(&mut self, max_files: usize) -> Option<Box<dyn Job>> {
-        if self.active > self.wanted || !self.can_start(max_files) {
+    /// Whether no result may wait for others. Otherwise a thread that watches the queue delivers it soon. A runtime with many callers is
+    /// woken once for several results.
+    fn must_deliver(&self) -> bool {
+        !self.is_watched || self.done.len() >= MAX_DONE.min(self.jobs.len())
+    }
+
+    fn next_job(&mut self) -> Option<Box<dyn Job>> {
+        if self.active > self.wanted || !self.can_start() {
             return None;
         }
         let job = self.jobs.pop_front()?;
@@ -159,7 +173,7 @@ impl Workers {
 
     /// Returns what makes sure that the queue is emptied, and that somebody watches it.
     fn need(&self, state: &mut State) -> Need {
-        if state.jobs.len() <= usize::from(state.lingers) || !state.can_start((self.max_files)()) {
+        if state.jobs.len() <= usize::from(state.lingers) || !state.can_start() {
             return Need::Nothing;
         }
         let role = if state.active < state.wanted {
@@ -220,6 +234,7 @@ impl Workers {
 
     fn run(&'static self, role: Role) {
         let mut state = self.state();
+        state.max_files = (self.max_files)();
         if matches!(role, Role::Watch) {
             state.idle += 1;
             state.calls_watcher = true;
@@ -229,7 +244,7 @@ impl Workers {
             }
         }
         loop {
-            while let Some(job) = state.next_job((self.max_files)()) {
+            while let Some(job) = state.next_job() {
                 state = self.run_jobs(state, job);
             }
             state.active -= 1;
@@ -252,14 +267,20 @@ impl Workers {
         mut job: Box<dyn Job>,
     ) -> MutexGuard<'a, State> {
         drop(state);
+        let mut done = Vec::new();
         loop {
             let files = job.files();
             job.run();
             let mut state = self.state();
             state.files -= files;
+            state.done.push(job);
             // Before the caller gets the result, because its next call must find this thread.
-            let next = state.next_job((self.max_files)());
-            let lingers = next.is_none() && state.jobs.is_empty() && !state.lingers;
+            let next = state.next_job();
+            if next.is_none() || state.must_deliver() {
+                mem::swap(&mut done, &mut state.done);
+            }
+            let lingers =
+                next.is_none() && state.jobs.is_empty() && !state.lingers && !state.is_watched;
             if lingers {
                 state.lingers = true;
                 self.has_jobs.store(false, Ordering::Release);
@@ -267,13 +288,14 @@ impl Workers {
             let need = self.need(&mut state);
             drop(state);
             self.meet(need);
-            job.finish();
+            done.drain(..).for_each(Job::finish);
             let Some(next) = next else {
                 if lingers {
                     self.linger();
                 }
                 let mut state = self.state();
                 state.lingers &= !lingers;
+                state.max_files = (self.max_files)();
                 return state;
             };
             job = next;
@@ -294,6 +316,7 @@ impl Workers {
             if state.calls > 0 {
                 state.calls -= 1;
                 state.idle -= 1;
+                state.max_files = (self.max_files)();
                 let need = self.need(&mut state);
                 return Some(self.meet_unlocked(state, need));
             }
@@ -318,6 +341,7 @@ impl Workers {
             let before = state.started;
             let waited = self.called.wait_timeout(state, WINDOW);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.max_files = (self.max_files)();
             let started = state.started.wrapping_sub(before);
             if started < FEW_PER_THREAD * state.active.max(1) {
                 state.wanted = state.wanted.max(state.active + 1);
@@ -326,9 +350,21 @@ impl Workers {
             } else if started > MANY_PER_THREAD * state.active {
                 state.wanted = cores().max(state.wanted * 3 / 4);
             }
+            state = self.deliver(state);
         }
         state.is_watched = false;
-        state
+        self.deliver(state)
+    }
+
+    /// Gives all results to their callers.
+    fn deliver<'a>(&'static self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let done = mem::take(&mut state.done);
+        if done.is_empty() {
+            return state;
+        }
+        drop(state);
+        done.into_iter().for_each(Job::finish);
+        self.state()
     }
 
     /// Meets `need` without the lock.
@@ -347,149 +383,4 @@ impl Workers {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::{Arc, mpsc};
-
-    impl<F: FnMut() + Send> Job for F {
-        fn files(&self) -> usize {
-            1
-        }
-
-        fn run(&mut self) {
-            self();
-        }
-
-        fn finish(self: Box<Self>) {}
-    }
-
-    fn workers(max_threads: fn() -> usize) -> &'static Workers {
-        Box::leak(Box::new(Workers::new(std::process::id(), max_threads, || 1_000)))
-    }
-
-    /// Long enough for any machine that makes progress.
-    const LONG: Duration = Duration::from_secs(300);
-
-    #[test]
-    fn operations_start_in_the_order_of_their_arrival() {
-        let workers = workers(|| 1);
-        let (report, reports) = mpsc::channel();
-        for number in 0..1_000 {
-            let report = report.clone();
-            workers.submit(Box::new(move || report.send(number).unwrap()));
-        }
-        drop(report);
-        assert!(reports.iter().eq(0..1_000));
-    }
-
-    #[test]
-    fn operations_that_wait_do_not_keep_others_from_running() {
-        let workers = workers(|| 20);
-        let (go, wait) = mpsc::channel::<()>();
-        let wait = Arc::new(Mutex::new(wait));
-        for _ in 0..19 {
-            let wait = Arc::clone(&wait);
-            workers.submit(Box::new(move || {
-                wait.lock().unwrap().recv().unwrap_err();
-            }));
-        }
-        let (report, reported) = mpsc::channel();
-        workers.submit(Box::new(move || report.send(()).unwrap()));
-        reported.recv_timeout(LONG).unwrap();
-        drop(go);
-    }
-
-    #[test]
-    fn there_are_never_more_threads_than_allowed() {
-        const MOST: usize = 7;
-        let workers = workers(|| MOST);
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (report, reports) = mpsc::channel();
-        for _ in 0..200 {
-            let (now, most, report) = (Arc::clone(&now), Arc::clone(&most), report.clone());
-            workers.submit(Box::new(move || {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                thread::sleep(Duration::from_millis(2));
-                now.fetch_sub(1, Ordering::SeqCst);
-                report.send(()).unwrap();
-            }));
-        }
-        drop(report);
-        assert_eq!(reports.iter().count(), 200);
-        assert_eq!(most.load(Ordering::SeqCst), MOST);
-        assert!(workers.state().threads <= MOST);
-    }
-
-    #[test]
-    fn short_operations_need_few_threads() {
-        let workers = workers(|| 64);
-        let (report, reports) = mpsc::channel();
-        for _ in 0..100_000 {
-            let report = report.clone();
-            workers.submit(Box::new(move || report.send(()).unwrap()));
-        }
-        drop(report);
-        assert_eq!(reports.iter().count(), 100_000);
-        assert!(workers.state().threads < 64);
-    }
-
-    #[test]
-    fn a_thread_that_waits_for_work_takes_no_time() {
-        let workers = workers(|| 2);
-        for _ in 0..10 {
-            let (report, reported) = mpsc::channel();
-            workers.submit(Box::new(move || report.send(()).unwrap()));
-            reported.recv_timeout(LONG).unwrap();
-        }
-        let begin = Instant::now();
-        loop {
-            let state = workers.state();
-            if state.active == 0 && state.idle == state.threads && !state.is_watched {
-                break;
-            }
-            drop(state);
-            assert!(begin.elapsed() < LONG);
-            thread::yield_now();
-        }
-    }
-
-    /// A job that needs some files, and reports how many are in use while it runs.
-    struct Opening {
-        files: usize,
-        in_use: Arc<AtomicUsize>,
-        report: mpsc::Sender<(usize, usize)>,
-    }
-
-    impl Job for Opening {
-        fn files(&self) -> usize {
-            self.files
-        }
-
-        fn run(&mut self) {
-            let in_use = self.in_use.fetch_add(self.files, Ordering::SeqCst) + self.files;
-            thread::sleep(Duration::from_millis(1));
-            self.in_use.fetch_sub(self.files, Ordering::SeqCst);
-            self.report.send((self.files, in_use)).unwrap();
-        }
-
-        fn finish(self: Box<Self>) {}
-    }
-
-    #[test]
-    fn the_operations_that_run_have_no_more_files_open_than_allowed() {
-        let workers: &'static Workers = Box::leak(Box::new(Workers::new(1, || 16, || 8)));
-        let in_use = Arc::new(AtomicUsize::new(0));
-        let (report, reports) = mpsc::channel();
-        let sizes = [1, 4, 3, 2, 7, 1, 1, 12, 5];
-        for files in sizes.iter().cycle().take(300) {
-            let (in_use, report) = (Arc::clone(&in_use), report.clone());
-            workers.submit(Box::new(Opening { files: *files, in_use, report }));
-        }
-        drop(report);
-        let all: Vec<_> = reports.iter().collect();
-        assert_eq!(all.len(), 300);
-        assert!(all.iter().all(|&(files, in_use)| in_use <= 8 || in_use == files), "{all:?}");
-        assert!(all.iter().any(|&(files, in_use)| in_use > files), "some run at the same time");
-    }
-}
+mod tests;
