@@ -246,8 +246,10 @@ pub(super) fn try_lock(dir: BorrowedFd<'_>, mode: LockMode) -> Result<bool, Errn
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File, Permissions};
+    use std::iter;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
     use crate::core::path::TEMPORARY_PREFIX;
@@ -317,6 +319,23 @@ mod tests {
         drop(long);
         assert!(lock_for_long(&second).is_some());
         assert!(!dir.path().join(LOCK_FILE).exists());
+    }
+
+    #[test]
+    fn a_lock_file_that_its_holder_has_removed_locks_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let is_held = AtomicBool::new(false);
+        let take_turns = || {
+            let open = open(dir.path());
+            for _ in 0..200 {
+                let lock = iter::repeat_with(|| LockFile::acquire(&open).unwrap());
+                let _lock = lock.flatten().next();
+                assert!(!is_held.swap(true, Ordering::SeqCst), "two have locked the file");
+                thread::yield_now();
+                is_held.store(false, Ordering::SeqCst);
+            }
+        };
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(take_turns))));
     }
 
     #[test]
