@@ -140,6 +140,7 @@ mod tests {
 
     use futures::future::{BoxFuture, join_all};
 
+    use super::super::tests::ran_alone;
     use super::*;
     use crate::core::checksum::ChecksumAlgorithm;
     use crate::prelude::*;
@@ -185,6 +186,10 @@ mod tests {
 
     #[tokio::test]
     async fn long_operations_leave_half_of_the_threads_to_others() {
+        let test = "long_operations_leave_half_of_the_threads_to_others";
+        if ran_alone(&format!("backends::local::run::tests::{test}")) {
+            return;
+        }
         let dir = tempfile::tempdir().unwrap();
         let backend = LocalFileBackend::new(dir.path()).await.unwrap();
         let gate = Arc::new(Gate::default());
@@ -207,6 +212,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn checksums_and_copies_are_long_operations() {
+        if ran_alone("backends::local::run::tests::checksums_and_copies_are_long_operations") {
+            return;
+        }
         let dir = tempfile::tempdir().unwrap();
         let backend = &LocalFileBackend::new(dir.path()).await.unwrap();
         backend.create("a", "content").await.unwrap();

@@ -227,6 +227,7 @@ pub(super) async fn write_all(
 mod tests {
     use std::sync::mpsc;
 
+    use super::super::tests::ran_alone;
     use super::*;
     use crate::sys::pool::max_open_files;
 
@@ -246,6 +247,10 @@ mod tests {
     }
     #[tokio::test]
     async fn a_writer_gives_its_thread_back_while_an_operation_waits_for_one() {
+        let test = "a_writer_gives_its_thread_back_while_an_operation_waits_for_one";
+        if ran_alone(&format!("backends::local::write_stream::tests::{test}")) {
+            return;
+        }
         let (begun, has_begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
         let running = pool::start(move |_| {
