@@ -1,7 +1,7 @@
 use std::sync::mpsc;
 
 use proptest::prelude::*;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::backends::openai::body::frame::Decoder;
@@ -181,6 +181,12 @@ async fn two_bodies_of_one_content_are_independent() {
     assert_eq!([first.to_vec(), rest.concat()].concat(), plain);
 }
 
+/// Returns a runtime whose operations share one thread: with a paused clock they run in its own pool.
+fn one_thread() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.max_blocking_threads(1).enable_time().start_paused(true).build().unwrap()
+}
+
 /// Blocks the only thread of the pool until the sender is dropped, so that all other work has to wait.
 async fn keep_busy() -> (mpsc::Sender<()>, impl Future<Output = Result<bool>>) {
     let (busy, until) = mpsc::channel();
@@ -191,8 +197,7 @@ async fn keep_busy() -> (mpsc::Sender<()>, impl Future<Output = Result<bool>>) {
 
 #[test]
 fn the_pool_is_used_once_per_mebibyte() {
-    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
-    runtime.block_on(async {
+    one_thread().block_on(async {
         let mut spool = Spool::new(OpenAIEncoding::Auto);
         let mut waited = 0;
         for _ in 0..100 {
@@ -212,8 +217,7 @@ fn the_pool_is_used_once_per_mebibyte() {
 
 #[test]
 fn a_spool_fails_after_a_push_was_dropped() {
-    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
-    runtime.block_on(async {
+    one_thread().block_on(async {
         let (busy, other) = keep_busy().await;
         let mut spool = Spool::new(OpenAIEncoding::Auto);
         let large = Bytes::from(vec![1; MAX_IN_MEMORY + 1]);
