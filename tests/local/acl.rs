@@ -11,9 +11,11 @@ use f9::{
     CopyOptions, CreateOptions, Durability, LocalFileBackend, Result, UpdateOptions, WriteOptions,
 };
 use futures::StreamExt as _;
+use futures::executor::block_on;
 use rustix::fs::XattrFlags;
 
 use crate::machine::not_run;
+use crate::processes;
 use crate::store::Store;
 
 /// An ACL that every new file of a directory inherits.
@@ -238,4 +240,46 @@ async fn a_temporary_file_gives_nobody_more_rights_than_the_old_file() {
     assert_eq!(fs::metadata(temporary).unwrap().mode() & 0o777, 0o600);
     go.send(()).unwrap();
     writing.await.unwrap().unwrap();
+}
+
+/// Runs in a user namespace.
+#[test]
+fn a_file_is_replaced_whose_acl_has_unknown_users() {
+    let (root, own) = processes::root();
+    if own.is_some() {
+        return;
+    }
+    let backend = block_on(LocalFileBackend::new(&root)).unwrap();
+    block_on(backend.update("a", "new")).unwrap();
+}
+
+#[tokio::test]
+async fn a_group_gets_no_rights_from_an_acl_that_cannot_be_copied() {
+    let test = "a_group_gets_no_rights_from_an_acl_that_cannot_be_copied";
+    let store = Store::new().await;
+    store.backend.create("a", "old").await.unwrap();
+    let path = store.on_disk("a");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    if let Err(reason) = set_acl(&path, "u:12346:rw") {
+        return not_run(test, &reason);
+    }
+    // With an ACL, these bits are not those of the group alone.
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
+    let in_namespace = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user"]);
+        unshare
+    };
+    if !in_namespace().arg("true").status().is_ok_and(|status| status.success()) {
+        return not_run(test, "this user may not create a user namespace");
+    }
+    let done = in_namespace()
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "acl::a_file_is_replaced_whose_acl_has_unknown_users", "--nocapture"])
+        .env("F9_TEST_ROOT", &store.root)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
 }

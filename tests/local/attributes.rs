@@ -108,6 +108,32 @@ async fn a_replaced_file_without_its_owner_loses_the_set_id_bits() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_replaced_by_a_member_of_its_group_keeps_the_group() {
+    let store = Store::new().await;
+    store.backend.create("a", "one").await.unwrap();
+    let path = store.on_disk("a");
+    if chown(&path, Some(12345), Some(12346)).is_err() {
+        assert!(!rustix::process::geteuid().is_root());
+        return;
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o6775)).unwrap();
+    fs::set_permissions(&store.root, fs::Permissions::from_mode(0o777)).unwrap();
+    let root = store.root.clone();
+    std::thread::spawn(move || {
+        rustix::thread::set_thread_groups(&[rustix::process::Gid::from_raw(12346)]).unwrap();
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
+        let backend = LocalFileBackend::builder(&root).create_root(false).open();
+        let backend = futures::executor::block_on(backend).unwrap();
+        futures::executor::block_on(backend.update("a", "two")).unwrap();
+    })
+    .join()
+    .unwrap();
+    let data = fs::metadata(&path).unwrap();
+    let expected = (65534, 12346, 0o775);
+    assert_eq!((data.uid(), data.gid(), data.mode() & 0o7777), expected, "without the set-id bits");
+}
+
+#[tokio::test]
 async fn a_temporary_file_is_as_private_as_the_file_it_replaces() {
     let store = Store::new().await;
     let builder = LocalFileBackend::builder(&store.root).durability(Durability::Synced);

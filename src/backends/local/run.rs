@@ -135,3 +135,115 @@ impl LocalFileBackend {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Condvar, Mutex};
+
+    use futures::future::{BoxFuture, join_all};
+
+    use super::super::tests::ran_alone;
+    use super::*;
+    use crate::core::checksum::ChecksumAlgorithm;
+    use crate::prelude::*;
+
+    /// Long enough for any machine that makes progress.
+    const HANG_LIMIT: Duration = Duration::from_secs(300);
+
+    fn most_long_operations() -> usize {
+        (max_threads() / 2).max(1)
+    }
+
+    /// The long operations that wait for the end of the test.
+    #[derive(Default)]
+    struct Gate {
+        waiting: Mutex<usize>,
+        opened: Condvar,
+    }
+
+    impl Gate {
+        const OPEN: usize = usize::MAX;
+
+        fn open(&self) {
+            *self.waiting.lock().unwrap() = Self::OPEN;
+            self.opened.notify_all();
+        }
+
+        /// Waits until the gate is open. Returns whether too many wait, which opens it.
+        fn wait(&self) -> bool {
+            let mut waiting = self.waiting.lock().unwrap();
+            if *waiting == Self::OPEN {
+                return false;
+            }
+            *waiting += 1;
+            if *waiting > most_long_operations() {
+                drop(waiting);
+                self.open();
+                return true;
+            }
+            drop(self.opened.wait_while(waiting, |waiting| *waiting != Self::OPEN).unwrap());
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn long_operations_leave_half_of_the_threads_to_others() {
+        let test = "long_operations_leave_half_of_the_threads_to_others";
+        if ran_alone(&format!("backends::local::run::tests::{test}")) {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let backend = LocalFileBackend::new(dir.path()).await.unwrap();
+        let gate = Arc::new(Gate::default());
+        let mut long: Vec<_> = (0..2 * max_threads())
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                Box::pin(backend.run_long("wait", "a", move |_, _, _| Ok(gate.wait())))
+            })
+            .collect();
+        for operation in &mut long {
+            assert!(futures::poll!(operation.as_mut()).is_pending());
+        }
+        let short = backend.run("wait", "a", |_, _, _| Ok(()));
+        let short = tokio::time::timeout(HANG_LIMIT, short).await;
+        gate.open();
+        let too_many = join_all(long).await.into_iter().filter(|done| *done.as_ref().unwrap());
+        assert_eq!(too_many.count(), 0, "long operations take more than half of the threads");
+        short.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn checksums_and_copies_are_long_operations() {
+        if ran_alone("backends::local::run::tests::checksums_and_copies_are_long_operations") {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let backend = &LocalFileBackend::new(dir.path()).await.unwrap();
+        backend.create("a", "content").await.unwrap();
+        let mut permits = Vec::new();
+        for _ in 0..most_long_operations() {
+            permits.push(long_permit().await.unwrap());
+        }
+        let sha256 = ChecksumAlgorithm::Sha256;
+        let long: [(&str, BoxFuture<'_, Result<()>>); 3] = [
+            ("checksum", Box::pin(async { backend.checksum("a", sha256).await.map(drop) })),
+            (
+                "checksum_many",
+                Box::pin(async { backend.checksum_many(&["a"], sha256).await.map(drop) }),
+            ),
+            ("copy", Box::pin(async { backend.copy("a", "b").await.map(drop) })),
+        ];
+        let mut waiting = Vec::new();
+        for (verb, mut operation) in long {
+            // The clock stands still while an operation runs, and goes on while one waits for a permit.
+            let waited = tokio::time::timeout(Duration::from_secs(1), operation.as_mut()).await;
+            assert!(waited.is_err(), "{verb} takes no permit");
+            waiting.push(operation);
+        }
+        backend.read("a").await.unwrap();
+        drop(permits);
+        for done in join_all(waiting).await {
+            done.unwrap();
+        }
+    }
+}

@@ -1,7 +1,9 @@
-//! Names that the code that opens a root reserves.
+//! Names that the code that opens a root reserves, and what tests share.
 
+use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::sync::LazyLock;
 
 use futures::StreamExt as _;
@@ -13,6 +15,19 @@ use crate::core::options::LinkMode;
 use crate::core::options::{CreateOptions, UpdateOptions};
 use crate::prelude::*;
 use crate::sys::fs::name_of_the_dead;
+
+/// Runs the test `name`, the calling one, in a process of its own, which has the pool for itself. Returns false in that process.
+pub(super) fn ran_alone(name: &str) -> bool {
+    const ALONE: &str = "F9_TEST_ALONE";
+    if env::var_os(ALONE).is_some() {
+        return false;
+    }
+    let mut command = Command::new(env::current_exe().unwrap());
+    let done = command.args(["--exact", name, "--nocapture"]).env(ALONE, "").output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && out.contains("1 passed"), "{out}\n{err}");
+    true
+}
 
 /// The name of a temporary file whose process has ended; `.f9tmp-0` in the lists below.
 static DEAD: LazyLock<String> = LazyLock::new(name_of_the_dead);

@@ -14,7 +14,7 @@ use crate::core::error::{ErrorKind, Result};
 use crate::core::options::WriteOptions;
 use crate::core::stream::ByteStream;
 use crate::sys::fs::StagedFile;
-use crate::sys::pool;
+use crate::sys::pool::{self, Cancelled};
 
 /// The number of bytes that are collected before a write. A trip to the pool costs as much as writing about 100 KiB, and so does
 /// waking its thread. The number doubles, so that the start of a short source is written while the rest arrives.
@@ -135,23 +135,11 @@ enum Writer {
 type Written = (WriteStream, Vec<Bytes>);
 
 impl Writer {
-    fn start(mut stream: WriteStream, mut pieces: Vec<Bytes>) -> Self {
+    fn start(stream: WriteStream, pieces: Vec<Bytes>) -> Self {
         let slot = Arc::new(Slot::default());
         let next = Arc::clone(&slot);
-        let writing = pool::start(move |cancelled| {
-            loop {
-                stream.write(&pieces)?;
-                // A source that is faster than the disk would keep the thread from others.
-                if pool::is_busy() {
-                    return Ok((stream, next.close()));
-                }
-                pieces = match next.take_or_close() {
-                    Some(pieces) => pieces,
-                    None => return Ok((stream, Vec::new())),
-                };
-                cancelled.check()?;
-            }
-        });
+        let writing =
+            pool::start(move |cancelled| write_from_slot(stream, pieces, &next, cancelled));
         Self::Busy(Box::pin(writing), slot)
     }
 
@@ -181,6 +169,27 @@ impl Writer {
             Self::Idle(stream) => Ok((*stream, Vec::new())),
             Self::Busy(writing, _) => writing.await,
         }
+    }
+}
+
+/// Writes `pieces`, and those of the slot while there are any and nobody else waits for the thread.
+fn write_from_slot(
+    mut stream: WriteStream,
+    mut pieces: Vec<Bytes>,
+    slot: &Slot,
+    cancelled: &Cancelled,
+) -> Result<Written> {
+    loop {
+        stream.write(&pieces)?;
+        // A source that is faster than the disk would keep the thread from others.
+        if pool::is_busy() {
+            return Ok((stream, slot.close()));
+        }
+        pieces = match slot.take_or_close() {
+            Some(pieces) => pieces,
+            None => return Ok((stream, Vec::new())),
+        };
+        cancelled.check()?;
     }
 }
 
@@ -216,7 +225,11 @@ pub(super) async fn write_all(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
+    use super::super::tests::ran_alone;
     use super::*;
+    use crate::sys::pool::max_open_files;
 
     #[test]
     fn a_full_or_closed_slot_returns_the_pieces() {
@@ -231,5 +244,32 @@ mod tests {
         assert!(full.put(pieces()).is_none());
         assert_eq!((full.close(), full.close()), (pieces(), Vec::new()));
         assert_eq!(full.put(pieces()), Some(pieces()), "the slot is closed");
+    }
+    #[tokio::test]
+    async fn a_writer_gives_its_thread_back_while_an_operation_waits_for_one() {
+        let test = "a_writer_gives_its_thread_back_while_an_operation_waits_for_one";
+        if ran_alone(&format!("backends::local::write_stream::tests::{test}")) {
+            return;
+        }
+        let (begun, has_begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let running = pool::start(move |_| {
+            begun.send(()).unwrap();
+            wait.recv().unwrap_err();
+            Ok(())
+        });
+        has_begun.recv().unwrap();
+        // It opens as many files as all operations together may have open, so it waits until nothing else runs.
+        let waiting = pool::start_with_files(max_open_files() / 2, |_| Ok(()));
+        let (slot, pieces) = (Slot::default(), |text| vec![Bytes::from_static(text)]);
+        assert!(slot.put(pieces(b"second")).is_none());
+        let stream = WriteStream { staged: None, hasher: None };
+        let (_, left) =
+            write_from_slot(stream, pieces(b"first"), &slot, &Cancelled::default()).unwrap();
+        drop(go);
+        assert_eq!(left, pieces(b"second"));
+        assert_eq!(slot.put(pieces(b"third")), Some(pieces(b"third")), "the slot is closed");
+        running.await.unwrap();
+        waiting.await.unwrap();
     }
 }

@@ -243,8 +243,129 @@ pub(super) fn try_lock(dir: BorrowedFd<'_>, mode: LockMode) -> Result<bool, Errn
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File, Permissions};
+    use std::iter;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::core::path::TEMPORARY_PREFIX;
+
+    /// Opens a directory once more, as each call of a verb does.
+    fn open(dir: &Path) -> Arc<OwnedFd> {
+        Arc::new(File::open(dir).unwrap().into())
+    }
+
+    fn lock(dir: &Arc<OwnedFd>) -> Option<DirectoryLock> {
+        DirectoryLock::acquire(dir, LockMode::Exclusive).unwrap()
+    }
+
+    fn lock_for_long(dir: &Arc<OwnedFd>) -> Option<DirectoryLock> {
+        DirectoryLock::acquire_for_long(dir).unwrap()
+    }
+
+    /// Makes the next exclusive try that fails the last one of two seconds of them.
+    fn have_tried_for_long(dir: &Arc<OwnedFd>) {
+        let id = (Stat::of(dir.as_fd()).unwrap().id(), LockMode::Exclusive);
+        let now = Instant::now();
+        // In the future, so that it is not forgotten on a slow machine.
+        let last = now + Duration::from_secs(300);
+        let mut tries = BLOCKED.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.insert(id, (now.checked_sub(STRANGER_AFTER).unwrap(), last));
+    }
+
+    #[test]
+    fn a_lock_beside_a_stranger_still_holds_when_the_stranger_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let [stranger, first, second] = [(); 3].map(|()| open(dir.path()));
+        assert!(try_lock(stranger.as_fd(), LockMode::Exclusive).unwrap());
+        let stranger = LockedDirectory(stranger);
+        assert!(lock(&first).is_none());
+        have_tried_for_long(&first);
+        let beside = lock(&first).unwrap();
+        drop(stranger);
+        assert!(lock(&second).is_none(), "two have an exclusive lock");
+        drop(beside);
+        assert!(lock(&second).is_some());
+        assert!(!dir.path().join(LOCK_FILE).exists());
+    }
+
+    #[test]
+    fn an_exclusive_lock_is_that_of_both_while_the_lock_file_exists() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second] = [(); 2].map(|()| open(dir.path()));
+        // That of a killed process.
+        fs::write(dir.path().join(LOCK_FILE), "").unwrap();
+        let both = lock(&first).unwrap();
+        // This one believes that the stranger is still there.
+        have_tried_for_long(&second);
+        assert!(lock(&second).is_none(), "two have an exclusive lock");
+        drop(both);
+        assert!(lock(&second).is_some());
+    }
+
+    #[test]
+    fn who_holds_a_lock_for_long_is_not_taken_for_a_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second] = [(); 2].map(|()| open(dir.path()));
+        let long = lock_for_long(&first).unwrap();
+        for try_again in [lock, lock_for_long] {
+            have_tried_for_long(&second);
+            assert!(try_again(&second).is_none(), "two have an exclusive lock");
+        }
+        drop(long);
+        assert!(lock_for_long(&second).is_some());
+        assert!(!dir.path().join(LOCK_FILE).exists());
+    }
+
+    #[test]
+    fn a_lock_file_that_its_holder_has_removed_locks_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let is_held = AtomicBool::new(false);
+        let take_turns = || {
+            let open = open(dir.path());
+            for _ in 0..200 {
+                let lock = iter::repeat_with(|| LockFile::acquire(&open).unwrap());
+                let _lock = lock.flatten().next();
+                assert!(!is_held.swap(true, Ordering::SeqCst), "two have locked the file");
+                thread::yield_now();
+                is_held.store(false, Ordering::SeqCst);
+            }
+        };
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(take_turns))));
+    }
+
+    #[test]
+    fn all_who_may_change_a_directory_may_open_its_lock_file() {
+        for (mode, expected) in [(0o700, 0o600), (0o755, 0o600), (0o775, 0o660), (0o1777, 0o666)] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            let _lock = lock_for_long(&open(dir.path())).unwrap();
+            let found = fs::metadata(dir.path().join(LOCK_FILE)).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, expected, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_shared_lock_does_not_show_that_an_exclusive_one_is_possible() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = open(dir.path());
+        let blocked = Blocked { tries: LazyLock::new(Mutex::default), count: AtomicUsize::new(0) };
+        let [shared, exclusive] = [LockMode::Shared, LockMode::Exclusive]
+            .map(|mode| (Stat::of(open.as_fd()).unwrap().id(), mode));
+        let begin = Instant::now();
+        for millis in (0..2_000).step_by(50) {
+            let now = begin + Duration::from_millis(millis);
+            assert!(!blocked.is_blocked_for_long(exclusive, now));
+            blocked.forget(open.as_fd(), LockMode::Shared);
+        }
+        let end = begin + STRANGER_AFTER;
+        assert!(!blocked.is_blocked_for_long(shared, end), "no try for a shared lock has failed");
+        assert!(blocked.is_blocked_for_long(exclusive, end));
+        blocked.forget(open.as_fd(), LockMode::Exclusive);
+        assert_eq!(blocked.count.load(Ordering::Relaxed), 0, "an exclusive lock shows both");
+    }
 
     #[test]
     fn only_who_tries_all_the_time_takes_the_holder_for_a_stranger() {

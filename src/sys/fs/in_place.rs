@@ -90,3 +90,45 @@ fn reserve(file: &File, size: u64) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::dir_lock::{Attempt, DirectoryLock};
+    use super::super::new_file::NewFile;
+    use super::super::reserved::Reserved;
+    use super::super::root::Root;
+    use super::super::staged_file::StagedFile;
+    use super::*;
+    use crate::core::options::WriteMode;
+    use crate::core::path::FilePath;
+    use crate::sys::lock::LockMode;
+
+    #[test]
+    fn a_write_in_place_begins_when_nobody_else_changes_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (on_disk, path) = (dir.path().join("a"), FilePath::parse("a").unwrap());
+        let root = Root::open(dir.path(), Reserved::default()).unwrap();
+        let target = WriteMode::Overwrite.into();
+        let settings = NewFile { in_place: true, ..NewFile::default() };
+        let shared = |dir: &_| DirectoryLock::acquire(dir, LockMode::Shared);
+        for lock in [shared, DirectoryLock::acquire_for_long] {
+            fs::write(&on_disk, "old").unwrap();
+            let other = Arc::new(OwnedFd::from(File::open(dir.path()).unwrap()));
+            let lock = lock(&other).unwrap().unwrap();
+            let metadata = FileMetadata::default();
+            let staged = StagedFile::begin(&root, &path, &target, settings, metadata).unwrap();
+            staged.append(b"new").unwrap();
+            let Attempt::Busy(staged) = staged.commit(&root, &path, &target).unwrap() else {
+                panic!("two change the directory at the same time");
+            };
+            assert_eq!(fs::read(&on_disk).unwrap(), b"old");
+            drop(lock);
+            let Attempt::Done(_) = staged.commit(&root, &path, &target).unwrap() else {
+                panic!("nobody else locks the directory");
+            };
+            assert_eq!(fs::read(&on_disk).unwrap(), b"new");
+        }
+    }
+}

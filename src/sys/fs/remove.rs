@@ -84,10 +84,14 @@ pub(crate) fn remove(
 
 /// Returns the metadata of the entry at a place. While a file is replaced on FUSE, its name may be missing for a moment.
 fn existing(place: &ParentDir) -> Result<Stat> {
+    look_again(|| place.stat(), || dislikes_links(place.dir.as_fd()))
+}
+
+fn look_again<T>(look: impl Fn() -> Result<Option<T>>, is_fuse: impl Fn() -> bool) -> Result<T> {
     for _ in 0..FUSE_TRIES {
-        match place.stat()? {
-            Some(stat) => return Ok(stat),
-            None if dislikes_links(place.dir.as_fd()) => thread::sleep(Duration::from_millis(1)),
+        match look()? {
+            Some(found) => return Ok(found),
+            None if is_fuse() => thread::sleep(Duration::from_millis(1)),
             None => break,
         }
     }
@@ -181,14 +185,8 @@ impl<'a> Trash<'a> {
 
 /// Deletes all entries below a directory, at any depth, without following links. `path` is its path in an error.
 pub(super) fn empty_directory(dir: OwnedFd, path: &str) -> Result<()> {
-    let mut emptying = Emptying {
-        dirs: DirStack::start(dir)?,
-        pending: Vec::new(),
-        at: Vec::new(),
-        refills: 0,
-        changed: 0,
-        lock_retries: MAX_LOCK_RETRIES,
-    };
+    let mut emptying =
+        Emptying::start(dir, BATCH, MAX_REFILLS).map_err(|error| error.with_path(path))?;
     emptying.run().map_err(|error| error.with_path(emptying.path_below(path)))
 }
 
@@ -198,6 +196,9 @@ struct Emptying {
     pending: Vec<Batch>,
     /// The names of the entered directories, and of the current entry in the last one.
     at: Vec<Box<[u8]>>,
+    /// [`BATCH`] and [`MAX_REFILLS`]; fewer in a test.
+    batch: usize,
+    max_refills: usize,
     refills: usize,
     changed: usize,
     /// The number of lock retries left. After that, each lock is tried once.
@@ -205,8 +206,21 @@ struct Emptying {
 }
 
 impl Emptying {
+    fn start(dir: OwnedFd, batch: usize, max_refills: usize) -> Result<Self> {
+        let dirs = DirStack::start(dir)?;
+        Ok(Self {
+            pending: vec![Batch::read(&dirs, batch)?],
+            dirs,
+            at: Vec::new(),
+            batch,
+            max_refills,
+            refills: 0,
+            changed: 0,
+            lock_retries: MAX_LOCK_RETRIES,
+        })
+    }
+
     fn run(&mut self) -> Result<()> {
-        self.pending.push(Batch::read(&self.dirs)?);
         while let Some(here) = self.pending.last_mut() {
             if let Some((name, is_dir)) = here.names.pop() {
                 self.at.push(name);
@@ -216,11 +230,11 @@ impl Emptying {
                 continue;
             }
             let was_last = here.is_last;
-            *here = Batch::read(&self.dirs)?;
+            *here = Batch::read(&self.dirs, self.batch)?;
             if !here.names.is_empty() {
                 // FUSE renames an open file that is deleted, so such a name comes back each time it is removed.
                 self.refills += usize::from(was_last);
-                if self.refills > MAX_REFILLS {
+                if self.refills > self.max_refills {
                     return Err(ErrorKind::DirectoryNotEmpty.into());
                 }
                 continue;
@@ -233,7 +247,7 @@ impl Emptying {
             if !self.delete(true)? {
                 // Another process with an open handle created a file in it.
                 self.refills += 1;
-                if self.refills > MAX_REFILLS {
+                if self.refills > self.max_refills {
                     return Err(ErrorKind::DirectoryNotEmpty.into());
                 }
                 self.enter()?;
@@ -283,7 +297,7 @@ impl Emptying {
             {
                 self.lock_retries -= 1;
             }
-            self.pending.push(Batch::read(&self.dirs)?);
+            self.pending.push(Batch::read(&self.dirs, self.batch)?);
         }
         Ok(())
     }
@@ -302,13 +316,80 @@ struct Batch {
 }
 
 impl Batch {
-    fn read(dirs: &DirStack) -> Result<Self> {
+    fn read(dirs: &DirStack, limit: usize) -> Result<Self> {
         let mut names = Vec::new();
         for_each_name(dirs.here(), |name, is_dir| {
             names.push((name.into(), is_dir));
-            if names.len() < BATCH { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if names.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        let is_last = names.len() < BATCH;
+        let is_last = names.len() < limit;
         Ok(Self { names, is_last })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs::{self, File};
+    use std::path::Path;
+
+    use super::*;
+
+    fn fill(dir: &Path, count: usize) {
+        fs::create_dir_all(dir).unwrap();
+        (0..count).for_each(|number| fs::write(dir.join(number.to_string()), "").unwrap());
+    }
+
+    fn start(dir: &Path, batch: usize, max_refills: usize) -> Emptying {
+        Emptying::start(File::open(dir).unwrap().into(), batch, max_refills).unwrap()
+    }
+
+    #[test]
+    fn directories_of_more_names_than_a_batch_are_not_taken_for_refilled_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path(), 5);
+        (4..=13).for_each(|count| fill(&dir.path().join(format!("dir/{count}")), count));
+        start(dir.path(), 4, 0).run().unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_deleted_too() {
+        let dir = tempfile::tempdir().unwrap();
+        for (names, refills) in [(3, 1), (4, 0), (5, 0)] {
+            fill(dir.path(), names);
+            let mut emptying = start(dir.path(), 4, refills);
+            fs::write(dir.path().join("late"), "").unwrap();
+            emptying.run().unwrap();
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+            assert_eq!(emptying.refills, refills, "{names} names");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_not_emptied_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path(), 3);
+        let mut emptying = start(dir.path(), 4, 0);
+        fs::write(dir.path().join("late"), "").unwrap();
+        assert_eq!(emptying.run().unwrap_err().kind(), ErrorKind::DirectoryNotEmpty);
+    }
+
+    #[test]
+    fn a_name_that_is_missing_for_a_moment_is_looked_for_again_on_fuse_only() {
+        for is_fuse in [false, true] {
+            for missing in [0, 1, FUSE_TRIES - 1, FUSE_TRIES] {
+                let looks = Cell::new(0);
+                let look = || {
+                    looks.set(looks.get() + 1);
+                    Ok((looks.get() > missing).then_some(()))
+                };
+                let found = look_again(look, || is_fuse);
+                let is_found = missing == 0 || is_fuse && missing < FUSE_TRIES;
+                assert_eq!(found.is_ok(), is_found, "{is_fuse}, {missing}");
+                let expected = if is_fuse { FUSE_TRIES.min(missing + 1) } else { 1 };
+                assert_eq!(looks.get(), expected, "{is_fuse}, {missing}");
+            }
+        }
     }
 }

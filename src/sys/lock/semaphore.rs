@@ -255,7 +255,7 @@ mod tests {
         assert!(futures::poll!(asleep.as_mut()).is_pending());
         assert!(futures::poll!(awake.as_mut()).is_pending());
         drop(held);
-        let held = awake.await;
+        let held = tokio::time::timeout(4 * PATIENCE, awake).await.unwrap();
         let mut late = acquire(&semaphore, 1);
         assert!(futures::poll!(late.as_mut()).is_pending());
         assert!(futures::poll!(asleep.as_mut()).is_pending());
