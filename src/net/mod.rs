@@ -6,4 +6,6 @@ pub(crate) mod percent;
 #[cfg(feature = "openai")]
 pub(crate) mod rate_limit;
 #[cfg(feature = "openai")]
+pub(crate) mod resolve;
+#[cfg(feature = "openai")]
 pub(crate) mod retry;

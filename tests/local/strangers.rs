@@ -233,6 +233,13 @@ fn a_forked_child_neither_releases_nor_keeps_a_lock() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
+#[cfg(feature = "openai")]
+fn set_max_threads(count: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nproc).maximum;
+    setrlimit(Resource::Nproc, Rlimit { current: Some(count), maximum }).unwrap();
+}
+
 /// Runs in a process that may have no further thread.
 #[test]
 fn verbs_without_threads() {
@@ -248,6 +255,18 @@ fn verbs_without_threads() {
     {
         let error = f9::blocking::LocalFileBackend::new(&root).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{error}");
+    }
+    #[cfg(feature = "openai")]
+    {
+        let config = f9::OpenAIConfig::new("vs_1").with_base_url("http://localhost:9/v1");
+        let config = config.with_api_key("key").with_retries(0);
+        let opened = f9::OpenAIVectorStoreFileBackend::open(config);
+        set_max_threads(8);
+        let notes = runtime.block_on(opened).unwrap();
+        set_max_threads(2);
+        // A thread of f9 looks up the host. Tokio has none and would panic.
+        let error = runtime.block_on(notes.read("a")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
     }
     // Without a runtime, the calling thread does the work.
     let files = block_on(LocalFileBackend::new(&root)).unwrap();
@@ -270,7 +289,7 @@ fn without_threads_a_verb_fails_with_an_error() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new("prlimit");
     command
-        .arg("--nproc=2")
+        .arg("--nproc=2:8")
         .arg(&binary)
         .args(["--exact", "strangers::verbs_without_threads", "--nocapture"])
         .env("F9_TEST_ROOT", &root)

@@ -97,6 +97,9 @@ impl<'a> Parameters<'a> {
         // Reading the file may block: it may be on a network file system or a FIFO.
         let resolved = pool::run(move || Secret::resolve(&owned)).await;
         resolved.map(Some).map_err(|error| {
+            if error.kind() != ErrorKind::InvalidInput {
+                return error;
+            }
             let points = value.starts_with("env:") || value.starts_with("file:");
             let place = if points { value } else { "the URI" };
             let reason = format!("cannot read the parameter `{name}` from {place}");

@@ -89,6 +89,7 @@ impl Failure {
         let is_untrusted = cause.is_connect() && is_io(cause, io::ErrorKind::InvalidData);
         let kind = match () {
             () if is_untrusted => ErrorKind::UntrustedServer,
+            () if lacks_threads(cause) => ErrorKind::QuotaExceeded,
             () if is_not_http(cause) => ErrorKind::Remote,
             () if cause.is_builder() => ErrorKind::InvalidInput,
             () if cause.is_timeout() => ErrorKind::Timeout,
@@ -140,6 +141,13 @@ fn is_not_http(error: &(dyn StdError + 'static)) -> bool {
     causes(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
         .any(hyper::Error::is_parse)
+}
+
+/// Whether the system allowed no thread to look up the host.
+fn lacks_threads(error: &(dyn StdError + 'static)) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<Error>())
+        .any(|cause| cause.kind() == ErrorKind::QuotaExceeded)
 }
 
 fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {

@@ -19,6 +19,7 @@ use crate::core::error::{ErrorKind, Result};
 use crate::core::secret::Secret;
 use crate::net::key_redaction::Redaction;
 use crate::net::rate_limit::RateLimiter;
+use crate::net::resolve::SystemResolver;
 use crate::net::retry::Backoff;
 
 /// The host whose rate limits are documented.
@@ -110,6 +111,7 @@ fn http(url: &Url, headers: HeaderMap, config: &OpenAIConfig) -> Result<reqwest:
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("f9/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
+        .dns_resolver(SystemResolver)
         .connect_timeout(config.timeouts.connect)
         .pool_idle_timeout(IDLE_CONNECTION)
         .pool_max_idle_per_host(config.concurrency)

@@ -10,7 +10,7 @@ use super::choices::OpenAIChunking;
 use super::url::{is_this_machine, parse_url};
 use crate::core::duration::YEAR;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::secret::Secret;
+use crate::core::secret::{Secret, SecretSource};
 use crate::sys::pool;
 
 /// More concurrent calls, or more retries of one, are a mistake.
@@ -28,10 +28,17 @@ impl OpenAIConfig {
     /// [`InvalidInput`](ErrorKind::InvalidInput) with the source.
     pub(crate) async fn read_api_key(&self) -> Result<Secret> {
         let source = self.api_key.clone();
-        // The file may be on a network or a FIFO, so reading may block.
-        pool::run(move || source.resolve()).await.map_err(|error| {
-            let reason = error.message().unwrap_or("the key cannot be read").to_owned();
-            refused("api_key", &reason).with_source(error)
+        let read = match source {
+            // The file may be on a network or a FIFO, so reading may block.
+            SecretSource::File(_) => pool::run(move || source.resolve()).await,
+            _ => source.resolve(),
+        };
+        read.map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => {
+                let reason = error.message().unwrap_or("the key cannot be read").to_owned();
+                refused("api_key", &reason).with_source(error)
+            }
+            _ => error,
         })
     }
 

@@ -245,7 +245,9 @@ impl Workers {
         }
         loop {
             while let Some(job) = state.next_job() {
-                state = self.run_jobs(state, job);
+                // This job may wait, and nobody else may look at the queue meanwhile.
+                let need = self.need(&mut state);
+                state = self.run_jobs(self.meet_unlocked(state, need), job);
             }
             state.active -= 1;
             state.idle += 1;

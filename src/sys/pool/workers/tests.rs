@@ -1,6 +1,6 @@
 use super::*;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 
 impl<F: FnMut() + Send> Job for F {
     fn files(&self) -> usize {
@@ -228,4 +228,42 @@ fn the_operations_that_run_have_no_more_files_open_than_allowed() {
     assert_eq!(all.len(), 300);
     assert!(all.iter().all(|&(files, in_use)| in_use <= 8 || in_use == files), "{all:?}");
     assert!(all.iter().any(|&(files, in_use)| in_use > files), "some run at the same time");
+}
+
+/// A job that needs some files, and waits until as many jobs run as the barrier expects.
+struct Meeting(usize, Arc<Barrier>);
+
+impl Job for Meeting {
+    fn files(&self) -> usize {
+        self.0
+    }
+
+    fn run(&mut self) {
+        self.1.wait();
+    }
+
+    fn finish(self: Box<Self>) {}
+}
+
+#[test]
+fn threads_join_after_an_operation_that_opens_many_files() {
+    let workers: &'static Workers = Box::leak(Box::new(Workers::new(1, || 64, || 64)));
+    let first = Arc::new(Barrier::new(2));
+    workers.submit(Box::new(Meeting(64, Arc::clone(&first))));
+    while workers.state().started == 0 {
+        thread::yield_now();
+    }
+    let others = cores() + 4;
+    let all = Arc::new(Barrier::new(others));
+    let (report, reports) = mpsc::channel();
+    for _ in 0..others {
+        let (all, report) = (Arc::clone(&all), report.clone());
+        workers.submit(Box::new(move || {
+            all.wait();
+            report.send(()).unwrap();
+        }));
+    }
+    first.wait();
+    // All of them run at the same time.
+    (0..others).for_each(|_| reports.recv_timeout(LONG).unwrap());
 }

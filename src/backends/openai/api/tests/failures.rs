@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use reqwest::dns::{Name, Resolve, Resolving};
 use serde_json::json;
 
 use super::super::failure::{ErrorResponse, Failure, Target};
-use crate::core::error::ErrorKind;
+use crate::core::error::{Error, ErrorKind};
 use crate::core::secret::Secret;
 use crate::net::key_redaction::Redaction;
 use crate::net::retry::RetryHint;
@@ -251,4 +252,25 @@ fn the_retry_hint_is_followed_unless_the_quota_is_used_up() {
     assert_eq!(limited.error.retry_after(), after);
     let quota = with_hint(429, true, &envelope("", Some("insufficient_quota")));
     assert!(!quota.is_retryable && !quota.error.is_retryable());
+}
+
+/// Looks up no host, because there are no threads.
+struct NoThreads;
+
+impl Resolve for NoThreads {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(async {
+            Err(Error::new(ErrorKind::QuotaExceeded).with_message("no threads").into())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_without_threads_is_not_an_unreachable_host() {
+    let http = reqwest::Client::builder().no_proxy().dns_resolver(NoThreads).build().unwrap();
+    let cause = http.get("http://localhost:9/").send().await.unwrap_err();
+    let failure = Failure::from_connection(&cause, "localhost", &redaction());
+    assert_eq!(failure.error.kind(), ErrorKind::QuotaExceeded);
+    assert!(failure.error.message().unwrap().contains("no threads"));
+    assert!(!failure.is_retryable && !failure.is_ambiguous);
 }
