@@ -207,7 +207,10 @@ impl Root {
                 created => created,
             },
             // The file of another user who lets others only read it, which suffices for a lock.
-            Err(Errno::ACCESS) => open(flags | OFlags::RDONLY, Mode::empty()),
+            Err(Errno::ACCESS) => {
+                let opened = open(flags | OFlags::RDONLY, Mode::empty());
+                opened.map_err(|errno| if errno == Errno::NOENT { Errno::ACCESS } else { errno })
+            }
             opened => opened,
         };
         let opened = opened.map_err(system_error).and_then(|file| {
