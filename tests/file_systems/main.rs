@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests fail by a panic")]
 
 mod case_folding;
+mod closes;
 mod conformance;
 mod layers;
 #[path = "../machine/mod.rs"]

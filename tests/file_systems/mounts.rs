@@ -94,22 +94,32 @@ impl Mounted {
 
     /// SFTP without SSH: the server answers through a socket.
     pub(crate) fn sshfs(options: &[&str]) -> io::Result<Self> {
+        let mounted = Self::prepare()?;
+        let source = mounted.source();
+        mounted.sshfs_of(&source, options)
+    }
+
+    /// The same for a directory that outlives the mount.
+    pub(crate) fn sshfs_at(source: &Path, options: &[&str]) -> io::Result<Self> {
+        Self::prepare()?.sshfs_of(source, options)
+    }
+
+    fn sshfs_of(mut self, source: &Path, options: &[&str]) -> io::Result<Self> {
         let server = SFTP_SERVERS.iter().find(|path| Path::new(path).exists());
         let server = server.ok_or_else(|| io::Error::other("there is no sftp-server"))?;
-        let mut mounted = Self::prepare()?;
         let (ours, theirs) = UnixStream::pair()?;
         let ends = |socket: UnixStream| {
             let both = [socket.try_clone()?, socket].map(|end| Stdio::from(OwnedFd::from(end)));
             Ok::<_, io::Error>(both)
         };
         let [input, output] = ends(theirs)?;
-        mounted.servers.push(Command::new(server).stdin(input).stdout(output).spawn()?);
+        self.servers.push(Command::new(server).stdin(input).stdout(output).spawn()?);
         let mut sshfs = Command::new("sshfs");
-        sshfs.arg(format!("host:{}", mounted.source().display())).arg(mounted.root());
+        sshfs.arg(format!("host:{}", source.display())).arg(self.root());
         sshfs.args(["-f", "-o", "passive"]).args(options.iter().flat_map(|option| ["-o", option]));
         let [input, output] = ends(ours)?;
         sshfs.stdin(input).stdout(output);
-        mounted.served_by(sshfs)
+        self.served_by(sshfs)
     }
 
     /// NTFS that ignores case, as FUSE.

@@ -33,6 +33,7 @@ mod plain_git;
 mod recovery;
 mod remote;
 mod reports;
+mod retries;
 #[path = "../torture/rng.rs"]
 mod rng;
 mod secrets;

@@ -49,7 +49,7 @@ async fn refusal(config: GitConfig) -> f9::Error {
     GitSyncFileBackend::open(config).await.unwrap_err()
 }
 
-fn with_short_lock_timeout(config: GitConfig) -> GitConfig {
+pub(crate) fn with_short_lock_timeout(config: GitConfig) -> GitConfig {
     config.with_timeouts(GitTimeouts::default().with_lock(Duration::from_millis(50)))
 }
 
@@ -176,10 +176,10 @@ async fn lock_files_of_a_dead_git_are_removed() {
 }
 
 /// A git process in a directory. Dropping this ends it.
-struct Foreign(Child);
+pub(crate) struct Foreign(Child);
 
 impl Foreign {
-    fn start(dir: &Path) -> Self {
+    pub(crate) fn start(dir: &Path) -> Self {
         let mut git = cli::git(dir);
         git.args(["hash-object", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::null());
         let child = git.spawn().unwrap();

@@ -6,7 +6,7 @@ use std::future::ready;
 use std::panic::AssertUnwindSafe;
 
 use f9::testing::openai::{Fault, FaultKind, OpenAISimulator, Retry, Route, StoredFile};
-use f9::{Error, ErrorKind, OpenAIConfig};
+use f9::{Error, ErrorKind, OpenAIConfig, OpenAIVectorStoreFileBackend};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt as _};
 
@@ -50,6 +50,8 @@ struct Case {
     route: Route,
     status: u16,
     is_permanent: bool,
+    /// Whether the service cannot be reached after that request, so that nobody learns what became of it.
+    is_cut: bool,
 }
 
 impl Case {
@@ -57,12 +59,16 @@ impl Case {
         let mut cases = Vec::new();
         for (at, &(route, status)) in requests.iter().enumerate() {
             for kind in Fault::all_kinds() {
-                let case = Self { verb, kind, at, route, status, is_permanent: false };
+                let case =
+                    Self { verb, kind, at, route, status, is_permanent: false, is_cut: false };
                 if case.kind == FaultKind::WrongContent && !case.concerns_content() {
                     continue;
                 }
                 if is_tried_permanently(&case.kind) {
                     cases.push(Self { is_permanent: true, ..case.clone() });
+                }
+                if !verb.is_read_only() && loses_the_answer(&case.kind) {
+                    cases.push(Self { is_cut: true, ..case.clone() });
                 }
                 cases.push(case);
             }
@@ -108,6 +114,12 @@ impl Case {
         damages && (self.status >= 400 || repeats)
     }
 
+    /// Whether the service may have made the change although its only response says nothing about it.
+    fn hides_the_outcome(&self) -> bool {
+        matches!(self.route, Route::Attach | Route::Batch | Route::Attributes | Route::Detach)
+            && !matches!(self.kind, FaultKind::RateLimited(_) | FaultKind::InsufficientQuota)
+    }
+
     /// Returns the kinds of errors that the operation may fail with.
     fn kinds(&self) -> &'static [ErrorKind] {
         match &self.kind {
@@ -116,6 +128,10 @@ impl Case {
             FaultKind::Status { status: 403, .. } => &[ErrorKind::PermissionDenied],
             FaultKind::Status { status: 404, .. } => match self.route {
                 Route::List | Route::Store | Route::Search => &[ErrorKind::RootGone],
+                // The version with the etag is gone.
+                Route::Status if self.verb == Verb::UpdateIfMatch => {
+                    &[ErrorKind::PreconditionFailed]
+                }
                 // The missing object is not the path.
                 Route::Upload | Route::Attach | Route::Batch => &[ErrorKind::Remote],
                 _ => &[ErrorKind::NotFound],
@@ -139,6 +155,9 @@ impl Case {
     /// Whether an error must contain the request id, or cannot; `None` if another response may have caused it.
     fn contains_request_id(&self) -> Option<bool> {
         match self.kind {
+            _ if self.is_cut => None,
+            // The backend says what the answer means.
+            _ if self.kinds() == [ErrorKind::PreconditionFailed] => None,
             FaultKind::Status { .. }
             | FaultKind::RateLimited(_)
             | FaultKind::InsufficientQuota
@@ -169,6 +188,9 @@ impl Case {
         let initial = (openai.files(), openai.vector_store_files());
         let notes = opened(self.config(&openai)).await;
         openai.inject(self.fault(&expected.requests));
+        if self.is_cut {
+            openai.inject(outage_after(self.at));
+        }
         let outcome = without_waiting(&openai, self.verb.run(&notes)).await;
         openai.clear_faults();
         match &outcome {
@@ -181,13 +203,42 @@ impl Case {
         } else {
             self.check_store(&openai, &outcome, expected, &initial.0).await
         };
-        if outcome.is_err() && (found != expected.new || expected.new == expected.old) {
-            self.check_retry(&openai, expected, &found).await;
+        let Err(error) = &outcome else { return };
+        self.check_effect(error, expected, &found);
+        if error.is_retryable() {
+            self.check_retry(&notes, &openai, expected, &found).await;
+        } else if found != expected.new || expected.new == expected.old {
+            self.check_retry(&open(&openai).await, &openai, expected, &found).await;
         }
     }
 
-    async fn check_retry(&self, openai: &OpenAISimulator, expected: &Expected, found: &Tree) {
-        let repeated = self.verb.run(&open(openai).await).await;
+    /// Checks what the error says about the change: it was made, it was not, or that is not known.
+    fn check_effect(&self, error: &Error, expected: &Expected, found: &Tree) {
+        let text = format!("{self:?} leaves {found:?}\nafter {error:?}");
+        assert!(!(error.is_applied() && error.is_retryable()), "{text}");
+        let changes_nothing = expected.new == expected.old;
+        assert!(!changes_nothing || !error.is_applied() && !error.has_unknown_outcome(), "{text}");
+        if error.is_applied() {
+            assert_eq!(*found, expected.new, "{text}");
+        } else if !error.has_unknown_outcome() && !changes_nothing {
+            assert!(*found != expected.new, "{text}");
+            assert!(self.verb.has_parts() || *found == expected.old, "{text}");
+        }
+        // What one request decides is only unknown if the answer to that request, or all the later ones, got lost.
+        if !self.is_permanent && !self.is_cut && !self.verb.has_parts() {
+            assert!(!error.has_unknown_outcome() || self.hides_the_outcome(), "{text}");
+        }
+    }
+
+    /// Repeats the verb, as a loop over retryable errors does with the same handle.
+    async fn check_retry(
+        &self,
+        notes: &OpenAIVectorStoreFileBackend,
+        openai: &OpenAISimulator,
+        expected: &Expected,
+        found: &Tree,
+    ) {
+        let repeated = self.verb.run(notes).await;
         let is_partly_done = *found != expected.old && self.verb.may_find_partial_result();
         match repeated {
             Ok(result) => assert_eq!(result, expected.result, "{self:?}, repeated"),
@@ -236,11 +287,12 @@ impl Case {
             text += &format!(": {cause}");
             source = cause.source();
         }
-        if !self.is_permanent && self.is_retryable() {
+        if !self.is_permanent && !self.is_cut && self.is_retryable() {
             // The next attempt succeeds.
             panic!("{self:?}: {text}");
         }
-        assert!(self.kinds().contains(&error.kind()), "{self:?}: {text}");
+        let is_away = self.is_cut && error.kind() == ErrorKind::Unreachable;
+        assert!(is_away || self.kinds().contains(&error.kind()), "{self:?}: {text}");
         assert!(!text.contains('\n'), "{self:?}: {text}");
         if let Some(names) = self.contains_request_id() {
             assert_eq!(text.contains("request req_"), names, "{self:?}: {text}");
@@ -250,8 +302,18 @@ impl Case {
     }
 }
 
+/// Whether the request is processed and its answer lost or unreadable: one of each way.
+pub(crate) fn loses_the_answer(kind: &FaultKind) -> bool {
+    matches!(kind, FaultKind::ResetAfter | FaultKind::MalformedJson)
+}
+
+/// Makes all requests fail unprocessed after the one with a fault that was injected before.
+pub(crate) fn outage_after(request: usize) -> Fault {
+    Fault::new(FaultKind::ResetBefore).after(request).times(usize::MAX)
+}
+
 /// Whether the fault is also tried permanently: one of each retryable kind.
-fn is_tried_permanently(kind: &FaultKind) -> bool {
+pub(crate) fn is_tried_permanently(kind: &FaultKind) -> bool {
     match kind {
         FaultKind::Status { status, .. } => *status == 500,
         FaultKind::RateLimited(retry) => *retry == Retry::NoHeader,
@@ -300,6 +362,7 @@ under_every_fault! {
     create: Create;
     overwrite: Overwrite;
     update: Update;
+    update_if_match: UpdateIfMatch;
     append: Append;
     stream_write: StreamWrite;
     create_dir: CreateDir;

@@ -21,6 +21,7 @@ mod notes;
 mod properties;
 mod python_entries;
 mod quirks;
+mod retries;
 #[path = "../torture/rng.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod rng;

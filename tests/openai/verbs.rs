@@ -15,6 +15,7 @@ pub(crate) enum Verb {
     Create,
     Overwrite,
     Update,
+    UpdateIfMatch,
     Append,
     StreamWrite,
     CreateDir,
@@ -48,6 +49,10 @@ impl Verb {
                 summary(notes.create_with("a.txt", "new", CreateOptions::overwrite()).await?)
             }
             Self::Update => summary(notes.update("a.txt", "new").await?),
+            Self::UpdateIfMatch => {
+                let etag = notes.info("a.txt").await?.etag.unwrap();
+                summary(notes.update_with("a.txt", "new", UpdateOptions::if_match(etag)).await?)
+            }
             Self::Append => {
                 summary(notes.update_with("a.txt", "new", UpdateOptions::append()).await?)
             }
@@ -104,6 +109,8 @@ impl Verb {
             Self::Create => "cannot create `new.txt`: ",
             Self::Overwrite => "cannot write `a.txt`: ",
             Self::Update => "cannot update `a.txt`: ",
+            // The first step of it is a look-up.
+            Self::UpdateIfMatch => "cannot ",
             Self::Append => "cannot append to `a.txt`: ",
             Self::StreamWrite => "cannot write `new.txt`: ",
             Self::CreateDir => "cannot create directory `new`: ",
@@ -147,6 +154,11 @@ impl Verb {
         }
     }
 
+    /// Whether the verb changes several entries, of which a failure may leave some as they were.
+    pub(crate) fn has_parts(self) -> bool {
+        matches!(self, Self::CreateMany | Self::DeleteAll | Self::RenameDir)
+    }
+
     /// Whether a repetition can fail because the first attempt changed some entries.
     pub(crate) fn may_find_partial_result(self) -> bool {
         // The files exist already, or the target directory does if entries could not be moved back.
@@ -158,6 +170,7 @@ impl Verb {
             Self::Create
             | Self::Overwrite
             | Self::Update
+            | Self::UpdateIfMatch
             | Self::Append
             | Self::StreamWrite
             | Self::CreateDir

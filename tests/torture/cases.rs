@@ -17,7 +17,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime::Runtime;
 
 use crate::child::{self, ChildTest};
-use crate::verbs::{Cost, VERBS, Verb, lay_out, open};
+use crate::verbs::{Cost, IN_PLACE, UPLOADS, VERBS, Verb, lay_out, open};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
@@ -41,7 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
         (Durability::Atomic, Face::Pool),
         (Durability::Synced, Face::Inline),
     ];
-    let cases = VERBS.iter().flat_map(|verb| {
+    let cases = VERBS.iter().chain(UPLOADS).chain(IN_PLACE).flat_map(|verb| {
         let variants = &variants[..if verb.cost == Cost::Nothing { 2 } else { 3 }];
         variants.iter().map(move |&(durability, face)| Case { verb, durability, face })
     });
@@ -53,6 +53,8 @@ pub(crate) fn cases() -> Vec<Case> {
 pub(crate) struct Report {
     /// `Ok`, or the kind of the error.
     pub(crate) outcome: String,
+    /// What the error says about the change: some of the words `applied`, `unknown` and `retryable`.
+    pub(crate) effect: String,
     /// The system error among the causes.
     pub(crate) errno: String,
     /// The result of the verb, or the text of the error.
@@ -63,29 +65,49 @@ pub(crate) struct Report {
 
 impl Report {
     fn of(acted: thread::Result<Result<String>>, reuse: &Result<()>) -> Self {
-        let (outcome, errno, text) = match acted {
-            Ok(Ok(result)) => ("Ok".to_owned(), String::new(), result),
-            Ok(Err(error)) => (format!("{:?}", error.kind()), errno_of(&error), error.to_string()),
+        let (mut effect, mut errno) = (String::new(), String::new());
+        let (outcome, text) = match acted {
+            Ok(Ok(result)) => ("Ok".to_owned(), result),
+            Ok(Err(error)) => {
+                (effect, errno) = (effect_of(&error), errno_of(&error));
+                (format!("{:?}", error.kind()), error.to_string())
+            }
             Err(panic) => {
                 let message = panic.downcast::<String>().unwrap_or_default();
-                ("panic".to_owned(), String::new(), *message)
+                ("panic".to_owned(), *message)
             }
         };
         let reuse = reuse.as_ref().map_or_else(ToString::to_string, |()| "Ok".to_owned());
-        Self { outcome, errno, text, reuse }
+        Self { outcome, effect, errno, text, reuse }
+    }
+
+    /// Whether the verb says that it has made the change.
+    pub(crate) fn is_done(&self) -> bool {
+        self.outcome == "Ok" || self.effect == "applied"
     }
 
     fn to_line(&self, case: usize) -> String {
-        let Self { outcome, errno, text, reuse } = self;
-        format!("{case}\t{outcome}\t{errno}\t{text}\t{reuse}")
+        let Self { outcome, effect, errno, text, reuse } = self;
+        format!("{case}\t{outcome}\t{effect}\t{errno}\t{text}\t{reuse}")
     }
 
     fn from_line(line: &str) -> (usize, Self) {
         let mut parts = line.split('\t').map(str::to_owned);
         let mut next = || parts.next().unwrap();
         let case = next().parse().unwrap();
-        (case, Self { outcome: next(), errno: next(), text: next(), reuse: next() })
+        let (outcome, effect, errno) = (next(), next(), next());
+        (case, Self { outcome, effect, errno, text: next(), reuse: next() })
     }
+}
+
+fn effect_of(error: &Error) -> String {
+    let words = [
+        ("applied", error.is_applied()),
+        ("unknown", error.has_unknown_outcome()),
+        ("retryable", error.is_retryable()),
+    ];
+    let words = words.into_iter().filter_map(|(word, is_true)| is_true.then_some(word));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the number of the first system error among the causes.

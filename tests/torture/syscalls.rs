@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
 
-use f9::ErrorKind;
+use f9::{Durability, ErrorKind};
 use futures::executor::block_on;
 use rustix::io::Errno;
 
@@ -22,20 +22,27 @@ use crate::rng::Rng;
 use crate::run_size::plain_or_all;
 use crate::strace::{Call, Trace, calls};
 use crate::tree::Tree;
-use crate::verbs::{Expected, VERBS, Verb, lay_out, open};
+use crate::verbs::{Expected, IN_PLACE, UPLOADS, VERBS, Verb, lay_out, open};
 
 /// The injected errors, and the expected kind of each.
-const ERRORS: [(Errno, ErrorKind); 6] = [
+const ERRORS: [(Errno, ErrorKind); 8] = [
     (Errno::IO, ErrorKind::Io),
     (Errno::NOSPC, ErrorKind::StorageFull),
     (Errno::INTR, ErrorKind::Io),
     (Errno::ACCESS, ErrorKind::PermissionDenied),
     (Errno::MFILE, ErrorKind::TooManyOpenFiles),
     (Errno::DQUOT, ErrorKind::QuotaExceeded),
+    // Both come from file servers. After the second the same call may succeed.
+    (Errno::STALE, ErrorKind::Io),
+    (Errno::TIMEDOUT, ErrorKind::Timeout),
 ];
 
+/// The errors of close(2): those of a disk and of a server that has no room. The call closes the file nevertheless; strace leaves it open,
+/// which disturbs nobody, because locks are released before.
+const ERRORS_OF_CLOSE: [Errno; 3] = [Errno::IO, Errno::NOSPC, Errno::DQUOT];
+
 /// The errors that are also injected in the pool, which runs the same code as the calling thread.
-const ERRORS_IN_THE_POOL: [Errno; 2] = [Errno::IO, Errno::INTR];
+const ERRORS_IN_THE_POOL: [Errno; 3] = [Errno::IO, Errno::INTR, Errno::TIMEDOUT];
 
 /// Calls of the runtime and the allocator, which use no file.
 const NOT_ABOUT_FILES: &[&str] = &[
@@ -108,7 +115,8 @@ struct Plan {
 
 impl Plan {
     fn new() -> Self {
-        let expected = VERBS.iter().map(|verb| (verb.name, verb.expected())).collect();
+        let verbs = VERBS.iter().chain(UPLOADS).chain(IN_PLACE);
+        let expected = verbs.map(|verb| (verb.name, verb.expected())).collect();
         let mut plan = Self { cases: cases(), expected, calls: Vec::new() };
         plan.trace();
         plan
@@ -163,8 +171,6 @@ impl Plan {
         let mut calls = BTreeMap::<(&str, usize), Vec<usize>>::new();
         for (case, found) in self.calls.iter().enumerate() {
             let is_excluded = |call: &Call| match &*call.name {
-                // A failed close(2) releases the descriptor, but strace would leave it open.
-                "close" => true,
                 // The thread of the runtime has one too, and the standard library panics if it fails.
                 "getrandom" => self.cases[case].face == Face::Pool,
                 _ => false,
@@ -176,10 +182,16 @@ impl Plan {
         let mut rounds = Vec::new();
         for ((call, nth), mut cases) in calls {
             cases.dedup();
-            for (errno, kind) in ERRORS {
+            let is_injected = |errno: &Errno| call != "close" || ERRORS_OF_CLOSE.contains(errno);
+            for (errno, kind) in ERRORS.into_iter().filter(|(errno, _)| is_injected(errno)) {
                 let mut cases = cases.clone();
                 if !ERRORS_IN_THE_POOL.contains(&errno) {
                     cases.retain(|&case| self.cases[case].face == Face::Inline);
+                }
+                // Only the syncs differ there, and they meet the other errors.
+                if errno == Errno::STALE || call == "close" {
+                    let is_atomic = |case: usize| self.cases[case].durability == Durability::Atomic;
+                    cases.retain(|&case| is_atomic(case));
                 }
                 let fault = Fault::Fails(errno, kind);
                 rounds.push(Round { call: call.to_owned(), nth, fault, cases });
@@ -193,7 +205,8 @@ impl Plan {
     fn rounds_with_kills(&self) -> Vec<Round> {
         let mut rounds = Vec::new();
         for (case, found) in self.calls.iter().enumerate() {
-            if self.cases[case].face == Face::Inline {
+            let Case { verb, face, .. } = self.cases[case];
+            if face == Face::Inline && !is_in_place(verb) {
                 rounds.extend(found.iter().map(|Call { name, nth, .. }| Round {
                     call: name.clone(),
                     nth: *nth,
@@ -283,9 +296,12 @@ impl Plan {
         let expected = &self.expected[verb.name];
         let found = Tree::of(root);
         let is_done = match (round.fault, report) {
+            (Fault::Fails(..), Some(report)) if report.effect == "unknown" => {
+                return check_part(verb, report, &expected.before, found);
+            }
             (Fault::Fails(errno, kind), Some(report)) => {
                 check_report(verb, expected, (&round.call, errno, kind), report)?;
-                let is_done = ["Ok", "DurabilityUnknown"].contains(&&*report.outcome);
+                let is_done = report.is_done();
                 check_tree(verb, expected, errno, is_done, &found)
                     .map_err(|complaint| format!("{report:?}, but {complaint}"))?;
                 is_done
@@ -324,14 +340,25 @@ fn check_report(
     (call, errno, kind): (&str, Errno, ErrorKind),
     report: &Report,
 ) -> Result<(), String> {
-    let Report { outcome, errno: cause, text, reuse } = report;
+    let Report { outcome, effect, errno: cause, text, reuse } = report;
+    let wanted_effect = match (kind, &**outcome) {
+        (_, "Ok") => "",
+        (_, "DurabilityUnknown") => "applied",
+        (ErrorKind::Timeout | ErrorKind::TooManyOpenFiles, _) => "retryable",
+        _ => "",
+    };
     let without_lock = errno == Errno::ACCESS && text.contains("the directory cannot be locked");
     // What `delete_many` cannot delete, it deletes once more as a single entry.
     let is_decisive = DECISIVE.contains(&call) && verb.name != "delete_many";
+    // The other calls of a write in place make and remove its lock file.
+    let of_lock_file = is_in_place(verb) && ["fchmod", "unlinkat"].contains(&call);
+    let is_decisive = is_decisive && !of_lock_file;
     let complaint = if reuse != "Ok" {
         "the backend no longer works"
     } else if outcome == "Ok" && errno != Errno::INTR && is_decisive {
         "the verb hides the failure"
+    } else if outcome != "Ok" && call == "close" {
+        "the verb fails, although a closed file on a local disk has lost nothing"
     } else if outcome == "Ok" {
         if *text == expected.result { return Ok(()) } else { "the result is wrong" }
     } else if errno == Errno::INTR && call != NEVER_INTERRUPTED {
@@ -342,10 +369,27 @@ fn check_report(
         "the error has another cause"
     } else if *outcome != format!("{kind:?}") && outcome != "DurabilityUnknown" && !without_lock {
         "the error has the wrong kind"
+    } else if effect != wanted_effect && !without_lock {
+        "the error does not say what became of the change"
     } else {
         return Ok(());
     };
     Err(format!("{complaint}: {report:?}"))
+}
+
+fn is_in_place(verb: &Verb) -> bool {
+    IN_PLACE.iter().any(|other| other.name == verb.name)
+}
+
+/// Checks that only a write in place leaves the store in a state that it does not know, and that all else is as before.
+fn check_part(verb: &Verb, report: &Report, before: &Tree, mut found: Tree) -> Result<(), String> {
+    if let Some(old) = before.entries.get("old") {
+        found.entries.insert("old".to_owned(), old.clone());
+    }
+    if is_in_place(verb) && found == *before {
+        return Ok(());
+    }
+    Err(format!("{report:?}, but {}", found.difference(before)))
 }
 
 /// Checks that the store is as before or as after the verb, without leftovers.

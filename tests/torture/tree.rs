@@ -10,7 +10,7 @@ use std::path::Path;
 /// The prefix of temporary files and of trees being deleted.
 const TEMPORARY_PREFIX: &str = ".f9tmp-";
 
-/// All entries below a root except for the lock file of sessions.
+/// All entries below a root except for the lock file of sessions and uploads that are not finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tree {
     pub(crate) entries: BTreeMap<String, Entry>,
@@ -48,7 +48,7 @@ impl Tree {
             let path = format!("{prefix}{name}");
             if name.starts_with(TEMPORARY_PREFIX) {
                 self.leftovers.push(path);
-            } else if name != ".backend.lock" {
+            } else if ![".backend.lock", ".f9"].contains(&&*name) {
                 if entry.file_type().unwrap().is_dir() {
                     self.add(&entry.path(), &format!("{path}/"));
                 }

@@ -11,7 +11,7 @@ use f9::prelude::*;
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, Durability, FileInfo,
     InfoChanges, InfoOptions, ListOptions, LocalFileBackend, Precondition, ReadOptions,
-    RenameOptions, Result, SessionOptions, UpdateOptions, WriteOptions,
+    RenameOptions, Result, ResumableUpload, SessionOptions, UpdateOptions, WriteMode, WriteOptions,
 };
 use futures::future::BoxFuture;
 use futures::stream::{self, TryStreamExt as _};
@@ -76,6 +76,18 @@ fn chunks() -> f9::ByteStream<'static> {
     Box::pin(stream::iter((b'a'..b'd').map(|letter| Ok(vec![letter; 100 * 1024].into()))))
 }
 
+/// The uploads that every store has, and the number of bytes in each.
+const COMPLETE: &str = "00000000000000000000000000000001";
+const BEGUN: &str = "00000000000000000000000000000002";
+const UPLOADED: usize = 13 * 200;
+
+/// Returns the state of an upload.
+fn upload(path: &str, id: &str, options: WriteOptions) -> ResumableUpload {
+    let mut upload = ResumableUpload::new(path, options, id);
+    upload.offset = UPLOADED as u64;
+    upload
+}
+
 /// Creates the files that the verbs use.
 pub(crate) fn lay_out(root: &Path) {
     for dir in ["dir/sub", "tree/b/d", "empty"] {
@@ -83,6 +95,11 @@ pub(crate) fn lay_out(root: &Path) {
     }
     for file in ["old", "other", "dir/kept", "dir/sub/deep", "tree/a", "tree/b/c", "tree/b/d/e"] {
         fs::write(root.join(file), format!("what {file} holds ").repeat(200)).unwrap();
+    }
+    fs::create_dir_all(root.join(".f9/uploads")).unwrap();
+    for id in [COMPLETE, BEGUN] {
+        fs::write(root.join(".f9/uploads").join(id), "of an upload ".repeat(UPLOADED / 13))
+            .unwrap();
     }
     symlink("kept", root.join("dir/link")).unwrap();
     fs::write(root.join("twin"), "of two names").unwrap();
@@ -125,7 +142,37 @@ macro_rules! verbs {
     };
 }
 
-/// All verbs.
+/// What no process that is killed may be in the middle of: a write in place can leave a part of the new content, and says so.
+pub(crate) const IN_PLACE: &[Verb] = verbs! {
+    "write in place", Space, "cannot write `old`",
+        store => store.write_with("old", new(), WriteOptions::in_place()).await.map(describe);
+    "append in place", Space, "cannot append to `old`",
+        store => {
+            let options = WriteOptions::in_place().with_mode(WriteMode::Append);
+            store.write_with("old", new(), options).await.map(describe)
+        };
+};
+
+/// Uploads, whose content so far is no entry of the store.
+pub(crate) const UPLOADS: &[Verb] = verbs! {
+    "finish_upload", Space, "cannot upload `made/new`",
+        store => {
+            let upload = upload("made/new", COMPLETE, WriteOptions::create());
+            store.finish_upload(&upload).await.map(describe)
+        };
+    "finish_upload of an append", Space, "cannot upload `old`",
+        store => {
+            store.finish_upload(&upload("old", COMPLETE, WriteOptions::append())).await.map(describe)
+        };
+    "continue_upload", Space, "cannot upload `made/new`",
+        store => {
+            let upload = upload("made/new", BEGUN, WriteOptions::create());
+            let upload = store.continue_upload(&upload, chunks()).await?;
+            store.finish_upload(&upload).await.map(describe)
+        };
+};
+
+/// All other verbs.
 pub(crate) const VERBS: &[Verb] = verbs! {
     "create", Space, "cannot create `new`",
         store => store.create("new", new()).await.map(describe);
@@ -143,6 +190,11 @@ pub(crate) const VERBS: &[Verb] = verbs! {
         };
     "update", Space, "cannot update `old`",
         store => store.update("old", new()).await.map(describe);
+    "write_many of an append", Space, "cannot append to `old`",
+        store => {
+            let written = store.write_many_with(vec![("old".into(), new().into())], WriteOptions::append());
+            only(written.await?).map(describe)
+        };
     "append", Space, "cannot append to `old`",
         store => store.update_with("old", new(), UpdateOptions::append()).await.map(describe);
     "stream_write", Space, "cannot write `dir/made/new`",

@@ -10,7 +10,7 @@ use super::metadata::check_metadata;
 use super::shared::Shared;
 use super::write::verb_of;
 use crate::backend::{AsyncFileBackend as _, check_options_of_many, distinct};
-use crate::core::error::{ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
 use crate::core::options::{DeleteOptions, WriteOptions};
 use crate::core::precondition::Precondition;
@@ -153,7 +153,7 @@ fn in_order<T>(
     let results = names.iter().zip(checks).map(|(name, check)| {
         let result = check.and_then(|()| {
             let change = changes.next().unwrap_or_else(|| Err(ErrorKind::Internal.into()))?;
-            published.clone().map(|()| change)
+            published.clone().map(|()| change).map_err(Error::with_applied)
         });
         result.map_err(CONTEXT.at(operation, name.as_ref()))
     });

@@ -119,8 +119,9 @@ impl SessionHandle for Session {
         if is_outermost && shared.auto_sync.push {
             let message = message.as_deref().unwrap_or("Changes of a session");
             let recorder = Recorder::without_report();
+            // What was written in the session is saved, so to repeat the whole session would write it twice.
             shared.push(Some(message), &recorder).await.map_err(|error: Error| {
-                error.with_operation("publish a session").with_backend(NAME)
+                error.with_operation("publish a session").with_backend(NAME).with_applied()
             })?;
         }
         drop(guard);

@@ -242,10 +242,8 @@ impl Shared {
             }
             match repository.push(&operation, recorder.meter()).await? {
                 Pushed::Done => {
-                    repository.remove_note(GONE).await?;
                     self.gc_sometimes();
-                    self.finish_merge().await?;
-                    let start = repository.start().await?;
+                    let start = self.after_push().await.map_err(Error::with_applied)?;
                     let before = tracking.as_ref().or(start.as_ref());
                     recorder.sent(repository, before, &head).await;
                     return Ok(());
@@ -267,6 +265,13 @@ impl Shared {
         Err(Error::new(ErrorKind::Contention).with_message(format!(
             "saved locally; will be pushed next time: others kept pushing; last reply from the remote: {reply}"
         )))
+    }
+
+    /// Removes the notes that a push settles, and returns the commit at which the branch started.
+    async fn after_push(&self) -> Result<Option<Oid>> {
+        self.repository.remove_note(GONE).await?;
+        self.finish_merge().await?;
+        self.repository.start().await
     }
 
     /// Packs the objects of many commits in the background, after some pushes. Removes no object: those of a pending merge are not

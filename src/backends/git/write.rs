@@ -71,7 +71,7 @@ impl Shared {
             let data = from_caller(data).chain(end).boxed();
             let written = self.tree.stream_write_with(path, data, options).await;
             let info = written.map_err(Error::into_error_of_source)?;
-            self.pending_paths.add(&[&info]).await?;
+            self.note_written(&info).await?;
             drop(guard);
             self.push_after_write(verb, path).await?;
             Ok(info)
@@ -116,10 +116,15 @@ impl Shared {
     ) -> Result<FileInfo> {
         let guard = self.lock_for_write(target).await?;
         let info = write.await?;
-        self.pending_paths.add(&[&info]).await?;
+        self.note_written(&info).await?;
         drop(guard);
         self.push_after_write(verb, what).await?;
         Ok(info)
+    }
+
+    /// Notes a file that was written for the next commit.
+    async fn note_written(&self, info: &FileInfo) -> Result<()> {
+        self.pending_paths.add(&[info]).await.map_err(Error::with_applied)
     }
 }
 

@@ -69,14 +69,13 @@ pub(super) async fn resume(
                 pieces.push(piece.clone());
             }
             if is_over || collected >= BATCH {
-                let (batch, sync) =
-                    (mem::take(&mut pieces), is_over && backend.shared.new_file.sync);
+                let (batch, sync) = (mem::take(&mut pieces), backend.shared.new_file.sync);
                 let start = upload.offset;
                 collected = 0;
                 let write = move || {
                     file.append(&batch)?;
-                    if sync {
-                        file.sync_after(start)?;
+                    if is_over {
+                        file.keep_after(start, sync)?;
                     }
                     Ok(file)
                 };

@@ -241,13 +241,13 @@ impl Store {
     async fn attach_individually(&self, upload: Upload, error: Error) -> Result<Upload> {
         let may_be_caused_by_another =
             matches!(error.kind(), ErrorKind::Remote | ErrorKind::NotFound)
-                && !error.is_retryable();
+                && !error.is_temporary();
         let attached = match may_be_caused_by_another {
             true => self.client.attach(&upload.entry.id, &upload.attributes).await,
             false => Err(error),
         };
         let Err(error) = attached else { return Ok(upload) };
-        self.undo_upload(&upload.path, &upload.entry.id).await;
+        let error = self.undo_upload(&upload.path, &upload.entry.id, error).await;
         Err(not_of_the_path(error).with_path(upload.path.as_str()))
     }
 
@@ -286,7 +286,9 @@ impl Store {
     async fn finish(&self, upload: Upload, confirmed: Result<()>) -> Result<FileInfo> {
         let Upload { path, entry, old, .. } = upload;
         if let Err(error) = confirmed {
-            self.undo_upload(&path, &entry.id).await;
+            // The service has accepted the batch.
+            let error = error.with_unknown_outcome();
+            let error = self.undo_upload(&path, &entry.id, error).await;
             return Err(not_of_the_path(error).with_path(path.as_str()));
         }
         self.index.insert(&path, entry.clone());

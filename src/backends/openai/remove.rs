@@ -1,8 +1,8 @@
 //! Deletes entries: first the attachment, then the file.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use futures::{FutureExt as _, TryStreamExt as _, future};
+use futures::{FutureExt as _, StreamExt as _, future};
 
 use super::list::{Located, at_and_below};
 use super::store::Store;
@@ -28,7 +28,9 @@ impl Store {
                 return Ok(());
             }
             // Another process removed some of it and may have put something else in its place.
-            store.index.refresh_now().await?;
+            let refreshed = store.index.refresh_now().await;
+            // Perhaps it was this process: a repeated request finds nothing.
+            refreshed.map_err(Error::with_unknown_outcome)?;
             match store.delete_cached(&path, &options).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 deleted => deleted.map(drop),
@@ -47,21 +49,44 @@ impl Store {
             self.check_unchanged(files.first().map(|(_, entry)| entry)).await?;
         }
         self.remove_hidden(path, true).await?;
+        let left = OnceLock::new();
         // Entries of directories go last, so that no file is left without its parent after a failure.
-        let existed = self.remove_entries(files).await?;
-        Ok(self.remove_entries(directories).await? && existed)
+        let existed = self.remove_entries(files, &left).await?;
+        let existed = self.remove_entries(directories, &left).await? && existed;
+        // No entry is left, so another deletion would find nothing. A repair removes the uploads.
+        left.into_inner().map_or(Ok(existed), |error| Err(error.with_applied()))
     }
 
-    /// Removes entries with bounded concurrency and returns whether all existed. Starts no removal after a failure.
-    async fn remove_entries(&self, entries: Vec<Located>) -> Result<bool> {
-        let removal = |(path, entry): Located| {
+    /// Removes entries with bounded concurrency and returns whether all existed. Starts no removal after a failure. `left` gets the error of
+    /// the first file that could not be deleted after it was detached.
+    async fn remove_entries(&self, entries: Vec<Located>, left: &OnceLock<Error>) -> Result<bool> {
+        let failure = OnceLock::new();
+        let removals = entries.into_iter().map(|(path, entry)| {
+            let failure = &failure;
             let removed = async move {
-                let removed = self.remove_entry(&path, &entry.id).await;
-                removed.map_err(|error| error.with_path(path.as_str()))
+                if failure.get().is_some() {
+                    return true;
+                }
+                // In this order, because the vector store keeps traces of a file that is deleted first.
+                let detached = self.index.detach(&path, &entry.id).await;
+                let failing = |error: Error| error.with_path(path.as_str());
+                match detached.map_err(failing) {
+                    Ok(existed) => {
+                        let deleted = self.client.delete_file(&entry.id).await;
+                        // Only the first error is reported.
+                        deleted.map_err(failing).unwrap_or_else(|error| drop(left.set(error)));
+                        existed
+                    }
+                    Err(error) => {
+                        drop(failure.set(error));
+                        true
+                    }
+                }
             };
             removed.boxed()
-        };
-        let removals = self.concurrently(entries.into_iter().map(removal));
-        removals.try_fold(true, |all, existed| future::ready(Ok(all && existed))).await
+        });
+        let removals = self.concurrently(removals);
+        let existed = removals.fold(true, |all, existed| future::ready(all && existed)).await;
+        failure.into_inner().map_or(Ok(existed), Err)
     }
 }

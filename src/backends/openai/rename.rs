@@ -90,7 +90,7 @@ impl Store {
             // The entry at `to` is newer, even if the old one cannot be removed.
             self.remove_old_version(to, &old.id).await;
         }
-        self.cached_info(to)
+        self.cached_info(to).map_err(Error::with_applied)
     }
 
     /// Copies a file. A file can be attached to a vector store only once, so the content is uploaded again.
@@ -175,12 +175,13 @@ impl Store {
         });
         let outcomes: Vec<_> = self.concurrently(rollback).collect().await;
         match outcomes.iter().filter(|outcome| outcome.is_err()).count() {
-            0 => Err(error),
+            0 => Err(error.without_unknown_outcome()),
             stuck => Err(Error::new(not_of_the_path(error.clone()).kind())
                 .with_message(format!(
                     "{}; {stuck} of the entries moved before could not be moved back and may be at either path",
                     error.message().unwrap_or("an entry could not be moved")
                 ))
+                .with_unknown_outcome()
                 .with_source(error)),
         }
     }

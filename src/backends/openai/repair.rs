@@ -14,7 +14,7 @@ use super::error::CONTEXT;
 use super::index::Hidden;
 use super::list::at_and_below;
 use super::store::Store;
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
 use crate::core::path::FilePath;
 use crate::sys::pool;
 
@@ -134,9 +134,11 @@ impl Store {
 
     async fn remove_leftovers(&self, report: &RepairReport) -> Result<()> {
         let attached = report.duplicates.iter().chain(&report.dead);
-        let attached = attached.map(|(path, id)| self.remove_entry(path, id).map_ok(drop).boxed());
-        let unattached =
-            report.unattached.iter().map(|(_, id)| self.client.delete_file(id).boxed());
+        let attached = attached.map(|(path, id)| self.remove_entry(path, id).boxed());
+        let unattached = report.unattached.iter().map(|(_, id)| {
+            let deleted = self.client.delete_file(id);
+            deleted.map_err(Error::without_unknown_outcome).boxed()
+        });
         let removals = self.concurrently(attached.chain(unattached));
         let removed = removals.try_collect().await;
         // Versions behind a dead entry become visible.

@@ -12,7 +12,7 @@ use super::attributes::{Entry, Kind};
 use super::config::OpenAIConfig;
 use super::index::{Hidden, Index};
 use super::shared::Shared;
-use crate::core::error::{ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::sys::random;
 
@@ -66,12 +66,14 @@ impl Store {
         stream::iter(futures).buffer_unordered(self.config.concurrency)
     }
 
-    /// Removes an entry and its file, and returns whether the entry was attached.
-    pub(super) async fn remove_entry(&self, path: &FilePath, id: &str) -> Result<bool> {
-        // In this order, because the vector store keeps traces of a file that is deleted first.
-        let was_attached = self.index.detach(path, id).await?;
-        self.client.delete_file(id).await?;
-        Ok(was_attached)
+    /// Removes an entry that is not visible, and its file. To remove it again does no harm.
+    pub(super) async fn remove_entry(&self, path: &FilePath, id: &str) -> Result<()> {
+        let removed = async {
+            // In this order, because the vector store keeps traces of a file that is deleted first.
+            self.index.detach(path, id).await?;
+            self.client.delete_file(id).await
+        };
+        removed.await.map_err(Error::without_unknown_outcome)
     }
 
     /// Removes an old version, for a limited time. A repair finds it if that fails.
@@ -80,8 +82,9 @@ impl Store {
     }
 
     /// Removes an upload that could not be attached, for a limited time. It may be attached nevertheless if the response was lost.
-    /// If it cannot be removed, it is a leftover for a repair or a complete new version.
-    pub(super) async fn undo_upload(&self, path: &FilePath, id: &str) {
+    /// If it cannot be removed, it is a leftover for a repair or a complete new version. Returns the error of the attachment, whose outcome
+    /// is known if the upload is gone.
+    pub(super) async fn undo_upload(&self, path: &FilePath, id: &str, error: Error) -> Error {
         let removal = async {
             match self.index.detach(path, id).await {
                 // Nothing is attached to a vector store that is gone.
@@ -89,13 +92,14 @@ impl Store {
                 _ => self.client.delete_file(id).await,
             }
         };
-        self.with_cleanup_timeout(removal).await;
+        let is_gone = self.with_cleanup_timeout(removal).await;
+        if is_gone { error.without_unknown_outcome() } else { error }
     }
 
-    /// Waits for a removal, for a limited time.
-    async fn with_cleanup_timeout<T>(&self, removal: impl Future<Output = Result<T>>) {
+    /// Waits for a removal, for a limited time, and returns whether it succeeded.
+    async fn with_cleanup_timeout(&self, removal: impl Future<Output = Result<()>>) -> bool {
         let timeout = CLEANUP_TIMEOUT.max(self.config.timeouts.total / 60);
-        drop(tokio::time::timeout(timeout, removal).await);
+        matches!(tokio::time::timeout(timeout, removal).await, Ok(Ok(())))
     }
 
     /// Removes older versions at and below `path`, which would become visible once the newest is gone; with `all` also files that a

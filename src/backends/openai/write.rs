@@ -202,10 +202,7 @@ impl Store {
                 self.index.insert(path, entry.clone());
                 Ok(entry)
             }
-            Err(error) => {
-                self.undo_upload(path, &entry.id).await;
-                Err(not_of_the_path(error))
-            }
+            Err(error) => Err(not_of_the_path(self.undo_upload(path, &entry.id, error).await)),
         }
     }
 

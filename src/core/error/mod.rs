@@ -61,6 +61,7 @@ struct Inner {
     conflicts: Vec<FilePath>,
     transient: bool,
     applied: bool,
+    unknown: bool,
     retry_after: Option<Duration>,
     source: Option<Source>,
 }
@@ -90,6 +91,7 @@ impl Error {
             conflicts: Vec::new(),
             transient: false,
             applied: false,
+            unknown: false,
             retry_after: None,
             source: None,
         }))
@@ -205,6 +207,21 @@ impl Error {
         self
     }
 
+    /// Marks that the change may have been made or not, for example because the answer of a service was lost. For backends.
+    #[must_use]
+    pub fn with_unknown_outcome(mut self) -> Self {
+        self.0.unknown = true;
+        self
+    }
+
+    /// Takes back [`with_unknown_outcome`](Self::with_unknown_outcome), because the change was undone or to make it again does no harm.
+    #[cfg(feature = "openai")]
+    #[must_use]
+    pub(crate) fn without_unknown_outcome(mut self) -> Self {
+        self.0.unknown = false;
+        self
+    }
+
     /// Replaces the kind, where the caller knows better than the system what the failure means.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
@@ -296,12 +313,22 @@ impl Error {
         self.0.applied || self.kind() == ErrorKind::DurabilityUnknown
     }
 
-    /// Whether the same call may succeed later without any other change. Never if the change [was made](Self::is_applied).
+    /// Whether it is not known if the change was made, for example because the answer of a service was lost. Look at the store before you
+    /// repeat the call: a repetition may make the change twice.
+    #[must_use]
+    pub fn has_unknown_outcome(&self) -> bool {
+        self.0.unknown && !self.is_applied()
+    }
+
+    /// Whether the same call may succeed later without any other change. Never if the change [was made](Self::is_applied) or
+    /// [may have been made](Self::has_unknown_outcome), so a loop over this makes no change twice.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        if self.is_applied() {
-            return false;
-        }
+        !self.is_applied() && !self.0.unknown && self.is_temporary()
+    }
+
+    /// Whether the cause may pass, whatever became of the change.
+    pub(crate) fn is_temporary(&self) -> bool {
         self.0.transient
             || matches!(
                 self.kind(),

@@ -232,6 +232,17 @@ fn an_error_after_the_change_is_not_retryable() {
 }
 
 #[test]
+fn an_error_with_an_unknown_outcome_is_not_retryable_and_says_so() {
+    let lost = Error::new(ErrorKind::Unreachable).with_unknown_outcome();
+    assert!(lost.has_unknown_outcome() && !lost.is_retryable() && !lost.is_applied());
+    assert!(lost.to_string().ends_with("; it is not known whether the change was made"), "{lost}");
+    assert!(format!("{lost:?}").contains("has_unknown_outcome: true"), "{lost:?}");
+    let known = lost.with_applied();
+    assert!(known.is_applied() && !known.has_unknown_outcome() && !known.is_retryable());
+    assert!(!known.to_string().contains("not known"), "{known}");
+}
+
+#[test]
 fn the_root_is_called_the_root() {
     let error = Error::new(ErrorKind::InvalidPath).with_operation("delete").with_path("");
     assert_eq!(error.to_string(), "cannot delete the root: invalid path");

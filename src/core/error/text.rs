@@ -24,6 +24,9 @@ impl fmt::Debug for Error {
         if self.is_applied() {
             out.field("is_applied", &true);
         }
+        if self.has_unknown_outcome() {
+            out.field("has_unknown_outcome", &true);
+        }
         if !self.0.conflicts.is_empty() {
             out.field("conflicts", &self.0.conflicts);
         }
@@ -61,6 +64,9 @@ impl fmt::Display for Inner {
         if let Some(message) = &self.message {
             f.write_str(": ")?;
             write_escaped(f, message)?;
+        }
+        if self.unknown && !self.applied {
+            f.write_str("; it is not known whether the change was made")?;
         }
         Ok(())
     }

@@ -243,8 +243,8 @@ fn read_sized(
     }
 }
 
-/// Returns `None` if this user has no permission or the file system does not support the call. A failing or full disk is an error,
-/// because the attributes of the old file would be lost silently.
+/// Returns `None` if this user has no permission or the file system does not support the call. A failing or full disk is an error, and so is
+/// a server that does not answer, because the owner or the attributes of the old file would be lost silently.
 fn if_possible<T>(call: impl FnMut() -> Result<T, Errno>) -> Result<Option<T>> {
     match retry_on_intr(call) {
         Ok(value) => Ok(Some(value)),
@@ -254,7 +254,16 @@ fn if_possible<T>(call: impl FnMut() -> Result<T, Errno>) -> Result<Option<T>> {
             | Errno::DQUOT
             | Errno::NOMEM
             | Errno::MFILE
-            | Errno::NFILE),
+            | Errno::NFILE
+            | Errno::AGAIN
+            | Errno::STALE
+            | Errno::TIMEDOUT
+            | Errno::NOTCONN
+            | Errno::CONNABORTED
+            | Errno::HOSTDOWN
+            | Errno::REMOTEIO
+            | Errno::UCLEAN
+            | Errno::BADMSG),
         ) => Err(system_error(errno)),
         Err(_) => Ok(None),
     }

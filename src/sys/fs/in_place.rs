@@ -8,11 +8,12 @@ use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::attributes::{set_modified_at, set_permissions};
+use super::cache::is_on_disk;
 use super::errno::system_error;
 use super::metadata::set_metadata_by_link;
 use super::parent_dir::ParentDir;
 use super::stat::Stat;
-use super::sync::confirm;
+use super::sync::{confirm, expect_written};
 use super::temporary::Temporary;
 use super::transfer::copy_range;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -63,13 +64,15 @@ pub(super) fn write(file: &File, new: &File, metadata: &FileMetadata, sync: bool
     let write = || {
         copy_range(new, file, 0..size, 0, &Cancelled::default())?;
         file.set_len(size)?;
-        metadata.modified_at.map_or(Ok(()), |time| set_modified_at(file, time))
+        metadata.modified_at.map_or(Ok(()), |time| set_modified_at(file, time))?;
+        if sync || is_on_disk(file.as_fd()) { Ok(()) } else { expect_written(file) }
     };
     write().map_err(|error| {
         // Repeating the append after a part was written would write that part twice.
         let kind = if error.is_retryable() { ErrorKind::Io } else { error.kind() };
         Error::new(kind)
             .with_message("it was written in place and may have a part of the new content")
+            .with_unknown_outcome()
             .with_source(error)
     })?;
     if sync { confirm(file.sync_all().map_err(Error::from)) } else { Ok(()) }

@@ -23,7 +23,7 @@ use super::parent_dir::{CreatedDirs, ParentDir};
 use super::probe::is_same_file;
 use super::root::Root;
 use super::stat::Stat;
-use super::sync::{confirm, sync_directory};
+use super::sync::{confirm, expect_written, sync_directory};
 use super::temporary::{Steps, Temporary};
 use super::transfer::{append_content, copy_content};
 use super::write_pieces::write_pieces;
@@ -69,6 +69,8 @@ pub(crate) struct StagedFile {
     metadata: FileMetadata,
     /// How far the temporary file is from the final one.
     draft: Draft,
+    /// Whether only closing the file may tell that its content is lost.
+    reports_on_close: bool,
 }
 
 /// What the temporary file has before the file that it replaces is known to be the last one.
@@ -112,7 +114,8 @@ impl StagedFile {
         let find = || root.locate_for(path, target, parent.take().map(|OpenDir(dir)| dir));
         let (place, (temporary, draft)) = retry_if_removed(root, find, start)?;
         let created = CreatedDirs::default();
-        Ok(Self { temporary, place, settings, created, metadata, draft })
+        let reports_on_close = root.reports_on_close(temporary.created.as_ref());
+        Ok(Self { temporary, place, settings, created, metadata, draft, reports_on_close })
     }
 
     /// Returns the directory of the file, if it exists.
@@ -371,7 +374,7 @@ impl StagedFile {
         }
     }
 
-    /// Sets the modification time, and brings the file to stable storage if that was asked for.
+    /// Sets the modification time, and brings the file to stable storage if that was asked for, or else to its server.
     fn finish(&self) -> Result<()> {
         if let Some(time) =
             self.metadata.modified_at.filter(|_| self.settings.naming != Naming::Early)
@@ -379,7 +382,11 @@ impl StagedFile {
             set_modified_at(self.file(), time)?;
         }
         // After a failed fsync the kernel may have dropped the pages, so it is never repeated.
-        if self.settings.sync { Ok(self.file().sync_all()?) } else { Ok(()) }
+        match self.settings.sync {
+            true => Ok(self.file().sync_all()?),
+            false if self.reports_on_close => expect_written(self.file()),
+            false => Ok(()),
+        }
     }
 }
 

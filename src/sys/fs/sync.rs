@@ -1,5 +1,7 @@
 //! Bringing changes to stable storage.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::Mode;
@@ -22,6 +24,20 @@ pub(super) fn fsync_directory(dir: BorrowedFd<'_>) -> Result<(), Errno> {
                 .and_then(|readable| retry_on_intr(|| rustix::fs::fsync(&readable)))
         }
         synced => synced,
+    }
+}
+
+/// Returns what closing a written file reports. NFS, SMB and FUSE write behind, and say only then that the disk of the server is full or
+/// failed. The file is closed through a copy of its handle, so it can still be linked or renamed if all is well.
+///
+/// Dropping a file closes it too, but hides the result.
+pub(super) fn expect_written(file: &File) -> Result<()> {
+    loop {
+        match nix::unistd::close(file.try_clone()?) {
+            // The copy is closed, and the server may not have answered yet.
+            Err(nix::errno::Errno::EINTR) => {}
+            closed => return Ok(closed.map_err(io::Error::from)?),
+        }
     }
 }
 

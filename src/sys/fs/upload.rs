@@ -1,18 +1,18 @@
 //! The content of uploads that are not finished, in a hidden directory of the root.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::cache::is_on_disk;
 use super::errno::system_error;
 use super::open_beneath::DIRECTORY;
 use super::root::Root;
 use super::stat::Stat;
-use super::sync::{confirm, sync_directory};
+use super::sync::{confirm, expect_written, sync_directory};
 use crate::core::checksum::{Checksum, Hasher};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::{PRIVATE_DIRECTORY, UPLOADS_DIRECTORY, is_name_of_digits};
@@ -130,8 +130,8 @@ impl UploadFile {
     /// Drops everything after `offset`, and continues there.
     pub(crate) fn rewind(&self, offset: u64) -> Result<()> {
         self.file.set_len(offset)?;
-        (&self.file).seek(SeekFrom::Start(offset))?;
-        Ok(())
+        let seek = || rustix::fs::seek(&self.file, SeekFrom::Start(offset));
+        retry_on_intr(seek).map(drop).map_err(system_error)
     }
 
     /// Adds `pieces`.
@@ -143,14 +143,18 @@ impl UploadFile {
         Ok(())
     }
 
-    /// Brings the content after `offset` to stable storage, or removes it: after a failed sync the kernel may have dropped it, and a later
-    /// sync would not tell.
-    pub(crate) fn sync_after(&self, offset: u64) -> Result<()> {
-        let synced = self.file.sync_all();
-        if synced.is_err() {
+    /// Brings the content after `offset` to stable storage, or at least to its server, or removes it: after a failure the kernel may have
+    /// dropped it, and a later call would not tell.
+    pub(crate) fn keep_after(&self, offset: u64, sync: bool) -> Result<()> {
+        let kept = match sync {
+            true => self.file.sync_all().map_err(Error::from),
+            false if is_on_disk(self.file.as_fd()) => Ok(()),
+            false => expect_written(&self.file),
+        };
+        if kept.is_err() {
             self.rewind(offset)?;
         }
-        Ok(synced?)
+        kept
     }
 
     /// Compares the content with a checksum.

@@ -13,7 +13,7 @@ use super::call::{Answer, Call};
 use super::failure::{Failure, Target};
 use super::transport::RetryState;
 use super::{Client, encoded, segment};
-use crate::core::error::{ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
 
 /// The longest parsed text, in bytes: a file has at most 5 million tokens, and its chunks overlap.
 const MAX_TEXT: usize = 256 * 1024 * 1024;
@@ -22,7 +22,7 @@ impl Client {
     /// Attaches a file to the vector store. The service parses it afterwards.
     ///
     /// The service may not know a new upload yet. This call waits some seconds for it. Attaching a file twice is harmless. After an
-    /// error, the file may or may not be attached.
+    /// error with an unknown outcome, the file may be attached.
     pub(in super::super) async fn attach(
         &self,
         file: &str,
@@ -45,11 +45,11 @@ impl Client {
                 match self.find_attached(file, attributes, state.for_lookup()).await {
                     Ok(Some(entry)) => return Ok(entry),
                     Ok(None) => {}
-                    Err(_) => return Err(failure.error),
+                    Err(_) => return Err(failure.of_change(state.is_ambiguous)),
                 }
             }
             if !may_retry {
-                return Err(failure.error);
+                return Err(failure.of_change(state.is_ambiguous));
             }
         }
     }
@@ -81,12 +81,14 @@ impl Client {
             if failure.is_ambiguous {
                 let lookups =
                     missing.iter().map(|(f, a)| self.find_attached(f, a, state.for_lookup()));
-                let Ok(found) = try_join_all(lookups).await else { return Err(failure.error) };
+                let Ok(found) = try_join_all(lookups).await else {
+                    return Err(failure.of_change(state.is_ambiguous));
+                };
                 let mut found = found.into_iter();
                 missing.retain(|_| found.next().flatten().is_none());
             }
             if !may_retry && !missing.is_empty() {
-                return Err(failure.error);
+                return Err(failure.of_change(state.is_ambiguous));
             }
         }
         Ok(())
@@ -154,7 +156,7 @@ impl Client {
     ) -> Result<VectorStoreFile> {
         let call = Call::post(self.entry_path(file)?, &json!({ "attributes": attributes }));
         let answer = self.call_until_visible(file, &call).await?;
-        self.read(&answer, VectorStoreFile::read)
+        self.read(&answer, VectorStoreFile::read).map_err(Error::with_unknown_outcome)
     }
 
     /// Returns an attached file, or `None`. Retries a 404 for a recently attached file.
@@ -220,16 +222,24 @@ impl Client {
     /// itself have detached the file.
     async fn call_until_visible(&self, file: &str, call: &Call<'_>) -> Result<Answer> {
         let mut waits = 0;
+        let is_change = call.method != Method::GET;
         loop {
             let mut state = self.0.transport.retry_state();
-            let error = match self.0.transport.retry(call, &mut state).await {
+            let failure = match self.0.transport.retry(call, &mut state).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => failure.error,
+                Err(failure) => failure,
             };
+            if failure.error.kind() != ErrorKind::NotFound {
+                return Err(if is_change {
+                    failure.of_change(state.is_ambiguous)
+                } else {
+                    failure.error
+                });
+            }
             let left = self.may_be_invisible_for(file);
             let may_have_detached = call.method == Method::DELETE && state.is_ambiguous;
-            if error.kind() != ErrorKind::NotFound || left.is_zero() || may_have_detached {
-                return Err(error);
+            if left.is_zero() || may_have_detached {
+                return Err(failure.error);
             }
             self.0.transport.back_off(waits, left).await;
             waits += 1;

@@ -102,6 +102,15 @@ impl Failure {
         }
     }
 
+    /// Returns the error of a change, which the service may have made in this attempt, or with `was_ambiguous` in an earlier one.
+    pub(super) fn of_change(self, was_ambiguous: bool) -> Error {
+        if self.is_ambiguous || was_ambiguous {
+            self.error.with_unknown_outcome()
+        } else {
+            self.error
+        }
+    }
+
     /// The service responded with an error status.
     pub(super) fn from_response(response: &ErrorResponse<'_>, redaction: &Redaction) -> Self {
         let body = ErrorBody::read(response.body, redaction);

@@ -11,7 +11,7 @@ use super::failure::{Target, error};
 use super::transport::RetryState;
 use super::upload::{Content, Upload};
 use super::{Client, encoded, segment};
-use crate::core::error::{ErrorKind, Result};
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::stream::ByteStream;
 
 impl Client {
@@ -121,7 +121,7 @@ impl Client {
         }
         let is_kept =
             |answer| Some(answer).filter(Value::is_object).as_ref().map(reports_not_deleted);
-        if self.read(answer, is_kept)? {
+        if self.read(answer, is_kept).map_err(Error::with_unknown_outcome)? {
             return Err(error(
                 ErrorKind::Remote,
                 "the service reported that it did not delete the file",

@@ -138,6 +138,12 @@ impl Root {
         usize::try_from(statistics.f_namemax).ok().filter(|bytes| *bytes > 0)
     }
 
+    /// Whether the server of a file may report only when the file is closed that it has not kept all that was written to it.
+    /// `created` is the metadata of the file, if they are known.
+    pub(super) fn reports_on_close(&self, created: Option<&Stat>) -> bool {
+        self.exact_device.is_none() || created.is_some_and(|created| !self.is_exact(created))
+    }
+
     /// Returns the names that are hidden below this root.
     pub(super) fn reserved(&self) -> Reserved {
         self.reserved
@@ -201,7 +207,10 @@ impl Root {
                 created => created,
             },
             // The file of another user who lets others only read it, which suffices for a lock.
-            Err(Errno::ACCESS) => open(flags | OFlags::RDONLY, Mode::empty()),
+            Err(Errno::ACCESS) => {
+                let opened = open(flags | OFlags::RDONLY, Mode::empty());
+                opened.map_err(|errno| if errno == Errno::NOENT { Errno::ACCESS } else { errno })
+            }
             opened => opened,
         };
         let opened = opened.map_err(system_error).and_then(|file| {
