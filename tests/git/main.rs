@@ -31,6 +31,7 @@ mod names;
 mod opening;
 mod plain_git;
 mod recovery;
+mod refusals;
 mod remote;
 mod reports;
 mod retries;
