@@ -22,6 +22,7 @@ mod conflicts;
 mod dance;
 mod diagnosis;
 mod history;
+mod index_flags;
 mod kills;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]

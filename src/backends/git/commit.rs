@@ -41,6 +41,7 @@ impl Shared {
         let head = repository.head().await?;
         let snapshot = self.pending_paths.snapshot().await?;
         forced.extend(self.pending_paths.paths_to_force(&snapshot).await?);
+        repository.unhide(operation, snapshot.paths()).await?;
         repository.stage(operation, &forced).await?;
         let differs = self.commit_index(operation, head, message).await?;
         if snapshot.has_recorded() {
