@@ -257,3 +257,19 @@ async fn a_file_with_a_flag_that_is_changed_through_a_link_is_published() {
         assert_eq!(content(&clones, "d/g"), None);
     }
 }
+
+#[tokio::test]
+async fn a_link_to_a_directory_is_published_where_git_ignores_files() {
+    let clones = Clones::of(Remote::with(&[
+        Change::write(".gitignore", "*.log\n"),
+        Change::write("d/a", "old"),
+    ]));
+    let mine = clones.open("mine").await;
+    fs::write(mine.root().join("d/private.log"), "private").unwrap();
+    mine.create_link("link", "d").await.unwrap();
+    mine.push("Link").await.unwrap();
+    mine.create("link/x.log", "published").await.unwrap();
+    mine.push("Log").await.unwrap();
+    let tree = ["100644 .gitignore", "100644 d/a", "100644 d/x.log", "120000 link"];
+    assert_eq!(clones.remote.main().tree(), tree);
+}

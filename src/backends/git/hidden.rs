@@ -91,17 +91,20 @@ impl Repository {
 fn with_targets(work_tree: &Path, touched: &[FilePath]) -> HashSet<Vec<u8>> {
     let mut paths: HashSet<Vec<u8>> = touched.iter().map(|path| path.as_bytes().to_vec()).collect();
     for path in touched {
-        let path = work_tree.join(path.as_str());
-        let whole = path.canonicalize().ok();
-        let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
-        let renamed = parent.zip(path.file_name()).map(|(parent, name)| parent.join(name));
-        for target in [whole, renamed].into_iter().flatten() {
-            if let Ok(target) = target.strip_prefix(work_tree) {
-                paths.insert(target.as_os_str().as_bytes().to_vec());
-            }
-        }
+        let whole = work_tree.join(path.as_str()).canonicalize().ok();
+        let whole = whole.as_deref().and_then(|whole| whole.strip_prefix(work_tree).ok());
+        paths.extend(whole.map(|target| target.as_os_str().as_bytes().to_vec()));
+        paths.extend(in_real_directory(work_tree, path).map(|path| path.as_bytes().to_vec()));
     }
     paths
+}
+
+/// Returns the path without symbolic links on the way, as git knows it; `None` if its directory is missing or not in the working tree.
+pub(super) fn in_real_directory(work_tree: &Path, path: &FilePath) -> Option<FilePath> {
+    let whole = work_tree.join(path.as_str());
+    let directory = whole.parent()?.canonicalize().ok()?;
+    let real = directory.strip_prefix(work_tree).ok()?.join(whole.file_name()?);
+    Some(FilePath::found(real.to_str()?.to_owned()))
 }
 
 /// Reports whether one of `paths` is a directory above `path`.

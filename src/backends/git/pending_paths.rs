@@ -12,11 +12,11 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::TryStreamExt as _;
 
-use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
+use crate::backend::AsyncFileBackend as _;
 use crate::backends::local::LocalFileBackend;
 use crate::core::error::{ErrorKind, Result};
 use crate::core::info::FileInfo;
-use crate::core::options::{Depth, ListOptions};
+use crate::core::options::{Depth, InfoOptions, LinkMode, ListOptions};
 use crate::core::path::FilePath;
 use crate::sys::pool;
 
@@ -144,7 +144,9 @@ impl PendingPaths {
             if !write.is_recorded && !self.may_be_ignored(path, &mut cached).await {
                 continue;
             }
-            match self.tree.info(path).await {
+            // A link is published as such, and not what is in the directory to which it leads.
+            let options = InfoOptions::default().with_links(LinkMode::Keep);
+            match self.tree.info_with(path, options).await {
                 Ok(info) if info.is_dir() => forced.extend(self.files_below(path).await?),
                 Ok(_) => forced.push(path.clone()),
                 Err(error) if is_not_there(error.kind()) => {}
