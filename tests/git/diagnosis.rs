@@ -1,5 +1,6 @@
 //! The kind of an error does not depend on names, hooks or pages that read like messages of git.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::LazyLock;
 
@@ -22,7 +23,8 @@ static MESSAGES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let (text, _) = text.split_once("\",").unwrap();
         text.replace("\\\"", "\"").replace('*', "x")
     });
-    texts.collect()
+    // Several protocols have some texts in common.
+    texts.collect::<BTreeSet<_>>().into_iter().collect()
 });
 
 /// Returns names of files that read like messages.

@@ -22,6 +22,7 @@ mod conflicts;
 mod dance;
 mod diagnosis;
 mod history;
+mod index_flags;
 mod kills;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
@@ -31,6 +32,7 @@ mod names;
 mod opening;
 mod plain_git;
 mod recovery;
+mod refusals;
 mod remote;
 mod reports;
 mod retries;

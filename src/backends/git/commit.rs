@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use super::hidden::in_real_directory;
 use super::locks::Operation;
 use super::objects::empty_tree;
 use super::parse::{Change, Oid};
@@ -40,7 +41,14 @@ impl Shared {
         // Read before anything is staged, so that a commit made with git in the meantime is never undone.
         let head = repository.head().await?;
         let snapshot = self.pending_paths.snapshot().await?;
-        forced.extend(self.pending_paths.paths_to_force(&snapshot).await?);
+        let written = self.pending_paths.paths_to_force(&snapshot).await?;
+        let work_tree = repository.work_tree.clone();
+        // Git knows no path that leads through a symbolic link.
+        let real = pool::run(move || {
+            Ok(written.iter().filter_map(|path| in_real_directory(&work_tree, path)).collect())
+        });
+        forced.extend::<Vec<FilePath>>(real.await?);
+        repository.unhide(operation, snapshot.paths()).await?;
         repository.stage(operation, &forced).await?;
         let differs = self.commit_index(operation, head, message).await?;
         if snapshot.has_recorded() {

@@ -112,7 +112,13 @@ impl Repository {
             Some(Pushed::Overtaken(reason)) => {
                 Ok(Pushed::Overtaken(format!("{reason}; {}", diagnosis::summary(&output.stderr))))
             }
-            Some(pushed) => Ok(pushed),
+            Some(Pushed::Refused(reason)) => {
+                Ok(Pushed::Refused(with_words(reason, diagnosis::said(&output.stderr))))
+            }
+            Some(Pushed::NotStored(reason)) => {
+                Ok(Pushed::NotStored(with_words(reason, diagnosis::summary(&output.stderr))))
+            }
+            Some(Pushed::Done) => Ok(Pushed::Done),
             // With `--quiet` a successful push prints nothing.
             None if output.is_success() => Ok(Pushed::Done),
             // A killed fetch left the remote's commit without its ancestors, so git cannot compare it. The next fetch gets the rest.
@@ -122,4 +128,9 @@ impl Repository {
             None => Err(output.error()),
         }
     }
+}
+
+/// Returns the reason of a refusal with what was printed about it.
+fn with_words(reason: String, words: String) -> String {
+    if words.is_empty() { reason } else { format!("{reason}; {words}") }
 }

@@ -26,7 +26,8 @@ impl Repository {
     pub(super) async fn stage(&self, operation: &Operation, forced: &[FilePath]) -> Result<()> {
         let mut attempts = 0;
         loop {
-            let add = ["add", "--all", "--", "."].into_iter().chain(NEVER_COMMITTED);
+            // In a sparse checkout, also files outside of its patterns.
+            let add = ["add", "--all", "--sparse", "--", "."].into_iter().chain(NEVER_COMMITTED);
             let output = self.git.local(add).patterns().within(operation)?.output().await?;
             attempts += 1;
             if output.is_success() {

@@ -83,7 +83,7 @@ impl Shared {
             written = self.tree.write_many_with(files, options.clone()).await?;
         }
         let infos: Vec<&FileInfo> = written.iter().flatten().collect();
-        let added = self.pending_paths.add(&infos).await;
+        let added = self.pending_paths.add(&infos, self.may_hide().await).await;
         drop(guard);
         Ok((written, added))
     }
@@ -94,25 +94,34 @@ impl Shared {
         options: DeleteOptions,
     ) -> Result<Vec<Result<()>>> {
         let (mut checks, mut allowed) = (Vec::with_capacity(paths.len()), Vec::new());
+        let mut entries = Vec::new();
         for &path in paths {
             let check = async {
                 let entry = self.tree.parse_entry(path)?;
                 self.refuse_submodule(&entry, true).await?;
-                self.condition_for_tree(&entry, options.condition.clone()).await
+                let condition = self.condition_for_tree(&entry, options.condition.clone()).await?;
+                Ok((entry, condition))
             };
-            checks.push(check.await.map(|condition| allowed.push((path, condition))));
+            checks.push(check.await.map(|(entry, condition)| {
+                entries.push(entry);
+                allowed.push((path, condition));
+            }));
         }
         let delete = async {
             let _guard = self.lock_tree().await?;
-            if !options.condition.has_times() {
-                let paths: Vec<&str> = allowed.into_iter().map(|(path, _)| path).collect();
-                return self.tree.delete_many_with(&paths, options).await;
-            }
             let mut deleted = Vec::with_capacity(allowed.len());
-            for (path, condition) in allowed {
-                let options = options.clone().with_condition(condition);
-                deleted.push(self.tree.delete_with(path, options).await);
+            if options.condition.has_times() {
+                for (path, condition) in allowed {
+                    let options = options.clone().with_condition(condition);
+                    deleted.push(self.tree.delete_with(path, options).await);
+                }
+            } else {
+                let paths: Vec<&str> = allowed.into_iter().map(|(path, _)| path).collect();
+                deleted = self.tree.delete_many_with(&paths, options).await?;
             }
+            let removed = entries.iter().zip(&deleted).filter(|(_, deleted)| deleted.is_ok());
+            let removed: Vec<_> = removed.map(|(entry, _)| entry).collect();
+            self.note_removed(&removed).await?;
             Ok(deleted)
         };
         let deleted = delete.await.map_err(CONTEXT.operation("delete"))?;

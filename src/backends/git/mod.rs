@@ -43,6 +43,7 @@ mod diagnosis;
 mod directory;
 mod error;
 mod fetch;
+mod hidden;
 mod history;
 mod index;
 mod info;
@@ -93,7 +94,8 @@ pub use history::Revision;
 /// - Files under git-lfs are read and written as pointers, as they are in the repository.
 /// - Directories of submodules are empty, and a write there fails with [`Unsupported`](crate::ErrorKind::Unsupported).
 /// - `.git`, in every spelling that git protects, fails with [`ReservedPath`](crate::ErrorKind::ReservedPath).
-/// - Files that a `.gitignore` names are local, unless they were written through this backend.
+/// - Files that a `.gitignore` names are local, unless they were written through this backend. So are changes by hand of files with the
+///   flag assume-unchanged or skip-worktree (git-update-index(1)).
 ///
 /// # Confinement
 ///

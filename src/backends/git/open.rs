@@ -155,6 +155,7 @@ async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result
         notes,
         tree_of: Mutex::default(),
         submodules: tokio::sync::Mutex::default(),
+        hidden: Mutex::default(),
     })
 }
 

@@ -22,6 +22,7 @@ impl Shared {
             options.condition = self.condition_for_tree(&entry, condition).await?;
             let guard = self.lock_tree().await?;
             self.tree.delete_with(path, options).await?;
+            self.note_removed(&[&entry]).await?;
             drop(guard);
             self.push_after_write("Delete", path).await
         };

@@ -22,7 +22,11 @@ impl Shared {
             let source = self.condition_for_tree(&entry, options.source).await?;
             let target = self.condition_for_tree(&renamed, options.target).await?;
             let options = RenameOptions { source, target, ..options };
-            let rename = async { self.tree.rename_with(from, to, options).await };
+            let rename = async {
+                let info = self.tree.rename_with(from, to, options).await?;
+                self.note_removed(&[&entry]).await?;
+                Ok(info)
+            };
             self.write_with(rename, &renamed, "Rename", &format!("{from} to {to}")).await
         };
         rename.await.map_err(CONTEXT.between("rename", from, to))

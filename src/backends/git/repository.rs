@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use super::command::Git;
 use super::error::corrupted;
+use super::hidden::Hidden;
 use super::locks::{Locks, Operation};
 use super::parse::{self, Oid, RawPath};
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::backends::local::LocalFileBackend;
 use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::etag::Etag;
 use crate::sys::fs::Root;
 
 /// The ref that records where a new branch starts: the commit of the remote's default branch.
@@ -43,6 +45,8 @@ pub(super) struct Repository {
     pub(super) tree_of: Mutex<Option<(Oid, Oid)>>,
     /// The last commit whose submodules were looked up, and their paths.
     pub(super) submodules: tokio::sync::Mutex<Option<(Oid, Arc<BTreeSet<RawPath>>)>>,
+    /// The etag of the last index that was searched for hidden entries, and those entries.
+    pub(super) hidden: Mutex<Option<(Etag, Hidden)>>,
 }
 
 impl Repository {

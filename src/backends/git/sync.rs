@@ -253,6 +253,10 @@ impl Shared {
                     return Err(Error::new(ErrorKind::PermissionDenied)
                         .with_message(format!("the remote refused the push: {reason}")));
                 }
+                Pushed::NotStored(reason) => {
+                    return Err(Error::new(ErrorKind::Remote)
+                        .with_message(format!("the remote could not store the push: {reason}")));
+                }
             }
             if began.elapsed() > PUSH_TIME {
                 break;

@@ -124,7 +124,18 @@ impl Shared {
 
     /// Notes a file that was written for the next commit.
     async fn note_written(&self, info: &FileInfo) -> Result<()> {
-        self.pending_paths.add(&[info]).await.map_err(Error::with_applied)
+        self.pending_paths.add(&[info], self.may_hide().await).await.map_err(Error::with_applied)
+    }
+
+    /// Notes paths that were removed for the next commit.
+    pub(super) async fn note_removed(&self, paths: &[&FilePath]) -> Result<()> {
+        let noted = self.pending_paths.add_removed(paths, self.may_hide().await).await;
+        noted.map_err(Error::with_applied)
+    }
+
+    /// Reports whether git may not look at some files. A damaged index is an error of the next commit.
+    pub(super) async fn may_hide(&self) -> bool {
+        self.repository.may_hide().await.unwrap_or(true)
     }
 }
 

@@ -24,13 +24,16 @@ const INHERITED: [&str; 11] = [
 ];
 
 /// The options of every process. They override the configuration files.
-const OPTIONS: [(&str, &str); 35] = [
+const OPTIONS: [(&str, &str); 38] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.alternateRefsCommand", "true"),
     ("core.excludesFile", ""),
     ("core.attributesFile", ""),
     ("core.quotePath", "false"),
+    ("core.ignoreStat", "false"),
+    ("core.checkStat", "default"),
+    ("core.trustctime", "true"),
     ("core.autocrlf", "false"),
     ("core.safecrlf", "false"),
     ("core.eol", "lf"),

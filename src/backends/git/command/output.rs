@@ -10,7 +10,7 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use super::process::{Process, read_all, write_all};
 use crate::backends::git::credentials::{Credentials, redact};
-use crate::backends::git::diagnosis::{CommandKind, Failure, diagnose};
+use crate::backends::git::diagnosis::{CommandKind, Failure, diagnose, uncoloured};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE};
 
@@ -34,7 +34,7 @@ impl Output {
         let stderr = String::from_utf8_lossy(stderr);
         // Before the secret is hidden: it may be a part of git's own words.
         let failure = diagnose(kind, &stderr);
-        Self { status, stdout, stderr: redact(&stderr, credentials), failure, command }
+        Self { status, stdout, stderr: redact(&uncoloured(&stderr), credentials), failure, command }
     }
 
     pub(in crate::backends::git) fn code(&self) -> Option<i32> {

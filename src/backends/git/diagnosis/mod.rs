@@ -7,8 +7,10 @@
 mod failure;
 mod tables;
 
-pub(super) use self::failure::{Failure, summary};
-use self::tables::{CURL, GIT_DAEMON, HTTP, LOCAL, REMOTE, SIDEBAND, SSH, STATUS_LINES, Sign};
+pub(super) use self::failure::{Failure, said, summary, uncoloured};
+use self::tables::{
+    CURL, FILE, GIT_DAEMON, HTTP, LOCAL, REMOTE, SIDEBAND, SSH, SSH_SERVER, STATUS_LINES, Sign,
+};
 use super::remote::Protocol;
 use crate::core::error::ErrorKind;
 
@@ -76,7 +78,8 @@ impl CommandKind {
         let of_protocol = match protocol {
             Protocol::Http | Protocol::Https => failure_of_curl(text).or_else(|| find(HTTP, text)),
             Protocol::Git => find(GIT_DAEMON, text),
-            Protocol::Ssh | Protocol::File => None,
+            Protocol::Ssh => find(SSH_SERVER, text),
+            Protocol::File => find(FILE, text),
         };
         of_protocol.or_else(|| find(REMOTE, text)).or_else(|| find(LOCAL, text))
     }
@@ -107,8 +110,12 @@ fn failure_of_status(text: &str) -> Option<Failure> {
         403 => ErrorKind::PermissionDenied,
         429 => ErrorKind::RateLimited,
         // Redirects are not followed.
-        300..=399 | 404 => ErrorKind::NotFound,
-        500..=599 => ErrorKind::Unreachable,
+        300..=399 | 404 | 410 => ErrorKind::NotFound,
+        413 => ErrorKind::TooLarge,
+        507 => ErrorKind::StorageFull,
+        408 | 500..=599 => ErrorKind::Unreachable,
+        // The same request would be refused again.
+        400..=499 => ErrorKind::Remote,
         _ => return None,
     };
     Some(Failure::Kind(kind))

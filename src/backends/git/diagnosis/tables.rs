@@ -66,7 +66,6 @@ pub(super) const LOCAL: &[Sign] = &[
     ("*: Too many open files", kind(ErrorKind::TooManyOpenFiles)),
     ("*: Permission denied", DENIED),
     ("insufficient permission for adding an object to repository database *", DENIED),
-    ("detected dubious ownership in repository at '*", DENIED),
     ("cannot lock ref '*': *", Failure::Locked),
     ("update_ref failed for ref '*': cannot lock ref '*': *", Failure::Locked),
     ("not a git repository*", CORRUPTED),
@@ -181,6 +180,14 @@ pub(super) const CURL: &[Sign] = &[
     ("error setting certificate *", UNTRUSTED),
     ("Problem with the SSL CA cert *", UNTRUSTED),
 ];
+
+/// Messages about a remote in a directory of this machine.
+pub(super) const FILE: &[Sign] =
+    &[("detected dubious ownership in repository at '*", Failure::OwnedByAnother)];
+
+/// Messages of git on a server behind ssh.
+pub(super) const SSH_SERVER: &[Sign] =
+    &[("detected dubious ownership in repository at '*", Failure::OwnedByAnotherThere)];
 
 /// Messages about a git daemon.
 pub(super) const GIT_DAEMON: &[Sign] =

@@ -10,7 +10,7 @@ const PUSH_SSH: CommandKind = CommandKind::Push(Protocol::Ssh);
 const IO: Failure = Failure::Kind(ErrorKind::Io);
 
 /// Each table, a command that uses it, and the prefix of its texts.
-const TABLES: [(&[Sign], CommandKind, &str); 9] = [
+const TABLES: [(&[Sign], CommandKind, &str); 11] = [
     (LOCAL, CommandKind::Local, "fatal: "),
     (LOCAL, CommandKind::Local, "error: "),
     (REMOTE, FETCH, "fatal: "),
@@ -20,6 +20,8 @@ const TABLES: [(&[Sign], CommandKind, &str); 9] = [
     (CURL, FETCH_HTTP, "fatal: unable to access 'http://host/a.git/': "),
     (GIT_DAEMON, FETCH_GIT, "fatal: "),
     (SSH, FETCH_SSH, ""),
+    (SSH_SERVER, FETCH_SSH, "fatal: "),
+    (FILE, FETCH, "fatal: "),
 ];
 
 /// Messages with `{}` for a name.
@@ -177,6 +179,11 @@ fn an_http_status_has_one_meaning_in_all_messages() {
         (401, ErrorKind::Unauthenticated),
         (403, ErrorKind::PermissionDenied),
         (404, ErrorKind::NotFound),
+        (400, ErrorKind::Remote),
+        (408, ErrorKind::Unreachable),
+        (410, ErrorKind::NotFound),
+        (413, ErrorKind::TooLarge),
+        (507, ErrorKind::StorageFull),
         (429, ErrorKind::RateLimited),
         (500, ErrorKind::Unreachable),
         (503, ErrorKind::Unreachable),
@@ -251,4 +258,30 @@ fn a_summary_is_one_short_line() {
     );
     let long = summary(&"é".repeat(1000));
     assert!(long.len() <= 505 && long.ends_with('…'), "{}", long.len());
+}
+
+#[test]
+fn what_the_server_says_follows_the_reason_of_git() {
+    let stderr = "remote: one        \nremote:\nremote:  50%\rremote: two \u{7}x\r\nerror: three\n";
+    assert_eq!(said(stderr), "the server says: one; 50%; two  x");
+    assert_eq!(summary(stderr), "error: three; the server says: one; 50%; two  x");
+    assert_eq!(said("error: three\nremotely: x\n"), "");
+    let long = said(&format!("remote: first {}\nremote: last\n", "é".repeat(10_000)));
+    assert!(long.starts_with("the server says: first é") && long.ends_with("é; last"), "{long}");
+    assert!(long.len() < 2050, "{}", long.len());
+}
+
+#[test]
+fn the_lines_of_the_server_lose_their_colours() {
+    for (text, plain) in [
+        ("remote: \u{1b}[1;31mtwo\u{1b}[0m\u{1b}[K x\r\n", "remote: two x\r\n"),
+        ("remote: a\nremote: \u{1b}[32mb", "remote: a\nremote: b"),
+        ("remote: a\u{1b}[\nb", "remote: a\nb"),
+        ("remote: a\u{1b}[3", "remote: a"),
+        ("remote: a\u{1b}[é", "remote: aé"),
+        ("remote: hun\u{1b}[0mter2", "remote: hunter2"),
+        ("error: invalid path '\u{1b}[31m'\n", "error: invalid path '\u{1b}[31m'\n"),
+    ] {
+        assert_eq!(uncoloured(text), plain, "{text:?}");
+    }
 }

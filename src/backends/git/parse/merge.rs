@@ -53,7 +53,7 @@ pub(in crate::backends::git) fn merged_tree(output: &[u8]) -> Result<MergedTree>
 }
 
 /// Parses `<mode> <oid> <stage>\t<path>`.
-fn stage(field: &[u8]) -> Result<Stage> {
+pub(super) fn stage(field: &[u8]) -> Result<Stage> {
     let (head, path) = split_at(field, b'\t').ok_or_else(|| unexpected("a stage"))?;
     match text(head, "a stage")?.split(' ').collect::<Vec<_>>()[..] {
         [mode, oid, number] => Ok(Stage {

@@ -1,6 +1,7 @@
 //! Parses the output of git: pure functions of bytes. Paths are printed with `-z`, so that each is exactly the bytes before a NUL.
 
 mod fields;
+mod index;
 mod merge;
 mod oid;
 mod paths;
@@ -8,6 +9,7 @@ mod push;
 mod raw_path;
 mod tree;
 
+pub(super) use self::index::{HiddenEntry, hidden_entries, listed_hidden_entries};
 pub(super) use self::merge::{MergedTree, Message, Stage, merged_tree};
 pub(super) use self::oid::{Oid, oid};
 pub(super) use self::paths::{flagged_paths, nul_terminated, paths};

@@ -9,6 +9,8 @@ pub(in crate::backends::git) enum Pushed {
     Overtaken(String),
     /// The remote rejected the push. This is its reason.
     Refused(String),
+    /// The remote could not store the commits. This is its reason.
+    NotStored(String),
 }
 
 /// Parses the output of `git push --porcelain`: a line `<flag>\t<from>:<to>\t[<summary>] (<reason>)` for each ref. Returns `None` if
@@ -31,6 +33,7 @@ pub(in crate::backends::git) fn pushed(output: &[u8]) -> Option<Pushed> {
             "!" if OVERTAKEN.iter().any(|sign| reason(summary).starts_with(sign)) => {
                 Pushed::Overtaken(summary.to_owned())
             }
+            "!" if reason(summary) == "unpacker error)" => Pushed::NotStored(summary.to_owned()),
             "!" => Pushed::Refused(summary.to_owned()),
             _ => Pushed::Done,
         })

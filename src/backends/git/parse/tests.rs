@@ -104,11 +104,14 @@ fn a_push_is_done_overtaken_or_refused() {
     for refused in [
         "[remote rejected] (pre-receive hook declined)",
         "[remote rejected] (hook declined: fetch first)",
-        "[remote rejected] (unpacker error)",
+        "[remote rejected] (hook declined: unpacker error)",
     ] {
         let outcome = Some(Pushed::Refused(refused.to_owned()));
         assert_eq!(parse(&format!("!\t{refs}\t{refused}")), outcome, "{refused}");
     }
+    let full = "[remote rejected] (unpacker error)";
+    let outcome = Some(Pushed::NotStored(full.to_owned()));
+    assert_eq!(parse(&format!("!\t{refs}\t{full}")), outcome);
     assert_eq!(pushed(b"To /srv/r.git\n"), None);
     assert_eq!(pushed(b""), None);
 }

@@ -1,0 +1,200 @@
+//! The index file (gitformat-index(5)).
+
+use super::fields::{fields, split_at};
+use super::merge::{Stage, stage};
+use super::oid::Oid;
+use super::raw_path::RawPath;
+use crate::core::error::Result;
+
+/// A flag of two bytes: git does not look at the file.
+const ASSUME_UNCHANGED: u16 = 0x8000;
+
+/// A flag of two bytes: two more bytes of flags follow.
+const EXTENDED: u16 = 0x4000;
+
+/// A flag of the second two bytes: the file may be missing, and git does not look at it.
+const SKIP_WORKTREE: u16 = 0x4000;
+
+/// The mode of a directory whose files are not in a sparse index.
+const DIRECTORY: u32 = 0o040_000;
+
+/// An entry of the index with a flag that keeps git from looking at the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::backends::git) struct HiddenEntry {
+    pub(in crate::backends::git) entry: Stage,
+    /// Whether the flag is skip-worktree.
+    pub(in crate::backends::git) is_skipped: bool,
+}
+
+/// Returns the hidden entries of an index file; `None` if it is not known how to read it. An object id has `id_bytes` bytes.
+pub(in crate::backends::git) fn hidden_entries(
+    index: &[u8],
+    id_bytes: usize,
+) -> Option<Vec<HiddenEntry>> {
+    let mut rest = Rest(index);
+    if rest.take(4)? != b"DIRC" {
+        return None;
+    }
+    let (version, count) = (rest.long()?, rest.long()?);
+    if !matches!(version, 2..=4) {
+        return None;
+    }
+    let (mut found, mut path) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let start = rest.0.len();
+        // Times, device and inode.
+        rest.take(24)?;
+        let mode = rest.long()?;
+        // Owner and size.
+        rest.take(12)?;
+        let id = rest.take(id_bytes)?;
+        let flags = rest.short()?;
+        let extended = if flags & EXTENDED == 0 { 0 } else { rest.short()? };
+        // In version 4, the bytes at the end of the last path that this one does not have.
+        let removed = if version == 4 { rest.variable()? } else { path.len() };
+        path.truncate(path.len().checked_sub(removed)?);
+        path.extend_from_slice(rest.until_nul()?);
+        if version != 4 {
+            let length = start - rest.0.len();
+            rest.take(length.next_multiple_of(8) - length)?;
+        }
+        let number = u8::try_from(flags >> 12 & 3).ok()?;
+        let is_skipped = extended & SKIP_WORKTREE != 0;
+        if (is_skipped || flags & ASSUME_UNCHANGED != 0) && number == 0 && mode != DIRECTORY {
+            let oid: Oid = hex::encode(id).parse().ok()?;
+            let entry = Stage { path: RawPath(path.clone()), mode, oid, number };
+            found.push(HiddenEntry { entry, is_skipped });
+        }
+    }
+    // A checksum follows the extensions.
+    while rest.0.len() > id_bytes {
+        let name = rest.take(4)?;
+        // The other entries of a split index are in another file.
+        if name == b"link" {
+            return None;
+        }
+        let length = rest.long()?;
+        rest.take(usize::try_from(length).ok()?)?;
+    }
+    (rest.0.len() == id_bytes).then_some(found)
+}
+
+/// Returns the hidden entries in the output of `git ls-files -v --stage -z`. Their letter is in lower case, or an `S`.
+pub(in crate::backends::git) fn listed_hidden_entries(output: &[u8]) -> Result<Vec<HiddenEntry>> {
+    let mut found = Vec::new();
+    for field in fields(output) {
+        if let Some((&[letter @ (b'a'..=b'z' | b'S')], entry)) = split_at(field, b' ') {
+            let entry = stage(entry)?;
+            if entry.number == 0 && entry.mode != DIRECTORY {
+                found.push(HiddenEntry { entry, is_skipped: letter.eq_ignore_ascii_case(&b's') });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The part of an index file that is not read yet.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn short(&mut self) -> Option<u16> {
+        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
+    }
+
+    fn long(&mut self) -> Option<u32> {
+        self.take(4)?.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// Reads a number of any length: seven bits in each byte, and 1 is added before more bits follow.
+    fn variable(&mut self) -> Option<usize> {
+        let mut number = 0usize;
+        loop {
+            let &[byte] = self.take(1)? else { return None };
+            number = number.checked_mul(128)?.checked_add(usize::from(byte & 127))?;
+            if byte & 128 == 0 {
+                return Some(number);
+            }
+            number = number.checked_add(1)?;
+        }
+    }
+
+    /// Reads to the next NUL, and the NUL.
+    fn until_nul(&mut self) -> Option<&'a [u8]> {
+        let (text, rest) = split_at(self.0, 0)?;
+        self.0 = rest;
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(repository: &Path, arguments: &[&str]) -> Vec<u8> {
+        let mut git = Command::new("git");
+        git.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", repository);
+        git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        let output = git.current_dir(repository).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        output.stdout
+    }
+
+    /// Creates an index with files of which some have flags.
+    fn repository(format: &str, version: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        git(root, &["init", "-q", &format!("--object-format={format}")]);
+        let long = "long/".repeat(40);
+        std::fs::create_dir_all(root.join(&long)).unwrap();
+        for number in 0..40 {
+            std::fs::write(root.join("x".repeat(number + 1)), [7]).unwrap();
+            std::fs::write(root.join(format!("{long}{number}\n")), "").unwrap();
+        }
+        std::fs::write(root.join("new"), "").unwrap();
+        git(root, &["add", "x", "xx", "xxx", "long", &"x".repeat(20)]);
+        git(root, &["add", "-N", "new"]);
+        git(root, &["update-index", "--index-version", version]);
+        git(root, &["update-index", "--assume-unchanged", "xx", "xxx", &format!("{long}7\n")]);
+        git(root, &["update-index", "--skip-worktree", "xxx", &format!("{long}39\n")]);
+        git(root, &["update-index", "--skip-worktree", &"x".repeat(20)]);
+        dir
+    }
+
+    #[test]
+    fn the_hidden_entries_are_those_that_git_lists() {
+        for (format, id_bytes) in [("sha1", 20), ("sha256", 32)] {
+            for version in ["2", "4"] {
+                let dir = repository(format, version);
+                let listed = git(dir.path(), &["ls-files", "-v", "--stage", "-z"]);
+                let listed = listed_hidden_entries(&listed).unwrap();
+                assert_eq!(listed.len(), 5);
+                let index = std::fs::read(dir.path().join(".git/index")).unwrap();
+                assert_eq!(hidden_entries(&index, id_bytes), Some(listed), "{format} {version}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_that_is_split_or_cut_off_is_not_read() {
+        for version in ["2", "4"] {
+            let dir = repository("sha1", version);
+            let index = std::fs::read(dir.path().join(".git/index")).unwrap();
+            for length in 0..index.len() {
+                assert_eq!(hidden_entries(&index[..length], 20), None, "{length}");
+            }
+            git(dir.path(), &["update-index", "--split-index"]);
+            let split = std::fs::read(dir.path().join(".git/index")).unwrap();
+            assert_eq!(hidden_entries(&split, 20), None);
+        }
+        assert_eq!(hidden_entries(b"DIRC\0\0\0\x05\0\0\0\0", 20), None);
+    }
+}
