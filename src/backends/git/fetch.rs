@@ -113,10 +113,10 @@ impl Repository {
                 Ok(Pushed::Overtaken(format!("{reason}; {}", diagnosis::summary(&output.stderr))))
             }
             Some(Pushed::Refused(reason)) => {
-                Ok(Pushed::Refused(with_words(reason, diagnosis::said(&output.stderr))))
+                Ok(Pushed::Refused(with_words(reason, &diagnosis::said(&output.stderr))))
             }
             Some(Pushed::NotStored(reason)) => {
-                Ok(Pushed::NotStored(with_words(reason, diagnosis::summary(&output.stderr))))
+                Ok(Pushed::NotStored(with_words(reason, &diagnosis::summary(&output.stderr))))
             }
             Some(Pushed::Done) => Ok(Pushed::Done),
             // With `--quiet` a successful push prints nothing.
@@ -131,6 +131,6 @@ impl Repository {
 }
 
 /// Returns the reason of a refusal with what was printed about it.
-fn with_words(reason: String, words: String) -> String {
+fn with_words(reason: String, words: &str) -> String {
     if words.is_empty() { reason } else { format!("{reason}; {words}") }
 }

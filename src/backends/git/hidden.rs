@@ -10,14 +10,11 @@ use std::sync::{Arc, PoisonError};
 
 use super::locks::Operation;
 use super::parse::{self, HiddenEntry, RawPath};
-use super::repository::Repository;
+use super::repository::{Hidden, Repository};
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::Result;
 use crate::core::path::FilePath;
 use crate::sys::pool;
-
-/// The hidden entries of one index; `None` if only git can read it.
-pub(super) type Hidden = Option<Arc<Vec<HiddenEntry>>>;
 
 impl Repository {
     /// Reports whether the index may have hidden entries. Starts no process.

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use super::command::Git;
 use super::error::corrupted;
-use super::hidden::Hidden;
 use super::locks::{Locks, Operation};
-use super::parse::{self, Oid, RawPath};
+use super::parse::{self, HiddenEntry, Oid, RawPath};
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::backends::local::LocalFileBackend;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -27,6 +26,9 @@ pub(super) const MERGE_INDEX: &str = "f9/index";
 
 /// The index against which the files of an adopted clone are compared.
 pub(super) const ADOPT_INDEX: &str = "f9/adopt-index";
+
+/// The hidden entries of one index; `None` if only git can read it.
+pub(super) type Hidden = Option<Arc<Vec<HiddenEntry>>>;
 
 pub(super) struct Repository {
     pub(super) git: Git,
