@@ -52,9 +52,18 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// How long a client pushes while a killed push may have left a lock at the remote, which stays until the harness removes it. What it
+/// did not publish, a later push does.
+const HURRIED: Duration = Duration::from_secs(1);
+
+/// The configuration of a client that gives up on the lock of a killed push.
+fn hurried(config: GitConfig) -> GitConfig {
+    config.with_timeouts(GitTimeouts::default().with_lock(HANGS).with_push(HURRIED))
+}
+
 pub(crate) fn config(remote: &Path, root: &Path, name: &str) -> GitConfig {
     let config = GitConfig::new(remote.to_str().unwrap(), root).with_author_name(name);
-    config.with_timeouts(GitTimeouts::default().with_lock(HANGS))
+    config.with_timeouts(GitTimeouts::default().with_lock(HANGS).with_push(HANGS))
 }
 
 /// Returns unique content, whose lines name its writer.
@@ -162,7 +171,7 @@ fn a_client_that_works_until_it_is_killed() {
 async fn work(root: &Path, remote: &Path, (mut number, verb): (u64, &str), mut rng: Rng) {
     let few = 1 + rng.below(5);
     child::report(&Action::new(number, "open", "").to_line());
-    let tree = GitSyncFileBackend::open(config(remote, root, "client")).await;
+    let tree = GitSyncFileBackend::open(hurried(config(remote, root, "client"))).await;
     let tree = tree.unwrap_or_else(|error| panic!("it does not open: {error}"));
     child::report("done\t");
     let mut names: BTreeSet<String> = files_below(root, "client").into_keys().collect();
@@ -302,13 +311,15 @@ impl Competitor {
             let (announced, turn) = (Arc::clone(&announced), Arc::clone(&turn));
             move || {
                 let (runtime, mut files, mut number) = (runtime(), BTreeMap::new(), 0);
-                let tree = runtime.block_on(GitSyncFileBackend::open(config)).unwrap();
+                let open = |config| runtime.block_on(GitSyncFileBackend::open(config)).unwrap();
+                let tree = open(hurried(config.clone()));
                 for () in told {
                     let _turn = turn.lock().unwrap();
                     number += 1;
                     runtime.block_on(compete(&tree, number, &mut rng, &mut files, &announced));
                 }
                 let _turn = turn.lock().unwrap();
+                let tree = open(config);
                 runtime.block_on(sync_until_stable(&tree, "other", &announced));
                 files
             }

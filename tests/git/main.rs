@@ -46,3 +46,4 @@ mod times;
 mod traces;
 mod transports;
 mod versions;
+mod writers;

@@ -231,7 +231,9 @@ async fn a_lock_left_at_the_remote_by_a_killed_push_is_reported_and_nothing_is_l
     let lock = clones.remote.path().join("refs/heads/main.lock");
     fs::write(&lock, "").unwrap();
     mine.create("new", "new").await.unwrap();
-    let error = mine.push("New").await.unwrap_err();
+    let soon = GitTimeouts::default().with_lock(HANGS).with_push(Duration::from_millis(50));
+    let hurried = opened(clones.config("mine").with_timeouts(soon)).await;
+    let error = hurried.push("New").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Contention);
     assert!(lock.exists());
     fs::remove_file(lock).unwrap();

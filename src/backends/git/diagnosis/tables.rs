@@ -67,6 +67,7 @@ pub(super) const LOCAL: &[Sign] = &[
     ("*: Permission denied", DENIED),
     ("insufficient permission for adding an object to repository database *", DENIED),
     ("detected dubious ownership in repository at '*", DENIED),
+    ("cannot lock ref '*': '*' exists; cannot create '*'", kind(ErrorKind::InvalidOperation)),
     ("cannot lock ref '*': *", Failure::Locked),
     ("update_ref failed for ref '*': cannot lock ref '*': *", Failure::Locked),
     ("not a git repository*", CORRUPTED),
