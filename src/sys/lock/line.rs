@@ -257,7 +257,7 @@ fn open_private(path: &Path) -> Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -275,7 +275,7 @@ mod tests {
         place.wait(HANGS, TimeLeft::new(Duration::ZERO)).await.unwrap()
     }
 
-    fn names(dir: &Path) -> Vec<std::ffi::OsString> {
+    fn names(dir: &Path) -> Vec<OsString> {
         std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
