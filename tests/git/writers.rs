@@ -21,9 +21,10 @@ use crate::remote::{Change, Remote};
 use crate::share::cases;
 use crate::traces::until;
 
-/// How many processes a push starts at most if it waits for its turn: four that commit, six that fetch, merge and check out, the push,
-/// and two that count for the report.
-const PROCESSES: u64 = 13;
+/// How many processes a push with a turn starts at most: four that commit, a push that is rejected if nobody was in line to tell of the
+/// one before, six that fetch, merge and check out, the push, and two that count for the report. The first write of a clone starts one
+/// more.
+const PROCESSES: u64 = 14;
 
 /// Writes files and publishes each. Returns the errors, and the time of the longest push.
 async fn write(
@@ -74,8 +75,8 @@ async fn every_push_of_many_clones_gets_there() {
     assert_eq!(clones.remote.main().tree().len(), 1 + writers * pushes);
     clones.remote.assert_sound();
     assert!(
-        processes <= count * PROCESSES,
-        "{processes}: a push was rejected although it had its turn"
+        processes <= count * PROCESSES + writers as u64,
+        "{processes}: a push was overtaken although it had its turn"
     );
 }
 
@@ -131,8 +132,8 @@ fn race(lines: impl Fn(usize) -> String) -> u64 {
 fn processes_of_one_machine_take_turns_to_push() {
     let processes = race(|_| "lines".to_owned());
     assert!(
-        processes <= 16 * PROCESSES,
-        "{processes}: a push was rejected although it had its turn"
+        processes <= 16 * PROCESSES + 4,
+        "{processes}: a push was overtaken although it had its turn"
     );
 }
 

@@ -97,10 +97,11 @@ impl Repository {
         }
         self.remove_note(JOURNAL).await?;
         drop(guard);
-        if matches!(outcome, Ok(FastForward::Done)) && !has_submodule {
-            if let Some(from) = &journal.from {
-                self.keep_without_submodules(from, &journal.to).await;
-            }
+        if matches!(outcome, Ok(FastForward::Done))
+            && !has_submodule
+            && let Some(from) = &journal.from
+        {
+            self.keep_without_submodules(from, &journal.to).await;
         }
         outcome
     }

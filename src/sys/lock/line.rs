@@ -76,10 +76,10 @@ impl Place {
             let last = line.numbers()?.into_iter().max().unwrap_or_default();
             let number = last + 1;
             let file = line.create(number)?;
-            let place = Self { line, number, _file: file };
-            place._file.lock()?;
+            // Nobody looks at a file whose number is above their own.
+            file.try_lock().map_err(std::io::Error::from)?;
             drop(numbers);
-            Ok(place)
+            Ok(Self { line, number, _file: file })
         })
         .await
     }
@@ -263,8 +263,9 @@ mod tests {
 
     const HANGS: Duration = Duration::from_secs(300);
 
+    /// Others may read a temporary directory, so the lines are below it.
     fn line_in(dir: &Path, name: &str) -> Line {
-        Line { dir: Arc::new(open_private(dir).unwrap()), name: name.to_owned() }
+        Line { dir: Arc::new(open_private(&dir.join("lines")).unwrap()), name: name.to_owned() }
     }
 
     async fn join(dir: &Path, name: &str) -> Place {
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!(third.text().await.unwrap().as_deref(), Some("news"));
         third.leave("more".to_owned()).await.unwrap();
         other.leave(String::new()).await.unwrap();
-        assert_eq!(names(dir), Vec::<OsString>::new());
+        assert_eq!(names(&dir.join("lines")), Vec::<OsString>::new());
     }
 
     #[tokio::test]
@@ -325,10 +326,12 @@ mod tests {
     async fn a_dead_process_keeps_nobody_waiting_and_a_stopped_one_not_for_ever() {
         let dir = tempfile::tempdir().unwrap();
         // The file of a process that was killed.
-        std::fs::write(dir.path().join("a.7"), "").unwrap();
+        let left = dir.path().join("lines/a.7");
+        drop(line_in(dir.path(), "a"));
+        std::fs::write(&left, "").unwrap();
         let alive = join(dir.path(), "a").await;
         assert_eq!(now(&alive).await, Waited::Turn);
-        assert!(!dir.path().join("a.7").exists());
+        assert!(!left.exists());
         let next = join(dir.path(), "a").await;
         let soon = Duration::from_millis(20);
         assert_eq!(next.wait(soon, TimeLeft::new(HANGS)).await.unwrap(), Waited::Stuck);
@@ -352,10 +355,9 @@ mod tests {
     #[test]
     fn a_relative_runtime_directory_counts_as_unset() {
         let temporary = env::temp_dir();
-        assert_eq!(parents(Some("run".into())).collect::<Vec<_>>(), [temporary.clone()]);
-        assert_eq!(
-            parents(Some("/run/x".into())).collect::<Vec<_>>(),
-            [PathBuf::from("/run/x"), temporary]
-        );
+        let runtime = PathBuf::from("/run/x");
+        let found = |runtime: &Path| parents(Some(runtime.into())).collect::<Vec<_>>();
+        assert_eq!(found(&runtime), [runtime.clone(), temporary.clone()]);
+        assert_eq!(found(Path::new("run")), std::slice::from_ref(&temporary));
     }
 }
