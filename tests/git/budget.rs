@@ -140,6 +140,21 @@ async fn a_push_of_a_change_takes_six_processes() {
 }
 
 #[tokio::test]
+async fn a_push_after_one_of_another_clone_takes_eight_more_processes() {
+    let (clones, clone) = used().await;
+    clones.remote.commit(&[Change::write("b", "theirs")]);
+    clone.update("a", "mine").await.unwrap();
+    let (cost, result) = cost!(clone, clone.push("Mine"));
+    result.unwrap();
+    // The rejected push, fetch, merge-base, merge-tree, commit-tree, diff-tree, merge, log.
+    assert_eq!(cost, 6 + 8);
+    clone.update("a", "again").await.unwrap();
+    let (cost, result) = cost!(clone, clone.push("Mine"));
+    result.unwrap();
+    assert_eq!(cost, 6, "the checkout is known to have no submodule");
+}
+
+#[tokio::test]
 async fn a_push_without_changes_takes_one_local_process() {
     let (clones, clone) = used().await;
     std::fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();

@@ -20,7 +20,7 @@ impl Clones {
     pub(crate) fn config(&self, name: &str) -> GitConfig {
         let config =
             GitConfig::new(self.remote.path().to_str().unwrap(), self.dir.path().join(name));
-        config.with_timeouts(GitTimeouts::default().with_lock(HANGS))
+        config.with_timeouts(GitTimeouts::default().with_lock(HANGS).with_push(HANGS))
     }
 
     pub(crate) async fn open(&self, name: &str) -> GitSyncFileBackend {

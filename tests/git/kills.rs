@@ -2,8 +2,8 @@
 //! user publishes. Acknowledged writes are saved, acknowledged pushes are on the remote, and every commit and every missing file is the
 //! result of an operation.
 //!
-//! A killed `git push` to a repository on the same machine may leave the lock of the branch there. No client can know whether the owner
-//! of the lock is alive, so the operator of the remote removes it, as with git itself. In this test the harness does, when no git process
+//! A killed `git push` to a repository on the same machine may leave the locks of the branch and of `HEAD` there. No client can know
+//! whether the owner of a lock is alive, so the operator of the remote removes it, as with git itself. In this test the harness does, when no git process
 //! works there.
 //!
 //! A plain run kills a fifth as often as the full proof, with a new seed that it prints. Both kill more often if the kills have not hit
@@ -52,9 +52,18 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// How long a client pushes while a killed push may have left a lock at the remote, which stays until the harness removes it. What it
+/// did not publish, a later push does.
+const HURRIED: Duration = Duration::from_secs(1);
+
+/// The configuration of a client that gives up on the lock of a killed push.
+fn hurried(config: GitConfig) -> GitConfig {
+    config.with_timeouts(GitTimeouts::default().with_lock(HANGS).with_push(HURRIED))
+}
+
 pub(crate) fn config(remote: &Path, root: &Path, name: &str) -> GitConfig {
     let config = GitConfig::new(remote.to_str().unwrap(), root).with_author_name(name);
-    config.with_timeouts(GitTimeouts::default().with_lock(HANGS))
+    config.with_timeouts(GitTimeouts::default().with_lock(HANGS).with_push(HANGS))
 }
 
 /// Returns unique content, whose lines name its writer.
@@ -162,7 +171,7 @@ fn a_client_that_works_until_it_is_killed() {
 async fn work(root: &Path, remote: &Path, (mut number, verb): (u64, &str), mut rng: Rng) {
     let few = 1 + rng.below(5);
     child::report(&Action::new(number, "open", "").to_line());
-    let tree = GitSyncFileBackend::open(config(remote, root, "client")).await;
+    let tree = GitSyncFileBackend::open(hurried(config(remote, root, "client"))).await;
     let tree = tree.unwrap_or_else(|error| panic!("it does not open: {error}"));
     child::report("done\t");
     let mut names: BTreeSet<String> = files_below(root, "client").into_keys().collect();
@@ -302,13 +311,15 @@ impl Competitor {
             let (announced, turn) = (Arc::clone(&announced), Arc::clone(&turn));
             move || {
                 let (runtime, mut files, mut number) = (runtime(), BTreeMap::new(), 0);
-                let tree = runtime.block_on(GitSyncFileBackend::open(config)).unwrap();
+                let open = |config| runtime.block_on(GitSyncFileBackend::open(config)).unwrap();
+                let tree = open(hurried(config.clone()));
                 for () in told {
                     let _turn = turn.lock().unwrap();
                     number += 1;
                     runtime.block_on(compete(&tree, number, &mut rng, &mut files, &announced));
                 }
                 let _turn = turn.lock().unwrap();
+                let tree = open(config);
                 runtime.block_on(sync_until_stable(&tree, "other", &announced));
                 files
             }
@@ -483,7 +494,7 @@ impl Scene {
         lines.extend(std::iter::from_fn(|| client.next_line()));
         if victims == Victims::Everybody {
             seen.of_everybody += 1;
-            seen.remote_locks += usize::from(self.remove_remote_lock());
+            seen.remote_locks += usize::from(self.remove_remote_locks());
         }
         let in_flight = self.acknowledge(&lines, seen);
         let during = in_flight.as_ref().map_or("nothing", |action| &action.verb);
@@ -499,7 +510,7 @@ impl Scene {
         }
         self.assert_history();
         if rng.below(5) == 0 {
-            self.remove_remote_lock();
+            self.remove_remote_locks();
             let turn = self.competitor.turn.lock().unwrap();
             self.runtime.block_on(sync_until_stable(&tree, "client", &self.competitor.announced));
             drop((tree, turn));
@@ -509,11 +520,14 @@ impl Scene {
         }
     }
 
-    /// Removes the lock of the branch at the remote. Returns whether there was one.
-    fn remove_remote_lock(&self) -> bool {
+    /// Removes the locks of the branch and of `HEAD` at the remote. A push takes both, because `HEAD` is the branch, and one that is killed
+    /// after it has published the branch leaves the second alone. Returns whether there was one.
+    fn remove_remote_locks(&self) -> bool {
         let _turn = self.competitor.turn.lock().unwrap();
         wait_for_gits(&self.remote.path());
-        fs::remove_file(self.remote.path().join("refs/heads/main.lock")).is_ok()
+        let remove = |name| fs::remove_file(self.remote.path().join(name)).is_ok();
+        let removed = ["refs/heads/main.lock", "HEAD.lock"].map(remove);
+        removed.contains(&true)
     }
 
     /// Records the operations that the client has completed. Returns the one in progress.
@@ -587,7 +601,7 @@ impl Scene {
     }
 
     fn finish(mut self, seen: &mut Seen) {
-        self.remove_remote_lock();
+        self.remove_remote_locks();
         let announced = Arc::clone(&self.competitor.announced);
         let others = self.competitor.finish();
         let config = config(&self.remote.path(), &self.root, "client");

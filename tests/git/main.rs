@@ -48,3 +48,4 @@ mod times;
 mod traces;
 mod transports;
 mod versions;
+mod writers;

@@ -227,16 +227,25 @@ async fn the_lock_of_a_running_git_is_waited_for_and_kept() {
 #[tokio::test]
 async fn a_lock_left_at_the_remote_by_a_killed_push_is_reported_and_nothing_is_lost() {
     let clones = letters();
+    let soon = GitTimeouts::default().with_lock(HANGS).with_push(Duration::from_millis(50));
+    let hurried = opened(clones.config("mine").with_timeouts(soon)).await;
     let mine = clones.open("mine").await;
-    let lock = clones.remote.path().join("refs/heads/main.lock");
-    fs::write(&lock, "").unwrap();
-    mine.create("new", "new").await.unwrap();
-    let error = mine.push("New").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Contention);
-    assert!(lock.exists());
-    fs::remove_file(lock).unwrap();
-    mine.push("New").await.unwrap();
-    assert_eq!(clones.remote.main().file("new").unwrap(), b"new");
+    // A push locks `HEAD`, too, which is the branch.
+    for (number, name) in ["refs/heads/main.lock", "HEAD.lock"].into_iter().enumerate() {
+        let (lock, file) = (clones.remote.path().join(name), format!("new {number}"));
+        fs::write(&lock, "").unwrap();
+        mine.create(&file, "new").await.unwrap();
+        let error = hurried.push("New").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Contention, "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        assert!(lock.exists());
+        // Whoever waits gets through when it is removed.
+        let (pushed, ()) = tokio::join!(mine.push("New"), async {
+            fs::remove_file(lock).unwrap();
+        });
+        pushed.unwrap();
+        assert_eq!(clones.remote.main().file(&file).unwrap(), b"new");
+    }
 }
 
 /// Creates a tree whose process died during a checkout: some files are new, some old, some half-written.

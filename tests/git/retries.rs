@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 use futures::stream;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::clock::HANGS;
 use crate::clones::{Clones, opened};
 use crate::recovery::Foreign;
 use crate::remote::{Change, Remote};
@@ -194,8 +195,11 @@ impl Scene {
     }
 
     /// Opens the same clone for a call that finds a lock that is never released.
-    async fn hurried(&self) -> GitSyncFileBackend {
-        let timeouts = GitTimeouts::default().with_lock(SHORT);
+    async fn hurried(&self, fault: Fault) -> GitSyncFileBackend {
+        let timeouts = match fault {
+            Fault::LockedAtTheRemote => GitTimeouts::default().with_lock(HANGS).with_push(SHORT),
+            _ => GitTimeouts::default().with_lock(SHORT).with_push(HANGS),
+        };
         let config = self.config.clone().with_timeouts(timeouts);
         loop {
             match GitSyncFileBackend::open(config.clone()).await {
@@ -236,8 +240,9 @@ impl Scene {
 
 /// Repeats a call while its error is retryable. The fault is gone after the first attempt.
 async fn in_a_loop(verb: &Verb, scene: &Scene, fault: Fault) -> (Result<()>, usize) {
-    let is_locked = matches!(fault, Fault::LockedIndex | Fault::LockedTree);
-    let mut hurried = if is_locked { Some(scene.hurried().await) } else { None };
+    let is_locked =
+        matches!(fault, Fault::LockedIndex | Fault::LockedTree | Fault::LockedAtTheRemote);
+    let mut hurried = if is_locked { Some(scene.hurried(fault).await) } else { None };
     let mut failing = Some(Failing::new(fault, &scene.clones.remote, scene.mine.root()));
     let mut attempts = 0;
     loop {

@@ -64,6 +64,7 @@ impl Repository {
         journal: &Journal,
     ) -> Result<FastForward> {
         let changes = self.changes_of(journal).await?;
+        let has_submodule = changes.iter().any(|change| change.new_mode == SUBMODULE);
         let guard = self.locks.tree.write(self.lock_timeout).await?;
         let root = Arc::clone(&self.root);
         let (changes, deleted) = pool::run(move || {
@@ -96,6 +97,12 @@ impl Repository {
         }
         self.remove_note(JOURNAL).await?;
         drop(guard);
+        if matches!(outcome, Ok(FastForward::Done))
+            && !has_submodule
+            && let Some(from) = &journal.from
+        {
+            self.keep_without_submodules(from, &journal.to).await;
+        }
         outcome
     }
 

@@ -35,6 +35,30 @@ impl Repository {
         operation: &Operation,
         meter: Option<&Meter>,
     ) -> Result<Fetched> {
+        loop {
+            let before = self.tracking().await?;
+            let fetched = self.fetch_once(operation, meter).await?;
+            // A git that somebody runs here has fetched a newer commit meanwhile, from which the older one does not descend.
+            if fetched.is_some() || self.tracking().await? == before {
+                return fetched.ok_or_else(|| self.rewritten());
+            }
+        }
+    }
+
+    fn rewritten(&self) -> Error {
+        Error::new(ErrorKind::Diverged).with_message(format!(
+            "branch `{}` of the remote was rewritten; nothing here was changed. To keep the local history, publish it with \
+             `git push --force`; to take the remote's, open it in another directory",
+            self.branch
+        ))
+    }
+
+    /// Fetches. Returns `None` if the remote's commit does not descend from the known one.
+    async fn fetch_once(
+        &self,
+        operation: &Operation,
+        meter: Option<&Meter>,
+    ) -> Result<Option<Fetched>> {
         // Without `--quiet`, which hides that a branch was rewritten.
         // Git prints no progress when it unpacks objects, so it keeps them in a pack.
         let progress = meter.map(|_| ["--progress", "--keep"]);
@@ -43,18 +67,14 @@ impl Repository {
         let fetch = self.git.fetch(fetch).progress(meter);
         let output = fetch.within(operation)?.output().await?;
         if output.is_success() {
-            return Ok(Fetched::Branch);
+            return Ok(Some(Fetched::Branch));
         }
         match output.failure() {
             Failure::NoSuchBranch => {
                 self.check_server(operation).await?;
-                Ok(Fetched::NoBranch)
+                Ok(Some(Fetched::NoBranch))
             }
-            Failure::NonFastForward => Err(Error::new(ErrorKind::Diverged).with_message(format!(
-                "branch `{}` of the remote was rewritten; nothing here was changed. To keep the local history, publish it with \
-                 `git push --force`; to take the remote's, open it in another directory",
-                self.branch
-            ))),
+            Failure::NonFastForward => Ok(None),
             _ => Err(output.error()),
         }
     }
@@ -107,7 +127,13 @@ impl Repository {
         let push = ["push", verbosity, "--porcelain", "--no-verify", self.git.remote(), &refspec];
         let push = self.git.push(push).progress(meter);
         let output = push.within(operation)?.output().await?;
-        match parse::pushed(&output.stdout) {
+        let pushed = parse::pushed(&output.stdout);
+        if matches!(pushed, Some(Pushed::Overtaken(_) | Pushed::Refused(_)))
+            && let Some(other) = parse::name_taken(&self.branch, &output.stderr)
+        {
+            return Ok(Pushed::NameTaken(other));
+        }
+        match pushed {
             // Only stderr distinguishes a race from a lock that a dead process left at the remote.
             Some(Pushed::Overtaken(reason)) => {
                 Ok(Pushed::Overtaken(format!("{reason}; {}", diagnosis::summary(&output.stderr))))
@@ -118,7 +144,7 @@ impl Repository {
             Some(Pushed::NotStored(reason)) => {
                 Ok(Pushed::NotStored(with_words(reason, &diagnosis::summary(&output.stderr))))
             }
-            Some(Pushed::Done) => Ok(Pushed::Done),
+            Some(pushed @ (Pushed::Done | Pushed::NameTaken(_))) => Ok(pushed),
             // With `--quiet` a successful push prints nothing.
             None if output.is_success() => Ok(Pushed::Done),
             // A killed fetch left the remote's commit without its ancestors, so git cannot compare it. The next fetch gets the rest.

@@ -59,6 +59,7 @@ mod parse;
 mod pending_merge;
 mod pending_paths;
 mod protected_names;
+mod push;
 mod read;
 mod remote;
 mod remove;
@@ -69,6 +70,7 @@ mod session;
 mod shared;
 mod stale_locks;
 mod sync;
+mod turn;
 mod uncommitted;
 mod versions;
 mod watch;
@@ -460,20 +462,20 @@ impl AsyncSyncFileBackend for GitSyncFileBackend {
         let recorder = Recorder::new(options.progress);
         let pushed = self.shared.push(options.message.as_deref(), &recorder).await;
         pushed.map_err(CONTEXT.operation("push"))?;
-        Ok(recorder.into_report())
+        Ok(recorder.into_report(&self.shared.repository).await)
     }
 
     async fn pull_with(&self, options: PullOptions) -> Result<SyncReport> {
         let recorder = Recorder::new(options.progress);
         self.shared.pull(None, &recorder).await.map_err(CONTEXT.operation("pull"))?;
-        Ok(recorder.into_report())
+        Ok(recorder.into_report(&self.shared.repository).await)
     }
 
     async fn sync_with(&self, options: SyncOptions) -> Result<SyncReport> {
         let (message, recorder) = (options.message.as_deref(), Recorder::new(options.progress));
         self.shared.pull(message, &recorder).await.map_err(CONTEXT.operation("pull"))?;
         self.shared.push(message, &recorder).await.map_err(CONTEXT.operation("push"))?;
-        Ok(recorder.into_report())
+        Ok(recorder.into_report(&self.shared.repository).await)
     }
 
     async fn conflict_report(&self) -> Result<Vec<SyncConflict>> {

@@ -18,6 +18,7 @@ use super::pending_paths::PendingPaths;
 use super::protected_names;
 use super::repository::{Repository, read_if_present};
 use super::shared::{AutoPull, AutoSync, Shared};
+use super::turn::line_name;
 use crate::backends::local::{Durability, LocalFileBackend};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::fs::{Reserved, Root};
@@ -58,6 +59,9 @@ impl Shared {
             auto_pull: Mutex::new(AutoPull::default()),
             sessions: AtomicUsize::new(0),
             committed: Mutex::default(),
+            pushing: tokio::sync::Mutex::default(),
+            saves: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             pushes: AtomicU64::new(0),
         })
     }
@@ -136,7 +140,8 @@ async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result
         branch: &config.branch,
         author: (&config.author_name, &config.author_email),
     };
-    let git = Git::new(settings, access, (timeouts.local, timeouts.network)).await?;
+    let limits = (timeouts.local, timeouts.network, timeouts.lock);
+    let git = Git::new(settings, access, limits).await?;
     let own = git_dir.join("f9");
     let files = LocalFileBackend::builder(&git_dir).create_root(false).sweep(false).open();
     let files = files.await.map_err(gone_if_missing)?;
@@ -151,6 +156,8 @@ async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result
         git_dir,
         branch: config.branch.clone(),
         lock_timeout: timeouts.lock,
+        push_timeout: timeouts.push,
+        line: line_name(&remote.url(), &config.branch),
         files,
         notes,
         tree_of: Mutex::default(),

@@ -14,44 +14,50 @@ pub(super) struct Recorder {
     meter: Option<Meter>,
     /// `None` if nobody reads the report, so that nothing is counted for it.
     report: Option<Mutex<SyncReport>>,
+    /// The commits that are counted in the end.
+    ranges: Mutex<Vec<Range>>,
+}
+
+/// The commits after one up to another.
+struct Range {
+    before: Option<Oid>,
+    after: Oid,
+    is_sent: bool,
 }
 
 impl Recorder {
     /// Creates a recorder for a call of the user.
     pub(super) fn new(progress: Option<ProgressReporter>) -> Self {
-        Self { meter: progress.map(Meter::new), report: Some(Mutex::default()) }
+        Self {
+            meter: progress.map(Meter::new),
+            report: Some(Mutex::default()),
+            ranges: Mutex::default(),
+        }
     }
 
     /// Creates a recorder for an automatic call, which has no report.
     pub(super) fn without_report() -> Self {
-        Self { meter: None, report: None }
+        Self { meter: None, report: None, ranges: Mutex::default() }
     }
 
     pub(super) fn meter(&self) -> Option<&Meter> {
         self.meter.as_ref()
     }
 
-    /// Counts the commits after `before` up to `after`, which came from the remote.
-    pub(super) async fn received(
-        &self,
-        repository: &Repository,
-        before: Option<&Oid>,
-        after: &Oid,
-    ) {
-        let (commits, files) = self.count(repository, before, after).await;
-        self.change(|report| {
-            report.commits_received += commits;
-            report.files_received += files;
-        });
+    /// Records that the commits after `before` up to `after` came from the remote.
+    pub(super) fn received(&self, before: Option<&Oid>, after: &Oid) {
+        self.record(Range { before: before.cloned(), after: after.clone(), is_sent: false });
     }
 
-    /// Counts the commits after `before` up to `after`, which went to the remote.
-    pub(super) async fn sent(&self, repository: &Repository, before: Option<&Oid>, after: &Oid) {
-        let (commits, files) = self.count(repository, before, after).await;
-        self.change(|report| {
-            report.commits_sent += commits;
-            report.files_sent += files;
-        });
+    /// Records that the commits after `before` up to `after` went to the remote.
+    pub(super) fn sent(&self, before: Option<&Oid>, after: &Oid) {
+        self.record(Range { before: before.cloned(), after: after.clone(), is_sent: true });
+    }
+
+    fn record(&self, range: Range) {
+        if self.report.is_some() && range.before.as_ref() != Some(&range.after) {
+            self.ranges.lock().unwrap_or_else(PoisonError::into_inner).push(range);
+        }
     }
 
     pub(super) fn resolved(&self, conflicts: usize) {
@@ -64,23 +70,22 @@ impl Recorder {
         }
     }
 
-    /// Returns the numbers of commits and files, or zeros if nobody reads the report. A failure also gives zeros, because the transfer
-    /// itself has succeeded.
-    async fn count(
-        &self,
-        repository: &Repository,
-        before: Option<&Oid>,
-        after: &Oid,
-    ) -> (u64, u64) {
-        if self.report.is_none() || before == Some(after) {
-            return (0, 0);
-        }
-        history::count(&repository.git, before, after).await.unwrap_or_default()
-    }
-
-    pub(super) fn into_report(self) -> SyncReport {
+    /// Counts what was recorded. This comes last, when nobody waits for it.
+    pub(super) async fn into_report(self, repository: &Repository) -> SyncReport {
         let report = self.report.unwrap_or_default();
         let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for range in self.ranges.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let counted = history::count(&repository.git, range.before.as_ref(), &range.after);
+            // A failure gives zeros, because the transfer itself has succeeded.
+            let (commits, files) = counted.await.unwrap_or_default();
+            if range.is_sent {
+                report.commits_sent += commits;
+                report.files_sent += files;
+            } else {
+                report.commits_received += commits;
+                report.files_received += files;
+            }
+        }
         if let Some(meter) = &self.meter {
             let total = meter.total();
             report.objects = Some(total.objects);

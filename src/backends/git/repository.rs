@@ -39,6 +39,9 @@ pub(super) struct Repository {
     pub(super) git_dir: PathBuf,
     pub(super) branch: String,
     pub(super) lock_timeout: Duration,
+    pub(super) push_timeout: Duration,
+    /// The name of the line of those that push to the branch from this machine.
+    pub(super) line: String,
     /// Git's own files, for reading only.
     pub(super) files: LocalFileBackend,
     /// f9's notes about the repository, which survive a power loss.

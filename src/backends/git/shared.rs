@@ -30,6 +30,12 @@ pub(super) struct Shared {
     pub(super) sessions: AtomicUsize,
     /// A commit, and the etag of an index with the same content. While neither changes, there is nothing to commit.
     pub(super) committed: Mutex<Option<(Oid, Etag)>>,
+    /// Held by the push that waits for its turn or has it.
+    pub(super) pushing: tokio::sync::Mutex<()>,
+    /// How many pushes have committed what they found.
+    pub(super) saves: AtomicU64,
+    /// How many of these commits are known to be at the remote.
+    pub(super) published: AtomicU64,
     /// How many pushes have succeeded.
     pub(super) pushes: AtomicU64,
 }

@@ -48,7 +48,11 @@ fn remove_unless_held(
         return Ok(locks.into_iter().next());
     }
     for lock in locks {
-        std::fs::remove_file(lock)?;
+        match std::fs::remove_file(lock) {
+            // Its owner has removed it and ended.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
     }
     Ok(None)
 }

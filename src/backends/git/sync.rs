@@ -1,33 +1,25 @@
-//! Pull and push.
+//! Pull.
 //!
-//! The order is: commit local changes, fetch, merge without touching the working tree, commit the merge, check it out, push. If a step
-//! fails, the next call continues from there. Nothing is ever stashed or reset.
+//! The order is: commit local changes, fetch, merge without touching the working tree, commit the merge, check it out, and, for a push,
+//! push. If a step fails, the next call continues from there. Nothing is ever stashed or reset.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use super::checkout::FastForward;
 use super::fetch::Fetched;
 use super::locks::Operation;
 use super::merge::Merged;
-use super::parse::{Oid, Pushed, RawPath};
+use super::parse::{Oid, RawPath};
 use super::pending_merge::PendingMerge;
 use super::report::Recorder;
 use super::shared::Shared;
 use super::work_tree;
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::sys::{pool, random};
+use crate::sys::lock::TimeLeft;
+use crate::sys::pool;
 
-/// The number of attempts to merge while files keep changing.
+/// The number of attempts to merge while files keep changing, after which only the time limit for locks allows more.
 const MERGE_ATTEMPTS: usize = 6;
-
-/// The number of attempts to push while others push too, and the time limit for them.
-const PUSH_ATTEMPTS: u32 = 10;
-const PUSH_TIME: Duration = Duration::from_secs(30);
-
-/// The number of pushes of one process between two runs of `git gc --auto`.
-const PUSHES_PER_GC: u64 = 256;
 
 /// The message of the commit that a pull makes of local changes.
 const BEFORE_MERGE: &str = "Local changes before a merge";
@@ -37,7 +29,7 @@ const BEFORE_MERGE: &str = "Local changes before a merge";
 pub(super) const FRESH: &str = "fresh";
 
 /// The note that the remote's branch has been deleted.
-const GONE: &str = "gone";
+pub(super) const GONE: &str = "gone";
 
 /// How the local branch gets the remote's commit.
 enum Target {
@@ -72,7 +64,7 @@ impl Shared {
         self.fetch_and_integrate(&operation, before, Some(message), recorder).await
     }
 
-    async fn fetch_and_integrate(
+    pub(super) async fn fetch_and_integrate(
         self: &Arc<Self>,
         operation: &Operation,
         before: Option<Oid>,
@@ -98,7 +90,7 @@ impl Shared {
 
     /// Merges the remote's commit `theirs` into the local branch and checks out the result. `before` is the remote's commit before the
     /// fetch. Local changes that are committed for that get `message`.
-    async fn integrate(
+    pub(super) async fn integrate(
         self: &Arc<Self>,
         operation: &Operation,
         before: Option<&Oid>,
@@ -109,7 +101,9 @@ impl Shared {
         let repository = &self.repository;
         let mut is_committed = false;
         let resolved = repository.pending_merge().await?.map_or(0, |merge| merge.conflicts.len());
-        for _ in 0..MERGE_ATTEMPTS {
+        let (left, mut attempts) = (TimeLeft::new(repository.lock_timeout), 0);
+        while attempts < MERGE_ATTEMPTS || !left.get().is_zero() {
+            attempts += 1;
             let head = repository.head().await?;
             let target = match self.target(operation, head.as_ref(), before, theirs).await? {
                 Target::UpToDate => return self.finish_merge().await,
@@ -130,7 +124,7 @@ impl Shared {
                     recorder.resolved(resolved);
                     self.finish_merge().await?;
                     // Not from the commit before the fetch: an earlier call may have fetched commits that were in conflict.
-                    recorder.received(repository, head.as_ref(), theirs).await;
+                    recorder.received(head.as_ref(), theirs);
                     return Ok(());
                 }
                 FastForward::BranchMoved => {}
@@ -182,7 +176,7 @@ impl Shared {
     }
 
     /// Removes the notes about a merge that is now complete.
-    async fn finish_merge(&self) -> Result<()> {
+    pub(super) async fn finish_merge(&self) -> Result<()> {
         self.repository.remove_pending_merge().await?;
         self.repository.remove_note(FRESH).await
     }
@@ -214,84 +208,6 @@ impl Shared {
             "something at one of these paths can neither be committed nor replaced; move it away: {}",
             listed.join(", ")
         )))
-    }
-
-    /// Pushes. Without a message, the commit says what it changes.
-    pub(super) async fn push(
-        self: &Arc<Self>,
-        message: Option<&str>,
-        recorder: &Recorder,
-    ) -> Result<()> {
-        check_message(message.unwrap_or_default())?;
-        let operation = self.begin().await?;
-        let repository = &self.repository;
-        if repository.pending_merge().await?.is_some() {
-            // Completes the merge if all conflicts are resolved, and fails otherwise. This comes before the commit, because a file that
-            // was resolved and changed afterwards would be in conflict again if the change were committed first.
-            let theirs = repository.tracking().await?.ok_or(ErrorKind::Internal)?;
-            self.integrate(&operation, None, &theirs, message, recorder).await?;
-        }
-        self.commit(&operation, message, Vec::new()).await?;
-        let (began, mut reply) = (Instant::now(), String::new());
-        for attempt in 1..=PUSH_ATTEMPTS {
-            let (head, tracking) = (repository.head().await?, repository.tracking().await?);
-            let Some(head) = head else { return Ok(()) };
-            let is_published = tracking.as_ref() == Some(&head);
-            if is_published && repository.note::<()>(GONE).await?.is_none() {
-                return Ok(());
-            }
-            match repository.push(&operation, recorder.meter()).await? {
-                Pushed::Done => {
-                    self.gc_sometimes();
-                    let start = self.after_push().await.map_err(Error::with_applied)?;
-                    let before = tracking.as_ref().or(start.as_ref());
-                    recorder.sent(repository, before, &head).await;
-                    return Ok(());
-                }
-                Pushed::Overtaken(reason) => reply = reason,
-                Pushed::Refused(reason) => {
-                    return Err(Error::new(ErrorKind::PermissionDenied)
-                        .with_message(format!("the remote refused the push: {reason}")));
-                }
-                Pushed::NotStored(reason) => {
-                    return Err(Error::new(ErrorKind::Remote)
-                        .with_message(format!("the remote could not store the push: {reason}")));
-                }
-            }
-            if began.elapsed() > PUSH_TIME {
-                break;
-            }
-            self.fetch_and_integrate(&operation, tracking, message, recorder).await?;
-            // Random, so that clients that were overtaken together do not collide again.
-            let longest = Duration::from_millis(20) * attempt;
-            pool::pause(longest.mul_f64(random::fraction())).await;
-        }
-        Err(Error::new(ErrorKind::Contention).with_message(format!(
-            "saved locally; will be pushed next time: others kept pushing; last reply from the remote: {reply}"
-        )))
-    }
-
-    /// Removes the notes that a push settles, and returns the commit at which the branch started.
-    async fn after_push(&self) -> Result<Option<Oid>> {
-        self.repository.remove_note(GONE).await?;
-        self.finish_merge().await?;
-        self.repository.start().await
-    }
-
-    /// Packs the objects of many commits in the background, after some pushes. Removes no object: those of a pending merge are not
-    /// reachable from any ref.
-    fn gc_sometimes(&self) {
-        let pushes = self.pushes.fetch_add(1, Ordering::Relaxed) + 1;
-        if !pushes.is_multiple_of(PUSHES_PER_GC) {
-            return;
-        }
-        let repository = Arc::clone(&self.repository);
-        drop(tokio::spawn(async move {
-            let gc =
-                ["-c", "gc.auto=6700", "-c", "gc.pruneExpire=never", "gc", "--auto", "--quiet"];
-            // A failure is harmless: the next run tries again.
-            drop(repository.git.local(gc).output().await);
-        }));
     }
 }
 

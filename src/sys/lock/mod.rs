@@ -1,12 +1,16 @@
-//! Locks whose waiters do not keep a thread: the session lock within this process, and the file lock among processes.
+//! Locks whose waiters do not keep a thread: the session lock within this process, and the file lock and the line among processes.
 
 mod file;
+#[cfg(feature = "git")]
+mod line;
 mod mode;
 mod semaphore;
 mod session;
 mod time_left;
 
 pub(crate) use file::lock_file;
+#[cfg(feature = "git")]
+pub(crate) use line::{Place, Waited};
 pub(crate) use mode::LockMode;
 pub(crate) use semaphore::{Permit, Semaphore};
 pub(crate) use session::{SessionGuard, SessionLock};

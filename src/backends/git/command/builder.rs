@@ -14,10 +14,15 @@ use super::git::Git;
 use super::output::{Output, OutputStream, timed_out};
 use super::process::{Process, read_all, write_all};
 use super::progress::{Meter, read_progress};
-use crate::backends::git::diagnosis::CommandKind;
+use crate::backends::git::diagnosis::{CommandKind, Failure};
 use crate::backends::git::locks::Operation;
 use crate::core::error::{Error, Result};
 use crate::core::stream::ByteStream;
+use crate::sys::lock::TimeLeft;
+use crate::sys::{pool, random};
+
+/// The pause before a command is run again that was locked out, give or take half of it.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A command to be run.
 pub(in crate::backends::git) struct GitCommand<'a> {
@@ -116,12 +121,40 @@ impl<'a> GitCommand<'a> {
         Ok(self)
     }
 
-    /// Runs the command to its end. [`Output`] holds its exit status, even if it failed.
+    /// Runs the command to its end. [`Output`] holds its exit status, even if it failed. While another git holds a lock that the command
+    /// needs, it is run again, up to the time limit for locks.
     ///
     /// # Errors
     ///
     /// [`Timeout`](crate::ErrorKind::Timeout), and any failure to start the process.
     pub(in crate::backends::git) async fn output(self) -> Result<Output> {
+        let left = TimeLeft::new(self.git.lock_timeout);
+        loop {
+            let output = self.run().await?;
+            if !self.is_locked_out(&output) || left.get().is_zero() {
+                return Ok(output);
+            }
+            // Random, so that two programs that disturb each other do not keep doing so.
+            pool::pause(LOCK_PAUSE.mul_f64(0.5 + random::fraction()).min(left.get())).await;
+        }
+    }
+
+    /// Whether the command has changed nothing because of another git, and would succeed without it.
+    fn is_locked_out(&self, output: &Output) -> bool {
+        if output.is_success() || output.failure() != Failure::Locked {
+            return false;
+        }
+        match self.kind {
+            // It starts from the refs as they are now.
+            CommandKind::Fetch(_) => true,
+            // A local command that expects an old value of a ref fails every time.
+            CommandKind::Local => output.stderr.contains(".lock': File exists"),
+            // The remote is asked again after a fetch.
+            CommandKind::Push(_) => false,
+        }
+    }
+
+    async fn run(&self) -> Result<Output> {
         let timeout = self.timeout();
         let name = self.name();
         let mut process = self.spawn()?;
@@ -134,7 +167,7 @@ impl<'a> GitCommand<'a> {
                 }
             };
             let (stdout, stderr, ()) =
-                futures::join!(read_all(stdout), read_stderr, write_all(stdin, self.input));
+                futures::join!(read_all(stdout), read_stderr, write_all(stdin, self.input.clone()));
             Ok::<_, Error>((stdout?, stderr?, process.wait().await?))
         };
         let Ok(done) = tokio::time::timeout(timeout, communicate).await else {
@@ -228,7 +261,7 @@ mod tests {
             author: ("f9", "f9@example.com"),
         };
         let timeout = Duration::from_secs(120);
-        Git::new(settings, access, (timeout, timeout)).await
+        Git::new(settings, access, (timeout, timeout, timeout)).await
     }
 
     #[tokio::test]
@@ -249,5 +282,43 @@ mod tests {
         drop(stdin);
         child.wait().await.unwrap();
         locks.operation(Duration::from_secs(120)).await.unwrap();
+    }
+    #[tokio::test]
+    async fn a_command_waits_for_the_lock_of_another_git() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = git_in(dir.path()).await.unwrap();
+        git.local(["init", "--quiet"]).stdout().await.unwrap();
+        let lock = dir.path().join(".git/index.lock");
+        std::fs::write(&lock, "").unwrap();
+        let before = git.spawned();
+        let unlock = async {
+            let since = std::time::Instant::now();
+            while git.spawned() < before + 3 {
+                assert!(since.elapsed() < Duration::from_secs(100), "it is not run again");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            std::fs::remove_file(&lock).unwrap();
+        };
+        let (read, ()) = tokio::join!(git.local(["read-tree", "--empty"]).output(), unlock);
+        assert!(read.unwrap().is_success());
+    }
+
+    #[tokio::test]
+    async fn a_ref_with_another_value_than_expected_is_reported_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = git_in(dir.path()).await.unwrap();
+        git.local(["init", "--quiet"]).stdout().await.unwrap();
+        let tree = git.local(["mktree"]).input("").stdout().await.unwrap();
+        let tree = String::from_utf8_lossy(&tree).trim().to_owned();
+        let commit = git.local(["commit-tree", "-m", "x", &*tree]).stdout().await.unwrap();
+        let commit = String::from_utf8_lossy(&commit).trim().to_owned();
+        let update = |old: &str| {
+            let arguments = ["update-ref", "refs/heads/main", &*commit, old].map(str::to_owned);
+            git.local(arguments).output()
+        };
+        assert!(update("").await.unwrap().is_success());
+        let before = git.spawned();
+        let output = update(&"1".repeat(40)).await.unwrap();
+        assert_eq!((output.failure(), git.spawned() - before), (Failure::Locked, 1));
     }
 }

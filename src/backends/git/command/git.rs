@@ -20,15 +20,16 @@ pub(in crate::backends::git) struct Git {
     pub(super) access: Access,
     pub(super) local_timeout: Duration,
     pub(super) network_timeout: Duration,
+    pub(super) lock_timeout: Duration,
     pub(super) spawned: AtomicU64,
 }
 
 impl Git {
-    /// `timeouts` are those of local commands and of commands that reach the remote.
+    /// `timeouts` are those of local commands, of commands that reach the remote, and of the wait for another git's lock.
     pub(in crate::backends::git) async fn new(
         settings: RepositorySettings<'_>,
         access: Access,
-        timeouts: (Duration, Duration),
+        timeouts: (Duration, Duration, Duration),
     ) -> Result<Self> {
         let program = program().await?;
         let remote = format!("f9-{}", random::hex::<16>()?);
@@ -40,6 +41,7 @@ impl Git {
             access,
             local_timeout: timeouts.0,
             network_timeout: timeouts.1,
+            lock_timeout: timeouts.2,
             spawned: AtomicU64::new(0),
         })
     }

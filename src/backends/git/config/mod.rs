@@ -89,7 +89,7 @@ pub struct GitConfig {
     pub timeouts: GitTimeouts,
 }
 
-/// The time limits of git. A process that exceeds its limit is terminated.
+/// The time limits of git. A process that exceeds `network` or `local` is terminated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -103,6 +103,10 @@ pub struct GitTimeouts {
     /// The longest wait for other users of the working tree; 30 seconds by default.
     #[serde(deserialize_with = "crate::core::duration::required")]
     pub lock: Duration,
+    /// How long a push may be tried while others push to the same branch; 2 minutes by default. This includes the wait for its turn. It
+    /// ends no command: one that has begun has its own limit.
+    #[serde(deserialize_with = "crate::core::duration::required")]
+    pub push: Duration,
 }
 
 impl GitConfig {
@@ -197,6 +201,8 @@ setters!(GitTimeouts {
     with_local(local: Duration) => local;
     /// Sets the longest wait for other users of the working tree.
     with_lock(lock: Duration) => lock;
+    /// Sets how long a push may be tried while others push.
+    with_push(push: Duration) => push;
 });
 
 impl Default for GitTimeouts {
@@ -205,6 +211,7 @@ impl Default for GitTimeouts {
             network: Duration::from_secs(600),
             local: Duration::from_secs(300),
             lock: Duration::from_secs(30),
+            push: Duration::from_secs(120),
         }
     }
 }
@@ -285,12 +292,13 @@ impl GitConfig {
     }
 
     fn check_durations(&self) -> Result<()> {
-        let GitTimeouts { network, local, lock } = self.timeouts;
+        let GitTimeouts { network, local, lock, push } = self.timeouts;
         for (field, duration) in [
             ("max_staleness", self.max_staleness.unwrap_or_default()),
             ("timeouts.network", network),
             ("timeouts.local", local),
             ("timeouts.lock", lock),
+            ("timeouts.push", push),
         ] {
             if duration > crate::core::duration::YEAR {
                 return Err(invalid_field(field, "must not be longer than a year"));

@@ -28,8 +28,9 @@ fn json_needs_only_a_remote_and_a_path() {
     assert_eq!(config.branch, "main");
     assert_eq!((&*config.author_name, &*config.author_email), ("f9-sync", "f9-sync@example.com"));
     assert!(config.history_times && !config.auto_pull && !config.auto_push);
-    let GitTimeouts { network, local, lock } = config.timeouts;
-    assert_eq!([network, local, lock].map(|timeout| timeout.as_secs()), [600, 300, 30]);
+    let GitTimeouts { network, local, lock, push } = config.timeouts;
+    let seconds = [network, local, lock, push].map(|timeout| timeout.as_secs());
+    assert_eq!(seconds, [600, 300, 30, 120]);
 }
 
 #[test]
@@ -38,12 +39,13 @@ fn json_sets_every_field() {
         "remote_url": "r", "path": "p", "branch": "b", "author_name": "n", "author_email": "e",
         "username": "u", "password": "env:P", "ssh_key_path": "k", "known_hosts": "h",
         "auto_pull": true, "auto_push": true, "max_staleness": 2.5, "history_times": false,
-        "timeouts": {"network": 1, "local": 0.25, "lock": 0},
+        "timeouts": {"network": 1, "local": 0.25, "lock": 0, "push": 7},
     }));
     let timeouts = GitTimeouts::default()
         .with_network(Duration::from_secs(1))
         .with_local(Duration::from_millis(250))
-        .with_lock(Duration::ZERO);
+        .with_lock(Duration::ZERO)
+        .with_push(Duration::from_secs(7));
     let expected = GitConfig::new("r", "p")
         .with_branch("b")
         .with_author_name("n")
@@ -81,7 +83,9 @@ fn an_error_of_json_lists_the_known_fields() {
     assert!(!error.contains("hunter2"), "{error}");
 
     let error = json_error(json!({"remote_url": "r", "path": "p", "timeouts": {"net": 1}}));
-    assert!(error.contains("unknown field `net`, expected one of `network`, `local`, `lock`"));
+    assert!(
+        error.contains("unknown field `net`, expected one of `network`, `local`, `lock`, `push`")
+    );
     assert!(json_error(json!({"path": "p"})).contains("missing field `remote_url`"));
     assert!(json_error(json!({"remote_url": "r"})).contains("missing field `path`"));
     let error = json_error(json!({"remote_url": "r", "path": "p", "password": 8675309}));
@@ -101,6 +105,7 @@ fn durations_in_json_are_seconds_up_to_a_year() {
             json!({"remote_url": "r", "path": "p", "timeouts": {"network": seconds}}),
             json!({"remote_url": "r", "path": "p", "timeouts": {"local": seconds}}),
             json!({"remote_url": "r", "path": "p", "timeouts": {"lock": seconds}}),
+            json!({"remote_url": "r", "path": "p", "timeouts": {"push": seconds}}),
         ] {
             let error = json_error(config);
             assert!(error.contains("a number of seconds, from 0 to a year"), "{error}");

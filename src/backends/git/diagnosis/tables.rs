@@ -66,6 +66,7 @@ pub(super) const LOCAL: &[Sign] = &[
     ("*: Too many open files", kind(ErrorKind::TooManyOpenFiles)),
     ("*: Permission denied", DENIED),
     ("insufficient permission for adding an object to repository database *", DENIED),
+    ("cannot lock ref '*': '*' exists; cannot create '*'", kind(ErrorKind::InvalidOperation)),
     ("cannot lock ref '*': *", Failure::Locked),
     ("update_ref failed for ref '*': cannot lock ref '*': *", Failure::Locked),
     ("not a git repository*", CORRUPTED),

@@ -7,6 +7,8 @@ pub(in crate::backends::git) enum Pushed {
     Done,
     /// Another push came first. This is git's reason. Fetch and push again.
     Overtaken(String),
+    /// The remote has this branch, whose name is the beginning of the name of the pushed one up to a slash, or the other way round.
+    NameTaken(String),
     /// The remote rejected the push. This is its reason.
     Refused(String),
     /// The remote could not store the commits. This is its reason.
@@ -43,4 +45,21 @@ pub(in crate::backends::git) fn pushed(output: &[u8]) -> Option<Pushed> {
 /// Returns the text in parentheses.
 fn reason(summary: &str) -> &str {
     summary.split_once(" (").map_or("", |(_, reason)| reason)
+}
+
+/// Returns the branch of the remote beside which it cannot have `branch`, from the standard error of a push that it has rejected: git
+/// stores branches as files, and `x/y` would be in a directory in place of the file `x`.
+pub(in crate::backends::git) fn name_taken(branch: &str, stderr: &str) -> Option<String> {
+    let is_beside = |other: &str| {
+        let is_below = |below: &str, above: &str| {
+            below.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+        };
+        is_below(other, branch) || is_below(branch, other)
+    };
+    let name = format!("refs/heads/{branch}");
+    let end = format!("' exists; cannot create '{name}'");
+    let begin = format!("error: cannot lock ref '{name}': 'refs/heads/");
+    let lines = stderr.lines().map(|line| line.strip_prefix("remote: ").unwrap_or(line).trim_end());
+    let mut others = lines.filter_map(|line| line.strip_prefix(&*begin)?.strip_suffix(&*end));
+    others.find(|other| is_beside(other)).map(str::to_owned)
 }

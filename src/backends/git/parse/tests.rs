@@ -124,3 +124,31 @@ fn a_path_is_the_same_after_it_was_text() {
         assert_eq!(serde_json::from_str::<RawPath>(&json).unwrap(), path);
     }
 }
+
+#[test]
+fn a_branch_beside_which_another_cannot_be_is_found_in_whole_messages_only() {
+    let message = |name: &str, other: &str| {
+        format!(
+            "remote: error: cannot lock ref 'refs/heads/{name}': 'refs/heads/{other}' exists; cannot create 'refs/heads/{name}'        \n\
+             To /srv/r.git\n"
+        )
+    };
+    assert_eq!(name_taken("x/y", &message("x/y", "x")).as_deref(), Some("x"));
+    assert_eq!(name_taken("x", &message("x", "x/y/z")).as_deref(), Some("x/y/z"));
+    assert_eq!(
+        name_taken("x/y", &message("x/y", "x").replace("remote: ", "")).as_deref(),
+        Some("x")
+    );
+    for (branch, stderr) in [
+        ("x/y", message("x/y", "xx")),
+        ("x/y", message("x/z", "x")),
+        ("x/y", message("x/y", "x").replace("error: ", "")),
+        (
+            "x/y",
+            "remote: error: cannot lock ref 'refs/heads/x/y': is at 1 but expected 2".to_owned(),
+        ),
+        ("x/y", String::new()),
+    ] {
+        assert_eq!(name_taken(branch, &stderr), None, "{stderr}");
+    }
+}

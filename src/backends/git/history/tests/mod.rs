@@ -88,7 +88,7 @@ impl Repository {
             known_hosts: None,
         };
         let deadline = Duration::from_secs(120);
-        Git::new(settings, access, (deadline, deadline)).await.unwrap()
+        Git::new(settings, access, (deadline, deadline, deadline)).await.unwrap()
     }
 }
 
