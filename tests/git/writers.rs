@@ -80,7 +80,7 @@ async fn every_push_of_many_clones_gets_there() {
     );
 }
 
-/// The other process. It publishes files when it is told to.
+/// Runs in another process: publishes files after the test gives the sign.
 #[test]
 fn a_process_that_writes() {
     let Some((root, task)) = child::task() else { return };

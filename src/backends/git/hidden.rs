@@ -1,7 +1,8 @@
 //! Entries of the index with the flag assume-unchanged or skip-worktree.
 //!
-//! Git does not look at the files of such entries, so `git add` would not stage what is saved there through the backend. The flags of paths that
-//! were changed through the backend are removed before a commit. Those of other files stay: what a person changes there is not for others.
+//! Git does not look at the files of such entries, so `git add` would not stage what is saved there through the backend. Before a commit,
+//! the flags of paths that were changed through the backend are removed. The flags of other files stay: what a person changes in them is
+//! not published.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,8 +1,8 @@
 //! The paths that were written through this backend since the last commit.
 //!
 //! Git skips files that a `.gitignore` names. Files that were written through the backend are still published, so their paths are kept
-//! here until they are committed, as are paths that were removed. A path that a `.gitignore` might name is also recorded in a file, for the next process. Git tracks a
-//! file after its first commit.
+//! here until they are committed, as are paths that were removed. A path that a `.gitignore` might name is also recorded in a file, for
+//! the next process. Git tracks a file after its first commit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

@@ -1,11 +1,11 @@
 //! Push.
 //!
-//! Local changes are committed first. The rest needs a turn: the pushes of this user on this machine to one branch of a remote follow
-//! each other, because of two that run at the same time one is rejected, and must fetch and merge again. The turn is a courtesy. Who
-//! cannot get one goes on without, and is at worst overtaken.
+//! Local changes are committed first. Then the push waits for its turn: pushes of one user on one machine to the same branch run one
+//! after the other. If two ran at the same time, the remote would reject one, which would have to fetch and merge again. A push that
+//! cannot get a turn goes on without one. At worst it is overtaken.
 //!
-//! Between machines nobody gives turns. Who is overtaken pauses, fetches, merges and pushes at once, so that little time is left for
-//! others to come between. Only the time limit ends this, never a number of attempts.
+//! Pushes of other machines take no turns. After a push is overtaken, it pauses, fetches, merges and immediately pushes again, which
+//! leaves others little time to overtake it once more. Only the time limit ends these attempts, not their number.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -9,8 +9,8 @@ use crate::sys::lock::{Place, TimeLeft, Waited};
 /// The number of digits of the name of a line: 128 bits.
 const DIGITS: usize = 32;
 
-/// A part of the time of a push. If nobody in the line has made progress for so long, the turn is not waited for: its holder may be
-/// stopped, or wait for this push in a hook of the remote.
+/// If nobody leaves the line for this part of the time limit, a push goes on without a turn. The holder of the turn may be stopped, or
+/// it may wait for this very push in a hook of the remote.
 const PATIENCE: u32 = 4;
 
 /// The turn of a push. Dropping it lets the next one begin.

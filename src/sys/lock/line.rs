@@ -1,8 +1,8 @@
 //! A line of tasks and processes of one user that take turns: first come, first served.
 //!
-//! Whoever waits has a file with a number and holds a `flock` on it. The lowest number has its turn. The kernel releases the lock when
-//! the process ends, and a file without a lock counts as none, so a dead process keeps nobody waiting. Numbers are given under the lock
-//! of one more file, which also holds a short text for those who come next. The last one in line removes everything.
+//! Each waiter has a file with a number, and holds a `flock` on it. The lowest number has its turn. The kernel releases the lock when
+//! the process ends, and a file without a lock does not count, so a dead process keeps nobody waiting. Numbers are given while one more
+//! file is locked. That file also keeps a short text for the next waiter. The last one to leave removes all files.
 
 use std::env;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(200);
 /// The longest wait for the lock that gives a number. It is held for a few system calls.
 const NUMBER_TIME: Duration = Duration::from_secs(5);
 
-/// The longest text that is kept for those who come next.
+/// The longest text that is kept for the next waiter.
 const MAX_TEXT: u64 = 256;
 
 /// A place in a line. Dropping it leaves the line.
@@ -84,7 +84,7 @@ impl Place {
         .await
     }
 
-    /// Waits until nobody is ahead. Gives up when nobody has left for `patience`: a turn is a courtesy, and its holder may be stopped.
+    /// Waits until nobody is ahead. Gives up when nobody has left for `patience`, because the holder of the turn may be stopped.
     pub(crate) async fn wait(&self, patience: Duration, left: TimeLeft) -> Result<Waited> {
         let (mut ahead_before, mut stuck) = (usize::MAX, TimeLeft::new(patience));
         loop {
@@ -108,13 +108,13 @@ impl Place {
         }
     }
 
-    /// Returns the text that the one before has left, if there was one.
+    /// Returns the text of the last waiter that had its turn, if there is one.
     pub(crate) async fn text(&self) -> Result<Option<String>> {
         let line = self.line.clone();
         pool::run(move || line.text()).await
     }
 
-    /// Leaves the line, with a text for those who come next.
+    /// Leaves the line, with a text for the next waiter.
     pub(crate) async fn leave(self, text: String) -> Result<()> {
         let mut numbers = self.line.lock(TimeLeft::new(NUMBER_TIME)).await?;
         pool::run(move || {
@@ -168,7 +168,7 @@ impl Line {
     }
 
     fn remove(&self, name: &str) {
-        // It may be gone, and one that stays holds nobody up.
+        // The file may be gone already. If it stays, it has no lock, so nobody waits for it.
         let _ = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty());
     }
 

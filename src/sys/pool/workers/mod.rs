@@ -108,8 +108,8 @@ impl State {
         first.is_some_and(|job| self.files == 0 || self.files + job.files() <= self.max_files)
     }
 
-    /// Whether no result may wait for others. Otherwise a thread that watches the queue delivers it soon. A runtime with many callers is
-    /// woken once for several results.
+    /// Whether the results must be delivered now. Otherwise they wait for others, so that a runtime with many callers is woken once for
+    /// all of them. The thread that watches the queue delivers them soon.
     fn must_deliver(&self) -> bool {
         !self.is_watched || self.done.len() >= MAX_DONE.min(self.jobs.len())
     }

@@ -157,7 +157,7 @@ fn a_limit_of_files_that_changes_holds_for_the_next_operations() {
     }
 }
 
-/// An operation that waits for `may_run`, and a caller that is told its number.
+/// A job that calls `may_run`, and then reports its number.
 struct Numbered<F> {
     number: usize,
     may_run: F,
