@@ -639,7 +639,7 @@ pub trait AsyncFileBackend: Any + Debug + Send + Sync {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the queue. A future that is kept but not polled keeps its place and blocks the callers behind it.
+    /// Dropping the future leaves the queue. A future that is kept but not polled when its turn comes is passed over until its next poll.
     async fn sync_session_with(&self, options: SessionOptions) -> Result<SyncSession> {
         drop(options);
         Err(SyncSession::unsupported())

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use f9::prelude::*;
 use f9::{ErrorKind, GitSyncFileBackend};
+use futures::future::{Either, select};
 
 use crate::child::{self, ChildTest};
 use crate::cli;
@@ -177,6 +179,44 @@ async fn tasks_that_push_during_a_push_share_the_next_one() {
     assert!(rest.iter().all(Result::is_ok), "{rest:#?}");
     assert_eq!(clones.remote.main().tree().len(), 2 + 8);
     assert_eq!(fs::read_to_string(pushes).unwrap().lines().count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_queued_and_not_polled_does_not_keep_others_waiting() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let (theirs, mine) = (clones.open("theirs").await, clones.open("mine").await);
+    let path = |name: &str| clones.remote.path().join(name);
+    let (started, go_on) = (path("started"), path("go"));
+    let (start, go) = (started.display(), go_on.display());
+    let hook = format!("touch '{start}'\nwhile [ ! -e '{go}' ]; do sleep 0.01; done");
+    clones.remote.hook("pre-receive", &hook);
+    theirs.create("theirs", "x").await.unwrap();
+    let holding = tokio::spawn(async move { theirs.push("Theirs").await });
+    until("the turn of the other clone", || started.exists()).await;
+    let head = || fs::read_to_string(mine.root().join(".git/refs/heads/main")).unwrap();
+    // The first one waits for its turn, the second one for the first one.
+    let mut queued = Vec::new();
+    for number in 0..2 {
+        let before = head();
+        mine.create(&format!("f{number}"), "x").await.unwrap();
+        let mut push = Box::pin(mine.push("Mine"));
+        let committed = pin!(until("the commit", || head() != before));
+        assert!(matches!(select(&mut push, committed).await, Either::Right(_)));
+        // Between the commit and the queue are only some reads.
+        let soon = pin!(tokio::time::sleep(Duration::from_millis(300)));
+        assert!(matches!(select(&mut push, soon).await, Either::Right(_)));
+        queued.push(push);
+    }
+    let asleep = queued.pop().unwrap();
+    mine.create("f2", "x").await.unwrap();
+    let awake = mine.push("Mine");
+    fs::write(go_on, "").unwrap();
+    let (first, awake) = tokio::join!(queued.pop().unwrap(), awake);
+    holding.await.unwrap().unwrap();
+    first.unwrap();
+    awake.unwrap();
+    asleep.await.unwrap();
+    assert_eq!(clones.remote.main().tree().len(), 2 + 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ use super::turn::line_name;
 use crate::backends::local::{Durability, LocalFileBackend};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::fs::{Reserved, Root};
+use crate::sys::lock::Semaphore;
 use crate::sys::pool;
 
 /// The number of attempts to open while other processes fail to clone into the same directory and remove it.
@@ -59,7 +60,7 @@ impl Shared {
             auto_pull: Mutex::new(AutoPull::default()),
             sessions: AtomicUsize::new(0),
             committed: Mutex::default(),
-            pushing: tokio::sync::Mutex::default(),
+            pushing: Arc::new(Semaphore::new(|| 1)),
             saves: AtomicU64::new(0),
             published: AtomicU64::new(0),
             pushes: AtomicU64::new(0),

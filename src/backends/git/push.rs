@@ -60,7 +60,7 @@ impl Shared {
         }
         // While this waits for its turn, other tasks commit, and the next push takes their commits along.
         drop(operation);
-        let Ok(_pushing) = tokio::time::timeout(left.get(), self.pushing.lock()).await else {
+        let Some(_pushing) = self.pushing.acquire(1, left).await else {
             return Err(late("other tasks of this process are still pushing"));
         };
         if self.published.load(Ordering::Acquire) >= number {

@@ -17,6 +17,7 @@ use crate::backends::local::LocalFileBackend;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::path::FilePath;
+use crate::sys::lock::Semaphore;
 
 pub(super) struct Shared {
     pub(super) repository: Arc<Repository>,
@@ -31,7 +32,7 @@ pub(super) struct Shared {
     /// A commit, and the etag of an index with the same content. While neither changes, there is nothing to commit.
     pub(super) committed: Mutex<Option<(Oid, Etag)>>,
     /// Held by the push that waits for its turn or has it.
-    pub(super) pushing: tokio::sync::Mutex<()>,
+    pub(super) pushing: Arc<Semaphore>,
     /// How many pushes have committed what they found.
     pub(super) saves: AtomicU64,
     /// How many of these commits are known to be at the remote.
