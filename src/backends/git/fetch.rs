@@ -38,7 +38,7 @@ impl Repository {
         loop {
             let before = self.tracking().await?;
             let fetched = self.fetch_once(operation, meter).await?;
-            // A git that somebody runs here has fetched a newer commit meanwhile, from which the older one does not descend.
+            // Another git in the clone has fetched a newer commit meanwhile. The older commit does not descend from it.
             if fetched.is_some() || self.tracking().await? == before {
                 return fetched.ok_or_else(|| self.rewritten());
             }

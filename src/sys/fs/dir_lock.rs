@@ -97,7 +97,8 @@ impl DirectoryLock {
 
     const NONE: Self = Self { file: None, directory: None };
 
-    /// Takes the exclusive lock for a change that may take long. Others wait for it, and do not take the holder for a stranger.
+    /// Takes the exclusive lock for a change that may take long. Verbs that check a condition wait for it, and do not take the holder for a
+    /// stranger. Other verbs go on after [`STRANGER_AFTER`], as if they came after the change.
     pub(super) fn acquire_for_long(dir: &Arc<OwnedFd>) -> Result<Option<Self>> {
         match Self::acquire(dir, LockMode::Exclusive)? {
             Some(lock) if lock.file.is_none() => lock.with_file(dir),

@@ -350,7 +350,7 @@ impl StagedFile {
 
     /// Writes the content into the existing file; `None` if there is none any more.
     fn publish_in_place(&mut self, target: &WriteTarget) -> Result<Option<Outcome>> {
-        // No other writer of f9 may write, replace or remove the file meanwhile.
+        // No other conditional write and no other write in place may come between.
         let Some(lock) = DirectoryLock::acquire_for_long(&self.place.dir)? else {
             return Ok(Some(Outcome::Busy));
         };

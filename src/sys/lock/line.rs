@@ -70,7 +70,7 @@ impl Place {
     }
 
     async fn join_in(line: Line, left: TimeLeft) -> Result<Self> {
-        // Kept until the new file is locked, so that nobody takes it for that of a dead process.
+        // Kept until the new file is locked. Otherwise another waiter could take it for the file of a dead process.
         let numbers = line.lock(left).await?;
         pool::run(move || {
             let last = line.numbers()?.into_iter().max().unwrap_or_default();
@@ -196,7 +196,7 @@ impl Line {
                 Err(error) => return Err(error),
             };
             match file.try_lock_shared() {
-                // A number above it is in use or numbers are locked, so nobody else gets this one meanwhile.
+                // The number is not given again meanwhile: a higher one is in use, or the file for numbers is locked.
                 Ok(()) => self.remove(&name),
                 Err(TryLockError::WouldBlock) => ahead += 1,
                 Err(TryLockError::Error(error)) => return Err(error.into()),
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(now(&second).await, Waited::TimedOut(1));
         assert_eq!(now(&third).await, Waited::TimedOut(2));
         assert_eq!(third.text().await.unwrap(), None);
-        // One that gives up keeps nobody waiting.
+        // A waiter that gives up keeps no other one waiting.
         drop(second);
         assert_eq!(now(&third).await, Waited::TimedOut(1));
         first.leave("news".to_owned()).await.unwrap();

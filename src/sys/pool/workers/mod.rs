@@ -75,7 +75,7 @@ struct State {
     active: usize,
     /// How many threads should be active.
     wanted: usize,
-    /// The threads that wait, with the one that watches.
+    /// The threads that wait, including the one that watches.
     idle: usize,
     /// How many idle threads were called to become active.
     calls: usize,
