@@ -173,7 +173,9 @@ impl Workers {
 
     /// Returns what makes sure that the queue is emptied, and that somebody watches it.
     fn need(&self, state: &mut State) -> Need {
-        if state.jobs.len() <= usize::from(state.lingers) || !state.can_start() {
+        // Each of these threads is about to take a job.
+        let coming = state.calls + usize::from(state.lingers);
+        if state.jobs.len() <= coming || !state.can_start() {
             return Need::Nothing;
         }
         let role = if state.active < state.wanted {
@@ -319,8 +321,7 @@ impl Workers {
                 state.calls -= 1;
                 state.idle -= 1;
                 state.max_files = (self.max_files)();
-                let need = self.need(&mut state);
-                return Some(self.meet_unlocked(state, need));
+                return Some(state);
             }
             if mem::take(&mut state.calls_watcher) {
                 state = self.watch(state);
