@@ -174,7 +174,9 @@ pub use backend::{
     SyncConflict, SyncReport, SyncSession,
 };
 #[cfg(feature = "git")]
-pub use backends::git::{ConflictVersions, GitConfig, GitSyncFileBackend, GitTimeouts, Revision};
+pub use backends::git::{
+    ConflictVersions, GitConfig, GitSyncFileBackend, GitTimeouts, LeftOut, OnUnreachable, Revision,
+};
 pub use backends::local::{Durability, LocalConfig, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::{MemoryConfig, MemoryFileBackend};
 #[cfg(feature = "openai")]

@@ -19,6 +19,8 @@ pub struct SyncReport {
     pub files_sent: u64,
     /// The files that the received commits changed, merges excepted.
     pub files_received: u64,
+    /// The files of the branch that the working tree cannot hold. See `GitSyncFileBackend::left_out`.
+    pub files_left_out: u64,
     /// The conflicts that this call merged, after the caller had resolved them.
     pub conflicts: u64,
     /// The objects that were transferred, if the progress was asked for.
@@ -48,6 +50,7 @@ impl Add for SyncReport {
             commits_received: self.commits_received.saturating_add(other.commits_received),
             files_sent: self.files_sent.saturating_add(other.files_sent),
             files_received: self.files_received.saturating_add(other.files_received),
+            files_left_out: self.files_left_out.max(other.files_left_out),
             conflicts: self.conflicts.saturating_add(other.conflicts),
             objects: sum(self.objects, other.objects),
             bytes: sum(self.bytes, other.bytes),

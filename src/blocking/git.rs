@@ -65,6 +65,16 @@ impl GitSyncFileBackend {
         self.backend().processes_started()
     }
 
+    /// Returns when the remote last answered. See [`last_contact`](crate::GitSyncFileBackend::last_contact).
+    pub fn last_contact(&self) -> Result<Option<std::time::SystemTime>> {
+        self.bridge().wait(self.backend().last_contact())
+    }
+
+    /// Returns the files that the working tree cannot hold. See [`left_out`](crate::GitSyncFileBackend::left_out).
+    pub fn left_out(&self) -> Result<Vec<crate::LeftOut>> {
+        self.bridge().wait(self.backend().left_out())
+    }
+
     /// Returns the commits that touched `path`. See [`log`](crate::GitSyncFileBackend::log).
     pub fn log(&self, path: &str, limit: Option<usize>) -> Result<Vec<Revision>> {
         self.bridge().wait(self.backend().log(path, limit))

@@ -213,7 +213,9 @@ async fn the_directory_of_a_deleted_submodule_is_writable() {
 fn block_at(root: &Path, path: &str) -> PathBuf {
     let blocked = root.join(".git").join(format!("blocked at {path}"));
     let smudge = format!("mkdir '{}' 2>/dev/null && exec sleep 1000; exec cat", blocked.display());
-    cli::run(root, ["config", "filter.block.smudge", &smudge]);
+    // Only f9's own configuration has an effect.
+    let config = root.join(".git/f9/common/config");
+    cli::run(root, ["config", "--file", config.to_str().unwrap(), "filter.block.smudge", &smudge]);
     fs::write(root.join(".git/info/attributes"), format!("{path} filter=block\n")).unwrap();
     blocked
 }
@@ -273,28 +275,4 @@ async fn the_path_of_a_working_tree_may_contain_any_bytes() {
         assert_eq!(clones.remote.main().file(&file).unwrap(), b"x");
         assert!(mine.info(&file).await.unwrap().modified_at.is_some());
     }
-}
-
-#[tokio::test]
-async fn a_sha256_repository_is_adopted_but_not_cloned() {
-    let dir = tempfile::tempdir().unwrap();
-    let remote = dir.path().join("remote.git");
-    let remote = remote.to_str().unwrap();
-    cli::run(dir.path(), ["init", "-q", "--bare", "--object-format=sha256", "-b", "main", remote]);
-    cli::run(dir.path(), ["clone", "-q", remote, "mine"]);
-    let mine = opened(f9::GitConfig::new(remote, dir.path().join("mine"))).await;
-    mine.create("a", "one").await.unwrap();
-    mine.push("Add").await.unwrap();
-    cli::run(dir.path(), ["clone", "-q", remote, "yours"]);
-    let yours = opened(f9::GitConfig::new(remote, dir.path().join("yours"))).await;
-    yours.update("a", "two").await.unwrap();
-    yours.push("Change").await.unwrap();
-    mine.update("a", "three").await.unwrap();
-    assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
-    mine.conflict_accept_remote("a").await.unwrap();
-    mine.sync("Resolve").await.unwrap();
-    assert_eq!(mine.read("a").await.unwrap(), "two");
-    let config = f9::GitConfig::new(remote, dir.path().join("cloned"));
-    let error = f9::GitSyncFileBackend::open(config).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
 }

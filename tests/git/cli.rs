@@ -39,6 +39,11 @@ static GIT: LazyLock<PathBuf> = LazyLock::new(|| {
     places.find(|git| git.is_file()).expect("git")
 });
 
+/// Returns the path of the program.
+pub(crate) fn program() -> &'static Path {
+    &GIT
+}
+
 /// Returns the `PATH` of this process.
 pub(crate) fn path() -> String {
     std::env::var("PATH").unwrap()

@@ -17,13 +17,16 @@ mod checkout_kills;
 mod child;
 mod cli;
 mod clock;
+mod clone_forms;
 mod clones;
 mod conflicts;
 mod dance;
 mod diagnosis;
+mod garbage;
 mod history;
 mod index_flags;
 mod kills;
+mod left_out;
 #[path = "../machine/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
@@ -41,6 +44,7 @@ mod rng;
 mod secrets;
 mod servers;
 mod sessions;
+mod settings;
 mod share;
 mod swaps;
 mod sync;

@@ -1,13 +1,13 @@
 //! Sessions, and automatic pulls and pushes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use f9::prelude::*;
-use f9::{ErrorKind, SessionOptions, UpdateOptions};
+use f9::{ErrorKind, OnUnreachable, SessionOptions, UpdateOptions};
 
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
@@ -119,7 +119,7 @@ async fn a_write_whose_push_fails_is_saved_and_reported() {
 async fn a_loop_over_retryable_errors_repeats_no_append() {
     let clones = Clones::of(Remote::with(&[Change::write("log", "one\n")]));
     let clone = opened(clones.config("mine").with_auto_push(true)).await;
-    std::fs::rename(clones.remote.path(), clones.remote.path().with_extension("away")).unwrap();
+    fs::rename(clones.remote.path(), clones.remote.path().with_extension("away")).unwrap();
     for _ in 0..3 {
         let appended = clone.update_with("log", "two\n", UpdateOptions::append()).await;
         let error = appended.unwrap_err();
@@ -189,6 +189,35 @@ async fn a_recent_pull_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn reads_can_go_on_without_the_remote() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let before = SystemTime::now() - Duration::from_secs(1);
+    let config = clones.config("mine").with_auto_pull(true);
+    let fails = opened(config.clone()).await;
+    let serves = opened(config.with_on_unreachable(OnUnreachable::Serve)).await;
+    let contact = serves.last_contact().await.unwrap().unwrap();
+    assert!(contact >= before && contact <= SystemTime::now() + Duration::from_secs(1));
+    let (remote, away) = (clones.remote.path(), clones.remote.folder().join("away"));
+    fs::rename(&remote, &away).unwrap();
+    assert_eq!(fails.read("a").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    let started = serves.processes_started();
+    assert_eq!(serves.read("a").await.unwrap(), "one");
+    assert!(serves.processes_started() > started);
+    // It is not tried again by the next read.
+    let started = serves.processes_started();
+    assert_eq!(serves.read("a").await.unwrap(), "one");
+    assert_eq!(serves.processes_started(), started);
+    assert_eq!(serves.last_contact().await.unwrap(), Some(contact));
+    // An explicit pull says why it fails.
+    serves.pull().await.unwrap_err();
+    fs::rename(&away, &remote).unwrap();
+    clones.remote.commit(&[Change::write("a", "two")]);
+    serves.pull().await.unwrap();
+    assert_eq!(serves.read("a").await.unwrap(), "two");
+    assert!(serves.last_contact().await.unwrap().unwrap() > contact);
+}
+
+#[tokio::test]
 async fn conflicts_do_not_block_reads() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
@@ -252,7 +281,7 @@ async fn a_session_excludes_sessions_of_other_processes() {
 async fn a_missing_remote_is_not_reported_as_a_missing_file() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let clone = opened(clones.config("mine").with_auto_pull(true).with_auto_push(true)).await;
-    std::fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();
+    fs::rename(clones.remote.path(), clones.remote.folder().join("gone")).unwrap();
     assert_eq!(clone.read("a").await.unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(clone.exists("nothing").await.unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(clone.create("b", "x").await.unwrap_err().kind(), ErrorKind::Unreachable);
@@ -277,7 +306,7 @@ async fn writes_of_others_during_the_push_of_a_session_are_published() {
     let other = clone.clone();
     let writing = tokio::spawn(async move { other.create("c", "beside it").await });
     until("the file", || clone.root().join("c").exists()).await;
-    std::fs::write(go_on, "").unwrap();
+    fs::write(go_on, "").unwrap();
     publishing.await.unwrap().unwrap();
     writing.await.unwrap().unwrap();
     assert_eq!(clones.remote.main().file("b").unwrap(), b"of the session");

@@ -167,3 +167,23 @@ async fn versions_of_others_appear_with_automatic_pulls() {
     let second = clones.remote.commit(&[Change::write("a", "two")]);
     assert_eq!(versions(&clone, "a").await[0].id.as_str(), second);
 }
+
+#[tokio::test]
+async fn a_tag_is_fetched_when_it_is_read() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let mine = clones.open("mine").await;
+    clones.remote.git(["tag", "v1", "main"]);
+    clones.remote.git(["tag", "-a", "-m", "Two", "group/v2", "main"]);
+    clones.remote.commit(&[Change::write("a", "two")]);
+    mine.pull().await.unwrap();
+    for tag in ["v1", "refs/tags/group/v2", "group/v2", "v1^0", "tags/v1"] {
+        assert_eq!(mine.read_at("a", tag).await.unwrap(), "one", "{tag}");
+    }
+    let started = mine.processes_started();
+    mine.read_at("a", "v1").await.unwrap();
+    assert_eq!(mine.processes_started() - started, 1);
+    for unknown in ["v3", "-x", "v1~7", "", "a b"] {
+        let error = mine.read_at("a", unknown).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{unknown}: {error}");
+    }
+}

@@ -3,14 +3,18 @@
 use std::collections::HashSet;
 
 use super::clone::{write_attributes, write_ready};
+use super::clone_config::CloneConfig;
 use super::config::CheckedConfig;
 use super::directory::already_exists;
 use super::locks::Operation;
-use super::parse;
+use super::parse::{self, RawPath};
 use super::repository::{ADOPT_INDEX, Repository};
 use super::sync::FRESH;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::pool;
+
+/// Lists files that differ from the index, also those that became a link or are no link any more.
+const DIFFERING: [&str; 4] = ["diff-files", "--name-only", "--diff-filter=MT", "-z"];
 
 /// Adopts a clone. Uncommitted changes stay.
 pub(super) async fn adopt(
@@ -18,34 +22,57 @@ pub(super) async fn adopt(
     config: &CheckedConfig,
     operation: &Operation,
 ) -> Result<()> {
+    let clone = CloneConfig::read(repository).await?;
+    check_remote(repository, config, &clone).await?;
+    repository.create_common_dir_of(&clone).await?;
+    repository.name_unborn_branch(operation).await?;
     repository.check_state().await?;
-    check_remote(repository, config).await?;
     let is_complete = repository.git_dir.join("index").exists();
     if !is_complete && repository.head().await?.is_some() {
         return Err(Error::new(ErrorKind::InvalidOperation).with_message(
             "the clone was never finished: it has no index; remove it, or complete it with `git reset --hard`",
         ));
     }
-    // First, because the commands that read files run the filters that the clone configures.
-    write_attributes(repository).await?;
+    let conversions = clone.conversions();
+    // Also tells git which files are unchanged: a file as new as the index may have been changed without a trace.
     let status = ["status", "--porcelain=v2", "--untracked-files=no"];
-    repository.git.local(status).within(operation)?.stdout().await.map_err(|error| {
+    let status = repository.git.local(status).options(&conversions).within(operation)?;
+    status.stdout().await.map_err(|error| {
         if error.kind() == ErrorKind::Io { error.with_kind(ErrorKind::Corrupted) } else { error }
     })?;
     if repository.head().await?.is_some() {
-        undo_conversions(repository, operation).await?;
-    } else if repository.tracking().await?.is_none() {
-        // `git init`, or a clone that died before it received anything. Local commits have no ancestor at the remote.
-        repository.write_note(FRESH, &()).await?;
+        let changed = changed_files(repository, &conversions).await?;
+        write_attributes(repository).await?;
+        undo_conversions(repository, operation, &changed).await?;
+    } else {
+        write_attributes(repository).await?;
+        if repository.tracking().await?.is_none() {
+            // `git init`, or a clone that died before it received anything. Local commits have no ancestor at the remote.
+            repository.write_note(FRESH, &()).await?;
+        }
     }
     write_ready(repository, config).await
 }
 
-/// Replaces files whose bytes git converted at checkout (line endings, encoding, filters) by the bytes in the repository. Files that
-/// were changed since stay as they are.
-async fn undo_conversions(repository: &Repository, operation: &Operation) -> Result<()> {
+/// Returns the files that were changed since the checkout, and those at which git does not look.
+async fn changed_files(
+    repository: &Repository,
+    conversions: &[(&'static str, String)],
+) -> Result<HashSet<RawPath>> {
     let git = &repository.git;
-    let modified = ["diff-files", "--name-only", "--diff-filter=M", "-z"];
+    let changed = git.local(DIFFERING).options(conversions).stdout().await?;
+    let flagged = git.local(["ls-files", "-v", "-z"]).stdout().await?;
+    Ok(parse::paths(&changed).into_iter().chain(parse::flagged_paths(&flagged)).collect())
+}
+
+/// Replaces files that git converted at checkout (line endings, encoding, filters, links, modes) by what is in the repository. Files in
+/// `changed` stay as they are.
+async fn undo_conversions(
+    repository: &Repository,
+    operation: &Operation,
+    changed: &HashSet<RawPath>,
+) -> Result<()> {
+    let git = &repository.git;
     // A new index has no file times, so git has to read the files.
     let index = repository.git_dir.join(ADOPT_INDEX);
     let tree = repository.write_tree(operation).await?;
@@ -53,12 +80,7 @@ async fn undo_conversions(repository: &Repository, operation: &Operation) -> Res
     // It exits with an error if some files differ.
     let refresh = ["update-index", "-q", "--refresh"];
     drop(git.local(refresh).index(&index).output().await?);
-    let differing = parse::paths(&git.local(modified).index(&index).stdout().await?);
-    // Changed files are determined last, to leave little time for another change.
-    let mut changed: HashSet<_> =
-        parse::paths(&git.local(modified).stdout().await?).into_iter().collect();
-    let flagged = git.local(["ls-files", "-v", "-z"]).stdout().await?;
-    changed.extend(parse::flagged_paths(&flagged));
+    let differing = parse::paths(&git.local(DIFFERING).index(&index).stdout().await?);
     let converted = differing.into_iter().filter(|path| !changed.contains(path));
     let converted = parse::nul_terminated(converted);
     if !converted.is_empty() {
@@ -74,17 +96,16 @@ async fn undo_conversions(repository: &Repository, operation: &Operation) -> Res
 /// # Errors
 ///
 /// [`AlreadyExists`](ErrorKind::AlreadyExists) if it is a clone of another repository.
-pub(super) async fn check_remote(repository: &Repository, config: &CheckedConfig) -> Result<()> {
-    let list = ["config", "--local", "-z", "--get-regexp", r"^remote\..*\.url$"];
-    let output = repository.git.local(list).output().await?;
-    let text = match output.code() {
-        Some(0) => output.stdout,
-        Some(1) => return Ok(()),
-        _ => return Err(output.error()),
-    };
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let mut urls = text.split('\0').filter_map(|line| line.split_once('\n')).map(|(_, url)| url);
-    if urls.any(|url| config.remote.is_same_as(url)) {
+pub(super) async fn check_remote(
+    repository: &Repository,
+    config: &CheckedConfig,
+    clone: &CloneConfig,
+) -> Result<()> {
+    let urls: Vec<String> = clone.urls().map(str::to_owned).collect();
+    let (remote, work_tree) = (config.remote.clone(), repository.work_tree.clone());
+    let is_clone =
+        move || Ok(urls.is_empty() || urls.iter().any(|url| remote.is_at(url, &work_tree)));
+    if pool::run(is_clone).await? {
         return Ok(());
     }
     Err(already_exists(

@@ -10,14 +10,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::command::Output;
 use super::diagnosis::Failure;
+use super::index::IndexInfo;
 use super::locks::Operation;
 use super::objects::empty_tree;
 use super::parse::{self, Change, Oid, RawPath, SUBMODULE};
-use super::repository::Repository;
+use super::protected_names;
+use super::repository::{MERGE_INDEX, Repository};
 use super::uncommitted::uncommitted_paths;
 use super::work_tree::{self, Comparison};
-use crate::core::error::Result;
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::pool;
 
 /// The name of the journal among the notes.
@@ -63,7 +66,8 @@ impl Repository {
         operation: &Operation,
         journal: &Journal,
     ) -> Result<FastForward> {
-        let changes = self.changes_of(journal).await?;
+        let (changes, too_long) = self.changes_of(journal).await?;
+        refuse_protected(&changes)?;
         let has_submodule = changes.iter().any(|change| change.new_mode == SUBMODULE);
         let guard = self.locks.tree.write(self.lock_timeout).await?;
         let root = Arc::clone(&self.root);
@@ -76,10 +80,10 @@ impl Repository {
             return Ok(FastForward::Blocked(deleted));
         }
         self.write_note(JOURNAL, journal).await?;
-        let merge = ["merge", "--ff-only", "--no-overwrite-ignore", "--quiet", journal.to.as_str()];
-        let merged = match self.git.local(merge).within(operation) {
-            Ok(run) => run.output().await,
-            Err(error) => Err(error),
+        let merged = if too_long.is_empty() {
+            self.check_out(operation, journal).await
+        } else {
+            self.check_out_without(operation, journal, &too_long).await
         };
         let outcome = match merged {
             Ok(output) if output.is_success() => Ok(FastForward::Done),
@@ -88,6 +92,13 @@ impl Repository {
             }
             Ok(output) if output.failure() == Failure::NonFastForward => {
                 Ok(FastForward::BranchMoved)
+            }
+            // Git says no more, and for a missing tree nothing.
+            Ok(output)
+                if output.stderr.is_empty()
+                    || output.stderr.ends_with("- not something we can merge\n") =>
+            {
+                Err(output.error().with_kind(ErrorKind::Corrupted))
             }
             Ok(output) => Err(output.error()),
             Err(error) => Err(error),
@@ -135,7 +146,9 @@ impl Repository {
         pool::spawn_to_completion(async move {
             let _guard = repository.locks.tree.write(repository.lock_timeout).await?;
             let Some(journal) = repository.note::<Journal>(JOURNAL).await? else { return Ok(()) };
-            let changes = repository.changes_of(&journal).await?;
+            let (mut changes, _) = repository.changes_of(&journal).await?;
+            // Git has written none of them, and there may be a file of the repository.
+            changes.retain(|change| !is_protected(&change.path));
             repository.roll_back(&operation, &journal, changes).await?;
             repository.remove_note(JOURNAL).await
         })
@@ -155,9 +168,70 @@ impl Repository {
         Ok(if found.is_empty() { all() } else { found })
     }
 
-    async fn changes_of(&self, journal: &Journal) -> Result<Vec<Change>> {
+    /// Returns the changes of files, and those at paths that are too long for the file system.
+    async fn changes_of(&self, journal: &Journal) -> Result<(Vec<Change>, Vec<Change>)> {
         let from = journal.from.as_ref().map_or(empty_tree(&journal.to), Oid::as_str);
-        self.changes_between(from, &journal.to).await
+        let changes = self.changes_between(from, &journal.to).await?.into_iter();
+        Ok(changes.partition(|change| change.path.excess(self.name_max).is_none()))
+    }
+
+    async fn check_out(&self, operation: &Operation, journal: &Journal) -> Result<Output> {
+        let merge = ["merge", "--ff-only", "--no-overwrite-ignore", "--quiet", journal.to.as_str()];
+        self.git.local(merge).within(operation)?.output().await
+    }
+
+    /// Checks out a commit without the files of `too_long`, whose paths the file system cannot hold. Their changes are made in the index only,
+    /// because git fails when it looks for such a file.
+    async fn check_out_without(
+        &self,
+        operation: &Operation,
+        journal: &Journal,
+        too_long: &[Change],
+    ) -> Result<Output> {
+        let null = journal.to.null();
+        let mut without = IndexInfo::default();
+        for change in too_long {
+            without.remove(&change.path, &null);
+        }
+        let from = match &journal.from {
+            Some(from) => self.tree_without(operation, from, &without).await?,
+            None => empty_tree(&journal.to).parse()?,
+        };
+        let to = self.tree_without(operation, &journal.to, &without).await?;
+        self.change_index(operation, without).await?;
+        let read = ["read-tree", "-m", "-u", from.as_str(), to.as_str()];
+        let output = self.git.local(read).within(operation)?.output().await?;
+        let (mut lines, mut paths) = (IndexInfo::default(), Vec::new());
+        for change in too_long {
+            let (mode, oid) = match output.is_success() {
+                true => (change.new_mode, &change.new),
+                false => (change.old_mode, &change.old),
+            };
+            if mode != 0 {
+                lines.add(mode, oid, &change.path);
+                paths.push(change.path.clone());
+            }
+        }
+        self.change_index(operation, lines).await?;
+        self.skip(operation, &paths).await?;
+        if output.is_success() {
+            self.move_branch(operation, journal.from.as_ref(), &journal.to).await?;
+        }
+        Ok(output)
+    }
+
+    /// Writes the tree of a commit after some changes.
+    async fn tree_without(
+        &self,
+        operation: &Operation,
+        commit: &Oid,
+        changes: &IndexInfo,
+    ) -> Result<Oid> {
+        let index = self.git_dir.join(MERGE_INDEX);
+        self.git.local(["read-tree", commit.as_str()]).index(&index).stdout().await?;
+        let change = self.git.local(["update-index", "-z", "--index-info"]).index(&index);
+        change.input(changes.clone().into_bytes()).within(operation)?.stdout().await?;
+        parse::oid(&self.git.local(["write-tree"]).index(&index).stdout().await?)
     }
 
     /// Restores the files that the checkout has replaced, and no others, unless the branch has moved.
@@ -190,6 +264,7 @@ impl Repository {
             None => vec!["read-tree", "--empty"],
         };
         self.git.local(reset).within(operation)?.stdout().await?;
+        self.leave_out(operation).await?;
         if !restored.is_empty() {
             let restore = self.git.local(["checkout-index", "--force", "-z", "--stdin"]);
             restore.input(parse::nul_terminated(restored)).within(operation)?.stdout().await?;
@@ -215,4 +290,25 @@ impl Repository {
             }
         }
     }
+}
+
+/// Refuses files at paths that git protects, before anything is changed.
+///
+/// # Errors
+///
+/// [`InvalidData`](ErrorKind::InvalidData).
+fn refuse_protected(changes: &[Change]) -> Result<()> {
+    let mut protected = changes.iter().filter(|change| is_protected(&change.path));
+    protected.next().map_or(Ok(()), |change| {
+        Err(Error::new(ErrorKind::InvalidData).with_message(format!(
+            "the remote's commit has a file at `{}`, a path that git protects",
+            change.path.to_text()
+        )))
+    })
+}
+
+/// Whether git protects a name in `path`. Git refuses no name that is not UTF-8.
+fn is_protected(path: &RawPath) -> bool {
+    let names = path.0.split(|&byte| byte == b'/');
+    names.filter_map(|name| std::str::from_utf8(name).ok()).any(protected_names::is_protected)
 }

@@ -1,15 +1,19 @@
 //! Clones the remote, or finishes a clone that another process began.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::clone_config::{CloneConfig, ObjectFormat};
 use super::config::CheckedConfig;
+use super::directory;
 use super::error::corrupted;
 use super::fetch::Fetched;
 use super::locks::Operation;
 use super::parse::Oid;
 use super::repository::Repository;
 use super::sync::FRESH;
-use crate::core::error::Result;
+use crate::core::error::{ErrorKind, Result};
 use crate::sys::pool;
 
 /// The note that the clone is complete. It is written last.
@@ -34,18 +38,26 @@ pub(super) async fn clone(
     operation: &Operation,
 ) -> Result<()> {
     repository.write_note(CLONING, &()).await?;
-    let init = ["init", "--quiet", "--template=", "--initial-branch", &repository.branch];
-    repository.git.local(init).within(operation)?.stdout().await?;
-    write_attributes(repository).await?;
-    write_config(repository, config).await?;
+    let format = CloneConfig::read(repository).await?.object_format();
+    init(repository, config, operation, format).await?;
     // If an earlier process died during the checkout, it left files that are not in the index. This adds them to the index, so that
     // files that the remote has deleted since are not mistaken for local ones.
     if let Some(commit) = repository.unfinished_checkout().await? {
         reset_to(repository, operation, &commit).await?;
     }
-    let start = match repository.fetch(operation, None).await? {
-        Fetched::Branch => repository.tracking().await?,
-        Fetched::NoBranch => repository.fetch_default_branch(operation).await?,
+    let start = match fetch_start(repository, operation).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            init_again(repository, config, operation, format.other()).await?;
+            fetch_start(repository, operation).await.map_err(|_| error)?
+        }
+        Ok(None) => {
+            let needed = format_of_empty_remote(repository, operation).await?;
+            if needed != format {
+                init_again(repository, config, operation, needed).await?;
+            }
+            None
+        }
+        start => start?,
     };
     match start {
         Some(start) => reset_to(repository, operation, &start).await?,
@@ -55,14 +67,82 @@ pub(super) async fn clone(
     repository.remove_note(CLONING).await
 }
 
+/// Creates the repository, or completes the creation.
+async fn init(
+    repository: &Repository,
+    config: &CheckedConfig,
+    operation: &Operation,
+    format: ObjectFormat,
+) -> Result<()> {
+    let option = format!("--object-format={}", format.name());
+    let init = ["init", "--quiet", "--template=", &option, "--initial-branch", &repository.branch];
+    let init = repository.git.local(init).with_config_of_the_clone();
+    init.within(operation)?.stdout().await?;
+    repository.create_common_dir(format, None).await?;
+    write_attributes(repository).await?;
+    write_config(repository, config).await
+}
+
+/// Creates the repository with objects of another format. It has none yet.
+async fn init_again(
+    repository: &Repository,
+    config: &CheckedConfig,
+    operation: &Operation,
+    format: ObjectFormat,
+) -> Result<()> {
+    let root = Arc::clone(&repository.root);
+    pool::run(move || directory::remove_repository(&root)).await?;
+    init(repository, config, operation, format).await
+}
+
+/// Fetches the commit at which the branch starts; `None` if the remote is empty.
+async fn fetch_start(repository: &Repository, operation: &Operation) -> Result<Option<Oid>> {
+    match repository.fetch(operation, None).await? {
+        Fetched::Branch => repository.tracking().await,
+        Fetched::NoBranch => repository.fetch_default_branch(operation).await,
+    }
+}
+
+/// Returns the format of objects that an empty remote accepts. Only `git clone` tells it.
+async fn format_of_empty_remote(
+    repository: &Repository,
+    operation: &Operation,
+) -> Result<ObjectFormat> {
+    let dir = repository.git_dir.join("f9/empty.git");
+    let remove = {
+        let dir = dir.clone();
+        move || match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    };
+    pool::run(remove.clone()).await?;
+    let clone = repository.git.clone_to(&dir).within(operation)?.output().await;
+    let format = CloneConfig::read_file(repository, &dir.join("config")).await;
+    pool::run(remove).await?;
+    clone?.success()?;
+    Ok(format?.object_format())
+}
+
 pub(super) async fn write_ready(repository: &Repository, config: &CheckedConfig) -> Result<()> {
     repository.write_note(READY, &Ready { remote: config.remote.url() }).await
 }
 
-/// Resets the branch, the index and the working tree to a commit, and discards their old content.
+/// Resets the branch, the index and the working tree to a commit, and discards their old content. Files that are too long for the file
+/// system are left out.
 async fn reset_to(repository: &Repository, operation: &Operation, commit: &Oid) -> Result<()> {
-    let reset = ["reset", "--hard", "--quiet", commit.as_str()];
-    repository.git.local(reset).within(operation)?.stdout().await.map(drop)
+    let reset = || {
+        let reset = ["reset", "--hard", "--quiet", commit.as_str()];
+        repository.git.local(reset).within(operation)
+    };
+    let Err(error) = reset()?.stdout().await else { return Ok(()) };
+    let read = ["read-tree", "--reset", commit.as_str()];
+    repository.git.local(read).within(operation)?.stdout().await?;
+    if repository.left_out().await?.is_empty() {
+        return Err(error);
+    }
+    repository.leave_out(operation).await?;
+    reset()?.stdout().await.map(drop)
 }
 
 /// Configures git to keep the bytes of files as they are in the repository.

@@ -7,10 +7,14 @@ use super::locks::Operation;
 use super::objects::empty_tree;
 use super::parse::{Change, Oid};
 use super::shared::Shared;
+use super::sync::may_be_collected;
 use crate::core::error::Result;
 use crate::core::etag::Etag;
 use crate::core::path::FilePath;
 use crate::sys::pool;
+
+/// How often a commit is tried if its objects disappear before the branch points to them.
+const COMMIT_ATTEMPTS: usize = 3;
 
 impl Shared {
     /// Commits everything that differs from the last commit, and the files in `forced` even if git ignores them. Without a message, the commit
@@ -50,7 +54,15 @@ impl Shared {
         forced.extend::<Vec<FilePath>>(real.await?);
         repository.unhide(operation, snapshot.paths()).await?;
         repository.stage(operation, &forced).await?;
-        let differs = self.commit_index(operation, head, message).await?;
+        let mut attempts = 1;
+        let differs = loop {
+            match self.commit_index(operation, head.clone(), message.clone()).await {
+                Err(error) if attempts < COMMIT_ATTEMPTS && may_be_collected(&error) => {
+                    attempts += 1;
+                }
+                differs => break differs?,
+            }
+        };
         if snapshot.has_recorded() {
             let _guard = repository.locks.tree.write(repository.lock_timeout).await?;
             self.pending_paths.remove_record(&snapshot).await?;

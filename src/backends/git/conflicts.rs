@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 
 use super::error::CONTEXT;
+use super::kept_merge::Chosen;
 use super::parse::{SUBMODULE, Stage};
-use super::pending_merge::Resolution;
 use super::shared::Shared;
 use crate::backend::SyncConflict;
 use crate::core::error::{Error, Result};
@@ -71,31 +71,24 @@ impl Shared {
     }
 
     pub(super) async fn accept_local(self: &Arc<Self>, path: &str) -> Result<()> {
-        let accepted = self.resolve_conflict(path, async { Ok(Resolution::Local) }).await;
+        let accepted = self.resolve_conflict(path, Chosen::Local).await;
         accepted.map_err(CONTEXT.at("accept the local version of", path))
     }
 
     pub(super) async fn accept_remote(self: &Arc<Self>, path: &str) -> Result<()> {
-        let accepted = self.resolve_conflict(path, async { Ok(Resolution::Remote) }).await;
+        let accepted = self.resolve_conflict(path, Chosen::Remote).await;
         accepted.map_err(CONTEXT.at("accept the remote version of", path))
     }
 
     pub(super) async fn resolve_with(self: &Arc<Self>, path: &str, data: Bytes) -> Result<()> {
-        let write = async { Ok(Resolution::Content(self.repository.write_blob(data).await?)) };
-        let resolved = self.resolve_conflict(path, write).await;
+        let resolved = self.resolve_conflict(path, Chosen::Content(data)).await;
         resolved.map_err(CONTEXT.at("resolve the conflict at", path))
     }
 
     /// Resolves a conflict. Pushes if it was the last one and automatic pushes are configured.
-    async fn resolve_conflict(
-        self: &Arc<Self>,
-        path: &str,
-        resolution: impl Future<Output = Result<Resolution>> + Send,
-    ) -> Result<()> {
+    async fn resolve_conflict(self: &Arc<Self>, path: &str, chosen: Chosen) -> Result<()> {
         let operation = self.begin().await?;
-        // First, so that no content is written for a path without a conflict.
-        self.repository.sides(path).await?;
-        let pending = self.repository.resolve(path, resolution.await?).await?;
+        let pending = self.repository.resolve(path, chosen).await?;
         drop(operation);
         if !pending.is_resolved() {
             return Ok(());

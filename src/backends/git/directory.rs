@@ -60,6 +60,11 @@ fn check_git_dir(git_dir: &Path) -> Result<()> {
             "it is a sparse checkout (git-sparse-checkout); clone it again in full",
         ));
     }
+    if has("shallow") {
+        return Err(unsupported(
+            "it is a shallow clone, in which history is missing; complete it with `git fetch --unshallow`",
+        ));
+    }
     if has("lfs") && !has("f9") {
         return Err(unsupported(
             "it is a clone with git-lfs, and f9 would publish the content of its files in place of the pointers; \
@@ -81,18 +86,13 @@ fn is_empty(work_tree: &Path) -> Result<bool> {
 }
 
 /// Removes a clone that failed before any file was checked out, and the directories that were created for it.
-///
-/// The operation's lock file is removed last, because other processes that wait for the lock take its removal as a sign that the
-/// clone failed.
 pub(super) fn remove(work_tree: &Path, created: Option<&Path>) -> Result<()> {
     if !is_empty(work_tree)? {
         return Ok(());
     }
     let root = Root::open(work_tree, Reserved::default())?;
-    remove_all_but(&root, "f9", Path::new(".git"))?;
-    remove_all_but(&root, LOCK, Path::new(".git/f9"))?;
-    root.raw_remove_file(&Path::new(".git/f9").join(LOCK))?;
-    root.raw_remove_dir(Path::new(".git/f9"))?;
+    remove_repository(&root)?;
+    remove_own(&root)?;
     root.raw_remove_dir(Path::new(".git"))?;
     let Some(created) = created else { return Ok(()) };
     for directory in work_tree.ancestors() {
@@ -101,6 +101,21 @@ pub(super) fn remove(work_tree: &Path, created: Option<&Path>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes f9's notes and locks from a repository that f9 could not clone or adopt.
+///
+/// The operation's lock file is removed last, because other processes that wait for the lock take its removal as a sign that the
+/// other process failed.
+pub(super) fn remove_own(root: &Root) -> Result<()> {
+    remove_all_but(root, LOCK, Path::new(".git/f9"))?;
+    root.raw_remove_file(&Path::new(".git/f9").join(LOCK))?;
+    root.raw_remove_dir(Path::new(".git/f9"))
+}
+
+/// Removes the repository, but not f9's notes and locks.
+pub(super) fn remove_repository(root: &Root) -> Result<()> {
+    remove_all_but(root, "f9", Path::new(".git"))
 }
 
 fn remove_all_but(root: &Root, kept: &str, directory: &Path) -> Result<()> {

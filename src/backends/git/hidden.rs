@@ -3,15 +3,19 @@
 //! Git does not look at the files of such entries, so `git add` would not stage what is saved there through the backend. Before a commit,
 //! the flags of paths that were changed through the backend are removed. The flags of other files stay: what a person changes in them is
 //! not published.
+//!
+//! Files whose names are too long for the file system are left out of the working tree. Their entries get the flag skip-worktree, because
+//! git would take them for deleted.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
+use super::index::IndexInfo;
 use super::locks::Operation;
-use super::parse::{self, HiddenEntry, RawPath};
-use super::repository::{Hidden, Repository};
+use super::parse::{self, HiddenEntry, RawPath, SpecialEntries};
+use super::repository::{Repository, Special};
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::Result;
 use crate::core::path::FilePath;
@@ -20,7 +24,7 @@ use crate::sys::pool;
 impl Repository {
     /// Reports whether the index may have hidden entries. Starts no process.
     pub(super) async fn may_hide(&self) -> Result<bool> {
-        Ok(self.hidden().await?.is_none_or(|hidden| !hidden.is_empty()))
+        Ok(self.special().await?.is_none_or(|special| !special.hidden.is_empty()))
     }
 
     /// Removes the flags of the entries at the paths `touched` and below them. In a sparse checkout, missing files below them keep theirs.
@@ -28,14 +32,8 @@ impl Repository {
         if touched.is_empty() {
             return Ok(());
         }
-        let hidden = match self.hidden().await? {
-            Some(hidden) => hidden,
-            None => {
-                let list = self.git.local(["ls-files", "-v", "--stage", "-z"]).stdout().await?;
-                Arc::new(parse::listed_hidden_entries(&list)?)
-            }
-        };
-        if hidden.is_empty() {
+        let special = self.special_entries().await?;
+        if special.hidden.is_empty() {
             return Ok(());
         }
         // In a sparse checkout (git-sparse-checkout(1)), missing files have the flag skip-worktree.
@@ -52,36 +50,67 @@ impl Repository {
                 let path = hidden.entry.path.0.as_slice();
                 touched.contains(path) || (has_parent_in(&touched, path) && !stays(hidden))
             };
-            Ok(hidden.iter().filter(is_touched).flat_map(line).collect::<Vec<u8>>())
+            let mut lines = IndexInfo::default();
+            for HiddenEntry { entry, .. } in special.hidden.iter().filter(is_touched) {
+                lines.add(entry.mode, &entry.oid, &entry.path);
+            }
+            Ok(lines)
         })
         .await?;
-        if lines.is_empty() {
-            return Ok(());
-        }
         // An entry that is replaced loses both flags. The options of `update-index` for them cannot be combined.
-        let update = self.git.local(["update-index", "-z", "--index-info"]);
-        update.input(lines).within(operation)?.stdout().await.map(drop)
+        self.change_index(operation, lines).await
     }
 
-    /// Returns the hidden entries of the index. While the index is the same, it is read once.
-    async fn hidden(&self) -> Result<Hidden> {
-        let Some(etag) = self.index_etag().await? else { return Ok(Some(Arc::default())) };
-        let known = self.hidden.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, hidden)) = known.filter(|(known, _)| *known == etag) {
-            return Ok(hidden);
+    /// Gives the flag skip-worktree to the entries that are too long for the file system.
+    pub(super) async fn leave_out(&self, operation: &Operation) -> Result<()> {
+        let special = self.special_entries().await?;
+        self.skip(operation, &special.exposed).await
+    }
+
+    /// Gives the flag skip-worktree to the entries at `paths`.
+    pub(super) async fn skip(&self, operation: &Operation, paths: &[RawPath]) -> Result<()> {
+        if paths.is_empty() {
+            return Ok(());
         }
-        let hidden = match self.head().await? {
+        let skip = self.git.local(["update-index", "--skip-worktree", "-z", "--stdin"]);
+        skip.input(parse::nul_terminated(paths)).within(operation)?.stdout().await.map(drop)
+    }
+
+    /// Returns the files of the index that are too long for the file system, and why.
+    pub(super) async fn left_out(&self) -> Result<Vec<(RawPath, String)>> {
+        let special = self.special_entries().await?;
+        let paths = special.left_out.iter().chain(&special.exposed);
+        Ok(paths.filter_map(|path| Some((path.clone(), path.excess(self.name_max)?))).collect())
+    }
+
+    async fn special_entries(&self) -> Result<Arc<SpecialEntries>> {
+        if let Some(special) = self.special().await? {
+            return Ok(special);
+        }
+        let list = self.git.local(["ls-files", "-v", "--stage", "-z"]).stdout().await?;
+        parse::listed_special_entries(&list, self.name_max).map(Arc::new)
+    }
+
+    /// Returns the special entries of the index. While the index is the same, it is read once.
+    async fn special(&self) -> Result<Special> {
+        let Some(etag) = self.index_etag().await? else { return Ok(Some(Arc::default())) };
+        let known = self.special.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, special)) = known.filter(|(known, _)| *known == etag) {
+            return Ok(special);
+        }
+        let special = match self.head().await? {
             Some(head) => {
                 let (index, id_bytes) = (self.files.read("index").await?, head.as_str().len() / 2);
-                pool::run(move || Ok(parse::hidden_entries(&index, id_bytes))).await?
+                let name_max = self.name_max;
+                pool::run(move || Ok(parse::special_entries(&index, id_bytes, name_max))).await?
             }
             // Without a commit, the length of an object id is unknown.
             None => None,
         };
-        let hidden = hidden.map(Arc::new);
-        let read = Some((etag, hidden.clone()));
-        *self.hidden.lock().unwrap_or_else(PoisonError::into_inner) = read;
-        Ok(hidden)
+        let special = special.map(Arc::new);
+        let read = Some((etag, special.clone()));
+        *self.special.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(special)
     }
 }
 
@@ -109,13 +138,4 @@ pub(super) fn in_real_directory(work_tree: &Path, path: &FilePath) -> Option<Fil
 fn has_parent_in(paths: &HashSet<Vec<u8>>, path: &[u8]) -> bool {
     let slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
     slashes.map(|(at, _)| &path[..at]).any(|parent| paths.contains(parent))
-}
-
-/// Returns the line with which `git update-index -z --index-info` sets an entry.
-fn line(hidden: &HiddenEntry) -> Vec<u8> {
-    let entry = &hidden.entry;
-    let mut line = format!("{:06o} {}\t", entry.mode, entry.oid).into_bytes();
-    line.extend_from_slice(&entry.path.0);
-    line.push(0);
-    line
 }

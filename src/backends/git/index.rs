@@ -2,8 +2,9 @@
 
 use super::diagnosis::Failure;
 use super::locks::Operation;
-use super::parse::{self, Oid};
+use super::parse::{self, Oid, RawPath};
 use super::repository::Repository;
+use super::sync::may_be_collected;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
@@ -18,12 +19,16 @@ const NEVER_COMMITTED: [&str; 5] = [
     ":(exclude,glob)**/.f9tmp-*/**",
 ];
 
-/// How often staging is tried if a file disappears while git reads it.
+/// How often staging is tried if a file or an object disappears meanwhile.
 const STAGE_ATTEMPTS: usize = 5;
 
 impl Repository {
     /// Stages every change that git sees, and the files in `forced` even if git ignores them.
     pub(super) async fn stage(&self, operation: &Operation, forced: &[FilePath]) -> Result<()> {
+        // Before the first commit, all entries are from this file system.
+        if self.head().await?.is_some() {
+            self.leave_out(operation).await?;
+        }
         let mut attempts = 0;
         loop {
             // In a sparse checkout, also files outside of its patterns.
@@ -34,8 +39,11 @@ impl Repository {
                 self.refuse_nested(operation, &output.stderr).await?;
                 break;
             }
-            if output.failure() != Failure::FileVanished || attempts == STAGE_ATTEMPTS {
-                return Err(output.error());
+            let error = output.error();
+            let has_vanished =
+                output.failure() == Failure::FileVanished || may_be_collected(&error);
+            if !has_vanished || attempts == STAGE_ATTEMPTS {
+                return Err(error);
             }
         }
         if forced.is_empty() {
@@ -61,6 +69,19 @@ impl Repository {
         )))
     }
 
+    /// Changes entries of the index.
+    pub(super) async fn change_index(
+        &self,
+        operation: &Operation,
+        changes: IndexInfo,
+    ) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let update = self.git.local(["update-index", "-z", "--index-info"]);
+        update.input(changes.into_bytes()).within(operation)?.stdout().await.map(drop)
+    }
+
     /// Writes the index as a tree and returns its id.
     pub(super) async fn write_tree(&self, operation: &Operation) -> Result<Oid> {
         parse::oid(&self.git.local(["write-tree"]).within(operation)?.stdout().await?)
@@ -82,5 +103,31 @@ impl Repository {
         }
         let Some(head) = self.head().await? else { return Ok(()) };
         self.git.local(["read-tree", head.as_str()]).within(operation)?.stdout().await.map(drop)
+    }
+}
+
+/// The input of `git update-index -z --index-info`.
+#[derive(Clone, Default)]
+pub(super) struct IndexInfo(Vec<u8>);
+
+impl IndexInfo {
+    /// Adds an entry. With the mode 0, it is removed.
+    pub(super) fn add(&mut self, mode: u32, oid: &Oid, path: &RawPath) {
+        self.0.extend_from_slice(format!("{mode:06o} {oid}\t").as_bytes());
+        self.0.extend_from_slice(&path.0);
+        self.0.push(0);
+    }
+
+    /// Removes the entry at `path`. `null` is the id of no object.
+    pub(super) fn remove(&mut self, path: &RawPath, null: &Oid) {
+        self.add(0, null, path);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 }

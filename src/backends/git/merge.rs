@@ -1,19 +1,18 @@
 //! Merges two commits without touching the working tree.
 //!
 //! The merge is computed as a tree (`git merge-tree`, git 2.38). It is committed and checked out when it is complete; until then reads
-//! return the local content. A merge with conflicts is kept in a note, so it survives a restart, and is computed again when either side
-//! has moved. A resolution stays valid as long as the versions of its file are the same.
+//! return the local content. A merge with conflicts is kept (`kept_merge.rs`), so it survives a restart, and is computed again when either
+//! side has moved. A resolution stays valid as long as the versions of its file are the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::index::IndexInfo;
+use super::kept_merge::CONTENTS;
 use super::locks::Operation;
-use super::parse::{self, MergedTree, Oid, RawPath};
-use super::pending_merge::{Conflict, PendingMerge, Resolution, Sides};
+use super::parse::{self, MergedTree, Oid};
+use super::pending_merge::{Conflict, PendingMerge, Resolution};
 use super::repository::{MERGE_INDEX, Repository};
-use crate::core::error::{Error, ErrorKind, Result};
-
-/// The name of the note that keeps a merge with conflicts.
-const NOTE: &str = "merge.json";
+use crate::core::error::Result;
 
 /// The outcome of [`Repository::merge`].
 pub(super) enum Merged {
@@ -23,19 +22,6 @@ pub(super) enum Merged {
 }
 
 impl Repository {
-    /// Returns the merge whose conflicts are not resolved yet, if there is one.
-    pub(super) async fn pending_merge(&self) -> Result<Option<PendingMerge>> {
-        self.note(NOTE).await
-    }
-
-    pub(super) async fn set_pending_merge(&self, pending: &PendingMerge) -> Result<()> {
-        self.write_note(NOTE, pending).await
-    }
-
-    pub(super) async fn remove_pending_merge(&self) -> Result<()> {
-        self.remove_note(NOTE).await
-    }
-
     /// Merges `theirs` into `ours`.
     pub(super) async fn merge(
         &self,
@@ -83,12 +69,13 @@ impl Repository {
 
     /// Writes the tree of a merge whose conflicts are all resolved.
     async fn resolved_tree(&self, operation: &Operation, pending: &PendingMerge) -> Result<Oid> {
+        self.write_contents(operation, pending).await?;
         let index = self.git_dir.join(MERGE_INDEX);
         let run = |arguments: &[&str]| self.git.local(arguments).index(&index).within(operation);
         run(&["read-tree", pending.tree.as_str()])?.stdout().await?;
         let (grouped, single): (Vec<_>, Vec<_>) =
             pending.conflicts.iter().partition(|conflict| conflict.is_grouped());
-        let mut changes = IndexInfo::new(pending.ours.null());
+        let mut changes = IndexInfo::default();
         let mut files = BTreeSet::new();
         for conflict in grouped {
             if self.resolve_whole(&mut changes, pending, conflict).await? {
@@ -96,15 +83,33 @@ impl Repository {
             }
         }
         for conflict in single {
-            changes.remove(&conflict.path);
+            changes.remove(&conflict.path, &pending.ours.null());
             // Nothing can be below a path that the resolution made a file.
             if !files.iter().any(|file| conflict.path.is_below(file)) {
-                changes.resolve(conflict);
+                resolve(&mut changes, conflict);
             }
         }
         let update = self.git.local(["update-index", "-z", "--index-info"]).index(&index);
-        update.input(changes.lines).within(operation)?.stdout().await?;
+        update.input(changes.into_bytes()).within(operation)?.stdout().await?;
         parse::oid(&run(&["write-tree"])?.stdout().await?)
+    }
+
+    /// Makes blobs of the contents of resolutions.
+    async fn write_contents(&self, operation: &Operation, pending: &PendingMerge) -> Result<()> {
+        let (mut files, mut unique) = (String::new(), BTreeSet::new());
+        for conflict in &pending.conflicts {
+            if let Some(Resolution::Content(oid)) = &conflict.resolution
+                && unique.insert(oid)
+            {
+                // Relative to the working tree, whose path may have a line break.
+                files.push_str(&format!(".git/f9/{CONTENTS}/{oid}\n"));
+            }
+        }
+        if files.is_empty() {
+            return Ok(());
+        }
+        let write = ["hash-object", "-w", "--no-filters", "--stdin-paths"];
+        self.git.local(write).input(files).within(operation)?.stdout().await.map(drop)
     }
 
     /// Replaces the path of a grouped conflict, and all paths below it, with the entry that one side has there. Returns whether it is a
@@ -117,13 +122,13 @@ impl Repository {
     ) -> Result<bool> {
         // When an entry is added, git removes every file or directory that is in its way.
         for alias in &conflict.aliases {
-            changes.remove(alias);
+            changes.remove(alias, &pending.ours.null());
         }
         let side = match &conflict.resolution {
             Some(Resolution::Local) => &pending.ours,
             Some(Resolution::Remote) => &pending.theirs,
             _ => {
-                changes.resolve(conflict);
+                resolve(changes, conflict);
                 return Ok(true);
             }
         };
@@ -133,69 +138,18 @@ impl Repository {
         }
         Ok(entries.iter().any(|entry| entry.path == conflict.path))
     }
-
-    /// Records how the conflict at `path` is resolved.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidOperation`](ErrorKind::InvalidOperation) if there is no conflict at `path`.
-    pub(super) async fn resolve(&self, path: &str, resolution: Resolution) -> Result<PendingMerge> {
-        let mut pending = self.pending_merge().await?.ok_or_else(|| no_conflict(path))?;
-        pending.find(path).ok_or_else(|| no_conflict(path))?.resolution = Some(resolution);
-        self.set_pending_merge(&pending).await?;
-        Ok(pending)
-    }
-
-    /// Returns the versions of the file in conflict at `path`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidOperation`](ErrorKind::InvalidOperation) if there is no conflict at `path`.
-    pub(super) async fn sides(&self, path: &str) -> Result<Sides> {
-        let mut pending = self.pending_merge().await?.ok_or_else(|| no_conflict(path))?;
-        pending.find(path).map(|conflict| conflict.sides()).ok_or_else(|| no_conflict(path))
-    }
 }
 
-fn no_conflict(path: &str) -> Error {
-    Error::new(ErrorKind::InvalidOperation)
-        .with_path(path)
-        .with_message("there is no conflict at this path")
-}
-
-/// The input of `git update-index -z --index-info`.
-struct IndexInfo {
-    lines: Vec<u8>,
-    null: Oid,
-}
-
-impl IndexInfo {
-    fn new(null: Oid) -> Self {
-        Self { lines: Vec::new(), null }
-    }
-
-    fn remove(&mut self, path: &RawPath) {
-        let null = self.null.clone();
-        self.add(0, &null, path);
-    }
-
-    fn add(&mut self, mode: u32, oid: &Oid, path: &RawPath) {
-        self.lines.extend_from_slice(format!("{mode:06o} {oid}\t").as_bytes());
-        self.lines.extend_from_slice(&path.0);
-        self.lines.push(0);
-    }
-
-    /// Adds the resolution of `conflict` at its path. Adds nothing if the accepted side has nothing there.
-    fn resolve(&mut self, conflict: &Conflict) {
-        let (path, sides) = (&conflict.path, conflict.sides());
-        let accepted = match &conflict.resolution {
-            Some(Resolution::Content(oid)) => return self.add(conflict.file_mode(), oid, path),
-            Some(Resolution::Local) => sides.local,
-            Some(Resolution::Remote) => sides.remote,
-            None => None,
-        };
-        if let Some(stage) = accepted {
-            self.add(stage.mode, &stage.oid, path);
-        }
+/// Adds the resolution of `conflict` at its path. Adds nothing if the accepted side has nothing there.
+fn resolve(lines: &mut IndexInfo, conflict: &Conflict) {
+    let (path, sides) = (&conflict.path, conflict.sides());
+    let accepted = match &conflict.resolution {
+        Some(Resolution::Content(oid)) => return lines.add(conflict.file_mode(), oid, path),
+        Some(Resolution::Local) => sides.local,
+        Some(Resolution::Remote) => sides.remote,
+        None => None,
+    };
+    if let Some(stage) = accepted {
+        lines.add(stage.mode, &stage.oid, path);
     }
 }

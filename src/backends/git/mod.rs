@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::error::{CONTEXT, NAME};
+use self::parse::RawPath;
 use self::report::Recorder;
 use self::shared::Shared;
 use crate::backend::{
@@ -18,7 +20,7 @@ use crate::backend::{
 use crate::core::change::ChangeStream;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
-use crate::core::error::Result;
+use crate::core::error::{ErrorKind, Result};
 use crate::core::file_version::VersionStream;
 use crate::core::info::FileInfo;
 use crate::core::options::{
@@ -33,8 +35,10 @@ mod adopt;
 mod branch;
 mod checkout;
 mod clone;
+mod clone_config;
 mod command;
 mod commit;
+mod common_dir;
 mod config;
 mod conflict_kinds;
 mod conflicts;
@@ -47,6 +51,7 @@ mod hidden;
 mod history;
 mod index;
 mod info;
+mod kept_merge;
 mod list;
 mod locks;
 mod many;
@@ -78,7 +83,7 @@ mod work_tree;
 mod write;
 
 pub(crate) use config::Bases;
-pub use config::{GitConfig, GitTimeouts};
+pub use config::{GitConfig, GitTimeouts, OnUnreachable};
 pub use conflicts::ConflictVersions;
 pub use history::Revision;
 
@@ -86,8 +91,8 @@ pub use history::Revision;
 ///
 /// The verbs work on the files of the working tree, with the guarantees of [`LocalFileBackend`](crate::LocalFileBackend).
 /// [`push`](AsyncSyncFileBackend::push) commits and publishes local changes; [`pull`](AsyncSyncFileBackend::pull) merges the changes of
-/// others. The program `git` (2.38 or newer) does the work. The caller's environment and git's configuration files do not change
-/// what it does. For people, the directory is an ordinary clone.
+/// others. The program `git` (2.38 or newer) does the work. The caller's environment and git's configuration files, the clone's included,
+/// do not change what it does. For people, the directory is an ordinary clone.
 ///
 /// # What git does not store
 ///
@@ -95,6 +100,8 @@ pub use history::Revision;
 ///   attributes.
 /// - Files under git-lfs are read and written as pointers, as they are in the repository.
 /// - Directories of submodules are empty, and a write there fails with [`Unsupported`](crate::ErrorKind::Unsupported).
+/// - Files with a name or path that is too long for the file system are left out of the working tree and stay in the branch. See
+///   [`left_out`](Self::left_out).
 /// - `.git`, in every spelling that git protects, fails with [`ReservedPath`](crate::ErrorKind::ReservedPath).
 /// - Files that a `.gitignore` names are local, unless they were written through this backend. So are changes by hand of files with the
 ///   flag assume-unchanged or skip-worktree (git-update-index(1)).
@@ -181,6 +188,16 @@ pub struct GitSyncFileBackend {
     shared: Arc<Shared>,
 }
 
+/// A file of the branch that the working tree cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The path in the branch. Bytes that are not UTF-8 become replacement characters.
+    pub path: FilePath,
+    /// Why it was left out.
+    pub reason: String,
+}
+
 impl GitSyncFileBackend {
     /// Opens the working tree that `config` describes.
     ///
@@ -226,6 +243,34 @@ impl GitSyncFileBackend {
         self.shared.repository.git.spawned()
     }
 
+    /// Returns when the remote last answered a fetch or accepted a push of this working tree; `None` if it never did. All processes share
+    /// this time.
+    ///
+    /// # Errors
+    ///
+    /// A failure to read the file with that time.
+    pub async fn last_contact(&self) -> Result<Option<SystemTime>> {
+        let contact = self.shared.repository.last_contact().await;
+        contact.map_err(CONTEXT.operation("read the time of the last contact"))
+    }
+
+    /// Returns the files of the branch that the working tree cannot hold, because a name or path is too long for the file system. They stay
+    /// in the branch, and reads do not find them. A pull counts them in
+    /// [`SyncReport::files_left_out`](crate::SyncReport::files_left_out).
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupted`](crate::ErrorKind::Corrupted) if the index is damaged.
+    pub async fn left_out(&self) -> Result<Vec<LeftOut>> {
+        let left_out = self.shared.repository.left_out().await;
+        let left_out = left_out.map_err(CONTEXT.operation("list the files that were left out"))?;
+        let file = |(path, reason): (RawPath, _)| LeftOut {
+            path: FilePath::found(path.to_text()),
+            reason,
+        };
+        Ok(left_out.into_iter().map(file).collect())
+    }
+
     /// Returns the commits that touched `path`, newest first and at most `limit`. The root returns all commits. Renames of a file are
     /// followed.
     ///
@@ -241,7 +286,7 @@ impl GitSyncFileBackend {
     }
 
     /// Returns the content of the file at `path` in a revision: a [`Revision::id`], a branch, a tag, or another expression of
-    /// gitrevisions(7).
+    /// gitrevisions(7). A tag that is not here yet is fetched from the remote.
     ///
     /// # Errors
     ///
@@ -250,7 +295,14 @@ impl GitSyncFileBackend {
     pub async fn read_at(&self, path: &str, revision: &str) -> Result<Bytes> {
         let read = async {
             let path = FilePath::parse_entry(path)?;
-            history::read_at(&self.shared.repository.git, &path, revision).await
+            let git = &self.shared.repository.git;
+            match history::read_at(git, &path, revision).await {
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    self.shared.repository.fetch_tag(revision, error).await?;
+                    history::read_at(git, &path, revision).await
+                }
+                read => read,
+            }
         };
         read.await.map_err(CONTEXT.at("read", path))
     }

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use bytes::Bytes;
-
 use super::locks::Operation;
 use super::parse::{self, Change, MergedTree, Oid, RawPath, SUBMODULE, TreeEntry};
 use super::repository::Repository;
@@ -131,12 +129,6 @@ impl Repository {
             Some((of, submodules)) if of == old && submodules.is_empty() => *of = new.clone(),
             _ => {}
         }
-    }
-
-    /// Writes a blob, to which no commit points yet.
-    pub(super) async fn write_blob(&self, content: Bytes) -> Result<Oid> {
-        let write = ["hash-object", "-w", "--no-filters", "--stdin"];
-        parse::oid(&self.git.local(write).input(content).stdout().await?)
     }
 }
 

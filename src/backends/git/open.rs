@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::adopt::{adopt, check_remote};
 use super::clone::{CLONING, READY, Ready, clone, write_ready};
+use super::clone_config::CloneConfig;
 use super::command::{self, Access, Git, RepositorySettings};
 use super::config::{Bases, CheckedConfig, GitConfig, GitTimeouts};
 use super::directory::{self, gone_if_missing};
@@ -56,6 +57,7 @@ impl Shared {
                 pull: config.auto_pull,
                 push: config.auto_push,
                 max_staleness: config.max_staleness.unwrap_or_default(),
+                on_unreachable: config.on_unreachable,
             },
             auto_pull: Mutex::new(AutoPull::default()),
             sessions: AtomicUsize::new(0),
@@ -74,7 +76,7 @@ async fn open_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Resul
     let mut created = None;
     let mut last = ErrorKind::RootGone.into();
     for _ in 0..ATTEMPTS {
-        match try_open(config, timeouts, &mut created).await {
+        match Box::pin(try_open(config, timeouts, &mut created)).await {
             // Another process began to clone here, failed, and removed everything.
             Err(error) if error.kind() == ErrorKind::RootGone => last = error,
             opened => return opened,
@@ -109,8 +111,10 @@ async fn try_open(
             drop(pool::run(move || directory::remove(&work_tree, created.as_deref())).await);
             return Err(error);
         }
-    } else {
-        adopt(&repository, config, &operation).await?;
+    } else if let Err(error) = adopt(&repository, config, &operation).await {
+        let root = Arc::clone(&repository.root);
+        drop(pool::run(move || directory::remove_own(&root)).await);
+        return Err(error);
     }
     repository.recover(&operation).await?;
     repository.check_state().await?;
@@ -119,10 +123,11 @@ async fn try_open(
 
 async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Repository> {
     let path = config.path.clone();
-    let (work_tree, root) = pool::run(move || {
+    let (work_tree, root, name_max) = pool::run(move || {
         let work_tree = path.canonicalize()?;
         let root = Root::open(&work_tree, Reserved::default())?;
-        Ok((work_tree, root))
+        let name_max = rustix::fs::statvfs(&work_tree).map_err(std::io::Error::from)?.f_namemax;
+        Ok((work_tree, root, usize::try_from(name_max).unwrap_or(usize::MAX)))
     })
     .await
     .map_err(gone_if_missing)?;
@@ -154,6 +159,7 @@ async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result
         locks,
         work_tree,
         root: Arc::new(root),
+        name_max,
         git_dir,
         branch: config.branch.clone(),
         lock_timeout: timeouts.lock,
@@ -163,17 +169,27 @@ async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result
         notes,
         tree_of: Mutex::default(),
         submodules: tokio::sync::Mutex::default(),
-        hidden: Mutex::default(),
+        kept_merge: Mutex::default(),
+        special: Mutex::default(),
     })
 }
 
 /// Opens a working tree that was opened before.
 async fn reopen(repository: &Repository, config: &CheckedConfig, ready: &Ready) -> Result<()> {
-    if config.remote.is_same_as(&ready.remote) {
+    let (is_same, has_common_dir) =
+        (config.remote.is_same_as(&ready.remote), repository.has_common_dir().await?);
+    if is_same && has_common_dir {
+        return Ok(());
+    }
+    let clone = CloneConfig::read(repository).await?;
+    if !has_common_dir {
+        repository.create_common_dir_of(&clone).await?;
+    }
+    if is_same {
         return Ok(());
     }
     // `git remote set-url` confirms that the remote has moved.
-    check_remote(repository, config).await?;
+    check_remote(repository, config, &clone).await?;
     write_ready(repository, config).await
 }
 

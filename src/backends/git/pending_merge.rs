@@ -135,13 +135,21 @@ impl PendingMerge {
 
     /// Finds the conflict at a path as the caller wrote it. If several names that are not UTF-8 are displayed alike, this is the first
     /// unresolved one.
-    pub(super) fn find(&mut self, path: &str) -> Option<&mut Conflict> {
+    pub(super) fn find(&self, path: &str) -> Option<&Conflict> {
         let canonical = FilePath::parse(path).ok();
-        let is_meant = |conflict: &&mut Conflict| {
+        let is_meant = |conflict: &&Conflict| {
             let shown = conflict.path.to_text();
             shown == path
                 || canonical.as_ref().is_some_and(|canonical| *canonical == shown.as_str())
         };
-        self.conflicts.iter_mut().filter(is_meant).min_by_key(|conflict| conflict.is_resolved())
+        self.conflicts.iter().filter(is_meant).min_by_key(|conflict| conflict.is_resolved())
+    }
+
+    /// Resolves the conflict at the path, if there is one.
+    pub(super) fn resolve(&mut self, path: &RawPath, resolution: Resolution) {
+        let conflict = self.conflicts.iter_mut().find(|conflict| conflict.path == *path);
+        if let Some(conflict) = conflict {
+            conflict.resolution = Some(resolution);
+        }
     }
 }

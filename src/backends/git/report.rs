@@ -86,6 +86,10 @@ impl Recorder {
                 report.files_received += files;
             }
         }
+        if let Ok(Some(_)) = repository.head().await {
+            let left_out = repository.left_out().await.unwrap_or_default();
+            report.files_left_out = left_out.len() as u64;
+        }
         if let Some(meter) = &self.meter {
             let total = meter.total();
             report.objects = Some(total.objects);

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::command::Git;
 use super::error::corrupted;
+use super::kept_merge::KeptMerge;
 use super::locks::{Locks, Operation};
-use super::parse::{self, HiddenEntry, Oid, RawPath};
+use super::parse::{self, Oid, RawPath, SpecialEntries};
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::backends::local::LocalFileBackend;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -27,8 +28,8 @@ pub(super) const MERGE_INDEX: &str = "f9/index";
 /// The index against which the files of an adopted clone are compared.
 pub(super) const ADOPT_INDEX: &str = "f9/adopt-index";
 
-/// The hidden entries of one index; `None` if only git can read it.
-pub(super) type Hidden = Option<Arc<Vec<HiddenEntry>>>;
+/// The special entries of one index; `None` if only git can read it.
+pub(super) type Special = Option<Arc<SpecialEntries>>;
 
 pub(super) struct Repository {
     pub(super) git: Git,
@@ -36,6 +37,8 @@ pub(super) struct Repository {
     pub(super) work_tree: PathBuf,
     /// The working tree as an open directory, through which f9 accesses all files in it.
     pub(super) root: Arc<Root>,
+    /// The longest name of a file in bytes.
+    pub(super) name_max: usize,
     pub(super) git_dir: PathBuf,
     pub(super) branch: String,
     pub(super) lock_timeout: Duration,
@@ -50,8 +53,10 @@ pub(super) struct Repository {
     pub(super) tree_of: Mutex<Option<(Oid, Oid)>>,
     /// The last commit whose submodules were looked up, and their paths.
     pub(super) submodules: tokio::sync::Mutex<Option<(Oid, Arc<BTreeSet<RawPath>>)>>,
-    /// The etag of the last index that was searched for hidden entries, and those entries.
-    pub(super) hidden: Mutex<Option<(Etag, Hidden)>>,
+    /// The merge with conflicts as it was last read.
+    pub(super) kept_merge: Mutex<Option<KeptMerge>>,
+    /// The etag of the last index that was searched for special entries, and those entries.
+    pub(super) special: Mutex<Option<(Etag, Special)>>,
 }
 
 impl Repository {
@@ -104,6 +109,23 @@ impl Repository {
         let packed = String::from_utf8_lossy(&packed);
         let mut refs = packed.lines().filter_map(|line| line.split_once(' '));
         refs.find(|(_, packed)| *packed == name).map(|(oid, _)| oid.parse()).transpose()
+    }
+
+    /// Gives the branch of a clone without commits the configured name, as `git clone` of an empty repository chooses one itself.
+    pub(super) async fn name_unborn_branch(&self, operation: &Operation) -> Result<()> {
+        let Some(head) = read_if_present(&self.files, "HEAD").await? else { return Ok(()) };
+        let head = String::from_utf8_lossy(&head).trim().to_owned();
+        let Some(current) = head.strip_prefix("ref: ") else { return Ok(()) };
+        let is_new = current != self.local_ref()
+            && !self.files.exists("index").await?
+            && self.read_ref(current).await?.is_none()
+            && self.head().await?.is_none();
+        if is_new {
+            let branch = self.local_ref();
+            let point = self.git.local(["symbolic-ref", "HEAD", &branch]);
+            point.within(operation)?.stdout().await?;
+        }
+        Ok(())
     }
 
     /// Checks that the configured branch is checked out and that no merge or rebase is in progress.

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::WeakShared;
 
+use super::config::OnUnreachable;
 use super::error::NAME;
 use super::report::Recorder;
 use super::shared::Shared;
@@ -16,6 +17,9 @@ use crate::backend::SessionHandle;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::SessionOptions;
 use crate::sys::lock::SessionGuard;
+
+/// How long reads do not try an unreachable remote again.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 impl Shared {
     /// Pulls before a read, if this is configured. Concurrent reads share one pull.
@@ -26,7 +30,10 @@ impl Shared {
         let pull = {
             let mut auto_pull = self.auto_pull.lock().unwrap_or_else(PoisonError::into_inner);
             let is_fresh = |start: Instant| start.elapsed() < self.auto_sync.max_staleness;
-            if auto_pull.last_start.is_some_and(is_fresh) {
+            let is_later = |time: Instant| time > Instant::now();
+            if auto_pull.last_start.is_some_and(is_fresh)
+                || auto_pull.next_try.is_some_and(is_later)
+            {
                 return Ok(());
             }
             let running = auto_pull.running.as_ref().and_then(WeakShared::upgrade);
@@ -40,19 +47,30 @@ impl Shared {
         pull.await
     }
 
-    /// Pulls. Conflicts are not an error here: they are in the report, and reads return the local content.
+    /// Pulls. Conflicts are not an error here: they are in the report, and reads return the local content. Neither is a remote that cannot
+    /// be reached, if the working tree may be read without it.
     async fn pull_automatically(self: &Arc<Self>) -> Result<()> {
         let start = Instant::now();
-        match self.pull(None, &Recorder::without_report()).await {
-            Err(error) if error.kind() != ErrorKind::Conflict => {
-                Err(remote_failure(error).with_operation("pull").with_backend(NAME))
+        let pulled = self.pull(None, &Recorder::without_report()).await;
+        let mut auto_pull = self.auto_pull.lock().unwrap_or_else(PoisonError::into_inner);
+        auto_pull.next_try = None;
+        match pulled {
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) => {
+                let error = remote_failure(error);
+                let is_unreachable =
+                    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Timeout);
+                if is_unreachable && self.auto_sync.on_unreachable == OnUnreachable::Serve {
+                    let pause = self.auto_sync.max_staleness.max(RETRY_PAUSE);
+                    auto_pull.next_try = Instant::now().checked_add(pause);
+                    return Ok(());
+                }
+                return Err(error.with_operation("pull").with_backend(NAME));
             }
-            _ => {
-                let mut auto_pull = self.auto_pull.lock().unwrap_or_else(PoisonError::into_inner);
-                auto_pull.last_start = Some(start);
-                Ok(())
-            }
+            Ok(()) => {}
         }
+        auto_pull.last_start = Some(start);
+        Ok(())
     }
 
     /// Pushes after a write, if this is configured.

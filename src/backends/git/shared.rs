@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::{BoxFuture, WeakShared};
 
 use super::checkout::JOURNAL;
+use super::config::OnUnreachable;
 use super::history::History;
 use super::locks::TreeReadGuard;
 use super::parse::{Oid, RawPath};
@@ -46,6 +47,7 @@ pub(super) struct AutoSync {
     pub(super) pull: bool,
     pub(super) push: bool,
     pub(super) max_staleness: Duration,
+    pub(super) on_unreachable: OnUnreachable,
 }
 
 /// An automatic pull that several reads wait for.
@@ -55,6 +57,8 @@ pub(super) struct AutoPull {
     pub(super) running: Option<WeakShared<BoxFuture<'static, Result<()>>>>,
     /// When the last successful pull started.
     pub(super) last_start: Option<Instant>,
+    /// When the remote may be tried again after it was unreachable.
+    pub(super) next_try: Option<Instant>,
 }
 
 impl Shared {

@@ -105,7 +105,11 @@ impl Shared {
         while attempts < MERGE_ATTEMPTS || !left.get().is_zero() {
             attempts += 1;
             let head = repository.head().await?;
-            let target = match self.target(operation, head.as_ref(), before, theirs).await? {
+            let target = match self.target(operation, head.as_ref(), before, theirs).await {
+                Err(error) if attempts < MERGE_ATTEMPTS && may_be_collected(&error) => continue,
+                target => target?,
+            };
+            let target = match target {
                 Target::UpToDate => return self.finish_merge().await,
                 Target::Commit(target) => target,
                 Target::NoLocalCommit | Target::Conflicts(_) if !is_committed => {
@@ -119,7 +123,11 @@ impl Shared {
                     return Err(pending.error());
                 }
             };
-            match repository.fast_forward(operation, head.as_ref(), &target).await? {
+            let outcome = match repository.fast_forward(operation, head.as_ref(), &target).await {
+                Err(error) if attempts < MERGE_ATTEMPTS && may_be_collected(&error) => continue,
+                outcome => outcome?,
+            };
+            match outcome {
                 FastForward::Done => {
                     recorder.resolved(resolved);
                     self.finish_merge().await?;
@@ -209,6 +217,15 @@ impl Shared {
             listed.join(", ")
         )))
     }
+}
+
+/// Whether the reason may be that another git has collected garbage: objects to which no ref pointed yet, or the empty directory of a new
+/// one. Then they are made again.
+pub(super) fn may_be_collected(error: &Error) -> bool {
+    let is_of_object = |message: &str| {
+        message.contains("/f9/common/objects/") && message.contains(": No such file or directory")
+    };
+    error.kind() == ErrorKind::Corrupted || error.message().is_some_and(is_of_object)
 }
 
 pub(super) fn check_message(message: &str) -> Result<()> {

@@ -198,7 +198,7 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 /// of the path, and is `main` without one. Write an `@` in the name of the repository or branch as `%40`. `path` is the directory of the
 /// working tree. Without it, the working tree is in `$XDG_CACHE_HOME/f9/git/`, or in `~/.cache/f9/git/`, in a directory named by a hash of
 /// the remote and the branch. Also optional are `username`, `password` (may be `env:NAME` or `file:/path`), `ssh_key`, `known_hosts`, and
-/// the fields `author_name`, `author_email`, `auto_pull`, `auto_push`, `max_staleness` and `history_times` of `GitConfig`.
+/// the fields `author_name`, `author_email`, `auto_pull`, `auto_push`, `max_staleness`, `on_unreachable` and `history_times` of `GitConfig`.
 ///
 /// `user@host:path`, as in `git@host:org/repo.git@branch`, is a `git+ssh` URI with a path that is relative to the user's home. User and host
 /// consist of letters, digits, `.`, `-` and `_`. A branch can only follow `.git`, because other text before an `@` may be a password.

@@ -436,3 +436,90 @@ async fn two_first_pushes_with_the_same_file_are_a_conflict() {
     }
     clones.remote.assert_sound();
 }
+
+/// Makes a clone with `count` conflicts.
+async fn with_conflicts(count: usize) -> (Clones, GitSyncFileBackend) {
+    let write = |text: &str| -> Vec<Change> {
+        (0..count).map(|number| Change::write(format!("{number:03}"), text)).collect()
+    };
+    let clones = Clones::of(Remote::with(&write("one")));
+    let mine = clones.open("mine").await;
+    clones.remote.commit(&write("theirs"));
+    for number in 0..count {
+        mine.update(&format!("{number:03}"), "mine").await.unwrap();
+    }
+    assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
+    (clones, mine)
+}
+
+#[tokio::test]
+async fn a_resolution_that_was_cut_off_is_not_taken() {
+    let (clones, mine) = with_conflicts(3).await;
+    mine.conflict_accept_remote("000").await.unwrap();
+    let file = mine.root().join(".git/f9/resolutions");
+    let lines = fs::read_to_string(&file).unwrap();
+    let other = lines.replace("\"000\"", "\"001\"");
+    // A power loss leaves the beginning of a line, here of one for another conflict.
+    fs::write(&file, format!("{lines}{}", &other[..other.len() - 3])).unwrap();
+    let mine = clones.open("mine").await;
+    assert_eq!(mine.conflict_report().await.unwrap().len(), 2);
+    mine.conflict_accept_local("001").await.unwrap();
+    assert_eq!(mine.conflict_report().await.unwrap().len(), 1);
+    mine.conflict_resolve("002", "settled".into()).await.unwrap();
+    mine.push("Settled").await.unwrap();
+    for (path, text) in [("000", "theirs"), ("001", "mine"), ("002", "settled")] {
+        assert_eq!(clones.remote.main().file(path).unwrap(), text.as_bytes(), "{path}");
+    }
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn resolutions_of_another_merge_are_not_taken() {
+    let (clones, mine) = with_conflicts(2).await;
+    mine.conflict_accept_remote("000").await.unwrap();
+    let file = mine.root().join(".git/f9/resolutions");
+    let old = fs::read(&file).unwrap();
+    // The remote changes both files again, so these are other conflicts.
+    clones.remote.commit(&[Change::write("000", "again"), Change::write("001", "again")]);
+    assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(!file.exists());
+    // A process that died in between left the file of the merge before.
+    fs::write(&file, old).unwrap();
+    let mine = clones.open("mine").await;
+    assert_eq!(mine.conflict_report().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn two_processes_settle_conflicts_together() {
+    let (clones, mine) = with_conflicts(4).await;
+    let other = clones.open("mine").await;
+    for (number, clone) in [&mine, &other, &mine, &other].into_iter().enumerate() {
+        clone.conflict_accept_remote(&format!("{number:03}")).await.unwrap();
+        let left = 3 - number;
+        assert_eq!(mine.conflict_report().await.unwrap().len(), left);
+        assert_eq!(other.conflict_report().await.unwrap().len(), left);
+    }
+    other.push("Settled").await.unwrap();
+    assert!(mine.conflict_report().await.unwrap().is_empty());
+    assert_eq!(mine.read("003").await.unwrap(), "theirs");
+}
+
+#[tokio::test]
+async fn many_conflicts_are_settled_without_a_process_for_each() {
+    let (clones, mine) = with_conflicts(100).await;
+    let started = mine.processes_started();
+    for number in 0..100 {
+        let path = format!("{number:03}");
+        match number % 3 {
+            0 => mine.conflict_accept_local(&path).await.unwrap(),
+            1 => mine.conflict_accept_remote(&path).await.unwrap(),
+            _ => mine.conflict_resolve(&path, path.clone().into()).await.unwrap(),
+        }
+    }
+    assert_eq!(mine.processes_started(), started);
+    mine.push("Settled").await.unwrap();
+    assert!(mine.processes_started() - started < 20);
+    for (path, text) in [("000", "mine"), ("001", "theirs"), ("002", "002"), ("098", "098")] {
+        assert_eq!(clones.remote.main().file(path).unwrap(), text.as_bytes(), "{path}");
+    }
+}

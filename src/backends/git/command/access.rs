@@ -19,6 +19,9 @@ const SSH_KNOWN_HOSTS: &str =
 const CREDENTIAL_HELPER: &str = "!f() { test \"$1\" = get || exit 0; \
     printf 'username=%s\\npassword=%s\\n' \"$F9_USERNAME\" \"$F9_PASSWORD\"; }; f";
 
+/// The name of the remote in arguments.
+pub(in crate::backends::git) const REMOTE: &str = "f9";
+
 /// The address of the remote, and what it takes to be let in.
 pub(in crate::backends::git) struct Access {
     pub(in crate::backends::git) url: String,
@@ -35,20 +38,14 @@ impl Access {
         self.credentials.as_ref().map(|(_, credentials)| credentials)
     }
 
-    /// Returns the options that define a remote called `name`.
-    ///
-    /// The configuration file of an existing clone may redefine every remote and every URL. It cannot know a name made up just now.
-    /// Of several rules for a URL, git uses the one that matches most of it, and among equals the last one (git-config(1),
-    /// `url.<base>.insteadOf` and `http.<url>.*`).
-    pub(super) fn remote_options(&self, name: &str, branch: &str) -> Vec<(String, String)> {
+    /// Returns the options that define the [remote](REMOTE).
+    pub(super) fn remote_options(&self, branch: &str) -> Vec<(String, String)> {
         let url = &self.url;
         // Without `+` a fetch rejects a rewritten history and keeps the known one.
         let refspec = format!("refs/heads/{branch}:refs/remotes/origin/{branch}");
         let mut options = vec![
-            (format!("remote.{name}.url"), name.to_owned()),
-            (format!("url.{url}.insteadOf"), name.to_owned()),
-            (format!("url.{url}.pushInsteadOf"), name.to_owned()),
-            (format!("remote.{name}.fetch"), refspec),
+            (format!("remote.{REMOTE}.url"), url.clone()),
+            (format!("remote.{REMOTE}.fetch"), refspec),
         ];
         if self.protocol.is_http() {
             options.push((format!("http.{url}.followRedirects"), "false".to_owned()));

@@ -24,14 +24,27 @@ use crate::sys::{pool, random};
 /// The pause before a command is run again that was locked out, give or take half of it.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// Where a command works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the repository, with git's own configuration.
+    Repository,
+    /// In the repository, with the configuration of the clone.
+    Clone,
+    /// In no repository.
+    Nowhere,
+}
+
 /// A command to be run.
 pub(in crate::backends::git) struct GitCommand<'a> {
     git: &'a Git,
+    options: Vec<(&'static str, String)>,
     arguments: Vec<OsString>,
     kind: CommandKind,
     input: Option<Bytes>,
     index: Option<&'a Path>,
     has_patterns: bool,
+    place: Place,
     /// The lock of the operation. The process inherits it, so it stays locked until the process has ended, even if this program is
     /// killed.
     lock: Option<File>,
@@ -64,6 +77,12 @@ impl Git {
     ) -> GitCommand<'_> {
         GitCommand::new(self, arguments, CommandKind::Push(self.access.protocol))
     }
+
+    /// Builds a command that clones the remote to `directory`, without a working tree.
+    pub(in crate::backends::git) fn clone_to(&self, directory: &Path) -> GitCommand<'_> {
+        let clone = ["clone", "--quiet", "--bare", "--template=", "--", &self.access.url];
+        self.fetch(clone.map(OsStr::new).into_iter().chain([directory.as_os_str()])).nowhere()
+    }
 }
 
 impl<'a> GitCommand<'a> {
@@ -75,11 +94,13 @@ impl<'a> GitCommand<'a> {
         let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
         Self {
             git,
+            options: Vec::new(),
             arguments: arguments.collect(),
             kind,
             input: None,
             index: None,
             has_patterns: false,
+            place: Place::Repository,
             lock: None,
             operation: None,
             meter: None,
@@ -101,6 +122,24 @@ impl<'a> GitCommand<'a> {
     /// Reads paths among the arguments as patterns.
     pub(in crate::backends::git) fn patterns(mut self) -> Self {
         self.has_patterns = true;
+        self
+    }
+
+    /// Lets git read the configuration of the clone instead of its own, for the command that creates it.
+    pub(in crate::backends::git) fn with_config_of_the_clone(mut self) -> Self {
+        self.place = Place::Clone;
+        self
+    }
+
+    /// Runs the command in no repository.
+    pub(in crate::backends::git) fn nowhere(mut self) -> Self {
+        self.place = Place::Nowhere;
+        self
+    }
+
+    /// Sets further options of git.
+    pub(in crate::backends::git) fn options(mut self, options: &[(&'static str, String)]) -> Self {
+        self.options.extend_from_slice(options);
         self
     }
 
@@ -211,8 +250,19 @@ impl<'a> GitCommand<'a> {
     fn spawn(&self) -> Result<Process> {
         let git = self.git;
         let mut command = Command::new(git.program);
+        for (name, value) in &self.options {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
         command.args(&self.arguments).env_clear().current_dir(&git.work_tree);
         command.envs(git.environment.iter().map(|(name, value)| (name, value)));
+        match self.place {
+            Place::Repository => drop(command.env("GIT_COMMON_DIR", &git.common_dir)),
+            Place::Clone => {}
+            // Without a name, git would look for a repository here.
+            Place::Nowhere => {
+                command.env("GIT_DIR", git.common_dir.join("none")).env_remove("GIT_WORK_TREE");
+            }
+        }
         if !self.has_patterns {
             command.env("GIT_LITERAL_PATHSPECS", "1");
         }
@@ -241,7 +291,9 @@ impl<'a> GitCommand<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backends::git::clone_config::ObjectFormat;
     use crate::backends::git::command::{Access, RepositorySettings};
+    use crate::backends::git::common_dir::create;
     use crate::backends::git::locks::Locks;
     use crate::backends::git::remote::Protocol;
     use crate::core::error::ErrorKind;
@@ -254,14 +306,18 @@ mod tests {
             ssh_key: None,
             known_hosts: None,
         };
+        let git_dir = work_tree.join(".git");
         let settings = RepositorySettings {
             work_tree,
-            git_dir: &work_tree.join(".git"),
+            git_dir: &git_dir,
             branch: "main",
             author: ("f9", "f9@example.com"),
         };
         let timeout = Duration::from_secs(120);
-        Git::new(settings, access, (timeout, timeout, timeout)).await
+        let git = Git::new(settings, access, (timeout, timeout, timeout)).await?;
+        git.local(["init", "--quiet"]).with_config_of_the_clone().stdout().await?;
+        create(&git_dir, ObjectFormat::Sha1, None)?;
+        Ok(git)
     }
 
     #[tokio::test]
@@ -269,7 +325,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let locks = Locks::of(dir.path()).unwrap();
         let git = git_in(dir.path()).await.unwrap();
-        git.local(["init", "--quiet"]).stdout().await.unwrap();
         let operation = locks.operation(Duration::ZERO).await.unwrap();
         let command = git.local(["update-index", "--stdin"]).input("a file\n");
         let command = command.within(&operation).unwrap();
@@ -287,7 +342,6 @@ mod tests {
     async fn a_command_waits_for_the_lock_of_another_git() {
         let dir = tempfile::tempdir().unwrap();
         let git = git_in(dir.path()).await.unwrap();
-        git.local(["init", "--quiet"]).stdout().await.unwrap();
         let lock = dir.path().join(".git/index.lock");
         std::fs::write(&lock, "").unwrap();
         let before = git.spawned();
@@ -307,7 +361,6 @@ mod tests {
     async fn a_ref_with_another_value_than_expected_is_reported_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let git = git_in(dir.path()).await.unwrap();
-        git.local(["init", "--quiet"]).stdout().await.unwrap();
         let tree = git.local(["mktree"]).input("").stdout().await.unwrap();
         let tree = String::from_utf8_lossy(&tree).trim().to_owned();
         let commit = git.local(["commit-tree", "-m", "x", &*tree]).stdout().await.unwrap();

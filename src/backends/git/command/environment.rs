@@ -1,7 +1,7 @@
 //! The environment of every git process.
 //!
-//! Nothing of the caller's environment, of the user's or of the system's configuration changes what git does. Options are set in the
-//! environment too (`GIT_CONFIG_COUNT`, git-config(1)), so that neither an argument list nor a file holds them.
+//! Nothing of the caller's environment and of the configuration of the user, the system and the clone changes what git does. Options are
+//! set in the environment too (`GIT_CONFIG_COUNT`, git-config(1)), so that neither an argument list nor a file holds them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -23,46 +23,19 @@ const INHERITED: [&str; 11] = [
     "NO_PROXY",
 ];
 
-/// The options of every process. They override the configuration files.
-const OPTIONS: [(&str, &str); 38] = [
-    ("core.hooksPath", "/dev/null"),
-    ("core.fsmonitor", "false"),
+/// The options of every process, where git's own default is not right for f9.
+const OPTIONS: [(&str, &str); 11] = [
     ("core.alternateRefsCommand", "true"),
-    ("core.excludesFile", ""),
-    ("core.attributesFile", ""),
     ("core.quotePath", "false"),
-    ("core.ignoreStat", "false"),
-    ("core.checkStat", "default"),
-    ("core.trustctime", "true"),
-    ("core.autocrlf", "false"),
-    ("core.safecrlf", "false"),
-    ("core.eol", "lf"),
     ("core.protectNTFS", "true"),
     ("core.protectHFS", "true"),
-    ("commit.gpgSign", "false"),
-    ("tag.gpgSign", "false"),
-    ("push.gpgSign", "false"),
-    ("push.followTags", "false"),
-    ("push.recurseSubmodules", "no"),
     ("fetch.recurseSubmodules", "false"),
-    ("fetch.prune", "false"),
-    ("submodule.recurse", "false"),
     ("gc.auto", "0"),
-    ("gc.autoDetach", "false"),
     ("maintenance.auto", "false"),
     ("merge.directoryRenames", "false"),
-    ("merge.conflictStyle", "merge"),
-    ("merge.renames", "true"),
-    ("merge.verifySignatures", "false"),
-    ("diff.renames", "true"),
-    ("rerere.enabled", "false"),
-    ("log.showSignature", "false"),
-    ("log.follow", "false"),
-    ("credential.helper", ""),
     ("http.lowSpeedLimit", "1000"),
     ("http.lowSpeedTime", "30"),
-    ("protocol.version", "2"),
-    ("color.ui", "false"),
+    ("credential.helper", ""),
 ];
 
 /// Where a repository is, and who commits to which branch.
@@ -74,11 +47,10 @@ pub(in crate::backends::git) struct RepositorySettings<'a> {
     pub(in crate::backends::git) author: (&'a str, &'a str),
 }
 
-/// Returns the variables of every process, for commands that call the remote `remote`.
+/// Returns the variables of every process.
 pub(super) fn environment(
     settings: &RepositorySettings<'_>,
     access: &Access,
-    remote: &str,
 ) -> Vec<(OsString, OsString)> {
     let inherited = INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let mut environment: Vec<(OsString, OsString)> =
@@ -86,7 +58,8 @@ pub(super) fn environment(
     let (name, email) = settings.author;
     // libcurl reads `~/.netrc` and git `~/.config/git`, so the home is an empty directory.
     let home = settings.git_dir.join("f9/home");
-    let own: [(&str, &OsStr); 21] = [
+    let grafts = home.join("grafts");
+    let own: [(&str, &OsStr); 23] = [
         ("HOME", home.as_os_str()),
         ("LC_ALL", "C".as_ref()),
         ("GIT_CONFIG_NOSYSTEM", "1".as_ref()),
@@ -107,12 +80,16 @@ pub(super) fn environment(
         ("GIT_PAGER", "cat".as_ref()),
         ("GIT_MERGE_AUTOEDIT", "no".as_ref()),
         ("GIT_NO_REPLACE_OBJECTS", "1".as_ref()),
+        // There is no such file.
+        ("GIT_GRAFT_FILE", grafts.as_os_str()),
+        // f9 reads refs from their files.
+        ("GIT_DEFAULT_REF_FORMAT", "files".as_ref()),
         ("GIT_ADVICE", "0".as_ref()),
     ];
     environment.extend(own.map(|(name, value)| (name.into(), value.into())));
     let mut options: Vec<(String, String)> =
         OPTIONS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    options.extend(access.remote_options(remote, settings.branch));
+    options.extend(access.remote_options(settings.branch));
     environment.push(("GIT_CONFIG_COUNT".into(), options.len().to_string().into()));
     for (number, (name, value)) in options.into_iter().enumerate() {
         environment.push((format!("GIT_CONFIG_KEY_{number}").into(), name.into()));

@@ -8,15 +8,16 @@ use std::time::Duration;
 use super::access::Access;
 use super::environment::{RepositorySettings, environment};
 use super::program::program;
+use crate::backends::git::common_dir::COMMON_DIR;
 use crate::core::error::Result;
-use crate::sys::random;
 
 /// Runs git on one repository.
 pub(in crate::backends::git) struct Git {
     pub(super) program: &'static Path,
     pub(super) work_tree: PathBuf,
     pub(super) environment: Vec<(OsString, OsString)>,
-    remote: String,
+    /// The directory with git's own configuration (`GIT_COMMON_DIR`).
+    pub(super) common_dir: PathBuf,
     pub(super) access: Access,
     pub(super) local_timeout: Duration,
     pub(super) network_timeout: Duration,
@@ -32,23 +33,17 @@ impl Git {
         timeouts: (Duration, Duration, Duration),
     ) -> Result<Self> {
         let program = program().await?;
-        let remote = format!("f9-{}", random::hex::<16>()?);
         Ok(Self {
             program,
             work_tree: settings.work_tree.to_owned(),
-            environment: environment(&settings, &access, &remote),
-            remote,
+            environment: environment(&settings, &access),
+            common_dir: settings.git_dir.join(COMMON_DIR),
             access,
             local_timeout: timeouts.0,
             network_timeout: timeouts.1,
             lock_timeout: timeouts.2,
             spawned: AtomicU64::new(0),
         })
-    }
-
-    /// Returns the name of the remote in arguments.
-    pub(in crate::backends::git) fn remote(&self) -> &str {
-        &self.remote
     }
 
     /// Returns how many processes were started so far.

@@ -9,8 +9,9 @@ mod process;
 mod program;
 mod progress;
 
-pub(super) use self::access::Access;
+pub(super) use self::access::{Access, REMOTE};
 pub(super) use self::environment::RepositorySettings;
 pub(super) use self::git::Git;
+pub(super) use self::output::Output;
 pub(super) use self::program::program;
 pub(super) use self::progress::Meter;

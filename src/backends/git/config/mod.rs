@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::branch::check_branch;
 use super::remote::{Protocol, Remote, invalid_field, redacted};
 use crate::core::error::Result;
+use crate::core::names::names;
 use crate::core::options::setters;
 use crate::core::secret::{Secret, SecretSource};
 use crate::sys::pool;
@@ -81,6 +82,9 @@ pub struct GitConfig {
     /// Skips an automatic pull if the last one is younger than this; `None` pulls every time.
     #[serde(default, deserialize_with = "crate::core::duration::optional")]
     pub max_staleness: Option<Duration>,
+    /// What a read does if its automatic pull cannot reach the remote.
+    #[serde(default)]
+    pub on_unreachable: OnUnreachable,
     /// Whether `info` and `list` return the times of commits (the default) or those of the files in the working tree.
     #[serde(default = "yes")]
     pub history_times: bool,
@@ -88,6 +92,20 @@ pub struct GitConfig {
     #[serde(default)]
     pub timeouts: GitTimeouts,
 }
+
+/// What a read does if its automatic pull cannot reach the remote, or gets no answer within the time limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnUnreachable {
+    /// The read fails.
+    #[default]
+    Fail,
+    /// The read returns what is in the working tree. [`last_contact`](crate::GitSyncFileBackend::last_contact) tells how old that may be.
+    /// Reads try the remote again after [`GitConfig::max_staleness`], and not within 10 seconds.
+    Serve,
+}
+
+names!(OnUnreachable, "reaction" { Fail = "fail", Serve = "serve" });
 
 /// The time limits of git. A process that exceeds `network` or `local` is terminated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -126,6 +144,7 @@ impl GitConfig {
             auto_pull: false,
             auto_push: false,
             max_staleness: None,
+            on_unreachable: OnUnreachable::default(),
             history_times: true,
             timeouts: GitTimeouts::default(),
         }
@@ -188,6 +207,8 @@ setters!(GitConfig {
     with_auto_push(auto_push: bool) => auto_push;
     /// Sets the age of the last pull below which an automatic pull is skipped.
     with_max_staleness(max_staleness: Duration) => Some(max_staleness);
+    /// Sets what a read does if its automatic pull cannot reach the remote.
+    with_on_unreachable(on_unreachable: OnUnreachable) => on_unreachable;
     /// Sets whether `info` and `list` return the times of commits.
     with_history_times(history_times: bool) => history_times;
     /// Sets the time limits of git.
@@ -328,6 +349,7 @@ impl fmt::Debug for GitConfig {
             .field("auto_pull", &self.auto_pull)
             .field("auto_push", &self.auto_push)
             .field("max_staleness", &self.max_staleness)
+            .field("on_unreachable", &self.on_unreachable)
             .field("history_times", &self.history_times)
             .field("timeouts", &self.timeouts)
             .finish()

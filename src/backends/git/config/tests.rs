@@ -38,7 +38,7 @@ fn json_sets_every_field() {
     let config = from_json(json!({
         "remote_url": "r", "path": "p", "branch": "b", "author_name": "n", "author_email": "e",
         "username": "u", "password": "env:P", "ssh_key_path": "k", "known_hosts": "h",
-        "auto_pull": true, "auto_push": true, "max_staleness": 2.5, "history_times": false,
+        "auto_pull": true, "auto_push": true, "max_staleness": 2.5, "on_unreachable": "serve", "history_times": false,
         "timeouts": {"network": 1, "local": 0.25, "lock": 0, "push": 7},
     }));
     let timeouts = GitTimeouts::default()
@@ -57,6 +57,7 @@ fn json_sets_every_field() {
         .with_auto_pull(true)
         .with_auto_push(true)
         .with_max_staleness(Duration::from_millis(2500))
+        .with_on_unreachable(OnUnreachable::Serve)
         .with_history_times(false)
         .with_timeouts(timeouts);
     assert_eq!(config, expected);

@@ -26,11 +26,34 @@ pub(in crate::backends::git) struct HiddenEntry {
     pub(in crate::backends::git) is_skipped: bool,
 }
 
-/// Returns the hidden entries of an index file; `None` if it is not known how to read it. An object id has `id_bytes` bytes.
-pub(in crate::backends::git) fn hidden_entries(
+/// The entries of an index whose files git does not look at, or must not look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::backends::git) struct SpecialEntries {
+    pub(in crate::backends::git) hidden: Vec<HiddenEntry>,
+    /// Those that are too long for the file system, with the flag skip-worktree.
+    pub(in crate::backends::git) left_out: Vec<RawPath>,
+    /// Those that are too long for the file system, without the flag. Git takes their files for deleted.
+    pub(in crate::backends::git) exposed: Vec<RawPath>,
+}
+
+impl SpecialEntries {
+    fn add(&mut self, entry: Stage, is_skipped: bool, is_flagged: bool, name_max: usize) {
+        if entry.path.excess(name_max).is_some() {
+            let list = if is_skipped { &mut self.left_out } else { &mut self.exposed };
+            list.push(entry.path);
+        } else if is_flagged {
+            self.hidden.push(HiddenEntry { entry, is_skipped });
+        }
+    }
+}
+
+/// Returns the special entries of an index file; `None` if it is not known how to read it. An object id has `id_bytes` bytes, and a name
+/// in the file system up to `name_max`.
+pub(in crate::backends::git) fn special_entries(
     index: &[u8],
     id_bytes: usize,
-) -> Option<Vec<HiddenEntry>> {
+    name_max: usize,
+) -> Option<SpecialEntries> {
     let mut rest = Rest(index);
     if rest.take(4)? != b"DIRC" {
         return None;
@@ -39,7 +62,7 @@ pub(in crate::backends::git) fn hidden_entries(
     if !matches!(version, 2..=4) {
         return None;
     }
-    let (mut found, mut path) = (Vec::new(), Vec::new());
+    let (mut found, mut path) = (SpecialEntries::default(), RawPath(Vec::new()));
     for _ in 0..count {
         let start = rest.0.len();
         // Times, device and inode.
@@ -51,19 +74,21 @@ pub(in crate::backends::git) fn hidden_entries(
         let flags = rest.short()?;
         let extended = if flags & EXTENDED == 0 { 0 } else { rest.short()? };
         // In version 4, the bytes at the end of the last path that this one does not have.
-        let removed = if version == 4 { rest.variable()? } else { path.len() };
-        path.truncate(path.len().checked_sub(removed)?);
-        path.extend_from_slice(rest.until_nul()?);
+        let removed = if version == 4 { rest.variable()? } else { path.0.len() };
+        path.0.truncate(path.0.len().checked_sub(removed)?);
+        path.0.extend_from_slice(rest.until_nul()?);
         if version != 4 {
             let length = start - rest.0.len();
             rest.take(length.next_multiple_of(8) - length)?;
         }
         let number = u8::try_from(flags >> 12 & 3).ok()?;
         let is_skipped = extended & SKIP_WORKTREE != 0;
-        if (is_skipped || flags & ASSUME_UNCHANGED != 0) && number == 0 && mode != DIRECTORY {
+        let is_flagged = is_skipped || flags & ASSUME_UNCHANGED != 0;
+        let is_special = is_flagged || path.excess(name_max).is_some();
+        if is_special && number == 0 && mode != DIRECTORY {
             let oid: Oid = hex::encode(id).parse().ok()?;
-            let entry = Stage { path: RawPath(path.clone()), mode, oid, number };
-            found.push(HiddenEntry { entry, is_skipped });
+            let entry = Stage { path: path.clone(), mode, oid, number };
+            found.add(entry, is_skipped, is_flagged, name_max);
         }
     }
     // A checksum follows the extensions.
@@ -79,15 +104,18 @@ pub(in crate::backends::git) fn hidden_entries(
     (rest.0.len() == id_bytes).then_some(found)
 }
 
-/// Returns the hidden entries in the output of `git ls-files -v --stage -z`. Their letter is in lower case, or an `S`.
-pub(in crate::backends::git) fn listed_hidden_entries(output: &[u8]) -> Result<Vec<HiddenEntry>> {
-    let mut found = Vec::new();
+/// Returns the special entries in the output of `git ls-files -v --stage -z`. The letter of a hidden one is in lower case, or an `S`.
+pub(in crate::backends::git) fn listed_special_entries(
+    output: &[u8],
+    name_max: usize,
+) -> Result<SpecialEntries> {
+    let mut found = SpecialEntries::default();
     for field in fields(output) {
-        if let Some((&[letter @ (b'a'..=b'z' | b'S')], entry)) = split_at(field, b' ') {
-            let entry = stage(entry)?;
-            if entry.number == 0 && entry.mode != DIRECTORY {
-                found.push(HiddenEntry { entry, is_skipped: letter.eq_ignore_ascii_case(&b's') });
-            }
+        let Some((&[letter], entry)) = split_at(field, b' ') else { continue };
+        let entry = stage(entry)?;
+        if entry.number == 0 && entry.mode != DIRECTORY {
+            let is_flagged = matches!(letter, b'a'..=b'z' | b'S');
+            found.add(entry, letter.eq_ignore_ascii_case(&b's'), is_flagged, name_max);
         }
     }
     Ok(found)
@@ -160,7 +188,7 @@ mod tests {
             std::fs::write(root.join(format!("{long}{number}\n")), "").unwrap();
         }
         std::fs::write(root.join("new"), "").unwrap();
-        git(root, &["add", "x", "xx", "xxx", "long", &"x".repeat(20)]);
+        git(root, &["add", "x", "xx", "xxx", "long", &"x".repeat(20), &"x".repeat(30)]);
         git(root, &["add", "-N", "new"]);
         git(root, &["update-index", "--index-version", version]);
         git(root, &["update-index", "--assume-unchanged", "xx", "xxx", &format!("{long}7\n")]);
@@ -170,15 +198,19 @@ mod tests {
     }
 
     #[test]
-    fn the_hidden_entries_are_those_that_git_lists() {
+    fn the_special_entries_are_those_that_git_lists() {
         for (format, id_bytes) in [("sha1", 20), ("sha256", 32)] {
             for version in ["2", "4"] {
                 let dir = repository(format, version);
                 let listed = git(dir.path(), &["ls-files", "-v", "--stage", "-z"]);
-                let listed = listed_hidden_entries(&listed).unwrap();
-                assert_eq!(listed.len(), 5);
                 let index = std::fs::read(dir.path().join(".git/index")).unwrap();
-                assert_eq!(hidden_entries(&index, id_bytes), Some(listed), "{format} {version}");
+                for (name_max, counts) in [(255, [5, 0, 0]), (19, [4, 1, 1]), (5, [4, 1, 1])] {
+                    let listed = listed_special_entries(&listed, name_max).unwrap();
+                    let SpecialEntries { hidden, left_out, exposed } = &listed;
+                    assert_eq!([hidden.len(), left_out.len(), exposed.len()], counts);
+                    let read = special_entries(&index, id_bytes, name_max);
+                    assert_eq!(read, Some(listed), "{format} {version}");
+                }
             }
         }
     }
@@ -189,12 +221,12 @@ mod tests {
             let dir = repository("sha1", version);
             let index = std::fs::read(dir.path().join(".git/index")).unwrap();
             for length in 0..index.len() {
-                assert_eq!(hidden_entries(&index[..length], 20), None, "{length}");
+                assert_eq!(special_entries(&index[..length], 20, 255), None, "{length}");
             }
             git(dir.path(), &["update-index", "--split-index"]);
             let split = std::fs::read(dir.path().join(".git/index")).unwrap();
-            assert_eq!(hidden_entries(&split, 20), None);
+            assert_eq!(special_entries(&split, 20, 255), None);
         }
-        assert_eq!(hidden_entries(b"DIRC\0\0\0\x05\0\0\0\0", 20), None);
+        assert_eq!(special_entries(b"DIRC\0\0\0\x05\0\0\0\0", 20, 255), None);
     }
 }

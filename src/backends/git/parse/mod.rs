@@ -9,7 +9,9 @@ mod push;
 mod raw_path;
 mod tree;
 
-pub(super) use self::index::{HiddenEntry, hidden_entries, listed_hidden_entries};
+pub(super) use self::index::{
+    HiddenEntry, SpecialEntries, listed_special_entries, special_entries,
+};
 pub(super) use self::merge::{MergedTree, Message, Stage, merged_tree};
 pub(super) use self::oid::{Oid, oid};
 pub(super) use self::paths::{flagged_paths, nul_terminated, paths};

@@ -18,8 +18,10 @@ pub(in crate::backends::git) enum Pushed {
 /// Parses the output of `git push --porcelain`: a line `<flag>\t<from>:<to>\t[<summary>] (<reason>)` for each ref. Returns `None` if
 /// there is no such line.
 pub(in crate::backends::git) fn pushed(output: &[u8]) -> Option<Pushed> {
-    const OVERTAKEN: [&str; 7] = [
+    const OVERTAKEN: [&str; 8] = [
         "fetch first",
+        // Of a branch: the remote's commit is here, but cannot be read, because another git is collecting garbage.
+        "needs force",
         "non-fast-forward",
         "stale info",
         "failed to update ref",

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::core::error::{Error, Result};
 use crate::core::path::is_reserved_name;
 
+/// The length of a path that the kernel accepts, without the NUL at its end (`PATH_MAX`).
+const PATH_MAX: usize = 4095;
+
 /// A path in a repository: any bytes except NUL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,6 +30,17 @@ impl RawPath {
     pub(in crate::backends::git) fn is_own(&self) -> bool {
         let names = self.0.split(|&byte| byte == b'/');
         names.filter_map(|name| std::str::from_utf8(name).ok()).any(is_reserved_name)
+    }
+
+    /// Returns why the path does not fit into a file system with names of up to `name_max` bytes; `None` if it fits.
+    pub(in crate::backends::git) fn excess(&self, name_max: usize) -> Option<String> {
+        if self.0.len() > PATH_MAX {
+            Some(format!("the path is longer than {PATH_MAX} bytes"))
+        } else if self.0.split(|&byte| byte == b'/').any(|name| name.len() > name_max) {
+            Some(format!("a name is longer than {name_max} bytes"))
+        } else {
+            None
+        }
     }
 
     /// Reports whether the path is in the directory `above`.

@@ -92,6 +92,7 @@ fn a_push_is_done_overtaken_or_refused() {
     assert_eq!(parse(&format!("=\t{refs}\t[up to date]")), Some(Pushed::Done));
     for reason in [
         "[rejected] (fetch first)",
+        "[rejected] (needs force)",
         "[rejected] (non-fast-forward)",
         "[remote rejected] (failed to update ref)",
     ] {

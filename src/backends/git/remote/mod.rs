@@ -6,7 +6,7 @@ mod protocol;
 mod user;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::address::Address;
 pub(super) use self::field_error::invalid_field;
@@ -100,6 +100,25 @@ impl Remote {
         let other = Self::parse(url, Path::new(""));
         other.is_ok_and(|other| other.address.identity() == self.address.identity())
     }
+
+    /// Like [`is_same_as`](Self::is_same_as), for a `url` that is relative to `base`. Two paths of one directory lead to the same
+    /// repository.
+    pub(crate) fn is_at(&self, url: &str, base: &Path) -> bool {
+        let Ok(other) = Self::parse(url, base) else { return false };
+        let real = |remote: &Self| Some(real_repository(remote.local_path()?));
+        other.address.identity() == self.address.identity()
+            || real(self).is_some_and(|path| Some(path) == real(&other))
+    }
+}
+
+/// Returns the real path of a repository on this machine, which `path` may name without its `.git`.
+fn real_repository(path: &Path) -> PathBuf {
+    let mut named = path.as_os_str().to_owned();
+    named.push(".git");
+    let real = path.canonicalize().or_else(|_| Path::new(&named).canonicalize());
+    let real = real.unwrap_or_else(|_| path.to_owned());
+    // A repository with a working tree.
+    if real.join(".git").is_dir() { real.join(".git") } else { real }
 }
 
 impl fmt::Display for Remote {

@@ -1,6 +1,5 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
 
 use super::*;
 use crate::core::error::ErrorKind;

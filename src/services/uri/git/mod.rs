@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{BackendUri, Parameters};
 use crate::backend::AsyncFileBackend;
 use crate::backends::git::Bases;
-use crate::backends::git::{GitConfig, GitSyncFileBackend};
+use crate::backends::git::{GitConfig, GitSyncFileBackend, OnUnreachable};
 use crate::core::duration::Seconds;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::secret::SecretSource;
@@ -30,7 +30,7 @@ mod cache;
 /// | `username`, `ssh_key`, `known_hosts` | for SSH |
 /// | `allow_http` | must be `true` for `git+http` |
 /// | `author_name`, `author_email` | of commits |
-/// | `auto_pull`, `auto_push`, `max_staleness`, `history_times` | as in [`GitConfig`] |
+/// | `auto_pull`, `auto_push`, `max_staleness`, `on_unreachable`, `history_times` | as in [`GitConfig`] |
 #[derive(Debug)]
 pub(super) struct GitUri;
 
@@ -114,6 +114,9 @@ fn read_settings(parameters: &mut Parameters<'_>, config: &mut GitConfig) -> Res
     config.auto_push = parameters.bool("auto_push")?.unwrap_or(config.auto_push);
     config.history_times = parameters.bool("history_times")?.unwrap_or(config.history_times);
     let staleness: Option<Seconds> = parameters.parse("max_staleness", Seconds::ACCEPTED)?;
+    let on_unreachable: Option<OnUnreachable> =
+        parameters.parse("on_unreachable", "fail or serve")?;
+    config.on_unreachable = on_unreachable.unwrap_or_default();
     config.max_staleness = staleness.map(|Seconds(duration)| duration);
     Ok(())
 }

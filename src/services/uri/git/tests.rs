@@ -55,7 +55,7 @@ async fn a_uri_names_a_repository_and_a_branch() {
 #[tokio::test]
 async fn parameters_become_settings() {
     let text = "git+https://host/r?path=a%20b&username=me&password=hunter2&author_name=A%20B&author_email=a@b.c\
-                &auto_pull=true&auto_push=1&max_staleness=1.5&history_times=false";
+                &auto_pull=true&auto_push=1&max_staleness=1.5&on_unreachable=serve&history_times=false";
     let expected = GitConfig::new("https://host/r", "a b")
         .with_username("me")
         .with_password(Secret::new("hunter2"))
@@ -64,6 +64,7 @@ async fn parameters_become_settings() {
         .with_auto_pull(true)
         .with_auto_push(true)
         .with_max_staleness(Duration::from_millis(1500))
+        .with_on_unreachable(OnUnreachable::Serve)
         .with_history_times(false);
     assert_eq!(config(text).await, expected);
 

@@ -185,25 +185,27 @@ fn a_result_does_not_wait_for_a_later_operation_that_takes_long() {
     let (go, wait) = mpsc::channel::<()>();
     let wait = Arc::new(Mutex::new(wait));
     let (report, reports) = mpsc::channel();
-    for number in 0..100 {
+    // The last operation before those that take long.
+    let early = cores() + MAX_DONE * 2 - 2;
+    let all = early + 70;
+    for number in 0..all {
         let wait = Arc::clone(&wait);
         let may_run = move || {
-            if number == 0 {
-                // From now on, results may wait for others.
+            if number < cores() {
+                // One on each of the active threads, so the next operation lets a thread watch. From then on, results may wait for others.
                 while !workers.state().is_watched {
                     thread::yield_now();
                 }
-            } else if (MAX_DONE * 2 - 1..).take(max_threads()).any(|long| long == number) {
+            } else if (early..).take(max_threads()).any(|long| long == number) {
                 wait.lock().unwrap().recv().unwrap_err();
             }
         };
         workers.submit(Box::new(Numbered { number, may_run, report: report.clone() }));
     }
-    let first: Vec<_> =
-        (0..MAX_DONE * 2 - 1).map(|_| reports.recv_timeout(LONG).unwrap()).collect();
-    assert!(first.iter().all(|&number| number < MAX_DONE * 2 - 1), "{first:?}");
+    let first: Vec<_> = (0..early).map(|_| reports.recv_timeout(LONG).unwrap()).collect();
+    assert!(first.iter().all(|&number| number < early), "{first:?}");
     drop((go, report));
-    assert_eq!(reports.iter().count(), 100 - first.len());
+    assert_eq!(reports.iter().count(), all - early);
 }
 
 #[test]

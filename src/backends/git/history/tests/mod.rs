@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::times::walk;
 use super::*;
+use crate::backends::git::clone_config::ObjectFormat;
 use crate::backends::git::command::{Access, RepositorySettings};
+use crate::backends::git::common_dir::create;
 use crate::core::path::FilePath;
 
 mod entries;
@@ -88,6 +90,7 @@ impl Repository {
             known_hosts: None,
         };
         let deadline = Duration::from_secs(120);
+        create(settings.git_dir, ObjectFormat::Sha1, None).unwrap();
         Git::new(settings, access, (deadline, deadline, deadline)).await.unwrap()
     }
 }

@@ -1,0 +1,195 @@
+//! Keeps a merge with conflicts, and the resolutions so far, until it is complete.
+//!
+//! The merge is a note, and each resolution is a line that is appended to a file beside it. So to settle one of many conflicts costs the same
+//! as to settle the only one. A line names the merge that it belongs to, because the file may outlive the merge.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind as IoKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::objects::blob_oid;
+use super::parse::{Oid, RawPath};
+use super::pending_merge::{PendingMerge, Resolution, Sides};
+use super::repository::Repository;
+use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
+use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::etag::Etag;
+use crate::core::options::{CreateOptions, DeleteOptions};
+use crate::sys::pool;
+
+/// The note that keeps a merge with conflicts.
+const NOTE: &str = "merge.json";
+
+/// The file with the resolutions: JSON lines.
+const RESOLUTIONS: &str = "f9/resolutions";
+
+/// The directory of notes with the content of resolutions, each named by the id of its blob. Git's own garbage collection removes a blob
+/// to which no commit points.
+pub(super) const CONTENTS: &str = "resolved";
+
+/// How the caller resolves a conflict.
+pub(super) enum Chosen {
+    Local,
+    Remote,
+    Content(Bytes),
+}
+
+/// A merge as it was last read.
+#[derive(Clone)]
+pub(super) struct KeptMerge {
+    /// The etag of its note.
+    etag: Etag,
+    /// How much of the file with the resolutions has been read.
+    read_bytes: u64,
+    merge: PendingMerge,
+}
+
+/// A line in the file with the resolutions.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    ours: Oid,
+    theirs: Oid,
+    path: RawPath,
+    resolution: Resolution,
+}
+
+impl Repository {
+    /// Returns the merge whose conflicts are not resolved yet, if there is one.
+    pub(super) async fn pending_merge(&self) -> Result<Option<PendingMerge>> {
+        let etag = match self.notes.info(NOTE).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            found => found?.etag,
+        };
+        let known = self.kept_merge.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = known.filter(|known| Some(&known.etag) == etag.as_ref());
+        let (read_bytes, mut merge) = match known {
+            Some(known) => (known.read_bytes, known.merge),
+            None => match self.note::<PendingMerge>(NOTE).await? {
+                Some(merge) => (0, merge),
+                None => return Ok(None),
+            },
+        };
+        let file = self.git_dir.join(RESOLUTIONS);
+        let lines = pool::run(move || read_from(&file, read_bytes)).await?;
+        for line in lines.split(|&byte| byte == b'\n') {
+            // A line that a power loss cut off is none.
+            if let Ok(Line { ours, theirs, path, resolution }) = serde_json::from_slice(line)
+                && (&ours, &theirs) == (&merge.ours, &merge.theirs)
+            {
+                merge.resolve(&path, resolution);
+            }
+        }
+        if let Some(etag) = etag {
+            let read_bytes = read_bytes + lines.len() as u64;
+            let kept = KeptMerge { etag, read_bytes, merge: merge.clone() };
+            *self.kept_merge.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        }
+        Ok(Some(merge))
+    }
+
+    pub(super) async fn set_pending_merge(&self, pending: &PendingMerge) -> Result<()> {
+        self.write_note(NOTE, pending).await?;
+        self.remove_resolutions().await
+    }
+
+    /// Removes the merge, which is complete.
+    pub(super) async fn remove_pending_merge(&self) -> Result<()> {
+        match self.notes.delete(NOTE).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            removed => removed?,
+        }
+        *self.kept_merge.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.remove_resolutions().await?;
+        match self.notes.delete_with(CONTENTS, DeleteOptions::recursive()).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn remove_resolutions(&self) -> Result<()> {
+        let file = self.git_dir.join(RESOLUTIONS);
+        pool::run(move || match fs::remove_file(file) {
+            Err(error) if error.kind() != IoKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Records how the conflict at `path` is resolved.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) if there is no conflict at `path`.
+    pub(super) async fn resolve(&self, path: &str, chosen: Chosen) -> Result<PendingMerge> {
+        let mut merge = self.pending_merge().await?.ok_or_else(|| no_conflict(path))?;
+        let path = merge.find(path).ok_or_else(|| no_conflict(path))?.path.clone();
+        let resolution = match chosen {
+            Chosen::Local => Resolution::Local,
+            Chosen::Remote => Resolution::Remote,
+            Chosen::Content(content) => Resolution::Content(self.keep(content, &merge.ours).await?),
+        };
+        merge.resolve(&path, resolution.clone());
+        let (ours, theirs) = (merge.ours.clone(), merge.theirs.clone());
+        let line = serde_json::to_string(&Line { ours, theirs, path, resolution })
+            .map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+        let file = self.git_dir.join(RESOLUTIONS);
+        pool::run(move || append(&file, &line)).await?;
+        Ok(merge)
+    }
+
+    /// Keeps the content of a resolution until the merge is complete, and returns the id that its blob will have.
+    async fn keep(&self, content: Bytes, like: &Oid) -> Result<Oid> {
+        let (hashed, like) = (content.clone(), like.clone());
+        let oid = pool::run(move || blob_oid(&hashed, &like)).await?;
+        let note = format!("{CONTENTS}/{oid}");
+        self.notes.create_with(&note, content, CreateOptions::overwrite()).await?;
+        Ok(oid)
+    }
+
+    /// Returns the versions of the file in conflict at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) if there is no conflict at `path`.
+    pub(super) async fn sides(&self, path: &str) -> Result<Sides> {
+        let merge = self.pending_merge().await?.ok_or_else(|| no_conflict(path))?;
+        merge.find(path).map(|conflict| conflict.sides()).ok_or_else(|| no_conflict(path))
+    }
+}
+
+fn no_conflict(path: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation)
+        .with_path(path)
+        .with_message("there is no conflict at this path")
+}
+
+/// Reads a file after its first `read_bytes` bytes. A missing file is empty.
+fn read_from(file: &Path, read_bytes: u64) -> Result<Vec<u8>> {
+    let mut rest = Vec::new();
+    match File::open(file) {
+        Err(error) if error.kind() == IoKind::NotFound => {}
+        file => {
+            let mut file = file?;
+            file.seek(SeekFrom::Start(read_bytes))?;
+            file.read_to_end(&mut rest)?;
+        }
+    }
+    Ok(rest)
+}
+
+/// Appends a line, which then survives a power loss.
+fn append(path: &Path, line: &str) -> Result<()> {
+    let mut file = File::options().append(true).create(true).open(path)?;
+    let is_new = file.metadata()?.len() == 0;
+    // The first line break ends a line that a power loss cut off.
+    file.write_all(format!("\n{line}\n").as_bytes())?;
+    file.sync_data()?;
+    if is_new && let Some(dir) = path.parent() {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
