@@ -1,12 +1,15 @@
 //! Garbage collection and other commands of people who use git in the clone: nothing that f9 relies on is lost.
 
+use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use f9::ErrorKind;
 use f9::prelude::*;
+use f9::{ErrorKind, GitTimeouts};
 
 use crate::cli;
 use crate::clones::{Clones, opened};
@@ -83,4 +86,32 @@ async fn saves_and_merges_go_on_beside_garbage_collection() {
     assert_eq!(clones.remote.main().file("b").unwrap(), b"mine 11");
     clones.remote.assert_sound();
     cli::run(mine.root(), ["fsck", "--strict", "--full", "--no-dangling"]);
+}
+
+#[tokio::test]
+async fn a_push_waits_for_a_garbage_collection_that_prunes_and_for_no_other() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
+    let soon = GitTimeouts::default().with_lock(Duration::from_millis(200));
+    let mine = opened(clones.config("mine").with_timeouts(soon)).await;
+    let lock = mine.root().join(".git/gc.pid");
+    // Programs that look like the two kinds of `git gc`.
+    for (argument, kind) in [("--prune=now", Some(ErrorKind::LockTimeout)), ("--quiet", None)] {
+        let mut gc = Command::new("sh");
+        gc.args(["-c", "read -r line", "gc", argument]).stdin(Stdio::piped());
+        let mut gc = gc.spawn().unwrap();
+        fs::write(&lock, format!("{} host", gc.id())).unwrap();
+        mine.write("b", argument).await.unwrap();
+        let pushed = mine.push("Mine").await;
+        assert_eq!(pushed.err().map(|error| error.kind()), kind, "{argument}");
+        assert!(lock.exists());
+        drop(gc.stdin.take());
+        gc.wait().unwrap();
+        // Its end frees the lock, which git leaves if it is killed.
+        mine.push("Mine").await.unwrap();
+        assert!(!lock.exists());
+    }
+    // Git sees the lock of an operation.
+    fs::write(&lock, format!("{} {}", std::process::id(), "host")).unwrap();
+    let stderr = cli::fail(cli::git(mine.root()).args(["gc", "-q", "--prune=now"]));
+    assert!(stderr.contains("already running"), "{stderr}");
 }

@@ -235,7 +235,11 @@ async fn a_lock_left_at_the_remote_by_a_killed_push_is_reported_and_nothing_is_l
         let (lock, file) = (clones.remote.path().join(name), format!("new {number}"));
         fs::write(&lock, "").unwrap();
         mine.create(&file, "new").await.unwrap();
-        let error = hurried.push("New").await.unwrap_err();
+        let Err(error) = hurried.push("New").await else {
+            // Git 2.55 needs only the lock of the branch.
+            assert_eq!(name, "HEAD.lock");
+            continue;
+        };
         assert_eq!(error.kind(), ErrorKind::Contention, "{error}");
         assert!(error.to_string().contains(name), "{error}");
         assert!(lock.exists());

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+use super::gc_lock::GcLock;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::lock::{LockMode, SessionLock, TimeLeft, lock_file};
 
@@ -69,7 +70,7 @@ impl Locks {
                 .with_message("another operation of this process is still running")
         })?;
         let file = lock_path(self.dir.join(LOCK), LockMode::Exclusive, left).await?;
-        Ok(Operation(Arc::new(OperationLocks { file, _in_process: in_process })))
+        Ok(Operation(Arc::new(OperationLocks { _gc: None, file, _in_process: in_process })))
     }
 
     /// Locks the file that excludes sessions of other processes.
@@ -82,14 +83,23 @@ impl Locks {
 #[derive(Clone, Debug)]
 pub(super) struct Operation(Arc<OperationLocks>);
 
-/// The file comes first and is unlocked first, so that the next operation of this process does not find it locked.
+/// The next operation of this process finds neither the lock of `git gc` nor the file locked, because these are dropped first.
 #[derive(Debug)]
 struct OperationLocks {
+    _gc: Option<GcLock>,
     file: File,
     _in_process: OwnedMutexGuard<()>,
 }
 
 impl Operation {
+    /// Makes the lock of `git gc` a part of the operation, which has just begun.
+    pub(super) fn with_gc_lock(mut self, gc: Option<GcLock>) -> Self {
+        if let Some(locks) = Arc::get_mut(&mut self.0) {
+            locks._gc = gc;
+        }
+        self
+    }
+
     /// Returns the lock file for a git process to inherit.
     pub(super) fn lock_file(&self) -> Result<File> {
         Ok(self.0.file.try_clone()?)

@@ -47,6 +47,7 @@ mod diagnosis;
 mod directory;
 mod error;
 mod fetch;
+mod gc_lock;
 mod hidden;
 mod history;
 mod index;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::command::Git;
 use super::error::corrupted;
+use super::gc_lock::GcLock;
 use super::kept_merge::KeptMerge;
 use super::locks::{Locks, Operation};
 use super::parse::{self, Oid, RawPath, SpecialEntries};
@@ -18,6 +19,7 @@ use crate::backends::local::LocalFileBackend;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::sys::fs::Root;
+use crate::sys::lock::TimeLeft;
 
 /// The ref that records where a new branch starts: the commit of the remote's default branch.
 pub(super) const START: &str = "refs/f9/start";
@@ -62,9 +64,11 @@ pub(super) struct Repository {
 impl Repository {
     /// Begins an operation that changes the repository, when earlier ones have ended. Removes the lock files that a dead git left.
     pub(super) async fn operation(&self) -> Result<Operation> {
+        let left = TimeLeft::new(self.lock_timeout);
         let operation = self.locks.operation(self.lock_timeout).await?;
         self.remove_stale_locks().await?;
-        Ok(operation)
+        let gc = GcLock::take(&self.git_dir, left).await?;
+        Ok(operation.with_gc_lock(gc))
     }
 
     pub(super) fn local_ref(&self) -> String {

@@ -223,7 +223,9 @@ impl Shared {
 /// one. Then they are made again.
 pub(super) fn may_be_collected(error: &Error) -> bool {
     let is_of_object = |message: &str| {
-        message.contains("/f9/common/objects/") && message.contains(": No such file or directory")
+        message.contains("unable to create temporary file: No such file or directory")
+            || (message.contains("/f9/common/objects/")
+                && message.contains(": No such file or directory"))
     };
     error.kind() == ErrorKind::Corrupted || error.message().is_some_and(is_of_object)
 }

@@ -160,6 +160,7 @@ pub(super) const CURL: &[Sign] = &[
     ("Connection timeout after *", UNREACHABLE),
     ("Operation timed out after *", UNREACHABLE),
     ("Operation too slow. *", UNREACHABLE),
+    ("end of response with * bytes missing", UNREACHABLE),
     ("SSL connection timeout", UNREACHABLE),
     ("Empty reply from server", UNREACHABLE),
     ("Recv failure: *", UNREACHABLE),

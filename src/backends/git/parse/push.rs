@@ -18,7 +18,7 @@ pub(in crate::backends::git) enum Pushed {
 /// Parses the output of `git push --porcelain`: a line `<flag>\t<from>:<to>\t[<summary>] (<reason>)` for each ref. Returns `None` if
 /// there is no such line.
 pub(in crate::backends::git) fn pushed(output: &[u8]) -> Option<Pushed> {
-    const OVERTAKEN: [&str; 8] = [
+    const OVERTAKEN: [&str; 9] = [
         "fetch first",
         // Of a branch: the remote's commit is here, but cannot be read, because another git is collecting garbage.
         "needs force",
@@ -28,6 +28,8 @@ pub(in crate::backends::git) fn pushed(output: &[u8]) -> Option<Pushed> {
         "cannot lock ref",
         "incorrect old value",
         "failed to lock",
+        // Git 2.55, of a lock.
+        "reference already exists",
     ];
     let output = String::from_utf8_lossy(output);
     output.lines().find_map(|line| {

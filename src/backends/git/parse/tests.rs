@@ -93,6 +93,7 @@ fn a_push_is_done_overtaken_or_refused() {
     for reason in [
         "[rejected] (fetch first)",
         "[rejected] (needs force)",
+        "[remote rejected] (reference already exists)",
         "[rejected] (non-fast-forward)",
         "[remote rejected] (failed to update ref)",
     ] {
