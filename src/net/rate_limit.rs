@@ -1,5 +1,6 @@
 //! Rate limits on the client's side.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,27 +8,31 @@ use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Spreads calls over time: the calls of one minute may come at once, later ones come evenly.
+/// Limits the calls of every minute: a whole minute's calls may come at once, and the next ones when that minute is over.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
-    /// The part of a minute that one call takes.
-    interval: Duration,
-    /// When all calls so far would be done if they came evenly.
-    busy_until: Mutex<Option<Instant>>,
+    per_minute: usize,
+    /// When the calls of the last minute started, and when those that wait will start, in order.
+    starts: Mutex<VecDeque<Instant>>,
 }
 
 impl RateLimiter {
     /// `calls` is at least 1.
     pub(crate) fn per_minute(calls: u32) -> Self {
-        Self { interval: MINUTE / calls.max(1), busy_until: Mutex::new(None) }
+        let per_minute = usize::try_from(calls.max(1)).unwrap_or(usize::MAX);
+        Self { per_minute, starts: Mutex::default() }
     }
 
     /// Takes the next slot and returns the wait until it starts. The slot is consumed even if the caller gives up.
     pub(crate) fn take(&self, now: Instant) -> Duration {
-        let mut busy_until = self.busy_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = busy_until.map_or(now, |until| until.max(now)) + self.interval;
-        *busy_until = Some(until);
-        until.saturating_duration_since(now + MINUTE)
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        while starts.front().is_some_and(|&start| start + MINUTE <= now) {
+            starts.pop_front();
+        }
+        let last_of_minute = starts.len().checked_sub(self.per_minute).map(|at| starts[at]);
+        let start = last_of_minute.map_or(now, |last| now.max(last + MINUTE));
+        starts.push_back(start);
+        start.saturating_duration_since(now)
     }
 }
 
@@ -35,20 +40,19 @@ impl RateLimiter {
 mod tests {
     use super::*;
 
-    fn millis(wait: Duration) -> u128 {
-        wait.as_millis()
-    }
-
     #[test]
-    fn one_minute_of_calls_may_come_at_once_and_later_ones_evenly() {
-        let (limiter, now) = (RateLimiter::per_minute(1000), Instant::now());
-        assert!((0..1000).all(|_| limiter.take(now).is_zero()));
-        let waits: Vec<_> = (0..3).map(|_| millis(limiter.take(now))).collect();
-        assert_eq!(waits, [60, 120, 180]);
-        // Half a minute later half of the minute is available again, less the slots that were taken in advance.
-        let later = now + MINUTE / 2;
-        assert!((0..497).all(|_| limiter.take(later).is_zero()));
-        assert_eq!(millis(limiter.take(later)), 60);
+    fn no_minute_has_more_calls_than_the_limit() {
+        let (limiter, begin) = (RateLimiter::per_minute(100), Instant::now());
+        // At first all at once, then a call every 100 ms for five minutes.
+        let asked =
+            (0..150).map(|_| 0).chain((0..3000).map(|n| n * 100)).map(Duration::from_millis);
+        let starts: Vec<Instant> =
+            asked.map(|after| begin + after + limiter.take(begin + after)).collect();
+        assert_eq!(starts.iter().filter(|start| **start == begin).count(), 100, "none waits");
+        assert!(starts.is_sorted());
+        for minute in starts.windows(101) {
+            assert!(minute[100] >= minute[0] + MINUTE);
+        }
     }
 
     #[test]
@@ -56,7 +60,12 @@ mod tests {
         let (limiter, now) = (RateLimiter::per_minute(2), Instant::now());
         assert!(limiter.take(now).is_zero());
         let much_later = now + 100 * MINUTE;
-        let waits: Vec<_> = (0..4).map(|_| millis(limiter.take(much_later))).collect();
-        assert_eq!(waits, [0, 0, 30_000, 60_000]);
+        let waits: Vec<_> = (0..5).map(|_| limiter.take(much_later).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 60, 60, 120]);
+        assert_eq!(
+            limiter.starts.lock().unwrap().len(),
+            5,
+            "calls of earlier minutes are forgotten"
+        );
     }
 }

@@ -34,6 +34,8 @@ every_case!(openai_lenient, openai::VectorStore::lenient().cached());
 #[cfg(feature = "openai")]
 every_case!(openai_strict_through_the_facade, Facade(openai::VectorStore::strict().cached()));
 #[cfg(feature = "openai")]
+every_case!(openai_worst, openai::VectorStore::worst());
+#[cfg(feature = "openai")]
 every_case!(openai_lenient_through_the_facade, Facade(openai::VectorStore::lenient().cached()));
 every_case!(provided_methods, minimal::Minimal::default());
 every_case!(few_capabilities, minimal::Minimal::limited());

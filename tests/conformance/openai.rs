@@ -2,25 +2,38 @@
 
 use std::time::Duration;
 
-use f9::OpenAIVectorStoreFileBackend;
-use f9::testing::openai::OpenAISimulator;
+use f9::testing::openai::{OpenAISimulator, Rules};
+use f9::{OpenAIEncoding, OpenAIVectorStoreFileBackend};
 
 use super::{Arc, AsyncFileBackend, Fixture, Scale, async_trait};
 
 pub(super) struct VectorStore {
     simulator: OpenAISimulator,
     cache_ttl: Duration,
+    encoding: OpenAIEncoding,
 }
 
 impl VectorStore {
     /// A store of the strict simulator, listed before each operation.
     pub(super) fn strict() -> Self {
-        Self { simulator: OpenAISimulator::start(), cache_ttl: Duration::ZERO }
+        Self::new(OpenAISimulator::start())
     }
 
     /// A store of the lenient simulator, listed before each operation.
     pub(super) fn lenient() -> Self {
-        Self { simulator: OpenAISimulator::lenient(), cache_ttl: Duration::ZERO }
+        Self::new(OpenAISimulator::lenient())
+    }
+
+    /// A store of the worst server, whose parsed text only framed content survives.
+    pub(super) fn worst() -> Self {
+        let simulator = OpenAISimulator::start();
+        simulator.set(|rules| *rules = Rules::worst());
+        Self { encoding: OpenAIEncoding::Framed, ..Self::new(simulator) }
+    }
+
+    fn new(simulator: OpenAISimulator) -> Self {
+        let (cache_ttl, encoding) = (Duration::ZERO, OpenAIEncoding::default());
+        Self { simulator, cache_ttl, encoding }
     }
 
     /// Caches listings for a minute.
@@ -29,7 +42,8 @@ impl VectorStore {
     }
 
     async fn open(&self) -> Arc<dyn AsyncFileBackend> {
-        let config = self.simulator.config().with_cache_ttl(self.cache_ttl);
+        let config =
+            self.simulator.config().with_cache_ttl(self.cache_ttl).with_encoding(self.encoding);
         Arc::new(OpenAIVectorStoreFileBackend::open(config).await.unwrap())
     }
 }

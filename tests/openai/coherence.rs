@@ -339,9 +339,9 @@ async fn the_newest_of_several_entries_of_a_path_is_visible() {
         json!({ "modified_at": 1_700_000_000.5 }),
         json!({ "modified_at": "1700000001.000000000" }),
         json!({ "modified_at": "1700000001.000000001" }),
-        json!({ "generation": 1, "modified_at": 7 }),
-        json!({ "generation": 2.0, "modified_at": 6 }),
-        json!({ "generation": "10", "modified_at": 5 }),
+        json!({ "generation": 1, "modified_at": 7, "sha256": "unknown" }),
+        json!({ "generation": 2.0, "modified_at": 6, "sha256": "unknown" }),
+        json!({ "generation": "10", "modified_at": 5, "sha256": "unknown" }),
     ];
     let openai = OpenAISimulator::lenient();
     let ids: Vec<String> = (1..ages.len())

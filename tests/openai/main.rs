@@ -26,4 +26,5 @@ mod retries;
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod rng;
 mod round_trips;
+mod servers;
 mod verbs;

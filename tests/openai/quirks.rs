@@ -5,7 +5,8 @@ use std::time::Duration;
 use f9::prelude::*;
 use f9::testing::openai::{
     AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape, Fault,
-    FaultKind, IndexingFailure, OpenAISimulator, PageIds, Route, Rules, TextShape, UnknownAfter,
+    FaultKind, IndexingFailure, KeptAttributes, OpenAISimulator, PageIds, Route, Rules, SearchIds,
+    TextShape, UnknownAfter,
 };
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, ErrorKind, IndexingStatus,
@@ -226,6 +227,12 @@ same_outcome_if! {
     line_breaks_at_the_end_are_kept: |rules| rules.trim_trailing_newlines = false;
     error_responses_reset_the_connection: |rules| rules.reset_after_4xx = true;
     errors_have_another_shape: |rules| rules.error_shape = ErrorShape::FastApi;
+    errors_have_no_type: |rules| rules.error_shape = ErrorShape::Untyped;
+    only_text_attributes_are_kept: |rules| rules.kept_attributes = KeptAttributes::Text;
+    batches_are_ignored: |rules| rules.ignore_batches = true;
+    uploads_expire: |rules| rules.file_lifetime = Some(Duration::from_secs(9999));
+    hits_have_the_ids_of_documents: |rules| rules.search_ids = SearchIds::Document;
+    hits_have_no_ids: |rules| rules.search_ids = SearchIds::Empty;
     the_beta_header_is_required: |rules| rules.beta_header = BetaHeader::Required;
     downloads_are_allowed: |rules| rules.forbidden_downloads.clear();
 }

@@ -11,9 +11,6 @@ use async_openai::types::files::{
     CreateFileRequest, FileExpirationAfter, FileExpirationAfterAnchor, FileInput, FilePurpose,
     ListFilesOrder, ListFilesQueryArgs, OpenAIFilePurpose,
 };
-use async_openai::types::uploads::{
-    AddUploadPartRequest, CompleteUploadRequest, CreateUploadRequest, UploadPurpose, UploadStatus,
-};
 use async_openai::types::vectorstores::{
     AttributeValue, ChunkingStrategyRequestParam, CreateVectorStoreFileBatchRequest,
     CreateVectorStoreFileRequest, CreateVectorStoreRequest, StaticChunkingStrategy,
@@ -136,37 +133,6 @@ async fn files() {
     assert_eq!((gone.0, gone.1), (404, format!("No such File object: {id}")));
     let empty = refused(talk.try_upload("a.txt", FilePurpose::Assistants, b"").await);
     assert_eq!((empty.0, empty.1.as_str()), (400, "File is empty."));
-}
-
-#[tokio::test]
-async fn uploads() {
-    let talk = Talk::start();
-    let uploads = talk.client.uploads();
-    let request = |bytes| CreateUploadRequest {
-        filename: "a.txt".to_owned(),
-        purpose: UploadPurpose::Assistants,
-        bytes,
-        mime_type: "text/plain".to_owned(),
-        expires_after: None,
-    };
-    let begun = uploads.create(request(9)).await.unwrap();
-    assert!(matches!(begun.status, UploadStatus::Pending) && begun.file.is_none());
-    let mut part_ids = Vec::new();
-    for part in ["five ", "four"] {
-        let data = source("part", part.as_bytes());
-        part_ids.push(uploads.add_part(&begun.id, AddUploadPartRequest { data }).await.unwrap().id);
-    }
-    let complete =
-        |part_ids: &[String]| CompleteUploadRequest { part_ids: part_ids.to_vec(), md5: None };
-    assert_eq!(refused(uploads.complete(&begun.id, complete(&part_ids[..1])).await).0, 400);
-    let done = uploads.complete(&begun.id, complete(&part_ids)).await.unwrap();
-    assert!(matches!(done.status, UploadStatus::Completed));
-    assert_eq!(done.file.unwrap().bytes, Some(9));
-    assert_eq!(talk.openai.files()[0].bytes, "five four");
-
-    let other = uploads.create(request(1)).await.unwrap();
-    let cancelled = uploads.cancel(&other.id).await.unwrap();
-    assert!(matches!(cancelled.status, UploadStatus::Cancelled));
 }
 
 #[tokio::test]

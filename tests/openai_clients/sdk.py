@@ -1,6 +1,5 @@
-"""Goes through files, uploads, vector stores, their files, batches and search with OpenAI's own library."""
+"""Goes through files, vector stores, their files, batches and search with OpenAI's own library."""
 
-import hashlib
 import os
 
 import openai
@@ -69,32 +68,6 @@ def files():
         "Expected a value <= 10000, but got 10001 instead.",
         code="integer_above_max_value",
     )
-
-
-def uploads():
-    content = b"first part, second part"
-    begun = client.uploads.create(bytes=len(content), filename="a.txt", mime_type="text/plain", purpose="assistants")
-    assert (begun.object, begun.status, begun.file) == ("upload", "pending", None), begun
-    second = client.uploads.parts.create(begun.id, data=content[10:])
-    first = client.uploads.parts.create(begun.id, data=content[:10])
-    assert first.object == "upload.part" and first.upload_id == begun.id, first
-    wrong = hashlib.md5(b"other").hexdigest()
-    ids = [first.id, second.id]
-    refused(openai.BadRequestError, lambda: client.uploads.complete(begun.id, part_ids=ids, md5=wrong), "MD5")
-    refused(openai.BadRequestError, lambda: client.uploads.complete(begun.id, part_ids=[first.id]), "bytes")
-    done = client.uploads.complete(begun.id, part_ids=ids, md5=hashlib.md5(content).hexdigest())
-    assert done.status == "completed" and done.file.bytes == len(content), done
-    assert client.files.retrieve(done.file.id).filename == "a.txt"
-
-    other = client.uploads.create(bytes=1, filename="b.txt", mime_type="text/plain", purpose="assistants")
-    assert client.uploads.cancel(other.id).status == "cancelled"
-    refused(openai.BadRequestError, lambda: client.uploads.parts.create(other.id, data=b"x"), "cancelled")
-    refused(openai.NotFoundError, lambda: client.uploads.cancel("upload_none"), "upload_none")
-
-    chunked = client.uploads.upload_file_chunked(
-        file=content, filename="c.txt", bytes=len(content), mime_type="text/plain", purpose="assistants", part_size=5
-    )
-    assert chunked.status == "completed" and chunked.file.bytes == len(content), chunked
 
 
 def vector_stores():
@@ -282,7 +255,7 @@ def keys():
     refused(openai.AuthenticationError, lambda: stranger.files.list().data, "Incorrect API key", code="invalid_api_key")
 
 
-for part in [files, uploads, vector_stores, vector_store_files, batches, search, keys]:
+for part in [files, vector_stores, vector_store_files, batches, search, keys]:
     part()
     print(part.__name__)
 print("all done")

@@ -87,6 +87,7 @@ impl OpenAIVectorStoreFileBackend {
             let message = "files cannot be appended to in a batch; use `write_many_with`";
             return Err(failing(Error::new(ErrorKind::InvalidInput).with_message(message)));
         }
+        self.store.index.refresh().await.map_err(failing)?;
         self.store.create_many(files, options).await
     }
 }
@@ -96,7 +97,6 @@ struct Upload {
     position: usize,
     path: FilePath,
     entry: Entry,
-    attributes: Attributes,
     old: Option<Entry>,
 }
 
@@ -131,7 +131,7 @@ impl Store {
         Ok(files.len().div_ceil(BATCH) + entries.div_ceil(PAGE) < files.len())
     }
 
-    /// Creates many files and returns one result per file, in the caller's order.
+    /// Creates many files and returns one result per file, in the caller's order. The caller has refreshed the tree.
     pub(super) async fn create_many(
         self: &Arc<Self>,
         files: Vec<(String, Bytes)>,
@@ -143,7 +143,6 @@ impl Store {
             check_options_of_many(&options)?;
             CAPABILITIES.check_metadata(&options.metadata)?;
             options.expect_replace()?;
-            self.index.refresh().await?;
             let store = Arc::clone(self);
             let target = WriteTarget::from(options.mode);
             pool::spawn_to_completion(async move {
@@ -207,10 +206,9 @@ impl Store {
             })?;
             let content = Content::from_bytes(data).await?;
             let encoding = content.encoding(self.config.encoding)?;
-            let id = self.upload(&path, &content, encoding).await?;
-            let entry = Self::new_entry(id, file_meta(&content, encoding), old.as_ref());
-            let attributes = entry.to_attributes(&path)?;
-            Ok(Upload { position, path: path.clone(), entry, attributes, old })
+            let file = self.upload(&path, &content, encoding).await?;
+            let entry = Self::new_entry(file, file_meta(&content, encoding), old.as_ref());
+            Ok(Upload { position, path: path.clone(), entry, old })
         };
         uploaded.await.map_err(failing)
     }
@@ -219,10 +217,11 @@ impl Store {
     /// attached.
     async fn attach_batch(&self, batch: Vec<Uploaded>) -> Vec<Uploaded> {
         let uploads = batch.iter().filter_map(|(_, upload)| upload.as_ref().ok());
-        let files = uploads.map(|upload| (upload.entry.id.clone(), upload.attributes.clone()));
-        let Err(error) = self.client.attach_batch(&files.collect::<Vec<_>>()).await else {
-            return batch;
-        };
+        let files: Result<Vec<(String, Attributes)>> = uploads
+            .map(|Upload { path, entry, .. }| Ok((entry.id.clone(), self.attributes(path, entry)?)))
+            .collect();
+        let attached = async { self.client.attach_batch(&files?).await };
+        let Err(error) = attached.await else { return batch };
         let refused = batch.into_iter().map(|(position, upload)| {
             let error = error.clone();
             let attached = async move {
@@ -243,7 +242,7 @@ impl Store {
             matches!(error.kind(), ErrorKind::Remote | ErrorKind::NotFound)
                 && !error.is_temporary();
         let attached = match may_be_caused_by_another {
-            true => self.client.attach(&upload.entry.id, &upload.attributes).await,
+            true => self.attach_entry(&upload.path, &upload.entry).await.map(drop),
             false => Err(error),
         };
         let Err(error) = attached else { return Ok(upload) };
@@ -258,14 +257,14 @@ impl Store {
         }
         let is_listing_fresh = self.index.refresh_now().await.is_ok();
         let confirmations = attached.into_iter().map(move |upload| {
-            let id = &upload.entry.id;
-            let is_same = |listed: &Entry| listed.id == *id;
+            let is_same = |listed: &Entry| {
+                listed.id == upload.entry.id && listed.is_same_version(&upload.entry)
+            };
             let is_listed =
                 self.index.read(|entries| entries.file(&upload.path).is_some_and(is_same));
             let is_confirmed = is_listing_fresh && is_listed;
             let confirmed = async move {
-                let confirmed =
-                    if is_confirmed { Ok(()) } else { self.attach_missing(&upload).await };
+                let confirmed = if is_confirmed { Ok(()) } else { self.complete(&upload).await };
                 (upload.position, self.finish(upload, confirmed).await)
             };
             confirmed.boxed()
@@ -276,10 +275,16 @@ impl Store {
         }
     }
 
-    async fn attach_missing(&self, upload: &Upload) -> Result<()> {
-        if self.client.attached(&upload.entry.id).await?.is_none() {
-            self.client.attach(&upload.entry.id, &upload.attributes).await?;
-        }
+    /// Attaches a file that the batch left out, or gives it the attributes that the service did not keep.
+    async fn complete(&self, upload: &Upload) -> Result<()> {
+        let Upload { path, entry, .. } = upload;
+        // The entry may only be invisible yet. To attach a file twice does no harm, and some servers ignore the files of a batch.
+        match self.client.attached_now(&entry.id).await? {
+            Some(answer) => {
+                self.ensure_kept(path, entry, self.attributes(path, entry)?, answer).await?
+            }
+            None => self.attach_entry(path, entry).await?,
+        };
         Ok(())
     }
 

@@ -74,7 +74,7 @@ mod tests {
     fn directory() -> Entry {
         let (id, kind) = ("file-1".to_owned(), Kind::Directory);
         let (created_at, modified_at) = (UNIX_EPOCH, UNIX_EPOCH);
-        Entry { id, kind, generation: 1, created_at, modified_at, attached_at: 0 }
+        Entry { id, kind, generation: 1, created_at, modified_at, attached_at: 0, expires_at: None }
     }
 
     fn path() -> impl Strategy<Value = String> {

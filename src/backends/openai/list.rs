@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::attributes::{Entry, FileMeta};
+use super::attributes::{Entry, FileMeta, corrupted};
 use super::glob;
 use super::index::Entries;
 use super::store::Store;
@@ -16,6 +16,7 @@ use crate::core::glob::GlobPattern;
 use crate::core::info::{FileInfo, FileType};
 use crate::core::options::{EncodingMode, GlobOptions, InfoOptions, ListOptions, ReadOptions};
 use crate::core::path::FilePath;
+use crate::core::rfc3339;
 use crate::core::selection::Selection;
 use crate::core::stream::{ByteStream, InfoStream};
 use crate::core::tree::{Node, dir_key, listing, path_of};
@@ -33,7 +34,8 @@ impl Store {
         options.expect_current()?;
         self.index.refresh().await?;
         let (mut info, entry) = self.index.read(|entries| {
-            Ok::<_, Error>((info_at(entries, &path)?, entries.file(&path).cloned()))
+            let info = info_at(entries, &path).and_then(intact)?;
+            Ok::<_, Error>((info, entries.file(&path).cloned()))
         })?;
         options.condition.check_read(info.etag.as_ref(), info.modified_at)?;
         let Some(entry) = entry else { return Ok(info) };
@@ -64,11 +66,12 @@ impl Store {
         let (directory, selection) = (FilePath::parse(prefix)?, Selection::of(&options)?);
         self.index.refresh().await?;
         let store = Arc::clone(self);
-        listing(selection, move |after, size| {
+        let listed = listing(selection, move |after, size| {
             let page =
                 |entries: &Entries| entries.page(&directory, options.depth, after, size, info_of);
             store.index.read(page)
-        })
+        })?;
+        Ok(listed.map(|info| info.and_then(intact)).boxed())
     }
 
     pub(super) async fn glob(
@@ -131,7 +134,19 @@ pub(super) fn info_of_entry(path: FilePath, entry: &Entry) -> FileInfo {
         info.etag = Some(Etag::new(&*entry.id));
     }
     info.extra.insert("file_id".to_owned(), entry.id.clone());
+    if let Some(time) = entry.expires_at {
+        info.extra.insert("expires_at".to_owned(), rfc3339::nearest(time).to_string());
+    }
     info
+}
+
+/// Fails for a corrupted file, the only one without a size.
+fn intact(info: FileInfo) -> Result<FileInfo> {
+    if info.file_type == FileType::Directory || info.size.is_some() {
+        return Ok(info);
+    }
+    let id = info.extra.get("file_id").map_or("", String::as_str);
+    Err(corrupted(id).with_path(info.path.as_str()))
 }
 
 /// Returns the entry of the file or directory at `path`, if it has one.

@@ -34,6 +34,7 @@ mod error;
 mod glob;
 mod index;
 mod indexing;
+mod kept;
 mod list;
 mod open;
 mod path_locks;
@@ -79,6 +80,10 @@ use store::Store;
 /// A stream is verified while it is read: content of a raw file is verified only when the stream has ended without an error. The
 /// last piece is held back until then, and framed lines are verified one by one.
 ///
+/// By default ([`OpenAIReadMode::Auto`]), a file that cannot be downloaded, or that the service has deleted, is read from its parsed text,
+/// and a file without parsed text is downloaded. An entry that f9 wrote and that has lost its SHA-256 or another attribute is
+/// [`Corrupted`](ErrorKind::Corrupted): one `Err` of a listing. It can be replaced or deleted, but not read.
+///
 /// Entries of the Python library have no SHA-256: their parsed text is returned only if it is a single chunk of the right size.
 ///
 /// Framed content needs two thirds more space, and search cannot find it by its words. Write text raw if it has to be searchable
@@ -92,7 +97,8 @@ use store::Store;
 /// removes the other. Sessions work between the tasks and threads of one process.
 ///
 /// A new version is uploaded and attached before the old one is removed: after any failure, either the old or the new version is
-/// complete. When a response is lost, f9 checks whether the request succeeded before it retries, so nothing is uploaded twice. A
+/// complete. If the service reports success but did not keep the attributes, the new version is withdrawn and the write fails with
+/// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch). When a response is lost, f9 checks whether the request succeeded before it retries, so nothing is uploaded twice. A
 /// process that dies between upload and attachment leaves an upload that [`repair`](Self::repair) finds. A directory exists while
 /// an entry lies below it, or if it was created by [`create_dir`](crate::AsyncFileBackend::create_dir_with). Renaming a directory
 /// changes its entries one by one.

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures::{FutureExt as _, StreamExt as _};
 
-use super::attributes::{Entry, check_path};
+use super::attributes::Entry;
 use super::body::Spool;
 use super::error::not_of_the_path;
 use super::list::{at_and_below, entry_at, file_at, info_of_entry};
@@ -24,6 +24,8 @@ struct EntryMove {
     from: FilePath,
     to: FilePath,
     entry: Entry,
+    /// Its generation after the move.
+    generation: u64,
 }
 
 impl Store {
@@ -129,9 +131,9 @@ impl Store {
         to: &FilePath,
         replaced: Option<&Entry>,
     ) -> Result<()> {
-        let mut entry = self.index.read(|entries| file_at(entries, from))?;
-        entry.generation = entry.generation.max(replaced.map_or(0, |old| old.generation));
-        self.move_entry(&EntryMove { from: from.clone(), to: to.clone(), entry }).await
+        let entry = self.index.read(|entries| file_at(entries, from))?;
+        let generation = 1 + entry.generation.max(replaced.map_or(0, |old| old.generation));
+        self.move_entry(&EntryMove { from: from.clone(), to: to.clone(), entry, generation }).await
     }
 
     /// Moves each entry of a directory. After a failure, moves back the entries that were moved.
@@ -141,8 +143,10 @@ impl Store {
         for (path, entry) in directories.into_iter().chain(files) {
             let below = path.as_str().strip_prefix(from.as_str()).unwrap_or_default();
             let target = FilePath::found(format!("{to}{below}"));
-            check_path(&target).map_err(|error| error.with_path(target.as_str()))?;
-            moves.push(EntryMove { from: path, to: target, entry });
+            // Nothing moves if an entry cannot: its path may be too long, or it may be corrupted.
+            entry.to_attributes(&target).map_err(|error| error.with_path(target.as_str()))?;
+            let generation = entry.generation + 1;
+            moves.push(EntryMove { from: path, to: target, entry, generation });
         }
         let failure = OnceLock::new();
         let moves = moves.into_iter().map(|step| {
@@ -155,8 +159,12 @@ impl Store {
                 match self.move_entry(&step).await {
                     Ok(()) => Some(step),
                     Err(error) => {
-                        // It may have been moved despite the error, unless it does not exist.
-                        let may_be_there = error.kind() != ErrorKind::NotFound;
+                        // It may have been moved despite the error, unless it does not exist or was moved back.
+                        let may_be_there = match error.kind() {
+                            ErrorKind::NotFound => false,
+                            ErrorKind::IntegrityMismatch => error.has_unknown_outcome(),
+                            _ => true,
+                        };
                         // Only the first error is reported.
                         drop(failure.set(error));
                         may_be_there.then_some(step)
@@ -168,9 +176,9 @@ impl Store {
         let moved: Vec<_> = self.concurrently(moves).collect().await;
         let Some(error) = failure.get().cloned() else { return Ok(()) };
         let rollback = moved.into_iter().flatten().map(|step: EntryMove| {
-            let mut entry = step.entry;
-            entry.generation += 1;
-            let step = EntryMove { from: step.to, to: step.from, entry };
+            let entry = Entry { generation: step.generation, ..step.entry };
+            let generation = step.generation + 1;
+            let step = EntryMove { from: step.to, to: step.from, entry, generation };
             async move { self.move_entry(&step).await }.boxed()
         });
         let outcomes: Vec<_> = self.concurrently(rollback).collect().await;
@@ -188,10 +196,15 @@ impl Store {
 
     /// Writes the new path into the attributes of one entry.
     async fn move_entry(&self, step: &EntryMove) -> Result<()> {
-        let mut entry = step.entry.clone();
-        entry.generation += 1;
-        let attributes = entry.to_attributes_from(&step.from, &step.to)?;
-        self.index.change(self.client.set_attributes(&entry.id, &attributes)).await?;
+        let entry = Entry { generation: step.generation, ..step.entry.clone() };
+        let moved = self.index.change(self.set_entry(&step.from, &step.to, &entry)).await;
+        match moved {
+            Err(error) if error.kind() == ErrorKind::IntegrityMismatch => {
+                let restored = self.set_entry(&step.to, &step.from, &step.entry).await;
+                return Err(if restored.is_ok() { error.without_unknown_outcome() } else { error });
+            }
+            moved => moved?,
+        };
         self.index.rename(&step.from, &step.to, entry);
         Ok(())
     }

@@ -9,17 +9,21 @@ use serde::Serialize;
 
 use super::OpenAIVectorStoreFileBackend;
 use super::api::StoredFile;
-use super::attributes::Entry;
+use super::attributes::{Entry, FileMeta};
 use super::error::CONTEXT;
 use super::index::Hidden;
 use super::list::at_and_below;
 use super::store::Store;
-use crate::core::error::{Error, Result};
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::sys::pool;
 
 /// A younger upload may be about to be attached.
 const MIN_UNATTACHED_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// What reading the parsed text of lost content fails with.
+const LOST: [ErrorKind; 3] =
+    [ErrorKind::NotFound, ErrorKind::IntegrityMismatch, ErrorKind::DownloadForbidden];
 
 /// The findings of [`repair`](super::OpenAIVectorStoreFileBackend::repair), with the ids of the service's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -28,7 +32,7 @@ pub struct RepairReport {
     /// Older versions of files. Versions behind a [dead](Self::dead) one are not listed: the newest of them becomes visible once
     /// the dead one is removed.
     pub duplicates: Vec<(FilePath, String)>,
-    /// Entries whose content the service has lost.
+    /// Entries whose content the service has lost: neither the file nor its text is left.
     pub dead: Vec<(FilePath, String)>,
     /// The names of f9's uploads for this vector store that were never attached.
     pub unattached: Vec<(String, String)>,
@@ -57,7 +61,8 @@ impl OpenAIVectorStoreFileBackend {
     /// Removes the leftovers of crashes, races and failed removals: older versions of files, entries whose content is lost, and
     /// uploads for this vector store that were not attached within an hour.
     ///
-    /// Sends one request per hundred entries, one per ten thousand files of the project, and two per removal. Blocks writers of
+    /// Sends one request per hundred entries, one per ten thousand files of the project, up to five per entry without a file, and two per
+    /// removal. Blocks writers of
     /// this process meanwhile. Do not run it while another *process* writes.
     ///
     /// # Errors
@@ -95,19 +100,26 @@ impl Store {
         let mut report = RepairReport::default();
         let hidden = self.index.hidden();
         let entries = self.visible_entries();
-        let listed = self.client.files(Some).await?;
+        let listed =
+            self.client.files(|file| Some(file).filter(|file| !file.id.is_empty())).await?;
         let files: BTreeMap<&str, &StoredFile> =
             listed.iter().map(|file| (file.id.as_str(), file)).collect();
         for (path, entry) in &entries {
+            // Nothing is lost of a directory, and of a corrupted entry it cannot be told.
+            let Some(meta) = entry.meta() else { continue };
             // A file that is missing in the list of all files may still exist.
             if !files.contains_key(entry.id.as_str())
                 && self.client.file(&entry.id).await?.is_none()
+                && self.is_lost(entry, meta).await?
             {
                 report.dead.push((path.clone(), entry.id.clone()));
             }
         }
         let lost: BTreeSet<&FilePath> = report.dead.iter().map(|(path, _)| path).collect();
-        for Hidden { path, entry, is_shadowed } in &hidden {
+        // An entry without an id cannot be removed.
+        for Hidden { path, entry, is_shadowed } in
+            hidden.iter().filter(|hidden| !hidden.entry.id.is_empty())
+        {
             let found = match is_shadowed {
                 true => &mut report.shadowed,
                 // The newest of these replaces the dead entry.
@@ -130,6 +142,15 @@ impl Store {
             }
         }
         Ok(report)
+    }
+
+    /// Whether the content of an entry without its file is lost: the text that the service parsed may still have it.
+    async fn is_lost(&self, entry: &Entry, meta: &FileMeta) -> Result<bool> {
+        match self.parsed_content(entry, meta, true).await {
+            Err(error) if error.is_temporary() || error.kind() == ErrorKind::Timeout => Err(error),
+            Err(error) => Ok(LOST.contains(&error.kind())),
+            Ok(_) => Ok(false),
+        }
     }
 
     async fn remove_leftovers(&self, report: &RepairReport) -> Result<()> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::OpenAIVectorStoreFileBackend;
-use super::attributes::{Entry, FileMeta, first_piece, path_of_attributes};
+use super::attributes::{Entry, FileMeta, first_piece, generation, path_of_attributes};
 use super::body::BodyEncoding;
 use super::error::CONTEXT;
 use super::index::Entries;
@@ -31,7 +31,8 @@ pub struct SearchOptions {
     /// fifty results.
     pub max_results: u32,
     /// A filter on attributes as the service defines it, such as `{"type": "gte", "key": "size", "value": 1000}`. f9 sets the
-    /// attributes `path` (up to 256 bytes of it), `size` in bytes, `sha256` and `encoding`; times are kept as text.
+    /// attributes `path` (up to 256 bytes of it), `size` in bytes, `sha256` and `encoding`; times are kept as text, and so is the
+    /// size on servers that keep only text.
     pub filters: Option<Value>,
     /// Only files at or below this path.
     pub prefix: Option<FilePath>,
@@ -62,7 +63,7 @@ setters!(SearchOptions {
 pub struct SearchHit {
     /// The path of the file.
     pub path: FilePath,
-    /// The relevance, from 0 to 1.
+    /// The relevance: the higher, the better. From 0 to 1 with OpenAI; other servers return higher ones too.
     pub score: f64,
     /// The matching passage.
     pub text: String,
@@ -202,9 +203,11 @@ impl Store {
             let path =
                 path_of_attributes(&found.attributes).filter(|path| options.accepts(path))?;
             let is_hit = self.index.read(|entries| {
-                // The service may also find an older version, or words in framed lines.
+                // The service may also find an older version, or words in framed lines. The ids of hits are not the ids of files
+                // on every server.
                 let is_text = |file: &FileMeta| file.encoding == BodyEncoding::Raw;
-                let entry = entries.file(&path).filter(|entry| entry.id == found.file_id);
+                let version = generation(&found.attributes);
+                let entry = entries.file(&path).filter(|entry| entry.generation == version);
                 entry.and_then(Entry::meta).is_some_and(is_text)
             });
             is_hit.then(|| SearchHit { path, score: found.score, text: found.texts.join("\n") })
@@ -236,6 +239,7 @@ mod tests {
                 created_at: UNIX_EPOCH,
                 modified_at: UNIX_EPOCH,
                 attached_at: 0,
+                expires_at: None,
             };
             entries.insert_file(&self::path(path), entry, || None);
         }

@@ -1,6 +1,7 @@
 //! State that the handles of this process for one vector store share.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use super::path_locks::PathLocks;
@@ -12,6 +13,8 @@ pub(super) struct Shared {
     pub(super) session: Arc<SessionLock>,
     pub(super) path_locks: Arc<PathLocks>,
     pub(super) recent_writes: Arc<RecentWrites>,
+    /// Whether the service has dropped attributes that are not text.
+    pub(super) keeps_only_text: AtomicBool,
 }
 
 impl Shared {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt as _};
 
-use super::api::Client;
+use super::api::{Client, StoredFile};
 use super::attributes::{Entry, Kind};
 use super::config::OpenAIConfig;
 use super::index::{Hidden, Index};
@@ -42,19 +42,21 @@ impl Store {
         Ok(format!("{}-{}", self.store_tag(), random::hex::<8>()?))
     }
 
-    /// Returns the entry of a new directory or file, or of a new version of `old`.
+    /// Returns the entry of a new directory or file that was uploaded as `file`, or of a new version of `old`.
     ///
     /// Its generation is the time in microseconds, so that it is newer than an unknown version of another process, and at least one
     /// more than that of `old`, even if the clocks differ.
-    pub(super) fn new_entry(id: String, kind: Kind, old: Option<&Entry>) -> Entry {
+    pub(super) fn new_entry(file: StoredFile, kind: Kind, old: Option<&Entry>) -> Entry {
         let now = SystemTime::now();
+        let expires_at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
         Entry {
-            id,
+            id: file.id,
             kind,
             generation: old.map_or(1, |old| old.generation + 1).max(micros(now)),
             created_at: old.map_or(now, |old| old.created_at),
             modified_at: now,
             attached_at: 0,
+            expires_at: file.expires_at.and_then(expires_at),
         }
     }
 

@@ -10,6 +10,7 @@ use futures::TryStreamExt as _;
 use futures::stream::{self, StreamExt as _};
 
 use super::CAPABILITIES;
+use super::api::StoredFile;
 use super::attributes::{Entry, FileMeta, Kind, check_path, parse_sha256};
 use super::body::{self, Body, BodyEncoding, Content, Spool};
 use super::error::not_of_the_path;
@@ -149,8 +150,8 @@ impl Store {
             })?;
             if is_missing {
                 let placeholder = Content::from_bytes(Bytes::from_static(PLACEHOLDER)).await?;
-                let id = store.upload(&path, &placeholder, BodyEncoding::Raw).await?;
-                store.attach(&path, Self::new_entry(id, Kind::Directory, None)).await?;
+                let file = store.upload(&path, &placeholder, BodyEncoding::Raw).await?;
+                store.attach(&path, Self::new_entry(file, Kind::Directory, None)).await?;
             }
             Ok(())
         })
@@ -165,9 +166,9 @@ impl Store {
         content: &Content,
         encoding: BodyEncoding,
     ) -> Result<FileInfo> {
-        let id = self.upload(path, content, encoding).await?;
+        let file = self.upload(path, content, encoding).await?;
         let kind = file_meta(content, encoding);
-        let entry = self.attach(path, Self::new_entry(id, kind, old.as_ref())).await?;
+        let entry = self.attach(path, Self::new_entry(file, kind, old.as_ref())).await?;
         if let Some(old) = old {
             // The new version is valid, even if the old one cannot be removed: the rest of it is hidden and the next repair removes
             // it.
@@ -182,7 +183,7 @@ impl Store {
         path: &FilePath,
         content: &Content,
         encoding: BodyEncoding,
-    ) -> Result<String> {
+    ) -> Result<StoredFile> {
         let name = body::upload_name(path, encoding, &self.upload_tag()?);
         let content_type = body::content_type(&name);
         let Body { length, .. } = content.body(encoding)?;
@@ -195,8 +196,7 @@ impl Store {
 
     /// Attaches an uploaded file as `entry`. Deletes the upload if that fails.
     async fn attach(&self, path: &FilePath, mut entry: Entry) -> Result<Entry> {
-        let attributes = entry.to_attributes(path)?;
-        match self.index.change(self.client.attach(&entry.id, &attributes)).await {
+        match self.index.change(self.attach_entry(path, &entry)).await {
             Ok(attached) => {
                 entry.attached_at = attached.created_at;
                 self.index.insert(path, entry.clone());

@@ -103,7 +103,7 @@ pub(super) fn new_entry(
         file_id,
         filename: file.filename.clone(),
         content: file.content.clone(),
-        attributes,
+        attributes: attributes::kept(attributes, rules),
         created_at,
         chunking,
         batch: None,

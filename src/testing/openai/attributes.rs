@@ -4,7 +4,7 @@ use serde_json::{Map, Number, Value};
 
 use super::call::wrong_type;
 use super::response::ApiError;
-use super::rules::Rules;
+use super::rules::{KeptAttributes, Rules};
 
 /// Reads the attributes that a client sends and checks their limits.
 pub(super) fn read(
@@ -42,6 +42,16 @@ pub(super) fn read_metadata(value: &Value) -> Result<Map<String, Value>, ApiErro
         Some((key, value)) => Err(wrong_type(&format!("metadata.{key}"), "a string", value)),
         None => Ok(metadata),
     }
+}
+
+/// Returns the attributes that the service keeps of those that a client sent.
+pub(super) fn kept(mut sent: Map<String, Value>, rules: &Rules) -> Map<String, Value> {
+    sent.retain(|_, value| match rules.kept_attributes {
+        KeptAttributes::All => true,
+        KeptAttributes::Text => value.is_string(),
+        KeptAttributes::Nothing => false,
+    });
+    sent
 }
 
 /// Returns the attributes as responses show them.

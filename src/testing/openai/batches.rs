@@ -30,7 +30,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> ApiResult {
     let store = state.active_store_mut(call.id(0))?;
     let file_ids = entries.iter().map(|entry| entry.file_id.clone()).collect();
     let batch = Batch { id: id.clone(), created_at, cancelled: false, file_ids };
-    for mut entry in entries {
+    for mut entry in entries.into_iter().filter(|_| !rules.ignore_batches) {
         entry.batch = Some(id.clone());
         store.attach(entry, &rules);
     }

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::response::{ApiError, ApiResult};
 use super::routes::Route;
 use super::state::State;
-use super::{batches, files, search, uploads, vector_store_files, vector_stores};
+use super::{batches, files, search, vector_store_files, vector_stores};
 
 /// Runs a call.
 pub(super) fn run(state: &mut State, call: &Call) -> ApiResult {
@@ -14,10 +14,6 @@ pub(super) fn run(state: &mut State, call: &Call) -> ApiResult {
         Route::File => files::file(state, call),
         Route::DeleteFile => files::delete(state, call),
         Route::Content => files::content(state, call),
-        Route::CreateUpload => uploads::create(state, call),
-        Route::AddPart => uploads::add_part(state, call),
-        Route::CompleteUpload => uploads::complete(state, call),
-        Route::CancelUpload => uploads::cancel(state, call),
         Route::CreateStore => vector_stores::create(state, call),
         Route::ListStores => vector_stores::list_stores(state, call),
         Route::Store => vector_stores::store(state, call),

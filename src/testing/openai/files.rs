@@ -31,6 +31,7 @@ pub(super) fn upload(state: &mut State, call: &Call) -> ApiResult {
     check_size(file.bytes.len() as u64, &state.rules)?;
     let id = state.add_file(&file.filename, purpose, file.bytes.clone());
     let lifetime = lifetime.or((purpose == "batch").then_some(THIRTY_DAYS));
+    let lifetime = lifetime.or(state.rules.file_lifetime.map(|lifetime| lifetime.as_secs()));
     let rules = Arc::clone(&state.rules);
     let file = state.files.get_mut(&id).ok_or_else(|| ApiError::no_file(&id))?;
     file.expires_at = lifetime.map(|lifetime| file.created_at + lifetime);

@@ -25,7 +25,7 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
     /// The body, if it was JSON.
     pub json: Option<Value>,
-    /// The file, or the part of a file, in the body.
+    /// The file in the body.
     pub file: Option<SentFile>,
 }
 
@@ -33,7 +33,7 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentFile {
-    /// The file name; empty for a part of an upload without one.
+    /// The file name.
     pub filename: String,
     /// The content type, if the client sent one.
     pub content_type: Option<String>,

@@ -30,7 +30,6 @@ mod splitmix;
 mod state;
 #[cfg(test)]
 mod tests;
-mod uploads;
 mod vector_store_files;
 mod vector_stores;
 
@@ -39,6 +38,6 @@ pub use log::{Request, SentFile};
 pub use routes::Route;
 pub use rules::{
     AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,
-    IndexingFailure, PageIds, Rules, TextShape, UnknownAfter,
+    IndexingFailure, KeptAttributes, PageIds, Rules, SearchIds, TextShape, UnknownAfter,
 };
 pub use simulator::{AttachedFile, OpenAISimulator, StoredFile};

@@ -90,8 +90,7 @@ async fn read_form(content_type: &str, body: Bytes) -> multer::Result<Form> {
     let mut form = Form::default();
     while let Some(field) = fields.next_field().await? {
         let name = field.name().unwrap_or_default().to_owned();
-        // The field `data` of a part may have no file name.
-        if field.file_name().is_some() || name == "data" {
+        if field.file_name().is_some() {
             form.files.push((name, read_file(field).await?));
         } else {
             form.texts.push((name, field.text().await?));

@@ -1,4 +1,4 @@
-//! The records that the service stores: files, uploads, vector stores, their entries and batches.
+//! The records that the service stores: files, vector stores, their entries and batches.
 
 use std::collections::BTreeMap;
 
@@ -19,28 +19,6 @@ pub(super) struct File {
     pub(super) expires_at: Option<u64>,
     /// How many more attachments are refused as if the file did not exist.
     pub(super) misses_left: u32,
-}
-
-/// A file that a client sends in parts.
-#[derive(Debug)]
-pub(super) struct Upload {
-    pub(super) id: String,
-    pub(super) created_at: u64,
-    pub(super) filename: String,
-    pub(super) purpose: String,
-    /// The size that the client declared.
-    pub(super) bytes: u64,
-    pub(super) lifetime: Option<u64>,
-    /// The id and the content of each part.
-    pub(super) parts: Vec<(String, Bytes)>,
-    pub(super) status: UploadStatus,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum UploadStatus {
-    Pending,
-    Completed { file_id: String },
-    Cancelled,
 }
 
 #[derive(Debug)]
@@ -103,12 +81,6 @@ impl HasId for File {
     }
 }
 
-impl HasId for Upload {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
 impl HasId for Store {
     fn id(&self) -> &str {
         &self.id
@@ -124,16 +96,6 @@ impl HasId for Entry {
 impl HasId for Batch {
     fn id(&self) -> &str {
         &self.id
-    }
-}
-
-impl UploadStatus {
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Completed { .. } => "completed",
-            Self::Cancelled => "cancelled",
-        }
     }
 }
 

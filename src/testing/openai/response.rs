@@ -90,10 +90,14 @@ impl ApiError {
                 });
                 (self.status, json!({ "error": error }))
             }
-            ErrorShape::FastApi => {
-                let status = if self.status == 404 { 400 } else { self.status };
-                (status, json!({ "detail": self.message }))
+            ErrorShape::FastApi => (self.untyped_status(), json!({ "detail": self.message })),
+            ErrorShape::Untyped => {
+                (self.untyped_status(), json!({ "error": { "message": self.message } }))
             }
         }
+    }
+
+    fn untyped_status(&self) -> u16 {
+        if self.status == 404 { 400 } else { self.status }
     }
 }

@@ -20,14 +20,6 @@ pub enum Route {
     DeleteFile,
     /// `GET /files/{id}/content`: `content`.
     Content,
-    /// `POST /uploads`: `create_upload`.
-    CreateUpload,
-    /// `POST /uploads/{id}/parts`: `add_part`.
-    AddPart,
-    /// `POST /uploads/{id}/complete`: `complete_upload`.
-    CompleteUpload,
-    /// `POST /uploads/{id}/cancel`: `cancel_upload`.
-    CancelUpload,
     /// `POST /vector_stores`: `create_store`.
     CreateStore,
     /// `GET /vector_stores`: `list_stores`.
@@ -74,16 +66,12 @@ pub(super) enum Takes {
 
 impl Route {
     /// All routes except [`Unknown`](Self::Unknown).
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 21] = [
         Self::Upload,
         Self::ListFiles,
         Self::File,
         Self::DeleteFile,
         Self::Content,
-        Self::CreateUpload,
-        Self::AddPart,
-        Self::CompleteUpload,
-        Self::CancelUpload,
         Self::CreateStore,
         Self::ListStores,
         Self::Store,
@@ -111,10 +99,6 @@ impl Route {
             Self::File => "file",
             Self::DeleteFile => "delete_file",
             Self::Content => "content",
-            Self::CreateUpload => "create_upload",
-            Self::AddPart => "add_part",
-            Self::CompleteUpload => "complete_upload",
-            Self::CancelUpload => "cancel_upload",
             Self::CreateStore => "create_store",
             Self::ListStores => "list_stores",
             Self::Store => "store",
@@ -142,10 +126,8 @@ impl Route {
 
     pub(super) fn takes(self) -> Takes {
         match self {
-            Self::Upload | Self::AddPart => Takes::Form,
-            Self::CreateUpload
-            | Self::CompleteUpload
-            | Self::CreateStore
+            Self::Upload => Takes::Form,
+            Self::CreateStore
             | Self::ModifyStore
             | Self::Search
             | Self::Attach
@@ -190,10 +172,6 @@ pub(super) fn find(method: &str, path: &str) -> (Route, Vec<String>) {
         ("GET", ["files", id]) => (Route::File, owned(&[id])),
         ("DELETE", ["files", id]) => (Route::DeleteFile, owned(&[id])),
         ("GET", ["files", id, "content"]) => (Route::Content, owned(&[id])),
-        ("POST", ["uploads"]) => (Route::CreateUpload, vec![]),
-        ("POST", ["uploads", id, "parts"]) => (Route::AddPart, owned(&[id])),
-        ("POST", ["uploads", id, "complete"]) => (Route::CompleteUpload, owned(&[id])),
-        ("POST", ["uploads", id, "cancel"]) => (Route::CancelUpload, owned(&[id])),
         (_, ["vector_stores", below @ ..]) => in_vector_stores(method, below),
         _ => (Route::Unknown, vec![]),
     }
@@ -239,10 +217,6 @@ mod tests {
             ("GET", "files/f", "file", "f"),
             ("DELETE", "files/f", "delete_file", "f"),
             ("GET", "files/f/content", "content", "f"),
-            ("POST", "uploads", "create_upload", ""),
-            ("POST", "uploads/u/parts", "add_part", "u"),
-            ("POST", "uploads/u/complete", "complete_upload", "u"),
-            ("POST", "uploads/u/cancel", "cancel_upload", "u"),
             ("POST", "vector_stores", "create_store", ""),
             ("GET", "vector_stores", "list_stores", ""),
             ("GET", "vector_stores/v", "store", "v"),

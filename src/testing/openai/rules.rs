@@ -35,6 +35,8 @@ pub struct Rules {
     pub max_attribute_value: usize,
     /// Counts string attributes in bytes of UTF-8 instead of characters.
     pub attribute_values_in_bytes: bool,
+    /// The attributes that are kept; the others are dropped without an error.
+    pub kept_attributes: KeptAttributes,
     /// The effect of an update on attributes that it does not name.
     pub attribute_updates: AttributeUpdates,
     /// Returns numbers as floats: `14` as `14.0`. Numbers above 2^53 lose digits with either setting.
@@ -54,6 +56,12 @@ pub struct Rules {
     pub double_attach: DoubleAttach,
     /// The effect of deleting a file on the vector stores it is attached to.
     pub deleted_files: DeletedFiles,
+    /// The lifetime that every upload reports; it only ends with [`expire_file`](super::OpenAISimulator::expire_file).
+    pub file_lifetime: Option<Duration>,
+    /// Returns the text of an entry also if its file is gone, as ogx does.
+    pub text_outlives_files: bool,
+    /// Accepts a batch with `files` and attaches none of them, as ogx does.
+    pub ignore_batches: bool,
     /// The files whose indexing fails.
     pub fail_indexing: Vec<IndexingFailure>,
     /// The header `openai-poll-after-ms` of status responses.
@@ -69,6 +77,10 @@ pub struct Rules {
     pub always_has_more: bool,
     /// The response to a cursor that is not in the list.
     pub unknown_after: UnknownAfter,
+    /// Listings of a vector store, and texts, have another page after each page.
+    pub endless_pages: bool,
+    /// The entries whose id a listing reports as `null`.
+    pub hidden_ids: BTreeSet<String>,
 
     /// The default size of chunks in tokens of 4 characters each: 800.
     pub chunk_tokens: u32,
@@ -83,6 +95,11 @@ pub struct Rules {
     /// The number of chunks on a page of text; `None`, the default, for all.
     pub text_page: Option<usize>,
 
+    /// The id that a search reports for the file of a hit.
+    pub search_ids: SearchIds,
+    /// The highest score of a hit: 1 by default.
+    pub max_score: f64,
+
     /// The format of errors.
     pub error_shape: ErrorShape,
     /// Resets the connection after each response with a status from 400 to 499.
@@ -96,6 +113,39 @@ impl Rules {
     #[must_use]
     pub fn lenient() -> Self {
         Self { forbidden_downloads: BTreeSet::new(), ..Self::default() }
+    }
+
+    /// Returns the worst behaviour of all known servers together, except that files can be indexed and a backend can read everything
+    /// back that it wrote with the encoding `framed`.
+    #[must_use]
+    pub fn worst() -> Self {
+        Self {
+            max_attribute_value: 256,
+            attribute_values_in_bytes: true,
+            kept_attributes: KeptAttributes::Text,
+            attribute_updates: AttributeUpdates::Merge,
+            null_file_sizes: true,
+            in_progress_polls: 1,
+            missing_after_attach: 1,
+            unlisted_after_attach: 1,
+            missing_after_upload: 1,
+            deleted_files: DeletedFiles::Listed,
+            file_lifetime: Some(Duration::from_secs(365 * 24 * 3600)),
+            text_outlives_files: true,
+            ignore_batches: true,
+            zero_batch_counts: true,
+            repeated_items: true,
+            page_ids: PageIds::Omitted,
+            always_has_more: true,
+            unknown_after: UnknownAfter::Restarts,
+            chunk_order: ChunkOrder::Lexicographic,
+            text_shape: TextShape::Legacy,
+            search_ids: SearchIds::Document,
+            max_score: 3.0,
+            error_shape: ErrorShape::Untyped,
+            reset_after_4xx: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -113,6 +163,7 @@ impl Default for Rules {
             max_attribute_key: 64,
             max_attribute_value: 512,
             attribute_values_in_bytes: false,
+            kept_attributes: KeptAttributes::default(),
             attribute_updates: AttributeUpdates::default(),
             numbers_as_floats: false,
             in_progress_polls: 0,
@@ -122,6 +173,9 @@ impl Default for Rules {
             stale_after_delete: 0,
             double_attach: DoubleAttach::default(),
             deleted_files: DeletedFiles::default(),
+            file_lifetime: None,
+            text_outlives_files: false,
+            ignore_batches: false,
             fail_indexing: Vec::new(),
             poll_after: None,
             zero_batch_counts: false,
@@ -129,12 +183,16 @@ impl Default for Rules {
             page_ids: PageIds::default(),
             always_has_more: false,
             unknown_after: UnknownAfter::default(),
+            endless_pages: false,
+            hidden_ids: BTreeSet::new(),
             chunk_tokens: 800,
             chunk_overlap_tokens: 400,
             chunk_order: ChunkOrder::default(),
             trim_trailing_newlines: true,
             text_shape: TextShape::default(),
             text_page: None,
+            search_ids: SearchIds::default(),
+            max_score: 1.0,
             error_shape: ErrorShape::default(),
             reset_after_4xx: false,
             beta_header: BetaHeader::default(),
@@ -159,6 +217,19 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
+/// The attributes that are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeptAttributes {
+    /// Text, numbers and booleans.
+    #[default]
+    All,
+    /// Only text, as with LiteLLM.
+    Text,
+    /// None.
+    Nothing,
+}
+
 /// The effect of an update on attributes that it does not name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -168,6 +239,8 @@ pub enum AttributeUpdates {
     Replace,
     /// They are kept.
     Merge,
+    /// An update is accepted and changes nothing.
+    Ignore,
 }
 
 /// The effect of attaching a file that is attached already.
@@ -242,6 +315,21 @@ pub enum TextShape {
     Page,
     /// One object with the chunks in a field, as in llama-stack and in an example of OpenAI's documentation.
     Legacy,
+    /// There is no such endpoint: status 404.
+    Missing,
+}
+
+/// The id that a search reports for the file of a hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SearchIds {
+    /// The id of the file.
+    #[default]
+    File,
+    /// The id of a document of the index, as in ogx.
+    Document,
+    /// An empty one, as in llama-stack 0.2.12.
+    Empty,
 }
 
 /// The format of errors.
@@ -253,6 +341,8 @@ pub enum ErrorShape {
     OpenAI,
     /// `{"detail": …}`, with status 400 for missing objects, as in llama-stack.
     FastApi,
+    /// `{"error": {"message"}}`, with status 400 for missing objects, as in ogx.
+    Untyped,
 }
 
 /// Whether calls to vector stores need the header `OpenAI-Beta: assistants=v2`.

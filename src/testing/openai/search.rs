@@ -8,7 +8,7 @@ use super::call::{Call, Fields, missing_parameter, not_one_of, wrong_type};
 use super::filters::Filter;
 use super::records::Entry;
 use super::response::{ApiError, ApiResult};
-use super::rules::Rules;
+use super::rules::{Rules, SearchIds};
 use super::state::State;
 use super::{attributes, chunks};
 
@@ -127,10 +127,15 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 impl Hit<'_> {
     fn to_json(&self, rules: &Rules) -> Value {
         let attributes = attributes::to_json(&self.entry.attributes, rules);
+        let file_id = match rules.search_ids {
+            SearchIds::File => self.entry.file_id.clone(),
+            SearchIds::Document => format!("doc-{}", self.entry.file_id),
+            SearchIds::Empty => String::new(),
+        };
         json!({
-            "file_id": self.entry.file_id,
+            "file_id": file_id,
             "filename": self.entry.filename,
-            "score": self.score,
+            "score": self.score * rules.max_score,
             "attributes": if attributes.is_null() { json!({}) } else { attributes },
             "content": [{ "type": "text", "text": self.text }],
         })

@@ -23,7 +23,7 @@ use super::state::State;
 use crate::backends::openai::OpenAIConfig;
 use crate::core::secret::Secret;
 
-/// An HTTP server in the process with OpenAI's API of files, uploads and vector stores, for tests without an account.
+/// An HTTP server in the process with OpenAI's API of files and vector stores, for tests without an account.
 ///
 /// By default it is as strict as OpenAI and uses the same error messages: files for the purpose `assistants` cannot be
 /// downloaded, a vector store accepts only files with certain extensions, attributes have limits. [`Rules`] change its behaviour,
@@ -294,6 +294,11 @@ impl OpenAISimulator {
         file.created_at = file.created_at.saturating_sub(by.as_secs());
     }
 
+    /// Expires a file: it is gone, but its entries in vector stores stay.
+    pub fn expire_file(&self, id: &str) {
+        drop(self.service.state().files.remove(id));
+    }
+
     /// Detaches a file, as another client would. The file itself is kept.
     pub fn detach_file(&self, id: &str) {
         self.in_store(|store| drop(store.entries.remove(id)));
@@ -307,12 +312,11 @@ impl OpenAISimulator {
         });
     }
 
-    /// Removes all files and uploads, and all vector stores but the simulator's own, which is emptied. Keeps the rules, the faults
+    /// Removes all files, and all vector stores but the simulator's own, which is emptied. Keeps the rules, the faults
     /// and the log of requests.
     pub fn clear(&self) {
         let mut state = self.service.state();
         state.files.clear();
-        state.uploads.clear();
         let own = state.stores.remove(&self.vector_store_id);
         state.stores.clear();
         if let Some(mut own) = own {

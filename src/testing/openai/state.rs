@@ -9,7 +9,7 @@ use serde_json::Map;
 use super::collection::Collection;
 use super::fault_queue::FaultQueue;
 use super::log::Log;
-use super::records::{File, Store, Upload};
+use super::records::{File, Store};
 use super::response::ApiError;
 use super::rules::Rules;
 use super::splitmix::splitmix64;
@@ -22,7 +22,6 @@ pub(super) struct State {
     pub(super) log: Log,
     pub(super) files: Collection<File>,
     pub(super) stores: Collection<Store>,
-    pub(super) uploads: Collection<Upload>,
     /// How many requests never get a response.
     pub(super) unanswered: usize,
     /// How many ids were generated.
@@ -39,7 +38,6 @@ impl State {
             log: Log::default(),
             files: Collection::default(),
             stores: Collection::default(),
-            uploads: Collection::default(),
             unanswered: 0,
             ids: 0,
             now: 0,

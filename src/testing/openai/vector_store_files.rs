@@ -70,11 +70,20 @@ pub(super) fn page(
     wanted: impl Fn(&Entry) -> bool,
 ) -> ApiResult {
     let request = PageRequest::read(call, 20, 100)?;
+    if let Some(after) = request.after.as_ref().filter(|_| rules.endless_pages) {
+        let number = after.strip_prefix("file-endless").and_then(|number| number.parse().ok());
+        let id = format!("file-endless{}", number.unwrap_or(0_u64) + 1);
+        return Ok(page_body(vec![json!({ "id": id })], true, rules));
+    }
     let page = store.entries.page(&request, rules, wanted)?;
     let mut data = Vec::new();
     for &serial in &page.serials {
         let Some(entry) = store.entries.at_mut(serial) else { continue };
-        data.push(to_json(entry, &store.id, rules));
+        let mut item = to_json(entry, &store.id, rules);
+        if rules.hidden_ids.contains(&entry.file_id) {
+            item["id"] = Value::Null;
+        }
+        data.push(item);
         entry.poll();
         if let Some(listings) = &mut entry.stale_listings_left {
             *listings -= 1;
@@ -84,7 +93,7 @@ pub(super) fn page(
             }
         }
     }
-    Ok(page_body(data, page.has_more, rules))
+    Ok(page_body(data, page.has_more || rules.endless_pages, rules))
 }
 
 pub(super) fn status(state: &mut State, call: &Call) -> ApiResult {
@@ -115,11 +124,13 @@ pub(super) fn update_attributes(state: &mut State, call: &Call) -> ApiResult {
     fields.finish()?;
     let mut merged = match rules.attribute_updates {
         AttributeUpdates::Replace => Map::new(),
-        AttributeUpdates::Merge => entry.attributes.clone(),
+        AttributeUpdates::Merge | AttributeUpdates::Ignore => entry.attributes.clone(),
     };
-    merged.extend(new);
+    merged.extend(attributes::kept(new, &rules));
     attributes::read(&Value::Object(merged.clone()), "attributes", &rules)?;
-    entry.attributes = merged;
+    if rules.attribute_updates != AttributeUpdates::Ignore {
+        entry.attributes = merged;
+    }
     Ok(to_json(entry, &store_id, &rules).into())
 }
 
@@ -138,8 +149,12 @@ pub(super) fn detach(state: &mut State, call: &Call) -> ApiResult {
 
 pub(super) fn text(state: &mut State, call: &Call) -> ApiResult {
     let rules = Arc::clone(&state.rules);
+    let has_file = state.files.get(call.id(1)).is_some() || rules.text_outlives_files;
     let store = state.active_store_mut(call.id(0))?;
     let entry = find(store, call.id(1))?;
+    if !has_file || rules.text_shape == TextShape::Missing {
+        return Err(ApiError::not_found("Not found"));
+    }
     let chunks = if entry.status() == "completed" {
         chunks::of_file(&entry.filename, &entry.content, entry.chunking, &rules)
     } else {
@@ -155,15 +170,15 @@ pub(super) fn text(state: &mut State, call: &Call) -> ApiResult {
         .iter()
         .map(|text| json!({ "type": "text", "text": text }))
         .collect();
-    let has_more = next < chunks.len();
+    let has_more = next < chunks.len() || rules.endless_pages;
     let response = match rules.text_shape {
         TextShape::Page => json!({
             "object": "vector_store.file_content.page",
             "data": content,
             "has_more": has_more,
-            "next_page": has_more.then(|| next.to_string()),
+            "next_page": has_more.then(|| next.max(first + 1).to_string()),
         }),
-        TextShape::Legacy => json!({
+        _ => json!({
             "file_id": entry.file_id,
             "filename": entry.filename,
             "attributes": attributes::to_json(&entry.attributes, &rules),

@@ -48,15 +48,14 @@ pub(crate) struct StoredFile {
     pub(crate) bytes: Option<u64>,
     /// When it was uploaded, in seconds since 1970; 0 if the service does not report it.
     pub(crate) created_at: u64,
-    pub(crate) purpose: String,
+    /// When the service deletes it, in seconds since 1970.
+    pub(crate) expires_at: Option<u64>,
 }
 
-/// A file that a search returned.
+/// A file that a search returned. Its id is left out: on some servers it is empty or that of another object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SearchResult {
-    pub(crate) file_id: String,
-    pub(crate) filename: String,
-    /// The relevance, from 0 to 1.
+    /// The relevance: the higher, the better.
     pub(crate) score: f64,
     pub(crate) attributes: Attributes,
     /// The matching chunks.
@@ -76,10 +75,17 @@ pub(super) struct Page<T> {
     pub(super) next_page: Option<String>,
 }
 
-/// An item of a list.
+/// An item of a list. One without an id must not hide the others.
 pub(super) trait ListItem: Sized {
-    fn read(answer: Value) -> Option<Self>;
+    /// Parses an item; its id may be empty.
+    fn read_item(answer: Value) -> Option<Self>;
+
     fn id(&self) -> &str;
+
+    /// Parses the only item of a response, which has an id.
+    fn read(answer: Value) -> Option<Self> {
+        Self::read_item(answer).filter(|item| !item.id().is_empty())
+    }
 }
 
 impl<T> Page<T> {
@@ -99,9 +105,10 @@ impl ListItem for VectorStoreFile {
         &self.id
     }
 
-    fn read(mut answer: Value) -> Option<Self> {
+    fn read_item(mut answer: Value) -> Option<Self> {
+        answer.as_object()?;
         Some(Self {
-            id: identifier(&mut answer, "id")?,
+            id: text(answer.get_mut("id")).unwrap_or_default(),
             created_at: answer.get("created_at").and_then(integer).unwrap_or_default(),
             status: FileStatus::of(text(answer.get_mut("status")).unwrap_or_default()),
             last_error: answer.get_mut("last_error").and_then(IndexingError::read),
@@ -136,22 +143,22 @@ impl ListItem for StoredFile {
         &self.id
     }
 
-    fn read(mut answer: Value) -> Option<Self> {
+    fn read_item(mut answer: Value) -> Option<Self> {
+        answer.as_object()?;
         Some(Self {
-            id: identifier(&mut answer, "id")?,
+            id: text(answer.get_mut("id")).unwrap_or_default(),
             filename: text(answer.get_mut("filename")).unwrap_or_default(),
             bytes: answer.get("bytes").and_then(integer),
             created_at: answer.get("created_at").and_then(integer).unwrap_or_default(),
-            purpose: text(answer.get_mut("purpose")).unwrap_or_default(),
+            expires_at: answer.get("expires_at").and_then(integer),
         })
     }
 }
 
 impl SearchResult {
     pub(super) fn read(mut answer: Value) -> Option<Self> {
+        answer.as_object()?;
         Some(Self {
-            file_id: identifier(&mut answer, "file_id")?,
-            filename: text(answer.get_mut("filename")).unwrap_or_default(),
             score: answer.get("score").and_then(Value::as_f64).unwrap_or_default(),
             attributes: attributes(answer.get_mut("attributes")),
             texts: answer.get_mut("content").map(Value::take).map(texts).unwrap_or_default(),
@@ -161,7 +168,7 @@ impl SearchResult {
 
 /// Returns whether the vector store that `answer` describes has expired.
 pub(super) fn is_expired(mut answer: Value) -> Option<bool> {
-    identifier(&mut answer, "id")?;
+    text(answer.get_mut("id")).filter(|id| !id.is_empty())?;
     Some(answer.get("status").and_then(Value::as_str) == Some("expired"))
 }
 
@@ -211,10 +218,6 @@ fn text(value: Option<&mut Value>) -> Option<String> {
     }
 }
 
-fn identifier(answer: &mut Value, field: &str) -> Option<String> {
-    text(answer.get_mut(field)).filter(|id| !id.is_empty())
-}
-
 /// Returns a number of seconds or bytes, without the fraction that some services add.
 fn integer(value: &Value) -> Option<u64> {
     let float = || Duration::try_from_secs_f64(value.as_f64()?).ok();
@@ -262,11 +265,11 @@ mod tests {
         assert_eq!(odd.status, FileStatus::Unknown("resting".to_owned()));
         let file = StoredFile::read(json!({"id": "a", "bytes": null, "filename": null})).unwrap();
         assert_eq!((file.bytes, file.filename.as_str()), (None, ""));
-        let file = StoredFile::read(json!({"id": "a", "bytes": 14.0, "purpose": "vision"}));
-        assert_eq!(file.map(|file| (file.bytes, file.purpose)), Some((Some(14), "vision".into())));
+        let file = StoredFile::read(json!({"id": "a", "bytes": 14.0, "expires_at": 7}));
+        assert_eq!(file.map(|file| (file.bytes, file.expires_at)), Some((Some(14), Some(7))));
         let found =
-            SearchResult::read(json!({"file_id": "a", "score": 1, "content": "text"})).unwrap();
-        assert_eq!((found.score, found.texts), (1.0, vec!["text".to_owned()]));
+            SearchResult::read(json!({"file_id": "", "score": 3, "content": "text"})).unwrap();
+        assert_eq!((found.score, found.texts), (3.0, vec!["text".to_owned()]));
     }
 
     #[test]
@@ -291,10 +294,10 @@ mod tests {
         for answer in [json!({}), json!({"id": ""}), json!({"id": 7}), json!([]), json!("a")] {
             assert_eq!(VectorStoreFile::read(answer.clone()), None, "{answer}");
             assert_eq!(StoredFile::read(answer.clone()), None, "{answer}");
-            assert_eq!(SearchResult::read(answer.clone()), None, "{answer}");
             assert_eq!(is_expired(answer.clone()), None, "{answer}");
-            let page = Page::read(json!({"data": [answer]}), StoredFile::read);
-            assert_eq!(page, None);
+            // An item of a list must only be an object.
+            let page = Page::read(json!({"data": [answer]}), StoredFile::read_item);
+            assert_eq!(page.is_some(), answer.is_object(), "{answer}");
         }
     }
 

@@ -12,6 +12,7 @@ use super::answer::{Attributes, ListItem as _, Page, VectorStoreFile, parsed_tex
 use super::call::{Answer, Call};
 use super::failure::{Failure, Target};
 use super::transport::RetryState;
+use super::walk::Walk;
 use super::{Client, encoded, segment};
 use crate::core::error::{Error, ErrorKind, Result};
 
@@ -189,14 +190,16 @@ impl Client {
         Ok(was_attached)
     }
 
-    /// Returns the text that the service parsed from a file, in chunks that may overlap and come in any order.
+    /// Returns the text that the service parsed from a file, in chunks that may overlap and come in any order. Believes a 404 at once:
+    /// some servers have no parsed text.
     pub(in super::super) async fn text(&self, file: &str) -> Result<Vec<String>> {
         let path = format!("{}/content", self.entry_path(file)?);
         let mut texts = Vec::new();
         let mut requested = HashSet::new();
+        let mut walk = Walk::new(self.0.transport.retry_state(), MAX_TEXT);
         let mut call = Call { max_answer: MAX_TEXT, ..Call::get(path.clone()) };
         loop {
-            let answer = self.call_until_visible(file, &call).await?;
+            let answer = self.next_page(&call, &mut walk).await.map_err(|failure| failure.error)?;
             let Page { items, has_more, next_page } = self.read(&answer, parsed_text)?;
             // A service that ignores the token returns the same page again.
             if next_page.as_ref().is_some_and(|next| requested.contains(next)) {

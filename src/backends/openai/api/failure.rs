@@ -184,10 +184,10 @@ struct ErrorBody {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Format {
-    /// OpenAI's shape, and similar JSON.
-    Envelope,
-    /// The shape of `FastAPI`, which other implementations use.
-    Detail,
+    /// OpenAI's shape, which names the type of the error.
+    Typed,
+    /// Other JSON. Servers that send it answer 400 where OpenAI answers 404.
+    Untyped,
     /// Text or HTML, which proxies in front of the service send.
     #[default]
     Foreign,
@@ -201,9 +201,8 @@ impl ErrorBody {
         };
         let inner = answer.get("error").filter(|error| error.is_object()).unwrap_or(&answer);
         let field = |name: &str| inner.get(name).map(json_text).filter(|words| !words.is_empty());
-        let detail = field("detail");
-        let format = if detail.is_some() { Format::Detail } else { Format::Envelope };
-        let text = field("message").or(detail).or_else(|| field("error")).unwrap_or_default();
+        let format = if field("type").is_some() { Format::Typed } else { Format::Untyped };
+        let text = ["message", "detail", "error"].into_iter().find_map(field).unwrap_or_default();
         let says_quota_is_used_up =
             |name| field(name).is_some_and(|word| word == "insufficient_quota");
         let is_quota_used_up = says_quota_is_used_up("code") || says_quota_is_used_up("type");
@@ -222,8 +221,8 @@ impl ErrorBody {
             403 => ErrorKind::PermissionDenied,
             // The 404 page of a proxy must not count as a missing file.
             404 if self.format != Format::Foreign => self.missing(response.target),
-            // llama-stack responds like this.
-            400 if self.format == Format::Detail
+            // llama-stack and ogx respond like this.
+            400 if self.format == Format::Untyped
                 && NOT_FOUND_PHRASES.iter().any(|words| says(words)) =>
             {
                 self.missing(response.target)

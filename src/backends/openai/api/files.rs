@@ -15,7 +15,7 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::stream::ByteStream;
 
 impl Client {
-    /// Uploads a file and returns its id.
+    /// Uploads a file.
     ///
     /// `name` must be unique: after an ambiguous failure, the call looks for a file with this name. `content` returns the length and
     /// the bytes for each attempt. If its stream fails, the call returns that error.
@@ -24,7 +24,7 @@ impl Client {
         name: &str,
         content_type: &str,
         content: &Content<'_>,
-    ) -> Result<String> {
+    ) -> Result<StoredFile> {
         let purpose = &self.0.purpose;
         let upload = Upload { purpose, name, content_type, content };
         let call = Call::upload("files".to_owned(), upload).rate_limited(self.0.uploads.as_ref());
@@ -32,13 +32,13 @@ impl Client {
         let mut state = transport.retry_state();
         loop {
             let failure = match self.create(&call, &mut state, StoredFile::read).await {
-                Ok(file) => return Ok(file.id),
+                Ok(file) => return Ok(file),
                 Err(failure) => failure,
             };
             let may_retry = transport.wait_to_retry(&failure, &mut state).await;
             if failure.is_ambiguous {
                 match self.find_upload(name, content().0, state.for_lookup()).await {
-                    Ok(Some(id)) => return Ok(id),
+                    Ok(Some(file)) => return Ok(file),
                     Ok(None) => {}
                     Err(_) => return Err(failure.error),
                 }
@@ -55,16 +55,17 @@ impl Client {
         name: &str,
         length: u64,
         mut state: RetryState,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<StoredFile>> {
         let purpose = encoded(&self.0.purpose);
         let path = format!("files?purpose={purpose}&order=desc&limit=100");
         let answer = self.0.transport.retry(&Call::get(path), &mut state).await;
         let answer = answer.map_err(|failure| failure.error)?;
-        let files = self.read(&answer, |answer| Page::read(answer, StoredFile::read))?.items;
+        let files = self.read(&answer, |answer| Page::read(answer, StoredFile::read_item))?.items;
         let is_upload = |file: &StoredFile| {
-            file.filename == name && file.bytes.is_none_or(|bytes| bytes == length)
+            let is_named = file.filename == name && !file.id.is_empty();
+            is_named && file.bytes.is_none_or(|bytes| bytes == length)
         };
-        Ok(files.into_iter().find(is_upload).map(|file| file.id))
+        Ok(files.into_iter().find(is_upload))
     }
 
     /// Returns a file, or `None` if it does not exist.
@@ -92,7 +93,8 @@ impl Client {
 
     /// Returns the bytes of a file as they were uploaded.
     ///
-    /// The consumer may read slowly, but each chunk must arrive within the idle timeout. The stream ends with
+    /// The consumer may read slowly, but each chunk must arrive within the idle timeout, and the stream waits for all of them no longer
+    /// than the total timeout. It ends with
     /// [`UnexpectedEof`](ErrorKind::UnexpectedEof) if bytes are missing, and with [`Unreachable`](ErrorKind::Unreachable) if the
     /// connection broke in another way.
     ///
@@ -104,11 +106,12 @@ impl Client {
         let call = Call { accept: "application/binary", ..Call::get(path) };
         let response = self.0.transport.open(&call).await.map_err(|failure| failure.error)?;
         let inner = Arc::clone(&self.0);
-        let chunks = stream::try_unfold(response, move |mut response| {
+        let left = inner.transport.timeouts.total;
+        let chunks = stream::try_unfold((response, left), move |(mut response, mut left)| {
             let inner = Arc::clone(&inner);
             async move {
-                let chunk = inner.transport.next_chunk(&mut response).await?;
-                Ok(chunk.map(|chunk| (chunk, response)))
+                let chunk = inner.transport.next_chunk(&mut response, &mut left).await?;
+                Ok(chunk.map(|chunk| (chunk, (response, left))))
             }
         });
         Ok(chunks.boxed())

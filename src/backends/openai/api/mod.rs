@@ -15,6 +15,7 @@ mod pages;
 mod tests;
 mod transport;
 mod upload;
+mod walk;
 
 use std::fmt;
 use std::sync::Arc;

@@ -261,12 +261,21 @@ impl Transport {
         chunk.map_err(|cause| Failure::from_connection(&cause, &self.host, &self.redaction))
     }
 
-    /// Returns the next bytes of the body, `None` at its end.
-    pub(super) async fn next_chunk(&self, response: &mut Response) -> Result<Option<Bytes>> {
+    /// Returns the next bytes of the body, `None` at its end. Waits for no longer than `left`, and subtracts the wait from it.
+    pub(super) async fn next_chunk(
+        &self,
+        response: &mut Response,
+        left: &mut Duration,
+    ) -> Result<Option<Bytes>> {
         loop {
-            let Ok(chunk) = tokio::time::timeout(self.timeouts.idle, response.chunk()).await else {
-                return Err(self.timed_out(Timeout::Idle).error);
+            let started = Instant::now();
+            let wait = self.timeouts.idle.min(*left);
+            let Ok(chunk) = tokio::time::timeout(wait, response.chunk()).await else {
+                let is_idle = wait == self.timeouts.idle;
+                let timeout = if is_idle { Timeout::Idle } else { Timeout::Total };
+                return Err(self.timed_out(timeout).error);
             };
+            *left = left.saturating_sub(started.elapsed());
             let chunk =
                 chunk.map_err(|cause| download_error(&cause, &self.host, &self.redaction))?;
             if chunk.as_ref().is_none_or(|chunk| !chunk.is_empty()) {

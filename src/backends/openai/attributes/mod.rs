@@ -19,6 +19,9 @@ use crate::core::target::FileState;
 /// The longest value of an attribute, in bytes. The reference says 512 characters, the guide 256.
 const MAX_VALUE_BYTES: usize = 256;
 
+/// The most attributes of an attachment.
+const MAX_ATTRIBUTES: usize = 16;
+
 /// The longest path that fits, in bytes.
 pub(super) const MAX_PATH_BYTES: usize = 2048;
 
@@ -39,12 +42,16 @@ pub(super) struct Entry {
     pub(super) modified_at: SystemTime,
     /// By the service's clock, in seconds since 1970.
     pub(super) attached_at: u64,
+    /// When the service deletes the uploaded file, if it said so.
+    pub(super) expires_at: Option<SystemTime>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Directory,
     File(FileMeta),
+    /// A file of f9 whose attributes are incomplete or damaged, or whose id is missing. It keeps its place in the tree, but cannot be read.
+    Corrupted,
 }
 
 /// The metadata of a file's content.
@@ -52,9 +59,15 @@ pub(super) enum Kind {
 pub(super) struct FileMeta {
     pub(super) size: u64,
     pub(super) encoding: BodyEncoding,
-    /// Unknown for files written by the Python library.
+    /// `None` for files written by the Python library.
     pub(super) sha256: Option<[u8; 32]>,
 }
+
+/// The value of `sha256` after f9 renamed a file of the Python library. Any other value is a checksum or damaged.
+const UNKNOWN_SHA256: &str = "unknown";
+
+/// The attributes that f9 writes and the Python library does not.
+const OWN_ATTRIBUTES: [&str; 3] = ["generation", "created_at", "sha256"];
 
 impl FileState for Entry {
     fn etag(&self) -> Option<Etag> {
@@ -67,6 +80,18 @@ impl FileState for Entry {
 }
 
 impl FileMeta {
+    /// Parses the attributes; `None` if one is missing or damaged. Only the Python library writes entries without a checksum.
+    fn read(attributes: &Attributes, is_own: bool) -> Option<Self> {
+        let text = |name| attributes.get(name).and_then(Value::as_str);
+        let sha256 = match text("sha256") {
+            Some(UNKNOWN_SHA256) => None,
+            None if !is_own => None,
+            digits => Some(parse_sha256(digits?)?),
+        };
+        let size = number(attributes.get("size")?)?;
+        Some(Self { size, encoding: BodyEncoding::from_name(text("encoding")?)?, sha256 })
+    }
+
     pub(super) fn checksum(&self) -> Option<Checksum> {
         let digits = hex::encode(self.sha256?);
         Checksum::new(ChecksumAlgorithm::Sha256, &digits).ok()
@@ -74,20 +99,35 @@ impl FileMeta {
 }
 
 impl Entry {
-    /// Orders the entries of one path: the greatest is the newest.
+    /// Orders the entries of one path: the greatest is the newest. A corrupted entry never hides an intact one, since it may come from a
+    /// write that failed because the service did not keep its attributes.
     pub(super) fn version(&self) -> impl Ord + '_ {
-        (self.generation, self.modified_at, self.attached_at, &self.id)
+        let is_intact = self.kind != Kind::Corrupted;
+        (is_intact, self.generation, self.modified_at, self.attached_at, &self.id)
     }
 
     pub(super) fn is_dir(&self) -> bool {
         self.kind == Kind::Directory
     }
 
-    /// Returns the metadata of the content if the entry is a file.
+    /// Returns the metadata of the content if the entry is an intact file.
     pub(super) fn meta(&self) -> Option<&FileMeta> {
         match &self.kind {
             Kind::File(meta) => Some(meta),
-            Kind::Directory => None,
+            Kind::Directory | Kind::Corrupted => None,
+        }
+    }
+
+    /// As [`meta`](Self::meta).
+    ///
+    /// # Errors
+    ///
+    /// `IsADirectory`, `Corrupted`.
+    pub(super) fn expect_file(&self) -> Result<&FileMeta> {
+        match &self.kind {
+            Kind::File(meta) => Ok(meta),
+            Kind::Directory => Err(ErrorKind::IsADirectory.into()),
+            Kind::Corrupted => Err(corrupted(&self.id)),
         }
     }
 
@@ -95,14 +135,15 @@ impl Entry {
     pub(super) fn from_attachment(attachment: &VectorStoreFile) -> Option<(FilePath, Self)> {
         let attributes = &attachment.attributes;
         let path = path_of_attributes(attributes)?;
-        let kind = if attributes.get("is_dir").is_some_and(is_true) {
-            Kind::Directory
-        } else {
-            Kind::File(FileMeta {
-                size: number(attributes.get("size")?)?,
-                encoding: BodyEncoding::from_name(attributes.get("encoding")?.as_str()?)?,
-                sha256: attributes.get("sha256").and_then(|value| parse_sha256(value.as_str()?)),
-            })
+        let is_own = OWN_ATTRIBUTES.iter().any(|name| attributes.contains_key(*name));
+        let kind = match () {
+            () if attributes.get("is_dir").is_some_and(is_true) => Some(Kind::Directory),
+            () => FileMeta::read(attributes, is_own).map(Kind::File),
+        };
+        let kind = match kind.filter(|_| !attachment.id.is_empty()) {
+            Some(kind) => kind,
+            None if is_own => Kind::Corrupted,
+            None => return None,
         };
         let attached = UNIX_EPOCH + Duration::from_secs(attachment.created_at);
         let time = |name| attributes.get(name).and_then(time);
@@ -110,12 +151,25 @@ impl Entry {
         let entry = Self {
             id: attachment.id.clone(),
             kind,
-            generation: attributes.get("generation").and_then(number).unwrap_or(0),
+            generation: generation(attributes),
             created_at: time("created_at").unwrap_or(modified_at),
             modified_at,
             attached_at: attachment.created_at,
+            expires_at: time("expires_at"),
         };
         Some((path, entry))
+    }
+
+    /// Whether a listing with this attachment shows the entry at `path`.
+    pub(super) fn is_kept_in(&self, attachment: &VectorStoreFile, path: &FilePath) -> bool {
+        Self::from_attachment(attachment)
+            .is_some_and(|(kept_at, kept)| kept_at == *path && self.is_same_version(&kept))
+    }
+
+    /// Whether both describe the same content, written at the same time.
+    pub(super) fn is_same_version(&self, other: &Self) -> bool {
+        let written = |entry: &Self| (entry.generation, entry.created_at, entry.modified_at);
+        self.kind == other.kind && written(self) == written(other)
     }
 
     /// Returns the attributes that move this entry from `old` to `path`. They overwrite every piece of the old path, in case the
@@ -136,7 +190,7 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// `InvalidPath` if the path does not fit.
+    /// `InvalidPath` if the path does not fit, and `Corrupted` for a corrupted entry.
     pub(super) fn to_attributes(&self, path: &FilePath) -> Result<Attributes> {
         let mut attributes = Attributes::new();
         for (number, piece) in pieces(path)?.into_iter().enumerate() {
@@ -147,15 +201,39 @@ impl Entry {
         // As text: the service stores numbers as doubles, which cannot hold nanoseconds.
         attributes.insert("created_at".to_owned(), seconds(self.created_at).into());
         attributes.insert("modified_at".to_owned(), seconds(self.modified_at).into());
-        if let Kind::File(meta) = &self.kind {
+        if self.kind != Kind::Directory {
+            let meta = self.expect_file()?;
+            let sha256 = meta.sha256.map_or_else(|| UNKNOWN_SHA256.to_owned(), hex::encode);
             attributes.insert("size".to_owned(), meta.size.into());
             attributes.insert("encoding".to_owned(), meta.encoding.name().into());
-            if let Some(sha256) = meta.sha256 {
-                attributes.insert("sha256".to_owned(), hex::encode(sha256).into());
-            }
+            attributes.insert("sha256".to_owned(), sha256.into());
+        }
+        if let Some(time) = self.expires_at.filter(|_| attributes.len() < MAX_ATTRIBUTES) {
+            attributes.insert("expires_at".to_owned(), seconds(time).into());
         }
         Ok(attributes)
     }
+}
+
+/// Returns the error for the entry with this id.
+pub(super) fn corrupted(id: &str) -> Error {
+    Error::new(ErrorKind::Corrupted).with_message(format!(
+        "the attributes of the entry `{id}` are incomplete or damaged, so its content cannot be verified"
+    ))
+}
+
+/// Converts all attributes to text.
+pub(super) fn as_text(attributes: Attributes) -> Attributes {
+    let as_text = |value: Value| match value {
+        Value::String(_) => value,
+        other => other.to_string().into(),
+    };
+    attributes.into_iter().map(|(name, value)| (name, as_text(value))).collect()
+}
+
+/// Returns the generation in the attributes; 0 for entries of the Python library.
+pub(super) fn generation(attributes: &Attributes) -> u64 {
+    attributes.get("generation").and_then(number).unwrap_or(0)
 }
 
 /// Checks that the attributes can hold a path.

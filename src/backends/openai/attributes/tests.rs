@@ -34,6 +34,7 @@ fn entry(kind: Kind) -> Entry {
         created_at: at(1_600_000_000, 1),
         modified_at: at(1_700_000_000, 123_456_789),
         attached_at: 1_700_000_009,
+        expires_at: None,
     }
 }
 
@@ -260,9 +261,57 @@ fn attachments_of_other_programs_are_skipped() {
     ] {
         assert_eq!(read(&foreign), None, "{foreign}");
     }
-    let odd = json!({"path": "a", "size": 1, "encoding": "raw", "sha256": "abc", "created_at": [], "generation": "x"});
-    let (_, odd) = read(&odd).unwrap();
-    assert_eq!((odd.meta().unwrap().sha256, odd.generation), (None, 0));
+}
+
+/// Only f9 writes a generation, a creation time or a checksum, and it always writes all of them.
+#[test]
+fn own_attributes_that_are_incomplete_or_damaged_are_corrupted() {
+    let whole: Value = file(3).to_attributes(&path("a")).unwrap().into();
+    for (name, value) in [
+        ("sha256", None),
+        ("sha256", Some(json!("abc"))),
+        ("sha256", Some(json!("é".repeat(32)))),
+        ("sha256", Some(json!(7))),
+        ("sha256", Some(json!(""))),
+        ("size", None),
+        ("size", Some(json!(-1))),
+        ("encoding", None),
+        ("encoding", Some(json!("gzip"))),
+    ] {
+        let mut damaged = whole.clone();
+        let attributes = damaged.as_object_mut().unwrap();
+        match value {
+            Some(value) => drop(attributes.insert(name.to_owned(), value)),
+            None => drop(attributes.remove(name)),
+        }
+        let (_, entry) = read(&damaged).unwrap();
+        assert_eq!(entry.kind, Kind::Corrupted, "{damaged}");
+        assert!(file(3).version() > entry.version(), "a corrupted entry hides nothing");
+        assert_eq!(entry.expect_file().unwrap_err().kind(), ErrorKind::Corrupted);
+        assert_eq!(entry.to_attributes(&path("b")).unwrap_err().kind(), ErrorKind::Corrupted);
+    }
+    let without_id = VectorStoreFile { id: String::new(), ..attachment(&whole) };
+    assert_eq!(Entry::from_attachment(&without_id).unwrap().1.kind, Kind::Corrupted);
+}
+
+#[test]
+fn attributes_as_text_are_read_back_as_written() {
+    for entry in [file(3), entry(Kind::Directory)] {
+        let attributes = as_text(entry.to_attributes(&path("a/b")).unwrap());
+        assert!(attributes.values().all(Value::is_string), "{attributes:?}");
+        assert!(entry.is_kept_in(&attachment(&attributes.into()), &path("a/b")));
+    }
+}
+
+#[test]
+fn an_expiry_is_kept_if_there_is_room() {
+    let expiring = Entry { expires_at: Some(at(1_800_000_000, 0)), ..file(1) };
+    for (bytes, kept) in [(1, true), (1000, true), (2048, false)] {
+        let attributes = expiring.to_attributes(&long_path(bytes, 3)).unwrap();
+        assert!(attributes.len() <= 16);
+        let (_, entry) = read(&attributes.into()).unwrap();
+        assert_eq!(entry.expires_at, expiring.expires_at.filter(|_| kept), "{bytes}");
+    }
 }
 
 /// Merges attributes as some services do.

@@ -17,7 +17,8 @@ pub struct OpenAITimeouts {
     /// Between two received pieces; 60 seconds by default.
     #[serde(deserialize_with = "crate::core::duration::required")]
     pub idle: Duration,
-    /// For one call with all its retries; 10 minutes by default.
+    /// For one call with all its retries, and for all pages of a listing together; 10 minutes by default. Of a download, only the time
+    /// counts in which f9 waits for the service.
     #[serde(deserialize_with = "crate::core::duration::required")]
     pub total: Duration,
     /// For the service to parse a file, where f9 waits for that; 2 minutes by default.
@@ -25,8 +26,7 @@ pub struct OpenAITimeouts {
     pub indexing: Duration,
 }
 
-/// The rate limits of a handle and its clones, in calls per minute. A whole minute's calls may be sent at once; later ones are
-/// spread evenly.
+/// The rate limits of a handle and its clones, in calls per minute. A whole minute's calls may be sent at once; no minute has more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

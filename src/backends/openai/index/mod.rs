@@ -69,9 +69,12 @@ impl Index {
         self.refresh_if_older(self.max_age(self.ttl)).await
     }
 
-    /// As [`refresh`](Self::refresh), but a writer that holds its lock accepts a listing of the last second.
+    /// As [`refresh`](Self::refresh), but a writer that holds its lock accepts a listing that ended within the last second, however
+    /// long it took.
     pub(super) async fn refresh_for_writing(self: &Arc<Self>) -> Result<()> {
-        let age = self.ttl.max(Duration::from_secs(1));
+        let listed_at = self.state().snapshot.listed_at();
+        let is_recent = listed_at.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
+        let age = if is_recent { Duration::MAX } else { self.ttl };
         self.refresh_if_older(self.max_age(age)).await
     }
 

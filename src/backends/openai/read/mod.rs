@@ -94,30 +94,38 @@ impl Store {
     ) -> Result<(Entry, ByteStream<'static>)> {
         let mut entry = self.index.read(|entries| file_at(entries, path))?;
         for _ in 0..MAX_VERSIONS {
-            let error = match self.read_entry(&entry, options).await {
+            let error = match self.read_entry(&entry, options, false).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => error,
                 content => return Ok((entry, content?)),
             };
             // It may have been replaced since the lookup.
             self.index.refresh_now().await?;
             let now = self.index.read(|entries| file_at(entries, path))?;
-            if now.id == entry.id {
-                return Err(Error::new(ErrorKind::NotFound)
-                    .with_message("the file is listed, but the service has lost its content")
-                    .with_source(error));
+            if now.id != entry.id {
+                entry = now;
+                continue;
             }
-            entry = now;
+            return match self.read_entry(&entry, options, true).await {
+                Err(again) if again.kind() == ErrorKind::NotFound => {
+                    Err(Error::new(ErrorKind::NotFound)
+                        .with_message("the file is listed, but the service has lost its content")
+                        .with_source(error))
+                }
+                content => Ok((entry, content?)),
+            };
         }
         Err(Error::new(ErrorKind::Contention)
             .with_message("the file was replaced during each attempt to read it; try again"))
     }
 
+    /// Returns the content of an entry by the first road that leads to it. `is_listed` if a listing has shown that it was not replaced.
     async fn read_entry(
         &self,
         entry: &Entry,
         options: &ReadOptions,
+        is_listed: bool,
     ) -> Result<ByteStream<'static>> {
-        let meta = entry.meta().ok_or(ErrorKind::IsADirectory)?;
+        let meta = entry.expect_file()?;
         if !options.condition.is_empty() {
             options.condition.check_read(entry.etag().as_ref(), Some(entry.modified_at))?;
         }
@@ -125,54 +133,70 @@ impl Store {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let may_download = self.may_download();
-        if may_download {
-            match self.client.content(&entry.id).await {
-                Ok(body) => return Ok(slice(verified(decoded(body, meta), meta), range)),
-                Err(error) if self.falls_back(&error) => {
-                    self.is_download_forbidden.store(true, Ordering::Relaxed);
-                }
-                Err(error) => return Err(error),
+        let read = async |road| match road {
+            Road::Download => self.download(entry, meta).await,
+            Road::Text => {
+                let content = self.parsed_content(entry, meta, is_listed).await?;
+                Ok(stream::iter([Ok(content)]).boxed())
             }
-        }
-        let content = match self.parsed_content(entry, meta).await {
-            Err(error) if !may_download && self.should_try_download(&error) => {
-                let Ok(body) = self.client.content(&entry.id).await else { return Err(error) };
-                return Ok(slice(verified(decoded(body, meta), meta), range));
-            }
-            content => content?,
         };
-        let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(content.len());
-        let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(content.len());
-        Ok(stream::iter([Ok(content.slice(start..end))]).boxed())
+        let (first, second) = self.roads();
+        let content = match (read(first).await, second) {
+            (Err(error), Some(second)) if is_closed(&error) => {
+                let (download, text) = match (second, read(second).await) {
+                    (_, Ok(content)) => return Ok(slice(content, range)),
+                    (Road::Text, Err(text)) => (error, text),
+                    (Road::Download, Err(download)) => (download, error),
+                };
+                return Err(match (download.kind(), text.kind()) {
+                    (ErrorKind::DownloadForbidden, ErrorKind::NotFound) if is_listed => {
+                        self.cannot_be_read(meta, text)
+                    }
+                    (ErrorKind::DownloadForbidden, _) => text,
+                    _ => download,
+                });
+            }
+            (content, _) => content?,
+        };
+        Ok(slice(content, range))
     }
 
-    fn may_download(&self) -> bool {
+    /// Returns the road to try first, and the one to try if that is closed.
+    fn roads(&self) -> (Road, Option<Road>) {
         match self.config.read {
-            OpenAIReadMode::FilesContent => true,
-            OpenAIReadMode::VectorStoreText => false,
-            OpenAIReadMode::Auto => !self.is_download_forbidden.load(Ordering::Relaxed),
+            OpenAIReadMode::FilesContent => (Road::Download, None),
+            OpenAIReadMode::VectorStoreText => (Road::Text, None),
+            OpenAIReadMode::Auto if self.is_download_forbidden.load(Ordering::Relaxed) => {
+                // The earlier refusal may have been for a file of another purpose.
+                (Road::Text, Some(Road::Download))
+            }
+            OpenAIReadMode::Auto => (Road::Download, Some(Road::Text)),
         }
     }
 
-    fn falls_back(&self, error: &Error) -> bool {
-        self.config.read == OpenAIReadMode::Auto && error.kind() == ErrorKind::DownloadForbidden
+    async fn download(&self, entry: &Entry, meta: &FileMeta) -> Result<ByteStream<'static>> {
+        let body = self.client.content(&entry.id).await.inspect_err(|error| {
+            if error.kind() == ErrorKind::DownloadForbidden {
+                self.is_download_forbidden.store(true, Ordering::Relaxed);
+            }
+        })?;
+        Ok(verified(decoded(body, meta), meta))
     }
 
-    /// Whether to try a download after the parsed text was unusable: the earlier refusal may have been for a file of another
-    /// purpose.
-    fn should_try_download(&self, error: &Error) -> bool {
-        let is_refused =
-            matches!(error.kind(), ErrorKind::DownloadForbidden | ErrorKind::IntegrityMismatch);
-        self.config.read == OpenAIReadMode::Auto && is_refused
-    }
-
-    /// Rebuilds the content from the text that the service parsed.
-    async fn parsed_content(&self, entry: &Entry, meta: &FileMeta) -> Result<Bytes> {
-        if let Ok(content) = self.parsed_text(entry, meta).await {
-            return Ok(content);
+    /// Rebuilds the content from the text that the service parsed. Waits for that text if `is_listed`; a missing file may otherwise have
+    /// been replaced.
+    pub(super) async fn parsed_content(
+        &self,
+        entry: &Entry,
+        meta: &FileMeta,
+        is_listed: bool,
+    ) -> Result<Bytes> {
+        match self.parsed_text(entry, meta).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_listed => return Err(error),
+            Ok(content) => return Ok(content),
+            // It may not have been parsed yet.
+            Err(_) => {}
         }
-        // It may not have been parsed yet.
         let status = self.wait_until_indexed(&entry.id, self.config.timeouts.indexing).await?;
         let is_auto = self.config.read == OpenAIReadMode::Auto;
         if let Err(error) = status.into_result() {
@@ -196,10 +220,13 @@ impl Store {
         let (is_unparsed, purpose) = (reason.kind() == ErrorKind::Remote, &self.config.purpose);
         let why = match reason.message() {
             Some(message) if is_unparsed => message.to_owned(),
+            _ if reason.kind() == ErrorKind::NotFound => {
+                "the service has no parsed text of it".to_owned()
+            }
             _ => "its parsed text does not match the content".to_owned(),
         };
         let advice = match meta.encoding {
-            BodyEncoding::Raw if !is_unparsed => {
+            BodyEncoding::Raw if reason.kind() == ErrorKind::IntegrityMismatch => {
                 "write the file with the encoding `framed` or with"
             }
             _ => "write the file with",
@@ -210,6 +237,25 @@ impl Store {
             ))
             .with_source(reason)
     }
+}
+
+/// A way to the content of a file.
+#[derive(Clone, Copy)]
+enum Road {
+    Download,
+    Text,
+}
+
+/// Whether a road does not lead to the content, also if it is tried again: another one may.
+fn is_closed(error: &Error) -> bool {
+    let kinds = [
+        ErrorKind::DownloadForbidden,
+        ErrorKind::IntegrityMismatch,
+        ErrorKind::NotFound,
+        ErrorKind::PermissionDenied,
+        ErrorKind::Remote,
+    ];
+    kinds.contains(&error.kind()) && !error.is_temporary()
 }
 
 /// Waits for the first piece and returns the whole stream.

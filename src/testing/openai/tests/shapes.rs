@@ -203,47 +203,11 @@ async fn a_missing_object_is_not_found() {
     ] {
         assert_eq!(client.get(&path).await.error(), (400, message, Some("invalid_value")));
     }
-    for path in
-        ["vector_stores/vs_x/files", "vector_stores/vs_x/search", "uploads/upload_x/complete"]
-    {
+    for path in ["vector_stores/vs_x/files", "vector_stores/vs_x/search"] {
         assert_eq!(client.post(path, json!({ "file_id": id })).await.error().0, 404, "{path}");
     }
     let gone = client.try_attach("file-gone", Value::Null).await;
     assert_eq!(gone.error(), (404, "No such File object: file-gone", None));
-}
-
-#[tokio::test]
-async fn an_upload_checks_its_parts_when_it_completes() {
-    let client = TestClient::strict();
-    let new = |bytes: u64| json!({ "filename": "a.txt", "purpose": "vision", "bytes": bytes, "mime_type": "text/plain" });
-    assert_eq!(
-        client.post("uploads", new(8 * 1024 * 1024 * 1024 + 1)).await.error().2,
-        Some("integer_above_max_value")
-    );
-    assert_eq!(client.post("uploads", new(0)).await.error().1, "File is empty.");
-    let id = client.post("uploads", new(2)).await.ok()["id"].as_str().unwrap().to_owned();
-    let part = |content: &'static [u8]| {
-        let form = Form::new().part("data", Part::bytes(content));
-        client.send(client.request(Method::POST, &format!("uploads/{id}/parts")).multipart(form))
-    };
-    assert_eq!(part(b"").await.error().0, 400);
-    let (b, a) = (part(b"b").await.ok(), part(b"a").await.ok());
-    let path = format!("uploads/{id}/complete");
-    let complete = |body: Value| client.post(&path, body);
-    for body in [
-        json!({}),
-        json!({ "part_ids": ["part_x", b["id"]] }),
-        json!({ "part_ids": [a["id"]] }),
-        json!({ "part_ids": [a["id"], b["id"]], "md5": "00" }),
-    ] {
-        assert_eq!(complete(body.clone()).await.error().0, 400, "{body}");
-    }
-    // The MD5 checksum of `ab`.
-    let md5 = "187EF4436122D1CC2F40DC2B92F0EBA0";
-    let done = complete(json!({ "part_ids": [a["id"], b["id"]], "md5": md5 })).await.ok();
-    assert_eq!((&done["status"], &done["file"]["bytes"]), (&json!("completed"), &json!(2)));
-    assert_eq!(client.openai.files()[0].bytes, "ab");
-    assert_eq!(part(b"c").await.error().0, 400);
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ fn envelope(message: &str, code: Option<&str>) -> String {
 fn an_error_response_is_classified_by_its_status_and_message() {
     use ErrorKind as Kind;
     let plain = |message| envelope(message, None);
+    let untyped = |message| json!({"error": {"message": message}}).to_string();
     for (status, body, kind) in [
         (
             400,
@@ -82,6 +83,11 @@ fn an_error_response_is_classified_by_its_status_and_message() {
         (400, json!({"detail": "File with id file-a not found"}).to_string(), Kind::NotFound),
         (400, json!({"detail": "Vector_store vs_1 not found"}).to_string(), Kind::RootGone),
         (404, json!({"detail": "Not Found"}).to_string(), Kind::NotFound),
+        // As ogx and llama-stack 0.7 send it.
+        (400, untyped("File 'file-a' not found"), Kind::NotFound),
+        (400, untyped("File file-a not found in vector store vs_1"), Kind::NotFound),
+        (400, untyped("Vector Store 'vs_1' not found"), Kind::RootGone),
+        (400, untyped("Invalid extension vb"), Kind::Remote),
         // From a proxy in front of the service.
         (404, "<html><body>404 page not found: no such file</body></html>".into(), Kind::Remote),
         (404, "File not found".into(), Kind::Remote),

@@ -1,9 +1,12 @@
 //! Pagination, including servers with paging quirks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use super::super::walk::{MAX_PAGES, Walk};
 use super::calls::entry;
-use super::server::{Reply, Request, Server, answer, client, ok, refused};
+use super::server::{Act, Reply, Request, Server, answer, client, ok, refused};
 use crate::core::error::ErrorKind;
 
 fn page(ids: impl IntoIterator<Item = usize>, has_more: bool) -> Reply {
@@ -111,12 +114,66 @@ async fn listing_a_missing_store_fails() {
         (refused(400, "Vector store 'vs_1' has expired"), ErrorKind::RootGone),
         (answer(404, "", "<html>no"), ErrorKind::Remote),
         (ok(&json!({})), ErrorKind::Remote),
-        (ok(&json!({"data": [{"id": null}]})), ErrorKind::Remote),
+        (ok(&json!({"data": ["file-1"]})), ErrorKind::Remote),
     ] {
         let server = Server::script([gone]).await;
         assert_eq!(server.client().list(Some).await.unwrap_err().kind(), kind);
         assert_eq!(server.requests().len(), 1);
     }
+}
+
+/// An item without an id must not hide the others.
+#[tokio::test]
+async fn items_without_ids_are_listed() {
+    let without_id = || json!({"id": null, "attributes": {"path": "a"}});
+    let data = |items: &[Value], has_more| ok(&json!({"data": items, "has_more": has_more}));
+    let server = Server::script([
+        data(&[without_id(), entry("file-1"), without_id()], true),
+        data(&[entry("file-1"), entry("file-2")], false),
+    ])
+    .await;
+    let listed = server.client().list(Some).await.unwrap();
+    let ids: Vec<&str> = listed.iter().map(|entry| entry.id.as_str()).collect();
+    assert_eq!(ids, ["", "file-1", "", "file-2"]);
+    assert!(server.lines()[1].ends_with("&after=file-1"));
+    // Without any id, nobody knows where the next page begins.
+    let server = Server::script([data(&[without_id()], true)]).await;
+    assert_eq!(server.client().list(Some).await.unwrap_err().kind(), ErrorKind::Remote);
+}
+
+#[tokio::test]
+async fn the_pages_and_bytes_of_a_walk_are_limited() {
+    let server = Server::script([]).await;
+    let walk = || Walk::new(server.client().0.transport.retry_state(), 100);
+    let mut long = walk();
+    assert!((0..MAX_PAGES).all(|_| long.count(0).is_ok()));
+    assert_eq!(long.count(0).unwrap_err().kind(), ErrorKind::Remote);
+    let mut wide = walk();
+    assert!((0..100).all(|_| wide.count(1).is_ok()));
+    assert_eq!(wide.count(1).unwrap_err().kind(), ErrorKind::Remote);
+}
+
+/// Each page comes at once, so only the time of all of them together is too long.
+#[tokio::test]
+async fn endless_pages_end_at_the_total_timeout() {
+    let mut number = 0;
+    let server = Server::answering(move |request| {
+        number += 1;
+        let mut reply = vec![Act::Pass(Duration::from_secs(59))];
+        let token = format!("page{number}");
+        reply.extend(if request.line.contains("/content") {
+            ok(&json!({"data": [{"text": "a"}], "has_more": true, "next_page": token}))
+        } else {
+            page([number], true)
+        });
+        reply
+    })
+    .await;
+    let client = server.client();
+    assert_eq!(client.list(Some).await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(server.requests().len(), 11, "of one minute each, in ten minutes");
+    assert_eq!(client.text("file-a").await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(client.files(Some).await.unwrap_err().kind(), ErrorKind::Timeout);
 }
 
 #[tokio::test]

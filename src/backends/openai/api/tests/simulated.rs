@@ -37,7 +37,7 @@ async fn upload(client: &Client, name: &str, content: &'static str) -> Result<St
     let source = move || -> (u64, BoxStream<'static, io::Result<Bytes>>) {
         (content.len() as u64, stream::iter([Ok(Bytes::from(content))]).boxed())
     };
-    client.upload(name, "text/plain", &source).await
+    client.upload(name, "text/plain", &source).await.map(|file| file.id)
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_file_can_be_uploaded_attached_read_and_deleted() {
     assert!(client.text(&file).await.unwrap().concat().starts_with("hello world"));
     let filter = json!({"type": "eq", "key": "path", "value": "b"});
     let found = client.search("world", Some(filter), 5).await.unwrap();
-    assert_eq!((found.len(), found[0].file_id.as_str()), (1, file.as_str()));
+    assert_eq!((found.len(), &found[0].attributes), (1, &attributes("b")));
     let content = client.content(&file).await.unwrap();
     assert_eq!(crate::core::stream::collect(content).await.unwrap(), "hello world\n");
     for _ in 0..2 {

@@ -53,7 +53,8 @@ async fn never<T>(call: impl Future<Output = T>) {
 }
 
 async fn upload_of(client: &Client, length: u64, content: fn() -> Content) -> Result<String> {
-    client.upload("f9-a.txt", "text/plain", &move || (length, content())).await
+    let uploaded = client.upload("f9-a.txt", "text/plain", &move || (length, content())).await;
+    uploaded.map(|file| file.id)
 }
 
 #[tokio::test]
@@ -252,6 +253,23 @@ async fn a_slow_download_and_a_slow_reader_are_accepted() {
     }
     assert_eq!(read, 10);
     assert!(started.elapsed() > 4 * MINUTE);
+}
+
+#[tokio::test]
+async fn a_download_that_never_ends_is_not_awaited_longer_than_the_total_timeout() {
+    let drip = (0..20).flat_map(|_| [send(b"x"), Act::Halt, Act::Pass(MINUTE * 59 / 60)]);
+    let head = send(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n");
+    let server = Server::script([[head].into_iter().chain(drip).collect()]).await;
+    let mut content = server.client().content("file-a").await.unwrap();
+    let mut read = 0;
+    let error = loop {
+        match content.next().await.unwrap() {
+            Ok(chunk) => read += chunk.len(),
+            Err(error) => break error,
+        }
+        server.go_on();
+    };
+    assert_eq!((error.kind(), read), (ErrorKind::Timeout, 11), "{error}");
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ pub(super) struct Snapshot {
     hidden: Vec<Hidden>,
     /// When the listing behind `entries` started; `None` before the first one.
     refreshed_at: Option<Instant>,
+    /// When that listing was complete.
+    listed_at: Option<Instant>,
     recent_writes: Arc<RecentWrites>,
 }
 
@@ -45,6 +47,10 @@ impl Snapshot {
 
     pub(super) fn refreshed_at(&self) -> Option<Instant> {
         self.refreshed_at
+    }
+
+    pub(super) fn listed_at(&self) -> Option<Instant> {
+        self.listed_at
     }
 
     pub(super) fn is_new_or_had_entries(&self) -> bool {
@@ -131,6 +137,7 @@ impl Snapshot {
             }
         }
         self.refreshed_at = Some(began);
+        self.listed_at = Some(Instant::now());
     }
 }
 

@@ -20,6 +20,7 @@ fn entry(id: &str, kind: Kind, generation: u64) -> Entry {
         created_at: UNIX_EPOCH,
         modified_at: UNIX_EPOCH,
         attached_at: 0,
+        expires_at: None,
     }
 }
 

@@ -1,0 +1,368 @@
+//! Servers with the same API that behave differently from OpenAI: gateways that drop attributes, files that expire, ids that are missing.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use f9::prelude::*;
+use f9::testing::openai::{
+    AttributeUpdates, ErrorShape, Fault, FaultKind, KeptAttributes, OpenAISimulator, Route, Rules,
+    SearchIds, TextShape,
+};
+use f9::{
+    CreateOptions, DeleteOptions, Error, ErrorKind, ListOptions, OpenAIReadMode, SearchOptions,
+    UpdateOptions,
+};
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+
+use crate::notes::{BINARY, asked, open, opened, tree};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn with(change: impl FnOnce(&mut Rules)) -> OpenAISimulator {
+    let openai = OpenAISimulator::start();
+    openai.set(change);
+    openai
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_only_text_gets_text() {
+    let openai = with(|rules| rules.kept_attributes = KeptAttributes::Text);
+    let notes = open(&openai).await;
+    notes.create("a.txt", "one").await.unwrap();
+    assert!(asked(&openai).contains(&Route::Attributes), "the first write is repaired");
+    notes.create("d/b.bin", &BINARY[..]).await.unwrap();
+    notes.update("a.txt", "two").await.unwrap();
+    notes.create_dir("e").await.unwrap();
+    let many = (0..3).map(|number| (format!("m/{number}"), number.to_string()));
+    for created in notes.create_many(many).await.unwrap() {
+        created.unwrap();
+    }
+    assert!(!asked(&openai).contains(&Route::Attributes), "the later ones are sent as text");
+    notes.rename("d", "f").await.unwrap();
+    for notes in [&notes, &open(&openai).await] {
+        let found = tree(notes).await.unwrap();
+        let paths: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["a.txt", "e", "f", "f/b.bin", "m", "m/0", "m/1", "m/2"]);
+        assert_eq!(found["a.txt"].as_deref(), Some(&b"two"[..]));
+        assert_eq!(found["f/b.bin"].as_deref(), Some(&BINARY[..]));
+        assert!(notes.check().await.unwrap().is_empty());
+    }
+    assert_eq!(openai.files().len(), 6);
+}
+
+/// A whole batch is sent before the first answer shows what the server keeps.
+#[tokio::test]
+async fn the_first_batch_of_a_server_that_keeps_only_text_is_repaired() {
+    let openai = with(|rules| rules.kept_attributes = KeptAttributes::Text);
+    let notes = open(&openai).await;
+    let many = (0..20).map(|number| (number.to_string(), "x"));
+    let created = notes.create_many(many).await.unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+    assert_eq!(tree(&open(&openai).await).await.unwrap().len(), 20);
+}
+
+/// The entry was written past the gateway, so a rename is the first write through it.
+#[tokio::test]
+async fn a_rename_through_a_gateway_that_keeps_only_text_is_repaired() {
+    let openai = OpenAISimulator::start();
+    open(&openai).await.create("a.txt", "one").await.unwrap();
+    openai.set(|rules| rules.kept_attributes = KeptAttributes::Text);
+    open(&openai).await.rename("a.txt", "b.txt").await.unwrap();
+    let found = tree(&open(&openai).await).await.unwrap();
+    assert_eq!(found, [("b.txt".to_owned(), Some("one".into()))].into());
+}
+
+#[tokio::test]
+async fn a_write_whose_attributes_are_lost_fails_and_leaves_the_old_version() {
+    let openai = OpenAISimulator::start();
+    let notes = open(&openai).await;
+    notes.create("old.txt", "old").await.unwrap();
+    let before = (openai.files(), openai.vector_store_files());
+    openai.set(|rules| rules.kept_attributes = KeptAttributes::Nothing);
+    let is_mismatch = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::IntegrityMismatch, "{error}");
+        assert!(!error.has_unknown_outcome() && !error.is_applied(), "{error}");
+    };
+    is_mismatch(notes.create("new.txt", "new").await.unwrap_err());
+    is_mismatch(notes.create_dir("new").await.unwrap_err());
+    is_mismatch(notes.update("old.txt", "new").await.unwrap_err());
+    let append = UpdateOptions::append();
+    is_mismatch(notes.update_with("old.txt", "new", append).await.unwrap_err());
+    is_mismatch(notes.copy("old.txt", "new.txt").await.unwrap_err());
+    let many = (0..5).map(|number| (number.to_string(), "x"));
+    for created in notes.create_many(many).await.unwrap() {
+        is_mismatch(created.unwrap_err());
+    }
+    assert_eq!((openai.files(), openai.vector_store_files()), before, "all is withdrawn");
+    assert_eq!(notes.read("old.txt").await.unwrap(), "old");
+    assert_eq!(notes.glob("**").await.unwrap(), ["old.txt"]);
+}
+
+#[tokio::test]
+async fn a_rename_that_the_server_ignores_fails() {
+    let openai = OpenAISimulator::start();
+    let notes = open(&openai).await;
+    notes.create("d/a.txt", "one").await.unwrap();
+    notes.create("d/b.txt", "two").await.unwrap();
+    let before = openai.vector_store_files();
+    openai.set(|rules| rules.attribute_updates = AttributeUpdates::Ignore);
+    for (from, to) in [("d/a.txt", "c.txt"), ("d/a.txt", "d/b.txt"), ("d", "e")] {
+        let overwrite = f9::RenameOptions::overwrite();
+        let error = notes.rename_with(from, to, overwrite).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::IntegrityMismatch, "{error}");
+        assert!(!error.has_unknown_outcome(), "{error}");
+    }
+    assert_eq!(openai.vector_store_files(), before);
+    assert_eq!(tree(&notes).await.unwrap().len(), 3);
+}
+
+/// Plants a file with the attributes of another one, changed.
+fn plant_damaged(openai: &OpenAISimulator, path: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut attributes = Value::from(openai.vector_store_files()[0].attributes.clone());
+    attributes["path"] = json!(path);
+    change(&mut attributes);
+    let id = openai.add_file("damaged.txt", "assistants", "anything");
+    openai.attach_file(&id, attributes);
+    id
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_corrupted_and_does_not_hide_the_others() {
+    let openai = OpenAISimulator::lenient();
+    let notes = opened(openai.config()).await;
+    notes.create("m/b.txt", "one").await.unwrap();
+    notes.create("m/d.txt", "two").await.unwrap();
+    plant_damaged(&openai, "m/a.txt", |attributes| attributes["sha256"] = json!("abc"));
+    plant_damaged(&openai, "m/c.txt", |attributes| {
+        attributes.as_object_mut().unwrap().remove("sha256");
+    });
+    let without_id = plant_damaged(&openai, "m/e.txt", |_| {});
+    openai.set(|rules| rules.hidden_ids = BTreeSet::from([without_id]));
+    let listed = notes.list_with("", ListOptions::recursive()).await.unwrap();
+    let listed: Vec<String> = listed
+        .map(|item| match item {
+            Ok(info) => info.path.to_string(),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+                format!("damaged {}", error.path().unwrap())
+            }
+        })
+        .collect()
+        .await;
+    let expected =
+        ["m", "damaged m/a.txt", "m/b.txt", "damaged m/c.txt", "m/d.txt", "damaged m/e.txt"];
+    assert_eq!(listed, expected);
+    for path in ["m/a.txt", "m/c.txt", "m/e.txt"] {
+        for error in [
+            notes.read(path).await.unwrap_err(),
+            notes.info(path).await.unwrap_err(),
+            notes.copy(path, "x").await.unwrap_err(),
+            notes.rename(path, "x").await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+        }
+        let error = notes.create(path, "x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    }
+    assert_eq!(notes.rename("m", "n").await.unwrap_err().kind(), ErrorKind::Corrupted);
+    assert!(notes.repair().await.unwrap().is_empty(), "nobody knows which bytes are right");
+    // It can be replaced and deleted.
+    notes.create_with("m/a.txt", "three", CreateOptions::overwrite()).await.unwrap();
+    notes.delete("m/c.txt").await.unwrap();
+    openai.set(|rules| rules.hidden_ids.clear());
+    notes.delete("m/e.txt").await.unwrap();
+    let found = tree(&opened(openai.config()).await).await.unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["m", "m/a.txt", "m/b.txt", "m/d.txt"]);
+    assert_eq!(found["m/a.txt"].as_deref(), Some(&b"three"[..]));
+}
+
+#[tokio::test]
+async fn missing_things_are_recognized_in_every_shape() {
+    // A handle that knows a file which another program has detached since.
+    let outdated = async |shape| {
+        let openai = with(|rules| rules.error_shape = shape);
+        let id = openai.add_file("old.txt", "assistants", "one");
+        openai.attach_file(&id, json!({"path": "a.txt", "size": 3, "encoding": "raw"}));
+        let notes = open(&openai).await;
+        let etag = notes.info("a.txt").await.unwrap().etag.unwrap();
+        openai.detach_file(&id);
+        (openai, notes, etag)
+    };
+    for shape in [ErrorShape::OpenAI, ErrorShape::FastApi, ErrorShape::Untyped] {
+        let (_openai, notes, etag) = outdated(shape).await;
+        let update = notes.update_with("a.txt", "two", UpdateOptions::if_match(etag)).await;
+        assert_eq!(update.unwrap_err().kind(), ErrorKind::PreconditionFailed, "{shape:?}");
+        let (openai, notes, _) = outdated(shape).await;
+        notes.delete("a.txt").await.unwrap();
+        let mut config = openai.config();
+        config.vector_store_id = "vs_missing".to_owned();
+        let gone = opened(config).await;
+        assert_eq!(gone.glob("**").await.unwrap_err().kind(), ErrorKind::RootGone, "{shape:?}");
+        assert_eq!(gone.create("a", "x").await.unwrap_err().kind(), ErrorKind::RootGone);
+    }
+}
+
+#[tokio::test]
+async fn hits_are_matched_by_path_and_generation() {
+    for ids in [SearchIds::File, SearchIds::Document, SearchIds::Empty] {
+        let openai = with(|rules| (rules.search_ids, rules.max_score) = (ids, 12.5));
+        let notes = open(&openai).await;
+        notes.create("plan.md", "Plant the tomatoes in May.").await.unwrap();
+        notes.create("soup.md", "Cook them.").await.unwrap();
+        openai.inject(Fault::status(400).on(Route::Detach));
+        notes.update("plan.md", "Plant the potatoes in May.").await.unwrap();
+        let hits = notes.search("potatoes").await.unwrap();
+        assert_eq!((hits.len(), hits[0].path.as_str()), (1, "plan.md"), "{ids:?}");
+        assert!(hits[0].score > 1.0, "{ids:?}");
+        let old = notes.search_with("tomatoes", SearchOptions::default()).await.unwrap();
+        assert_eq!(old, [], "the older version is not found");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_file_is_read_from_its_text_and_not_removed() {
+    for openai in [OpenAISimulator::start(), OpenAISimulator::lenient()] {
+        openai.set(|rules| {
+            rules.file_lifetime = Some(365 * DAY);
+            rules.text_outlives_files = true;
+        });
+        let notes = opened(openai.config()).await;
+        notes.create("a.txt", "one\n").await.unwrap();
+        notes.create("b.bin", &BINARY[..]).await.unwrap();
+        notes.create_dir("d").await.unwrap();
+        for file in openai.files() {
+            openai.expire_file(&file.id);
+        }
+        assert!(notes.repair().await.unwrap().is_empty());
+        assert_eq!(notes.read("a.txt").await.unwrap(), "one\n");
+        assert_eq!(notes.read("b.bin").await.unwrap(), &BINARY[..]);
+        assert!(notes.info("d").await.unwrap().is_dir());
+        notes.rename("a.txt", "c.txt").await.unwrap();
+        assert_eq!(notes.read("c.txt").await.unwrap(), "one\n");
+        // A new version has a new file.
+        notes.update("b.bin", "two").await.unwrap();
+        assert_eq!(openai.files().len(), 1);
+        // Without the text, nothing is left.
+        openai.set(|rules| rules.text_outlives_files = false);
+        let error = notes.read("c.txt").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert_eq!(notes.repair().await.unwrap().dead.len(), 1);
+        assert_eq!(notes.glob("**").await.unwrap(), ["b.bin", "d"]);
+    }
+}
+
+#[tokio::test]
+async fn info_tells_when_a_file_expires() {
+    let openai = with(|rules| rules.file_lifetime = Some(365 * DAY));
+    let notes = opened(openai.config()).await;
+    let created = notes.create("a.txt", "one").await.unwrap();
+    let expires_at = created.extra["expires_at"].clone();
+    let created_at = openai.files()[0].created_at;
+    let expected = std::time::UNIX_EPOCH + Duration::from_secs(created_at) + 365 * DAY;
+    let expected = jiff::Timestamp::try_from(expected).unwrap();
+    assert_eq!(expires_at, expected.to_string());
+    notes.rename("a.txt", "b.txt").await.unwrap();
+    let info = opened(openai.config()).await.info("b.txt").await.unwrap();
+    assert_eq!(info.extra["expires_at"], expires_at);
+    openai.set(|rules| rules.file_lifetime = None);
+    let forever = notes.create("c.txt", "two").await.unwrap();
+    assert!(!forever.extra.contains_key("expires_at"));
+}
+
+#[tokio::test]
+async fn a_server_without_parsed_text_is_reported_at_once() {
+    let openai = with(|rules| rules.text_shape = TextShape::Missing);
+    let notes = opened(openai.config()).await;
+    notes.create("a.txt", "one").await.unwrap();
+    let began = Instant::now();
+    for _ in 0..2 {
+        let error = notes.read("a.txt").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DownloadForbidden, "{error}");
+        assert!(error.to_string().contains("no parsed text"), "{error}");
+    }
+    let text_only = openai.config().with_read(OpenAIReadMode::VectorStoreText);
+    let error = opened(text_only).await.read("a.txt").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // After a refusal, another file can still be downloaded.
+    openai.set(|rules| rules.forbidden_downloads.clear());
+    assert_eq!(notes.read("a.txt").await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_download_that_fails_for_good_is_replaced_by_the_text() {
+    for status in [400, 403, 404, 410] {
+        let openai = OpenAISimulator::lenient();
+        let notes = open(&openai).await;
+        notes.create("a.txt", "one").await.unwrap();
+        openai.inject(Fault::status(status).on(Route::Content));
+        assert_eq!(notes.read("a.txt").await.unwrap(), "one", "{status}");
+        assert_eq!(openai.faults_left(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_write_lists_the_store_once_however_slow_the_listing_is() {
+    let openai = OpenAISimulator::start();
+    let notes = opened(openai.config()).await;
+    notes.create("other.txt", "zero").await.unwrap();
+    openai.take_requests();
+    openai.inject(Fault::new(FaultKind::Held).on(Route::List));
+    let slow = async {
+        while openai.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        openai.release();
+    };
+    let (created, ()) = tokio::join!(notes.create("a.txt", "one"), slow);
+    created.unwrap();
+    assert_eq!(asked(&openai), [Route::List, Route::Upload, Route::Attach]);
+}
+
+#[tokio::test]
+async fn a_batch_that_the_server_ignores_is_attached_file_by_file() {
+    let openai = with(|rules| {
+        (rules.ignore_batches, rules.error_shape) = (true, ErrorShape::Untyped);
+    });
+    let notes = opened(openai.config()).await;
+    let began = Instant::now();
+    let many = (0..120).map(|number| (number.to_string(), "x"));
+    let created = notes.create_many(many).await.unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+    assert_eq!(openai.vector_store_files().len(), 120);
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn endless_pages_end_with_an_error() {
+    let openai = OpenAISimulator::start();
+    let limited = f9::OpenAITimeouts::default().with_total(Duration::from_secs(1));
+    let notes = opened(openai.config().with_timeouts(limited)).await;
+    notes.create("a.txt", "one").await.unwrap();
+    openai.set(|rules| rules.endless_pages = true);
+    let error = notes.glob("**").await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Remote), "{error}");
+}
+
+/// All the behaviours together, in one session of work.
+#[tokio::test]
+async fn the_worst_server_loses_nothing() {
+    let openai = with(|rules| *rules = Rules::worst());
+    let config = || openai.config().with_encoding(f9::OpenAIEncoding::Framed);
+    let notes = opened(config()).await;
+    notes.create("a.txt", "one").await.unwrap();
+    let many = (0..5).map(|number| (format!("m/{number}"), number.to_string()));
+    for created in notes.create_many(many).await.unwrap() {
+        created.unwrap();
+    }
+    notes.update("m/0", "zero").await.unwrap();
+    notes.rename("m", "n").await.unwrap();
+    notes.delete("n/1").await.unwrap();
+    notes.delete_with("n/2", DeleteOptions::default()).await.unwrap();
+    let found = tree(&notes).await.unwrap();
+    let paths: Vec<&str> = found.keys().map(String::as_str).collect();
+    assert_eq!(paths, ["a.txt", "n", "n/0", "n/3", "n/4"]);
+    assert_eq!(found["n/0"].as_deref(), Some(&b"zero"[..]));
+}
