@@ -71,7 +71,7 @@ impl Prepared {
     }
 }
 
-/// Adds all files below a directory. A directory comes before its entries.
+/// Adds all files below a directory. A directory comes before its entries. The backend makes its links again.
 fn add_files(root: &Path, directory: &Path, files: &mut Vec<(PathBuf, Option<Vec<u8>>)>) {
     for entry in fs::read_dir(root.join(directory)).unwrap() {
         let entry = entry.unwrap();
@@ -79,7 +79,7 @@ fn add_files(root: &Path, directory: &Path, files: &mut Vec<(PathBuf, Option<Vec
         if entry.file_type().unwrap().is_dir() {
             files.push((path.clone(), None));
             add_files(root, &path, files);
-        } else {
+        } else if !entry.file_type().unwrap().is_symlink() {
             files.push((path, Some(fs::read(entry.path()).unwrap())));
         }
     }

@@ -71,6 +71,47 @@ async fn a_change_in_a_clone_with_converted_line_ends_is_published() {
 }
 
 #[tokio::test]
+async fn a_changed_file_with_a_filter_is_refused() {
+    let attributes = Change::write(".gitattributes", "secret filter=crypt\n");
+    let clones = Clones::of(Remote::with(&[attributes, Change::write("secret", "x")]));
+    let config = clones.config("mine");
+    clone_with_git(&config, &[]);
+    fs::write(config.path.join("secret"), "decrypted").unwrap();
+    let error = GitSyncFileBackend::open(config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(
+        error.to_string().contains("`secret` looks changed and has the filter `crypt`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_clone_whose_origin_is_another_repository_is_refused() {
+    let clones = notes();
+    let other = Remote::with(&[Change::write("other", "x")]);
+    let config = clones.config("mine");
+    clone_with_git(&config, &[]);
+    cli::run(&config.path, ["remote", "rename", "origin", "fork"]);
+    cli::run(&config.path, ["remote", "add", "origin", other.path().to_str().unwrap()]);
+    assert_refused(config, ErrorKind::AlreadyExists, "a clone of another repository").await;
+}
+
+#[tokio::test]
+async fn a_copy_of_a_clone_without_links_is_refused() {
+    let clones = notes();
+    let mine = clones.open("mine").await;
+    let refs = mine.root().join(".git/f9/common/refs");
+    fs::remove_file(&refs).unwrap();
+    drop(mine);
+    // A missing link is made again.
+    drop(clones.open("mine").await);
+    fs::remove_file(&refs).unwrap();
+    fs::create_dir(&refs).unwrap();
+    let error = GitSyncFileBackend::open(clones.config("mine")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+}
+
+#[tokio::test]
 async fn modes_are_published_from_a_clone_that_ignored_them() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "a"), Change::write("run", "x")]));
     clones.remote.commit(&[Change::set_executable("run", true)]);

@@ -318,7 +318,8 @@ fn hostile_clone(remote: &Remote, trap: &Trap, victim: &Path, at: &Path) {
     let index = fs::File::options().write(true).open(at.join(".git/index")).unwrap();
     index.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
     // Changed, so that git has to read it.
-    fs::write(at.join("a.crlf"), "x\r\n").unwrap();
+    fs::write(at.join("both"), "x\r\n").unwrap();
+    fs::write(at.join(".git/info/attributes"), "* filter=evil ident\nboth -filter\n").unwrap();
 }
 
 #[tokio::test]
@@ -336,7 +337,7 @@ async fn a_hostile_clone_is_opened_and_works() {
     mine.create("new.crlf", CRLF).await.unwrap();
     mine.update("both", "mine").await.unwrap();
     mine.push("Mine").await.unwrap();
-    for (name, content) in [("new.lf", LF), ("new.crlf", CRLF), ("a.crlf", "x\r\n"), ("a.lf", LF)] {
+    for (name, content) in [("new.lf", LF), ("new.crlf", CRLF), ("a.crlf", CRLF), ("a.lf", LF)] {
         assert_eq!(remote.main().file(name).unwrap(), content.as_bytes(), "{name}");
     }
     let theirs = opened(GitConfig::new(url, theirs)).await;

@@ -128,3 +128,18 @@ async fn a_conflict_at_a_path_that_is_too_long_can_be_settled() {
     assert_eq!(clones.remote.main().file(&name).unwrap(), b"theirs");
     assert_left_out(&clones, &mine, &[name]).await;
 }
+
+#[tokio::test]
+async fn an_ignored_file_is_not_replaced_beside_a_file_that_is_too_long() {
+    let clones = Clones::of(Remote::with(&[Change::write(".gitignore", "*.log\n")]));
+    let mine = clones.open("mine").await;
+    std::fs::write(mine.root().join("x.log"), "mine").unwrap();
+    let [name, _] = too_long();
+    clones.remote.commit(&[Change::write("x.log", "theirs"), Change::write(&name, "long")]);
+    assert_eq!(mine.pull().await.unwrap_err().kind(), f9::ErrorKind::Conflict);
+    assert_eq!(mine.read("x.log").await.unwrap(), "mine");
+    mine.conflict_accept_local("x.log").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    assert_eq!(clones.remote.main().file("x.log").unwrap(), b"mine");
+    assert_left_out(&clones, &mine, &[name]).await;
+}

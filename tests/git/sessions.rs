@@ -11,6 +11,7 @@ use f9::{ErrorKind, OnUnreachable, SessionOptions, UpdateOptions};
 
 use crate::clones::{Clones, opened};
 use crate::remote::{Change, Remote};
+use crate::servers::{Behaviour, Http};
 use crate::traces::until;
 
 #[tokio::test]
@@ -192,13 +193,15 @@ async fn a_recent_pull_is_not_repeated() {
 async fn reads_can_go_on_without_the_remote() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one")]));
     let before = SystemTime::now() - Duration::from_secs(1);
-    let config = clones.config("mine").with_auto_pull(true);
+    let http = Http::serving(&clones.remote);
+    let mut config = clones.config("mine").with_auto_pull(true);
+    config.remote_url = http.url();
     let fails = opened(config.clone()).await;
-    let serves = opened(config.with_on_unreachable(OnUnreachable::Serve)).await;
+    let config = config.with_on_unreachable(OnUnreachable::Serve);
+    let serves = opened(config.clone()).await;
     let contact = serves.last_contact().await.unwrap().unwrap();
     assert!(contact >= before && contact <= SystemTime::now() + Duration::from_secs(1));
-    let (remote, away) = (clones.remote.path(), clones.remote.folder().join("away"));
-    fs::rename(&remote, &away).unwrap();
+    http.behave(Behaviour::Fail { status: "503 Service Unavailable", text: "" });
     assert_eq!(fails.read("a").await.unwrap_err().kind(), ErrorKind::Unreachable);
     let started = serves.processes_started();
     assert_eq!(serves.read("a").await.unwrap(), "one");
@@ -210,7 +213,12 @@ async fn reads_can_go_on_without_the_remote() {
     assert_eq!(serves.last_contact().await.unwrap(), Some(contact));
     // An explicit pull says why it fails.
     serves.pull().await.unwrap_err();
-    fs::rename(&away, &remote).unwrap();
+    // A deleted branch is no reason to go on without it.
+    http.behave(Behaviour::Serve);
+    let head = clones.remote.main().head().unwrap();
+    clones.remote.main().delete();
+    assert_eq!(opened(config).await.read("a").await.unwrap_err().kind(), ErrorKind::Unreachable);
+    clones.remote.main().set(&head);
     clones.remote.commit(&[Change::write("a", "two")]);
     serves.pull().await.unwrap();
     assert_eq!(serves.read("a").await.unwrap(), "two");

@@ -110,7 +110,7 @@ async fn seen_with(settings: &[(String, &str)]) -> String {
     let remote = Remote::with(&[
         Change::write(
             ".gitattributes",
-            "*.md merge=evil diff=evil filter=evil\n*.u working-tree-encoding=UTF-16LE\n",
+            "*.md merge=evil diff=evil\n*.u working-tree-encoding=UTF-16LE filter=evil\n",
         ),
         Change::write("Case.txt", "case"),
         Change::write("a.md", &lines),

@@ -1,6 +1,8 @@
 //! Adopts a clone that was made with git.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime};
 
 use super::clone::{write_attributes, write_ready};
 use super::clone_config::CloneConfig;
@@ -33,6 +35,7 @@ pub(super) async fn adopt(
             "the clone was never finished: it has no index; remove it, or complete it with `git reset --hard`",
         ));
     }
+    let begin = SystemTime::now();
     let conversions = clone.conversions();
     // Also tells git which files are unchanged: a file as new as the index may have been changed without a trace.
     let status = ["status", "--porcelain=v2", "--untracked-files=no"];
@@ -42,8 +45,9 @@ pub(super) async fn adopt(
     })?;
     if repository.head().await?.is_some() {
         let changed = changed_files(repository, &conversions).await?;
+        refuse_filtered(repository, &changed).await?;
         write_attributes(repository).await?;
-        undo_conversions(repository, operation, &changed).await?;
+        undo_conversions(repository, operation, &changed, begin).await?;
     } else {
         write_attributes(repository).await?;
         if repository.tracking().await?.is_none() {
@@ -65,12 +69,35 @@ async fn changed_files(
     Ok(parse::paths(&changed).into_iter().chain(parse::flagged_paths(&flagged)).collect())
 }
 
+/// Refuses files that look changed and have a filter (gitattributes(5)): what a filter wrote at checkout, such as decrypted text, would be
+/// published.
+///
+/// # Errors
+///
+/// [`Unsupported`](ErrorKind::Unsupported).
+async fn refuse_filtered(repository: &Repository, changed: &HashSet<RawPath>) -> Result<()> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let check = ["check-attr", "-z", "--stdin", "filter"];
+    let check = repository.git.local(check).input(parse::nul_terminated(changed));
+    let attributes = check.stdout().await?;
+    match parse::filtered_path(&attributes) {
+        None => Ok(()),
+        Some((path, filter)) => Err(Error::new(ErrorKind::Unsupported).with_message(format!(
+            "`{path}` looks changed and has the filter `{filter}`, which f9 does not run; commit it with git, or run \
+             `git status` if it is not changed"
+        ))),
+    }
+}
+
 /// Replaces files that git converted at checkout (line endings, encoding, filters, links, modes) by what is in the repository. Files in
-/// `changed` stay as they are.
+/// `changed`, and those that were changed after `begin`, stay as they are.
 async fn undo_conversions(
     repository: &Repository,
     operation: &Operation,
     changed: &HashSet<RawPath>,
+    begin: SystemTime,
 ) -> Result<()> {
     let git = &repository.git;
     // A new index has no file times, so git has to read the files.
@@ -82,7 +109,21 @@ async fn undo_conversions(
     drop(git.local(refresh).index(&index).output().await?);
     let differing = parse::paths(&git.local(DIFFERING).index(&index).stdout().await?);
     let converted = differing.into_iter().filter(|path| !changed.contains(path));
-    let converted = parse::nul_terminated(converted);
+    let (converted, work_tree) = (converted.collect::<Vec<_>>(), repository.work_tree.clone());
+    let converted = pool::run(move || {
+        let is_old = |path: &RawPath| {
+            let found = work_tree.join(path.as_os()).symlink_metadata();
+            found.is_ok_and(|found| {
+                let changed = Duration::from_secs(found.ctime().try_into().unwrap_or_default());
+                SystemTime::UNIX_EPOCH
+                    + changed
+                    + Duration::from_nanos(found.ctime_nsec().unsigned_abs())
+                    < begin
+            })
+        };
+        Ok(parse::nul_terminated(converted.into_iter().filter(is_old)))
+    })
+    .await?;
     if !converted.is_empty() {
         let restore = ["checkout-index", "--force", "-z", "--stdin"];
         git.local(restore).index(&index).input(converted).within(operation)?.stdout().await?;
@@ -101,7 +142,10 @@ pub(super) async fn check_remote(
     config: &CheckedConfig,
     clone: &CloneConfig,
 ) -> Result<()> {
-    let urls: Vec<String> = clone.urls().map(str::to_owned).collect();
+    // What is fetched goes to the branches of `origin`, so no other repository may be fetched there.
+    let origin: Vec<String> = clone.urls("remote.origin.").map(str::to_owned).collect();
+    let all = || clone.urls("remote.").map(str::to_owned).collect();
+    let urls: Vec<String> = if origin.is_empty() { all() } else { origin };
     let (remote, work_tree) = (config.remote.clone(), repository.work_tree.clone());
     let is_clone =
         move || Ok(urls.is_empty() || urls.iter().any(|url| remote.is_at(url, &work_tree)));

@@ -5,6 +5,8 @@
 //! An operation that finds a journal rolls back the files that the dead process replaced. It recognizes them by their content: a file
 //! with anything but the new version, or the beginning of it, is somebody's work and stays.
 
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,6 +80,16 @@ impl Repository {
         .await?;
         if !deleted.is_empty() {
             return Ok(FastForward::Blocked(deleted));
+        }
+        if !too_long.is_empty() {
+            // `git read-tree` checks neither.
+            if self.head().await? != journal.from {
+                return Ok(FastForward::BranchMoved);
+            }
+            let in_the_way = self.in_the_way(&changes).await?;
+            if !in_the_way.is_empty() {
+                return Ok(FastForward::Blocked(in_the_way));
+            }
         }
         self.write_note(JOURNAL, journal).await?;
         let merged = if too_long.is_empty() {
@@ -218,6 +230,25 @@ impl Repository {
             self.move_branch(operation, journal.from.as_ref(), &journal.to).await?;
         }
         Ok(output)
+    }
+
+    /// Returns the paths of new files at or above which there is a file that git does not track, such as an ignored one.
+    async fn in_the_way(&self, changes: &[Change]) -> Result<Vec<RawPath>> {
+        let tracked = self.git.local(["ls-files", "-z"]).stdout().await?;
+        let tracked: HashSet<RawPath> = parse::paths(&tracked).into_iter().collect();
+        let new = changes.iter().filter(|change| change.old.is_null());
+        let new: Vec<RawPath> = new.map(|change| change.path.clone()).collect();
+        let root = Arc::clone(&self.root);
+        pool::run(move || {
+            let is_untracked = |path: &Path| {
+                let is_file =
+                    root.raw_stat(path).is_ok_and(|stat| stat.is_some_and(|s| !s.is_dir()));
+                is_file && !tracked.contains(&RawPath(path.as_os_str().as_bytes().to_vec()))
+            };
+            let is_blocked = |path: &RawPath| Path::new(path.as_os()).ancestors().any(is_untracked);
+            Ok(new.into_iter().filter(is_blocked).collect())
+        })
+        .await
     }
 
     /// Writes the tree of a commit after some changes.

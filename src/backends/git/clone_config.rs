@@ -6,7 +6,7 @@ use std::path::Path;
 use super::repository::Repository;
 use crate::core::error::{Error, ErrorKind, Result};
 
-/// The extensions (gitformat-config(5)) that change nothing for f9. Git ignores some in a repository of an old format.
+/// The extensions (git-config(1), `extensions.*`) that change nothing for f9. Git ignores some in a repository of an old format.
 const HARMLESS: [&str; 7] = [
     "noop",
     "noop-v1",
@@ -77,10 +77,10 @@ impl CloneConfig {
         value.map(|(_, value)| value.as_str())
     }
 
-    /// Returns the URLs of all remotes.
-    pub(super) fn urls(&self) -> impl Iterator<Item = &str> {
+    /// Returns the URLs in the sections whose names begin with `section`.
+    pub(super) fn urls(&self, section: &str) -> impl Iterator<Item = &str> {
         let urls = self.0.iter();
-        urls.filter(|(name, _)| name.starts_with("remote.") && name.ends_with(".url"))
+        urls.filter(move |(name, _)| name.starts_with(section) && name.ends_with(".url"))
             .map(|(_, url)| url.as_str())
     }
 

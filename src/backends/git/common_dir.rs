@@ -7,9 +7,10 @@
 use std::fs;
 use std::io::ErrorKind as IoKind;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::clone_config::{CloneConfig, ObjectFormat};
+use super::error::corrupted;
 use super::repository::Repository;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::pool;
@@ -23,8 +24,14 @@ const SHARED: [&str; 6] = ["objects", "refs", "packed-refs", "logs", "info", "sh
 impl Repository {
     /// Reports whether git has its own configuration here.
     pub(super) async fn has_common_dir(&self) -> Result<bool> {
-        let config = self.git_dir.join(COMMON_DIR).join("config");
-        pool::run(move || Ok(config.try_exists()?)).await
+        let dir = self.git_dir.join(COMMON_DIR);
+        pool::run(move || {
+            // A copy of the clone may have something else in place of a link.
+            let is_link =
+                |name: &&str| fs::read_link(dir.join(name)).is_ok_and(|to| to == target(name));
+            Ok(dir.join("config").try_exists()? && SHARED.iter().all(is_link))
+        })
+        .await
     }
 
     /// Gives git a configuration that says only what form the clone has. `sharing` is the value of `core.sharedRepository`.
@@ -62,12 +69,16 @@ pub(super) fn create(git_dir: &Path, format: ObjectFormat, sharing: Option<&str>
         fs::create_dir_all(git_dir.join(directory))?;
     }
     for name in SHARED {
-        match symlink(Path::new("../..").join(name), dir.join(name)) {
-            Err(error) if error.kind() != IoKind::AlreadyExists => {
-                return Err(without_links(error));
-            }
-            _ => {}
+        let link = dir.join(name);
+        if fs::read_link(&link).is_ok_and(|to| to == target(name)) {
+            continue;
         }
+        if link.symlink_metadata().is_ok() {
+            let message =
+                format!("`.git/{COMMON_DIR}/{name}` is not the link that f9 made; remove it");
+            return Err(corrupted(message));
+        }
+        symlink(target(name), link).map_err(without_links)?;
     }
     let new = dir.join("config.new");
     fs::write(&new, "")?;
@@ -90,6 +101,11 @@ pub(super) fn create(git_dir: &Path, format: ObjectFormat, sharing: Option<&str>
     Ok(fs::rename(new, dir.join("config"))?)
 }
 
+/// Where the link to a part of the clone leads.
+fn target(name: &str) -> PathBuf {
+    Path::new("../..").join(name)
+}
+
 /// Whether git accepts the value of `core.sharedRepository`.
 fn is_sharing(value: &str) -> bool {
     let names = ["true", "false", "umask", "group", "all", "world", "everybody"];
@@ -110,7 +126,8 @@ fn without_links(error: std::io::Error) -> Error {
 
 /// Whether the file system stores which files are executable.
 fn keeps_modes(file: &Path) -> Result<bool> {
-    for mode in [0o700, 0o600] {
+    // The last one stays, for other users of the clone.
+    for mode in [0o744, 0o644] {
         fs::set_permissions(file, fs::Permissions::from_mode(mode))?;
         if fs::metadata(file)?.permissions().mode() & 0o100 != mode & 0o100 {
             return Ok(false);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
 
+use super::clone::READY;
 use super::locks::LOCK;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::DirMode;
@@ -55,7 +56,8 @@ fn check_git_dir(git_dir: &Path) -> Result<()> {
             "its refs are stored as a reftable, which f9 cannot read; clone it again without",
         ));
     }
-    if git_dir.join("info/sparse-checkout").exists() && !has("f9") {
+    let is_ready = git_dir.join("f9").join(READY).exists();
+    if git_dir.join("info/sparse-checkout").exists() && !is_ready {
         return Err(unsupported(
             "it is a sparse checkout (git-sparse-checkout); clone it again in full",
         ));
@@ -65,7 +67,7 @@ fn check_git_dir(git_dir: &Path) -> Result<()> {
             "it is a shallow clone, in which history is missing; complete it with `git fetch --unshallow`",
         ));
     }
-    if has("lfs") && !has("f9") {
+    if has("lfs") && !is_ready {
         return Err(unsupported(
             "it is a clone with git-lfs, and f9 would publish the content of its files in place of the pointers; \
              let f9 clone it again",

@@ -160,6 +160,11 @@ impl Repository {
         if check_branch(name).is_err() || name.parse::<Oid>().is_ok() {
             return Err(unknown);
         }
+        // A tag with the name of a branch would take its place.
+        let find = ["rev-parse", "--verify", "--quiet", "--end-of-options", name];
+        if self.git.local(find).output().await?.is_success() {
+            return Err(unknown);
+        }
         let operation = self.operation().await?;
         let refspec = format!("refs/tags/{name}:refs/tags/{name}");
         let fetch = FETCH.into_iter().chain([REMOTE, &refspec]);
@@ -167,7 +172,7 @@ impl Repository {
         match output.failure() {
             _ if output.is_success() => Ok(()),
             Failure::NoSuchBranch => Err(unknown),
-            _ => Err(output.error()),
+            _ => Err(unknown.with_source(output.error())),
         }
     }
 

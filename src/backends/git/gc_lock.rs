@@ -4,7 +4,7 @@
 //! `gc.pid`, as another `git gc` would. A `git gc` that spares young objects does no harm and is not waited for.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind as IoKind, Write as _};
+use std::io::{self, ErrorKind as IoKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -20,12 +20,17 @@ const MAX_AGE: Duration = Duration::from_secs(12 * 3600);
 
 /// The lock of `git gc`. Dropping it removes the file.
 #[derive(Debug)]
-pub(super) struct GcLock(PathBuf);
+pub(super) struct GcLock {
+    file: PathBuf,
+    content: String,
+}
 
 impl Drop for GcLock {
     fn drop(&mut self) {
         // A lock that is left is ignored when this process has ended.
-        drop(fs::remove_file(&self.0));
+        if fs::read_to_string(&self.file).is_ok_and(|content| content == self.content) {
+            drop(fs::remove_file(&self.file));
+        }
     }
 }
 
@@ -47,7 +52,8 @@ impl GcLock {
     pub(super) async fn take(git_dir: &Path, left: TimeLeft) -> Result<Option<Self>> {
         loop {
             let dir = git_dir.to_owned();
-            match pool::run(move || try_lock(&dir)).await? {
+            // Without a lock, as on a full disk, an operation goes on: it may be the one that makes room.
+            match pool::run(move || Ok(try_lock(&dir).unwrap_or(Tried::Harmless))).await? {
                 Tried::Locked(lock) => return Ok(Some(lock)),
                 Tried::Harmless => return Ok(None),
                 Tried::Wait if left.get().is_zero() => {
@@ -60,7 +66,7 @@ impl GcLock {
     }
 }
 
-fn try_lock(git_dir: &Path) -> Result<Tried> {
+fn try_lock(git_dir: &Path) -> io::Result<Tried> {
     let (file, new) = (git_dir.join("gc.pid"), git_dir.join("gc.pid.lock"));
     let mut lock = match File::options().write(true).create_new(true).open(&new) {
         Err(error) if error.kind() == IoKind::AlreadyExists => return Ok(Tried::Wait),
@@ -69,9 +75,10 @@ fn try_lock(git_dir: &Path) -> Result<Tried> {
     let tried = match running_gc(&file) {
         None => {
             let host = rustix::system::uname();
-            let text = format!("{} {}", std::process::id(), host.nodename().to_string_lossy());
-            let written = lock.write_all(text.as_bytes());
-            written.and_then(|()| fs::rename(&new, &file)).map(|()| Tried::Locked(GcLock(file)))
+            let content = format!("{} {}", std::process::id(), host.nodename().to_string_lossy());
+            let written = lock.write_all(content.as_bytes());
+            let renamed = written.and_then(|()| fs::rename(&new, &file));
+            renamed.map(|()| Tried::Locked(GcLock { file, content }))
         }
         Some(process) if spares_young_objects(process) => Ok(Tried::Harmless),
         Some(_) => Ok(Tried::Wait),
@@ -79,7 +86,7 @@ fn try_lock(git_dir: &Path) -> Result<Tried> {
     if !matches!(tried, Ok(Tried::Locked(_))) {
         fs::remove_file(new)?;
     }
-    Ok(tried?)
+    tried
 }
 
 /// Returns the `git gc` of this machine that holds the lock, by git's own rules.
@@ -96,6 +103,6 @@ fn running_gc(file: &Path) -> Option<u32> {
 }
 
 fn spares_young_objects(process: u32) -> bool {
-    let arguments = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let Ok(arguments) = fs::read(format!("/proc/{process}/cmdline")) else { return false };
     !arguments.split(|&byte| byte == 0).any(|argument| argument.starts_with(b"--prune"))
 }

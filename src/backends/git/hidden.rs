@@ -63,8 +63,9 @@ impl Repository {
 
     /// Gives the flag skip-worktree to the entries that are too long for the file system.
     pub(super) async fn leave_out(&self, operation: &Operation) -> Result<()> {
-        let special = self.special_entries().await?;
-        self.skip(operation, &special.exposed).await
+        let exposed = self.special_entries().await?.exposed.clone();
+        let missing = self.missing(exposed).await?;
+        self.skip(operation, &missing).await
     }
 
     /// Gives the flag skip-worktree to the entries at `paths`.
@@ -79,8 +80,22 @@ impl Repository {
     /// Returns the files of the index that are too long for the file system, and why.
     pub(super) async fn left_out(&self) -> Result<Vec<(RawPath, String)>> {
         let special = self.special_entries().await?;
-        let paths = special.left_out.iter().chain(&special.exposed);
-        Ok(paths.filter_map(|path| Some((path.clone(), path.excess(self.name_max)?))).collect())
+        let paths = special.left_out.iter().chain(&special.exposed).cloned();
+        let missing = self.missing(paths.collect()).await?.into_iter();
+        Ok(missing.filter_map(|path| path.excess(self.name_max).map(|why| (path, why))).collect())
+    }
+
+    /// Returns those of `paths` at which there is no file. Some file systems hold longer names than they say.
+    async fn missing(&self, mut paths: Vec<RawPath>) -> Result<Vec<RawPath>> {
+        if paths.is_empty() {
+            return Ok(paths);
+        }
+        let root = Arc::clone(&self.root);
+        pool::run(move || {
+            paths.retain(|path| !matches!(root.raw_stat(Path::new(path.as_os())), Ok(Some(_))));
+            Ok(paths)
+        })
+        .await
     }
 
     async fn special_entries(&self) -> Result<Arc<SpecialEntries>> {

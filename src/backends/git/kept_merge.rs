@@ -1,11 +1,11 @@
 //! Keeps a merge with conflicts, and the resolutions so far, until it is complete.
 //!
 //! The merge is a note, and each resolution is a line that is appended to a file beside it. So to settle one of many conflicts costs the same
-//! as to settle the only one. A line names the merge that it belongs to, because the file may outlive the merge.
+//! as to settle the only one. The name of the file names the merge, because the file may outlive it.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind as IoKind, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use bytes::Bytes;
@@ -24,8 +24,8 @@ use crate::sys::pool;
 /// The note that keeps a merge with conflicts.
 const NOTE: &str = "merge.json";
 
-/// The file with the resolutions: JSON lines.
-const RESOLUTIONS: &str = "f9/resolutions";
+/// The beginning of the name of the file with the resolutions of a merge: JSON lines.
+const RESOLUTIONS: &str = "resolutions-";
 
 /// The directory of notes with the content of resolutions, each named by the id of its blob. Git's own garbage collection removes a blob
 /// to which no commit points.
@@ -51,8 +51,6 @@ pub(super) struct KeptMerge {
 /// A line in the file with the resolutions.
 #[derive(Serialize, Deserialize)]
 struct Line {
-    ours: Oid,
-    theirs: Oid,
     path: RawPath,
     resolution: Resolution,
 }
@@ -73,13 +71,14 @@ impl Repository {
                 None => return Ok(None),
             },
         };
-        let file = self.git_dir.join(RESOLUTIONS);
-        let lines = pool::run(move || read_from(&file, read_bytes)).await?;
+        let file = self.resolutions_of(&merge);
+        let mut lines = pool::run(move || read_from(&file, read_bytes)).await?;
+        // The rest may be a line that another process is writing.
+        let end = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        lines.truncate(end);
         for line in lines.split(|&byte| byte == b'\n') {
             // A line that a power loss cut off is none.
-            if let Ok(Line { ours, theirs, path, resolution }) = serde_json::from_slice(line)
-                && (&ours, &theirs) == (&merge.ours, &merge.theirs)
-            {
+            if let Ok(Line { path, resolution }) = serde_json::from_slice(line) {
                 merge.resolve(&path, resolution);
             }
         }
@@ -93,7 +92,7 @@ impl Repository {
 
     pub(super) async fn set_pending_merge(&self, pending: &PendingMerge) -> Result<()> {
         self.write_note(NOTE, pending).await?;
-        self.remove_resolutions().await
+        self.remove_resolutions(Some(pending)).await
     }
 
     /// Removes the merge, which is complete.
@@ -103,18 +102,31 @@ impl Repository {
             removed => removed?,
         }
         *self.kept_merge.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.remove_resolutions().await?;
+        self.remove_resolutions(None).await?;
         match self.notes.delete_with(CONTENTS, DeleteOptions::recursive()).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    async fn remove_resolutions(&self) -> Result<()> {
-        let file = self.git_dir.join(RESOLUTIONS);
-        pool::run(move || match fs::remove_file(file) {
-            Err(error) if error.kind() != IoKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+    /// Returns the file with the resolutions of `merge`.
+    fn resolutions_of(&self, merge: &PendingMerge) -> PathBuf {
+        self.git_dir.join(format!("f9/{RESOLUTIONS}{}-{}", merge.ours, merge.theirs))
+    }
+
+    /// Removes the files with the resolutions of all merges but `kept`.
+    async fn remove_resolutions(&self, kept: Option<&PendingMerge>) -> Result<()> {
+        let kept = kept.map(|merge| self.resolutions_of(merge));
+        let dir = self.git_dir.join("f9");
+        pool::run(move || {
+            for entry in fs::read_dir(dir)?.flatten() {
+                let is_one =
+                    entry.file_name().as_encoded_bytes().starts_with(RESOLUTIONS.as_bytes());
+                if is_one && Some(entry.path()) != kept {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
         })
         .await
     }
@@ -133,10 +145,9 @@ impl Repository {
             Chosen::Content(content) => Resolution::Content(self.keep(content, &merge.ours).await?),
         };
         merge.resolve(&path, resolution.clone());
-        let (ours, theirs) = (merge.ours.clone(), merge.theirs.clone());
-        let line = serde_json::to_string(&Line { ours, theirs, path, resolution })
+        let line = serde_json::to_string(&Line { path, resolution })
             .map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
-        let file = self.git_dir.join(RESOLUTIONS);
+        let file = self.resolutions_of(&merge);
         pool::run(move || append(&file, &line)).await?;
         Ok(merge)
     }

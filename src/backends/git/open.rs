@@ -126,8 +126,8 @@ async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result
     let (work_tree, root, name_max) = pool::run(move || {
         let work_tree = path.canonicalize()?;
         let root = Root::open(&work_tree, Reserved::default())?;
-        let name_max = rustix::fs::statvfs(&work_tree).map_err(std::io::Error::from)?.f_namemax;
-        Ok((work_tree, root, usize::try_from(name_max).unwrap_or(usize::MAX)))
+        let name_max = root.name_bytes().unwrap_or(usize::MAX);
+        Ok((work_tree, root, name_max))
     })
     .await
     .map_err(gone_if_missing)?;

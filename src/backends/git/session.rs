@@ -57,7 +57,6 @@ impl Shared {
         match pulled {
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             Err(error) => {
-                let error = remote_failure(error);
                 let is_unreachable =
                     matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Timeout);
                 if is_unreachable && self.auto_sync.on_unreachable == OnUnreachable::Serve {
@@ -65,7 +64,7 @@ impl Shared {
                     auto_pull.next_try = Instant::now().checked_add(pause);
                     return Ok(());
                 }
-                return Err(error.with_operation("pull").with_backend(NAME));
+                return Err(remote_failure(error).with_operation("pull").with_backend(NAME));
             }
             Ok(()) => {}
         }

@@ -1,6 +1,7 @@
 //! Operations while conflicts are unresolved.
 
 use std::fs;
+use std::path::PathBuf;
 
 use f9::prelude::*;
 use f9::{ErrorKind, GitSyncFileBackend};
@@ -452,11 +453,18 @@ async fn with_conflicts(count: usize) -> (Clones, GitSyncFileBackend) {
     (clones, mine)
 }
 
+/// Returns the file with the resolutions so far.
+fn resolutions(mine: &GitSyncFileBackend) -> PathBuf {
+    let entries = fs::read_dir(mine.root().join(".git/f9")).unwrap();
+    let mut files = entries.map(|entry| entry.unwrap().path());
+    files.find(|path| path.to_str().unwrap().contains("resolutions-")).unwrap()
+}
+
 #[tokio::test]
 async fn a_resolution_that_was_cut_off_is_not_taken() {
     let (clones, mine) = with_conflicts(3).await;
     mine.conflict_accept_remote("000").await.unwrap();
-    let file = mine.root().join(".git/f9/resolutions");
+    let file = resolutions(&mine);
     let lines = fs::read_to_string(&file).unwrap();
     let other = lines.replace("\"000\"", "\"001\"");
     // A power loss leaves the beginning of a line, here of one for another conflict.
@@ -477,7 +485,7 @@ async fn a_resolution_that_was_cut_off_is_not_taken() {
 async fn resolutions_of_another_merge_are_not_taken() {
     let (clones, mine) = with_conflicts(2).await;
     mine.conflict_accept_remote("000").await.unwrap();
-    let file = mine.root().join(".git/f9/resolutions");
+    let file = resolutions(&mine);
     let old = fs::read(&file).unwrap();
     // The remote changes both files again, so these are other conflicts.
     clones.remote.commit(&[Change::write("000", "again"), Change::write("001", "again")]);

@@ -101,7 +101,7 @@ pub enum OnUnreachable {
     #[default]
     Fail,
     /// The read returns what is in the working tree. [`last_contact`](crate::GitSyncFileBackend::last_contact) tells how old that may be.
-    /// Reads try the remote again after [`GitConfig::max_staleness`], and not within 10 seconds.
+    /// Reads try the remote again after [`GitConfig::max_staleness`], but at the earliest after 10 seconds.
     Serve,
 }
 

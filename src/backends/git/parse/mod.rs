@@ -14,7 +14,7 @@ pub(super) use self::index::{
 };
 pub(super) use self::merge::{MergedTree, Message, Stage, merged_tree};
 pub(super) use self::oid::{Oid, oid};
-pub(super) use self::paths::{flagged_paths, nul_terminated, paths};
+pub(super) use self::paths::{filtered_path, flagged_paths, nul_terminated, paths};
 pub(super) use self::push::{Pushed, name_taken, pushed};
 pub(super) use self::raw_path::RawPath;
 pub(super) use self::tree::{Change, FILE, SUBMODULE, SYMLINK, TreeEntry, changes, tree_entries};

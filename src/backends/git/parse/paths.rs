@@ -17,6 +17,14 @@ pub(in crate::backends::git) fn flagged_paths(output: &[u8]) -> Vec<RawPath> {
     fields(output).filter_map(parse).collect()
 }
 
+/// Returns from the output of `git check-attr -z --stdin filter` the first path that has a filter, and its name.
+pub(in crate::backends::git) fn filtered_path(output: &[u8]) -> Option<(String, String)> {
+    let fields: Vec<&[u8]> = fields(output).collect();
+    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+    let mut attributes = fields.chunks_exact(3).map(|triple| (text(triple[0]), text(triple[2])));
+    attributes.find(|(_, value)| !matches!(value.as_str(), "unspecified" | "unset"))
+}
+
 /// Formats paths for a command that reads them with `-z`: each ends in NUL.
 pub(in crate::backends::git) fn nul_terminated<P: AsRef<[u8]>>(
     paths: impl IntoIterator<Item = P>,
