@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use f9::prelude::*;
-use f9::testing::openai::OpenAISimulator;
+use f9::testing::openai::{OpenAISimulator, SearchIds};
 use f9::{
     ChecksumAlgorithm, DeleteOptions, ErrorKind, FilePath, OpenAIVectorStoreFileBackend,
     ReadOptions, SearchOptions, UpdateMode, UpdateOptions,
@@ -143,6 +143,22 @@ async fn search_finds_paths_with_and_without_a_leading_slash() {
     assert_eq!(paths, ["notes/plan.md", "notes/soup.md"]);
 }
 
+/// The library leaves an older version behind if it dies between two steps.
+#[tokio::test]
+async fn search_does_not_find_an_older_version() {
+    for ids in [SearchIds::File, SearchIds::Document, SearchIds::Empty] {
+        let [simulator, _] = simulators();
+        simulator.set(|rules| rules.search_ids = ids);
+        let id = simulator.add_file("upload.txt", "assistants", "potatoes in May");
+        let mut older = attributes("notes/plan.md", 15, "raw");
+        older["modified_at"] = json!(MODIFIED - 5.0);
+        simulator.attach_file(&id, older);
+        let files = open(&simulator).await;
+        assert_eq!(files.search("potatoes").await.unwrap(), [], "{ids:?}");
+        assert_eq!(files.search("tomatoes").await.unwrap().len(), 2, "{ids:?}");
+    }
+}
+
 /// Without a checksum, content that needs a guess at the dropped white space cannot be verified.
 #[tokio::test]
 async fn content_that_cannot_be_verified_is_not_returned() {
@@ -172,15 +188,20 @@ async fn entries_of_other_programs_are_kept() {
         json!({}),
         json!({"path": "notes/other.md"}),
         json!({"path": "../up", "size": 1, "encoding": "raw"}),
+        json!({"path": "notes/dated.md", "created_at": "2026-01-01"}),
+        json!({"path": "notes/summed.md", "sha256": "ab".repeat(32)}),
+        // Beside a file of the same path.
+        json!({"path": "data.bin", "sha256": "ab".repeat(32)}),
     ] {
         let id = simulator.add_file("other.txt", "assistants", "tomatoes");
         simulator.attach_file(&id, attributes);
     }
     let files = open(&simulator).await;
     assert_eq!(files.glob("**").await.unwrap().len(), 4);
+    files.update("data.bin", "new").await.unwrap();
     files.delete_with("notes", DeleteOptions::recursive()).await.unwrap();
     files.delete("data.bin").await.unwrap();
     assert!(files.repair().await.unwrap().is_empty());
-    assert_eq!(simulator.vector_store_files().len(), 3);
-    assert_eq!(simulator.files().len(), 3);
+    assert_eq!(simulator.vector_store_files().len(), 6);
+    assert_eq!(simulator.files().len(), 6);
 }

@@ -15,7 +15,7 @@ use f9::{
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::notes::{BINARY, asked, open, opened, tree};
+use crate::notes::{BINARY, HOUR, asked, open, opened, tree};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -71,6 +71,42 @@ async fn a_rename_through_a_gateway_that_keeps_only_text_is_repaired() {
     open(&openai).await.rename("a.txt", "b.txt").await.unwrap();
     let found = tree(&open(&openai).await).await.unwrap();
     assert_eq!(found, [("b.txt".to_owned(), Some("one".into()))].into());
+}
+
+/// A rename that is cut off must not leave the entry with half of its attributes.
+#[tokio::test]
+async fn the_first_rename_through_a_gateway_that_keeps_only_text_needs_one_request() {
+    let openai = OpenAISimulator::start();
+    open(&openai).await.create("a.txt", "one").await.unwrap();
+    openai.set(|rules| rules.kept_attributes = KeptAttributes::Text);
+    openai.inject(Fault::status(400).on(Route::Attributes).after(1));
+    open(&openai).await.rename("a.txt", "b.txt").await.unwrap();
+    assert_eq!(openai.faults_left(), 1);
+    openai.clear_faults();
+    let found = tree(&open(&openai).await).await.unwrap();
+    assert_eq!(found, [("b.txt".to_owned(), Some("one".into()))].into());
+}
+
+/// The server kept everything before, so the rename is not sent as text at once.
+#[tokio::test]
+async fn a_rename_whose_repair_fails_is_taken_back() {
+    for fault in [Fault::status(400), Fault::status(429), Fault::status(503)] {
+        let openai = OpenAISimulator::start();
+        let notes = opened(openai.config().with_retries(0).with_cache_ttl(HOUR)).await;
+        notes.create("a.txt", "one").await.unwrap();
+        openai.set(|rules| rules.kept_attributes = KeptAttributes::Text);
+        openai.inject(fault.clone().on(Route::Attributes).after(1));
+        let error = notes.rename("a.txt", "b.txt").await.unwrap_err();
+        assert!(!error.has_unknown_outcome(), "{fault:?}: {error}");
+        assert_eq!(openai.faults_left(), 0);
+        openai.take_requests();
+        for notes in [&notes, &open(&openai).await] {
+            let found = tree(notes).await.unwrap();
+            assert_eq!(found, [("a.txt".to_owned(), Some("one".into()))].into(), "{fault:?}");
+        }
+        let lists = asked(&openai).into_iter().filter(|route| *route == Route::List).count();
+        assert_eq!(lists, 2, "the old handle lists again");
+    }
 }
 
 #[tokio::test]
@@ -177,6 +213,51 @@ async fn a_damaged_entry_is_corrupted_and_does_not_hide_the_others() {
     assert_eq!(found["m/a.txt"].as_deref(), Some(&b"three"[..]));
 }
 
+/// It may be newer than the visible version, and the only copy of it.
+#[tokio::test]
+async fn a_damaged_newer_version_is_not_removed_with_the_visible_one() {
+    let openai = OpenAISimulator::lenient();
+    let notes = opened(openai.config()).await;
+    notes.create("a.txt", "one").await.unwrap();
+    let newer = plant_damaged(&openai, "a.txt", |attributes| {
+        attributes["sha256"] = json!("abc");
+        attributes["generation"] = json!(1_u64 << 52);
+    });
+    // Its generation is lost.
+    let later = plant_damaged(&openai, "a.txt", |attributes| {
+        attributes["modified_at"] = json!("9000000000.000000000");
+        attributes.as_object_mut().unwrap().remove("generation");
+        attributes.as_object_mut().unwrap().remove("sha256");
+    });
+    let older = plant_damaged(&openai, "a.txt", |attributes| {
+        attributes["sha256"] = json!("abc");
+        attributes["generation"] = json!(1);
+    });
+    let ids = || -> Vec<String> { openai.files().into_iter().map(|file| file.id).collect() };
+    assert!(notes.repair().await.unwrap().is_empty());
+    assert_eq!(ids().len(), 4);
+    notes.rename("a.txt", "b.txt").await.unwrap();
+    assert!(ids().contains(&newer) && ids().contains(&later) && !ids().contains(&older));
+    assert_eq!(notes.read("b.txt").await.unwrap(), "one");
+    assert_eq!(notes.read("a.txt").await.unwrap_err().kind(), ErrorKind::Corrupted);
+}
+
+#[tokio::test]
+async fn an_entry_without_an_id_does_not_block_the_others() {
+    let openai = OpenAISimulator::lenient();
+    let notes = opened(openai.config()).await;
+    notes.create("a.txt", "one").await.unwrap();
+    let hidden = plant_damaged(&openai, "a.txt", |attributes| attributes["generation"] = json!(1));
+    openai.set(|rules| rules.hidden_ids = BTreeSet::from([hidden]));
+    notes.rename("a.txt", "b.txt").await.unwrap();
+    assert_eq!(notes.read("b.txt").await.unwrap(), "one");
+    let error = notes.delete("a.txt").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+    assert!(error.to_string().contains("without an id"), "{error}");
+    notes.create_with("a.txt", "two", CreateOptions::overwrite()).await.unwrap();
+    notes.delete("a.txt").await.unwrap();
+}
+
 #[tokio::test]
 async fn missing_things_are_recognized_in_every_shape() {
     // A handle that knows a file which another program has detached since.
@@ -250,6 +331,49 @@ async fn an_expired_file_is_read_from_its_text_and_not_removed() {
         assert_eq!(notes.repair().await.unwrap().dead.len(), 1);
         assert_eq!(notes.glob("**").await.unwrap(), ["b.bin", "d"]);
     }
+}
+
+/// The text is all that is left, even if it is not the content byte for byte.
+#[tokio::test]
+async fn an_entry_whose_text_is_damaged_or_not_parsed_yet_is_not_dead() {
+    let openai = with(|rules| rules.text_outlives_files = true);
+    let notes = opened(openai.config()).await;
+    let long = "word ".repeat(2000);
+    for (path, body) in [("lines", "two\nlines\n"), ("long", &*long)] {
+        let id = openai.add_file("upload.txt", "assistants", body.to_owned());
+        let size = body.len();
+        openai.attach_file(&id, json!({"path": path, "size": size, "encoding": "raw"}));
+        openai.expire_file(&id);
+    }
+    assert!(notes.repair().await.unwrap().is_empty());
+    let error = notes.read("long").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::IntegrityMismatch, "{error}");
+
+    let openai = with(|rules| rules.in_progress_polls = u32::MAX);
+    let notes = opened(openai.config()).await;
+    notes.create("a.txt", "one").await.unwrap();
+    openai.expire_file(&openai.files()[0].id);
+    openai.take_requests();
+    let began = Instant::now();
+    assert!(notes.repair().await.unwrap().is_empty());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let polls = asked(&openai).into_iter().filter(|route| *route == Route::Status).count();
+    assert_eq!(polls, 1);
+}
+
+#[tokio::test]
+async fn a_temporary_error_of_the_text_is_not_reported_as_a_lost_file() {
+    let openai = with(|rules| rules.text_outlives_files = true);
+    let notes = opened(openai.config().with_retries(0)).await;
+    notes.create("a.txt", "one").await.unwrap();
+    openai.expire_file(&openai.files()[0].id);
+    for (status, kind) in [(429, ErrorKind::RateLimited), (503, ErrorKind::Remote)] {
+        openai.inject(Fault::status(status).on(Route::Text).times(9));
+        let error = notes.read("a.txt").await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        openai.clear_faults();
+    }
+    assert_eq!(notes.read("a.txt").await.unwrap(), "one");
 }
 
 #[tokio::test]

@@ -1,12 +1,16 @@
 //! Checks that the service kept the attributes of an entry: some servers drop attributes and report success.
 //!
-//! The first write shows whether the service keeps numbers and booleans. If it keeps only text, all attributes are sent as text from
-//! then on. A service that keeps both forms needs no additional request.
+//! The first write of a new entry shows whether the service keeps numbers and booleans. If it keeps only text, all attributes are sent
+//! as text from then on. A service that keeps both forms needs no additional request. Before that is known, a rename sends text: its
+//! entry has an older state to lose.
 
-use std::sync::atomic::Ordering;
+use std::sync::PoisonError;
+
+use serde_json::Value;
 
 use super::api::{Attributes, VectorStoreFile};
 use super::attributes::{Entry, as_text};
+use super::shared::KeptAttributes;
 use super::store::Store;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
@@ -14,7 +18,10 @@ use crate::core::path::FilePath;
 impl Store {
     /// Returns the attributes of an entry in the form that the service keeps.
     pub(super) fn attributes(&self, path: &FilePath, entry: &Entry) -> Result<Attributes> {
-        Ok(self.in_kept_form(entry.to_attributes(path)?))
+        Ok(match self.kept() {
+            KeptAttributes::OnlyText => as_text(entry.to_attributes(path)?),
+            KeptAttributes::Unknown | KeptAttributes::All => entry.to_attributes(path)?,
+        })
     }
 
     /// Attaches an upload as `entry`.
@@ -32,20 +39,33 @@ impl Store {
         self.ensure_kept(path, entry, attributes, answer).await
     }
 
-    /// Gives the entry at `from` the attributes of `entry` at `to`.
+    /// Gives the entry `old` at `from` the attributes of `entry` at `to`. If the service did not keep them, the old ones are restored.
     ///
     /// # Errors
     ///
-    /// `IntegrityMismatch` if the service did not keep the attributes.
+    /// `IntegrityMismatch` if the service did not keep the attributes. The outcome is known if the old ones are there again.
     pub(super) async fn set_entry(
         &self,
-        from: &FilePath,
-        to: &FilePath,
-        entry: &Entry,
+        (from, old): (&FilePath, &Entry),
+        (to, entry): (&FilePath, &Entry),
     ) -> Result<VectorStoreFile> {
-        let attributes = self.in_kept_form(entry.to_attributes_from(from, to)?);
+        let attributes = match (self.kept(), entry.to_attributes_from(from, to)?) {
+            (KeptAttributes::All, attributes) => attributes,
+            (KeptAttributes::Unknown | KeptAttributes::OnlyText, attributes) => as_text(attributes),
+        };
+        // As text, because the service may have dropped the rest.
+        let before = as_text(old.to_attributes_from(to, from)?);
         let answer = self.client.set_attributes(&entry.id, &attributes).await?;
-        self.ensure_kept(to, entry, attributes, answer).await
+        let error = match self.ensure_kept(to, entry, attributes, answer).await {
+            Ok(kept) => return Ok(kept),
+            Err(error) => error,
+        };
+        // The entry may have lost attributes, so that its content could not be verified.
+        let restored = self.client.set_attributes(&old.id, &before).await;
+        Err(match restored {
+            Ok(answer) if old.is_kept_in(&answer, from) => error.without_unknown_outcome(),
+            _ => error,
+        })
     }
 
     /// Compares the service's answer with the attributes that were sent for `entry`, and sends them again as text if the service did
@@ -63,12 +83,16 @@ impl Store {
             answer = found.map_err(Error::with_unknown_outcome)?.unwrap_or(answer);
         }
         if entry.is_kept_in(&answer, path) {
+            // Kept text does not show whether numbers are kept.
+            if !sent.values().all(Value::is_string) {
+                self.set_kept(KeptAttributes::All);
+            }
             return Ok(answer);
         }
         let repeated = self.client.set_attributes(&entry.id, &as_text(sent)).await;
         let answer = repeated.map_err(Error::with_unknown_outcome)?;
         if entry.is_kept_in(&answer, path) {
-            self.shared.keeps_only_text.store(true, Ordering::Relaxed);
+            self.set_kept(KeptAttributes::OnlyText);
             return Ok(answer);
         }
         Err(Error::new(ErrorKind::IntegrityMismatch)
@@ -76,10 +100,11 @@ impl Store {
             .with_unknown_outcome())
     }
 
-    fn in_kept_form(&self, attributes: Attributes) -> Attributes {
-        match self.shared.keeps_only_text.load(Ordering::Relaxed) {
-            true => as_text(attributes),
-            false => attributes,
-        }
+    fn kept(&self) -> KeptAttributes {
+        *self.shared.kept_attributes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_kept(&self, kept: KeptAttributes) {
+        *self.shared.kept_attributes.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 }

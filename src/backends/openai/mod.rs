@@ -82,7 +82,7 @@ use store::Store;
 ///
 /// By default ([`OpenAIReadMode::Auto`]), a file that cannot be downloaded, or that the service has deleted, is read from its parsed text,
 /// and a file without parsed text is downloaded. An entry that f9 wrote and that has lost its SHA-256 or another attribute is
-/// [`Corrupted`](ErrorKind::Corrupted): one `Err` of a listing. It can be replaced or deleted, but not read.
+/// [`Corrupted`](ErrorKind::Corrupted): one `Err` of a listing. It cannot be read, but replaced, and deleted if it has an id.
 ///
 /// Entries of the Python library have no SHA-256: their parsed text is returned only if it is a single chunk of the right size.
 ///

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures::{FutureExt as _, StreamExt as _, future};
 
+use super::attributes::corrupted;
 use super::list::{Located, at_and_below};
 use super::store::Store;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -59,7 +60,14 @@ impl Store {
 
     /// Removes entries with bounded concurrency and returns whether all existed. Starts no removal after a failure. `left` gets the error of
     /// the first file that could not be deleted after it was detached.
+    ///
+    /// # Errors
+    ///
+    /// Those of the service, and `Corrupted`, before any removal, if an entry has no id.
     async fn remove_entries(&self, entries: Vec<Located>, left: &OnceLock<Error>) -> Result<bool> {
+        if let Some((path, entry)) = entries.iter().find(|(_, entry)| entry.id.is_empty()) {
+            return Err(corrupted(&entry.id).with_path(path.as_str()));
+        }
         let failure = OnceLock::new();
         let removals = entries.into_iter().map(|(path, entry)| {
             let failure = &failure;

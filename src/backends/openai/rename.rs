@@ -197,14 +197,9 @@ impl Store {
     /// Writes the new path into the attributes of one entry.
     async fn move_entry(&self, step: &EntryMove) -> Result<()> {
         let entry = Entry { generation: step.generation, ..step.entry.clone() };
-        let moved = self.index.change(self.set_entry(&step.from, &step.to, &entry)).await;
-        match moved {
-            Err(error) if error.kind() == ErrorKind::IntegrityMismatch => {
-                let restored = self.set_entry(&step.to, &step.from, &step.entry).await;
-                return Err(if restored.is_ok() { error.without_unknown_outcome() } else { error });
-            }
-            moved => moved?,
-        };
+        // After a failure, no listing from before the restoration is used.
+        let moved = self.set_entry((&step.from, &step.entry), (&step.to, &entry));
+        self.index.change(moved).await?;
         self.index.rename(&step.from, &step.to, entry);
         Ok(())
     }

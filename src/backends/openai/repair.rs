@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::OpenAIVectorStoreFileBackend;
 use super::api::StoredFile;
-use super::attributes::{Entry, FileMeta};
+use super::attributes::{Entry, Kind};
 use super::error::CONTEXT;
 use super::index::Hidden;
+use super::indexing::IndexingStatus;
 use super::list::at_and_below;
 use super::store::Store;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -21,18 +22,15 @@ use crate::sys::pool;
 /// A younger upload may be about to be attached.
 const MIN_UNATTACHED_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// What reading the parsed text of lost content fails with.
-const LOST: [ErrorKind; 3] =
-    [ErrorKind::NotFound, ErrorKind::IntegrityMismatch, ErrorKind::DownloadForbidden];
-
 /// The findings of [`repair`](super::OpenAIVectorStoreFileBackend::repair), with the ids of the service's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Older versions of files. Versions behind a [dead](Self::dead) one are not listed: the newest of them becomes visible once
+    /// Older versions of files, without damaged ones, whose age is not certain. Versions behind a [dead](Self::dead) one are not listed: the newest of them becomes visible once
     /// the dead one is removed.
     pub duplicates: Vec<(FilePath, String)>,
-    /// Entries whose content the service has lost: neither the file nor its text is left.
+    /// Entries whose content the service has lost: neither the file nor its text is left. Text that cannot be turned back into the
+    /// content byte for byte counts as left.
     pub dead: Vec<(FilePath, String)>,
     /// The names of f9's uploads for this vector store that were never attached.
     pub unattached: Vec<(String, String)>,
@@ -61,7 +59,7 @@ impl OpenAIVectorStoreFileBackend {
     /// Removes the leftovers of crashes, races and failed removals: older versions of files, entries whose content is lost, and
     /// uploads for this vector store that were not attached within an hour.
     ///
-    /// Sends one request per hundred entries, one per ten thousand files of the project, up to five per entry without a file, and two per
+    /// Sends one request per hundred entries, one per ten thousand files of the project, up to three per entry without a file, and two per
     /// removal. Blocks writers of
     /// this process meanwhile. Do not run it while another *process* writes.
     ///
@@ -106,11 +104,13 @@ impl Store {
             listed.iter().map(|file| (file.id.as_str(), file)).collect();
         for (path, entry) in &entries {
             // Nothing is lost of a directory, and of a corrupted entry it cannot be told.
-            let Some(meta) = entry.meta() else { continue };
+            if entry.meta().is_none() {
+                continue;
+            }
             // A file that is missing in the list of all files may still exist.
             if !files.contains_key(entry.id.as_str())
                 && self.client.file(&entry.id).await?.is_none()
-                && self.is_lost(entry, meta).await?
+                && self.is_lost(entry).await?
             {
                 report.dead.push((path.clone(), entry.id.clone()));
             }
@@ -124,6 +124,8 @@ impl Store {
                 true => &mut report.shadowed,
                 // The newest of these replaces the dead entry.
                 false if lost.contains(path) => continue,
+                // It may be a newer version that has lost some attributes.
+                false if entry.kind == Kind::Corrupted => continue,
                 false => &mut report.duplicates,
             };
             found.push((path.clone(), entry.id.clone()));
@@ -144,12 +146,22 @@ impl Store {
         Ok(report)
     }
 
-    /// Whether the content of an entry without its file is lost: the text that the service parsed may still have it.
-    async fn is_lost(&self, entry: &Entry, meta: &FileMeta) -> Result<bool> {
-        match self.parsed_content(entry, meta, true).await {
-            Err(error) if error.is_temporary() || error.kind() == ErrorKind::Timeout => Err(error),
-            Err(error) => Ok(LOST.contains(&error.kind())),
-            Ok(_) => Ok(false),
+    /// Whether nothing is left of an entry without its file: the text that the service parsed may be the last copy, even if it is not the
+    /// content byte for byte. Does not wait for that text.
+    async fn is_lost(&self, entry: &Entry) -> Result<bool> {
+        let status = self.client.attached(&entry.id).await?.map(IndexingStatus::of);
+        if status == Some(IndexingStatus::InProgress) {
+            return Ok(false);
+        }
+        match self.client.text(&entry.id).await {
+            Ok(chunks) => Ok(chunks.iter().all(String::is_empty)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) if error.is_temporary() => Err(error),
+            // Only a file that was never parsed surely has no text.
+            Err(_) => Ok(matches!(
+                status,
+                Some(IndexingStatus::Failed { .. } | IndexingStatus::Cancelled)
+            )),
         }
     }
 

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::OpenAIVectorStoreFileBackend;
-use super::attributes::{Entry, FileMeta, first_piece, generation, path_of_attributes};
+use super::api::SearchResult;
+use super::attributes::{
+    Entry, FileMeta, first_piece, generation, modified_at, path_of_attributes,
+};
 use super::body::BodyEncoding;
 use super::error::CONTEXT;
 use super::index::Entries;
@@ -32,7 +35,7 @@ pub struct SearchOptions {
     pub max_results: u32,
     /// A filter on attributes as the service defines it, such as `{"type": "gte", "key": "size", "value": 1000}`. f9 sets the
     /// attributes `path` (up to 256 bytes of it), `size` in bytes, `sha256` and `encoding`; times are kept as text, and so is the
-    /// size on servers that keep only text.
+    /// size on servers that keep only text, and of a file that was renamed before f9 wrote another file.
     pub filters: Option<Value>,
     /// Only files at or below this path.
     pub prefix: Option<FilePath>,
@@ -203,17 +206,23 @@ impl Store {
             let path =
                 path_of_attributes(&found.attributes).filter(|path| options.accepts(path))?;
             let is_hit = self.index.read(|entries| {
-                // The service may also find an older version, or words in framed lines. The ids of hits are not the ids of files
-                // on every server.
+                // The service may also find an older version, or words in framed lines.
                 let is_text = |file: &FileMeta| file.encoding == BodyEncoding::Raw;
-                let version = generation(&found.attributes);
-                let entry = entries.file(&path).filter(|entry| entry.generation == version);
+                let entry = entries.file(&path).filter(|entry| is_of_version(&found, entry));
                 entry.and_then(Entry::meta).is_some_and(is_text)
             });
             is_hit.then(|| SearchHit { path, score: found.score, text: found.texts.join("\n") })
         });
         Ok((hits.take(options.max_results as usize).collect(), are_all))
     }
+}
+
+/// Whether the passage is from this version of the file. The ids of hits are not the ids of files on every server, and all versions of
+/// the Python library have the same generation.
+fn is_of_version(found: &SearchResult, entry: &Entry) -> bool {
+    let has_same_time = || modified_at(&found.attributes) == Some(entry.modified_at);
+    entry.generation == generation(&found.attributes)
+        && (entry.generation > 0 || found.file_id == entry.id || has_same_time())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! State that the handles of this process for one vector store share.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use super::path_locks::PathLocks;
@@ -13,8 +12,17 @@ pub(super) struct Shared {
     pub(super) session: Arc<SessionLock>,
     pub(super) path_locks: Arc<PathLocks>,
     pub(super) recent_writes: Arc<RecentWrites>,
-    /// Whether the service has dropped attributes that are not text.
-    pub(super) keeps_only_text: AtomicBool,
+    pub(super) kept_attributes: Mutex<KeptAttributes>,
+}
+
+/// Which attributes the service keeps, as far as the writes of this process have shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum KeptAttributes {
+    #[default]
+    Unknown,
+    All,
+    /// It has dropped numbers and booleans.
+    OnlyText,
 }
 
 impl Shared {

@@ -105,13 +105,18 @@ impl Store {
     }
 
     /// Removes older versions at and below `path`, which would become visible once the newest is gone; with `all` also files that a
-    /// directory hides.
+    /// directory hides. Damaged versions that may be newer stay, and so do entries without an id, which cannot be removed.
     pub(super) async fn remove_hidden(&self, path: &FilePath, all: bool) -> Result<()> {
         let hidden = self.index.hidden().into_iter();
         for Hidden { path, entry, .. } in
             hidden.filter(|hidden| hidden.path.starts_with(path) && (all || !hidden.is_shadowed))
         {
-            self.remove_entry(&path, &entry.id).await?;
+            let may_be_newer = self.index.read(|entries| {
+                entries.file(&path).is_some_and(|visible| entry.may_be_newer(visible))
+            });
+            if !may_be_newer && !entry.id.is_empty() {
+                self.remove_entry(&path, &entry.id).await?;
+            }
         }
         Ok(())
     }

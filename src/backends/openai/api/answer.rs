@@ -52,9 +52,11 @@ pub(crate) struct StoredFile {
     pub(crate) expires_at: Option<u64>,
 }
 
-/// A file that a search returned. Its id is left out: on some servers it is empty or that of another object.
+/// A file that a search returned.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SearchResult {
+    /// On some servers it is empty or that of another object.
+    pub(crate) file_id: String,
     /// The relevance: the higher, the better.
     pub(crate) score: f64,
     pub(crate) attributes: Attributes,
@@ -159,6 +161,7 @@ impl SearchResult {
     pub(super) fn read(mut answer: Value) -> Option<Self> {
         answer.as_object()?;
         Some(Self {
+            file_id: text(answer.get_mut("file_id")).unwrap_or_default(),
             score: answer.get("score").and_then(Value::as_f64).unwrap_or_default(),
             attributes: attributes(answer.get_mut("attributes")),
             texts: answer.get_mut("content").map(Value::take).map(texts).unwrap_or_default(),

@@ -66,8 +66,15 @@ pub(super) struct FileMeta {
 /// The value of `sha256` after f9 renamed a file of the Python library. Any other value is a checksum or damaged.
 const UNKNOWN_SHA256: &str = "unknown";
 
-/// The attributes that f9 writes and the Python library does not.
+/// The attributes that f9 writes and the Python library does not. Other programs use some of these names too.
 const OWN_ATTRIBUTES: [&str; 3] = ["generation", "created_at", "sha256"];
+
+/// The attributes of every file of f9. Of these, a server that keeps only text may drop `generation` and `size`.
+const FILE_ATTRIBUTES: [&str; 6] =
+    ["generation", "created_at", "modified_at", "sha256", "encoding", "size"];
+
+/// How many of these a damaged entry must still have to be taken for one of f9.
+const MIN_FILE_ATTRIBUTES: usize = 3;
 
 impl FileState for Entry {
     fn etag(&self) -> Option<Etag> {
@@ -106,6 +113,12 @@ impl Entry {
         (is_intact, self.generation, self.modified_at, self.attached_at, &self.id)
     }
 
+    /// Whether this may be a damaged version that is newer than `intact`, which is shown instead. Its generation may be lost.
+    pub(super) fn may_be_newer(&self, intact: &Self) -> bool {
+        self.kind == Kind::Corrupted
+            && (self.generation > intact.generation || self.modified_at > intact.modified_at)
+    }
+
     pub(super) fn is_dir(&self) -> bool {
         self.kind == Kind::Directory
     }
@@ -135,7 +148,7 @@ impl Entry {
     pub(super) fn from_attachment(attachment: &VectorStoreFile) -> Option<(FilePath, Self)> {
         let attributes = &attachment.attributes;
         let path = path_of_attributes(attributes)?;
-        let is_own = OWN_ATTRIBUTES.iter().any(|name| attributes.contains_key(*name));
+        let is_own = is_own(attributes);
         let kind = match () {
             () if attributes.get("is_dir").is_some_and(is_true) => Some(Kind::Directory),
             () => FileMeta::read(attributes, is_own).map(Kind::File),
@@ -147,7 +160,7 @@ impl Entry {
         };
         let attached = UNIX_EPOCH + Duration::from_secs(attachment.created_at);
         let time = |name| attributes.get(name).and_then(time);
-        let modified_at = time("modified_at").unwrap_or(attached);
+        let modified_at = modified_at(attributes).unwrap_or(attached);
         let entry = Self {
             id: attachment.id.clone(),
             kind,
@@ -215,11 +228,22 @@ impl Entry {
     }
 }
 
+/// Whether f9 wrote the attributes, even if some of them are lost. The Python library has none of `OWN_ATTRIBUTES`, and another
+/// program may have one of them by chance.
+fn is_own(attributes: &Attributes) -> bool {
+    let has = |name: &&&str| attributes.contains_key(**name);
+    OWN_ATTRIBUTES.iter().any(|name| has(&name))
+        && FILE_ATTRIBUTES.iter().filter(has).count() >= MIN_FILE_ATTRIBUTES
+}
+
 /// Returns the error for the entry with this id.
 pub(super) fn corrupted(id: &str) -> Error {
-    Error::new(ErrorKind::Corrupted).with_message(format!(
-        "the attributes of the entry `{id}` are incomplete or damaged, so its content cannot be verified"
-    ))
+    Error::new(ErrorKind::Corrupted).with_message(match id {
+        "" => "the service reports the entry without an id, so it can be neither read nor removed".to_owned(),
+        id => format!(
+            "the attributes of the entry `{id}` are incomplete or damaged, so its content cannot be verified"
+        ),
+    })
 }
 
 /// Converts all attributes to text.
@@ -234,6 +258,11 @@ pub(super) fn as_text(attributes: Attributes) -> Attributes {
 /// Returns the generation in the attributes; 0 for entries of the Python library.
 pub(super) fn generation(attributes: &Attributes) -> u64 {
     attributes.get("generation").and_then(number).unwrap_or(0)
+}
+
+/// Returns the time of the last change in the attributes.
+pub(super) fn modified_at(attributes: &Attributes) -> Option<SystemTime> {
+    attributes.get("modified_at").and_then(time)
 }
 
 /// Checks that the attributes can hold a path.

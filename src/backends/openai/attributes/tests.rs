@@ -258,12 +258,25 @@ fn attachments_of_other_programs_are_skipped() {
         json!({"path": "a", "size": 1, "encoding": "gzip"}),
         json!({"path": "a", "size": 1, "encoding": 5}),
         json!({"path": "a", "size": "many", "encoding": "raw"}),
+        json!({"path": "a", "created_at": "2026-01-01"}),
+        json!({"path": "a", "generation": 3}),
+        json!({"path": "a", "sha256": "ab".repeat(32)}),
+        json!({"path": "a", "sha256": "ab".repeat(32), "size": 3}),
+        json!({"path": "a", "created_at": 5, "modified_at": 6}),
     ] {
         assert_eq!(read(&foreign), None, "{foreign}");
     }
 }
 
-/// Only f9 writes a generation, a creation time or a checksum, and it always writes all of them.
+/// A server that keeps only text drops the generation, the size and `is_dir`.
+#[test]
+fn what_is_left_of_an_own_entry_on_a_server_that_keeps_only_text_is_corrupted() {
+    let mut attributes = file(3).to_attributes(&path("a")).unwrap();
+    attributes.retain(|_, value| value.is_string());
+    assert_eq!(read(&attributes.into()).unwrap().1.kind, Kind::Corrupted);
+}
+
+/// f9 writes a generation, a creation time and a checksum, and it always writes all of them.
 #[test]
 fn own_attributes_that_are_incomplete_or_damaged_are_corrupted() {
     let whole: Value = file(3).to_attributes(&path("a")).unwrap().into();

@@ -27,7 +27,8 @@ pub enum OpenAIEncoding {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OpenAIReadMode {
-    /// From the uploaded file, or from the parsed text if the service forbids downloads.
+    /// From the uploaded file, or from the parsed text if the service forbids downloads, if the file is gone or if its download fails
+    /// for good.
     #[default]
     Auto,
     /// From the uploaded file.

@@ -148,13 +148,7 @@ impl Store {
                     (Road::Text, Err(text)) => (error, text),
                     (Road::Download, Err(download)) => (download, error),
                 };
-                return Err(match (download.kind(), text.kind()) {
-                    (ErrorKind::DownloadForbidden, ErrorKind::NotFound) if is_listed => {
-                        self.cannot_be_read(meta, text)
-                    }
-                    (ErrorKind::DownloadForbidden, _) => text,
-                    _ => download,
-                });
+                return Err(self.error_of_both(meta, download, text, is_listed));
             }
             (content, _) => content?,
         };
@@ -185,7 +179,7 @@ impl Store {
 
     /// Rebuilds the content from the text that the service parsed. Waits for that text if `is_listed`; a missing file may otherwise have
     /// been replaced.
-    pub(super) async fn parsed_content(
+    async fn parsed_content(
         &self,
         entry: &Entry,
         meta: &FileMeta,
@@ -198,21 +192,44 @@ impl Store {
             Err(_) => {}
         }
         let status = self.wait_until_indexed(&entry.id, self.config.timeouts.indexing).await?;
-        let is_auto = self.config.read == OpenAIReadMode::Auto;
         if let Err(error) = status.into_result() {
+            let is_auto = self.config.read == OpenAIReadMode::Auto;
             return Err(if is_auto { self.cannot_be_read(meta, error) } else { error });
         }
-        // The service returns framed content completely or damaged, and of other text often only parts.
-        let may_be_other = is_auto && meta.encoding != BodyEncoding::Framed;
-        self.parsed_text(entry, meta).await.map_err(|error| match error.kind() {
-            ErrorKind::IntegrityMismatch if may_be_other => self.cannot_be_read(meta, error),
-            _ => error,
-        })
+        self.parsed_text(entry, meta).await
     }
 
     async fn parsed_text(&self, entry: &Entry, meta: &FileMeta) -> Result<Bytes> {
         let (chunks, meta) = (self.client.text(&entry.id).await?, meta.clone());
         pool::run(move || reassembled(&chunks, &meta)).await
+    }
+
+    /// Returns the error of a read after both roads failed.
+    fn error_of_both(
+        &self,
+        meta: &FileMeta,
+        download: Error,
+        text: Error,
+        is_listed: bool,
+    ) -> Error {
+        // A road that fails only now may still lead to the content.
+        if text.is_temporary() || download.is_temporary() {
+            return if text.is_temporary() { text } else { download };
+        }
+        match (download.kind(), text.kind()) {
+            (ErrorKind::DownloadForbidden, ErrorKind::NotFound) if !is_listed => text,
+            (ErrorKind::DownloadForbidden, ErrorKind::NotFound) => self.cannot_be_read(meta, text),
+            // The service returns framed content completely or damaged, and of other text often only parts.
+            (ErrorKind::DownloadForbidden, ErrorKind::IntegrityMismatch)
+                if meta.encoding != BodyEncoding::Framed =>
+            {
+                self.cannot_be_read(meta, text)
+            }
+            (ErrorKind::DownloadForbidden, _) => text,
+            // Some of the content is left. Before a listing has shown the opposite, the file may only have been replaced.
+            (ErrorKind::NotFound, ErrorKind::IntegrityMismatch) if is_listed => text,
+            _ => download,
+        }
     }
 
     /// Returns why a file cannot be read, and what to do about it.
@@ -246,7 +263,7 @@ enum Road {
     Text,
 }
 
-/// Whether a road does not lead to the content, also if it is tried again: another one may.
+/// Whether trying this way again is useless, so that the other way should be tried.
 fn is_closed(error: &Error) -> bool {
     let kinds = [
         ErrorKind::DownloadForbidden,

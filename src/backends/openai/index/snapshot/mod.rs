@@ -28,7 +28,7 @@ pub(crate) struct Hidden {
     pub(crate) path: FilePath,
     pub(crate) entry: Entry,
     /// Whether a directory with entries hides this file, which has no newer version. All other hidden entries are older than the
-    /// visible one.
+    /// visible one, or damaged.
     pub(crate) is_shadowed: bool,
 }
 
