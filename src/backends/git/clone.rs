@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clone_config::{CloneConfig, ObjectFormat};
 use super::config::CheckedConfig;
-use super::directory;
+use super::directory::{self, READY};
 use super::error::corrupted;
 use super::fetch::Fetched;
 use super::locks::Operation;
@@ -15,9 +15,6 @@ use super::repository::Repository;
 use super::sync::FRESH;
 use crate::core::error::{ErrorKind, Result};
 use crate::sys::pool;
-
-/// The note that the clone is complete. It is written last.
-pub(super) const READY: &str = "ready";
 
 /// The note that a clone has begun.
 pub(super) const CLONING: &str = "cloning";

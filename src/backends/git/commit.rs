@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use super::error::may_be_collected;
 use super::hidden::in_real_directory;
 use super::locks::Operation;
 use super::objects::empty_tree;
 use super::parse::{Change, Oid};
 use super::shared::Shared;
-use super::sync::may_be_collected;
 use crate::core::error::Result;
 use crate::core::etag::Etag;
 use crate::core::path::FilePath;

@@ -10,13 +10,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::clone_config::{CloneConfig, ObjectFormat};
+use super::command::COMMON_DIR;
 use super::error::corrupted;
 use super::repository::Repository;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::pool;
-
-/// Where the directory is in the git directory.
-pub(super) const COMMON_DIR: &str = "f9/common";
 
 /// The parts of a clone that its working trees share (gitrepository-layout(5)), apart from the configuration and the hooks.
 const SHARED: [&str; 6] = ["objects", "refs", "packed-refs", "logs", "info", "shallow"];

@@ -4,12 +4,14 @@ use std::fs;
 use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
 
-use super::clone::READY;
 use super::locks::LOCK;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::DirMode;
 use crate::core::path::FilePath;
 use crate::sys::fs::{Reserved, Root, create_dir};
+
+/// The note that the clone is complete. It is written last.
+pub(super) const READY: &str = "ready";
 
 /// Creates the directory at `path` if it is missing, with a place for f9's notes. Returns the topmost directory that it created.
 ///

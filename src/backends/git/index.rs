@@ -1,10 +1,10 @@
 //! The index: stages changes of the working tree and writes them as a tree.
 
 use super::diagnosis::Failure;
+use super::error::may_be_collected;
 use super::locks::Operation;
 use super::parse::{self, Oid, RawPath};
 use super::repository::Repository;
-use super::sync::may_be_collected;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;

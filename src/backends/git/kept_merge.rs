@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::objects::blob_oid;
 use super::parse::{Oid, RawPath};
-use super::pending_merge::{PendingMerge, Resolution, Sides};
+use super::pending_merge::{KeptMerge, PendingMerge, Resolution, Sides};
 use super::repository::Repository;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::{Error, ErrorKind, Result};
-use crate::core::etag::Etag;
 use crate::core::options::{CreateOptions, DeleteOptions};
 use crate::sys::pool;
 
@@ -36,16 +35,6 @@ pub(super) enum Chosen {
     Local,
     Remote,
     Content(Bytes),
-}
-
-/// A merge as it was last read.
-#[derive(Clone)]
-pub(super) struct KeptMerge {
-    /// The etag of its note.
-    etag: Etag,
-    /// How much of the file with the resolutions has been read.
-    read_bytes: u64,
-    merge: PendingMerge,
 }
 
 /// A line in the file with the resolutions.

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use super::adopt::{adopt, check_remote};
-use super::clone::{CLONING, READY, Ready, clone, write_ready};
+use super::clone::{CLONING, Ready, clone, write_ready};
 use super::clone_config::CloneConfig;
 use super::command::{self, Access, Git, RepositorySettings};
 use super::config::{Bases, CheckedConfig, GitConfig, GitTimeouts};
-use super::directory::{self, gone_if_missing};
+use super::directory::{self, READY, gone_if_missing};
 use super::history::History;
 use super::locks::Locks;
 use super::pending_paths::PendingPaths;

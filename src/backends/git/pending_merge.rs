@@ -6,6 +6,7 @@ use super::conflict_kinds::{Group, group_stages};
 use super::parse::{FILE, MergedTree, Oid, RawPath, SUBMODULE, SYMLINK, Stage};
 use crate::backend::{ConflictKind, ConflictStatus, SyncConflict};
 use crate::core::error::{Error, ErrorKind};
+use crate::core::etag::Etag;
 use crate::core::path::FilePath;
 
 /// How many paths an error message lists.
@@ -19,6 +20,16 @@ pub(super) struct PendingMerge {
     /// The result of the merge, with conflict markers in the unresolved files.
     pub(super) tree: Oid,
     pub(super) conflicts: Vec<Conflict>,
+}
+
+/// A merge as it was last read.
+#[derive(Clone)]
+pub(super) struct KeptMerge {
+    /// The etag of its note.
+    pub(super) etag: Etag,
+    /// How much of the file with the resolutions has been read.
+    pub(super) read_bytes: u64,
+    pub(super) merge: PendingMerge,
 }
 
 /// A conflict at one path.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::checkout::FastForward;
+use super::error::may_be_collected;
 use super::fetch::Fetched;
 use super::locks::Operation;
 use super::merge::Merged;
@@ -217,17 +218,6 @@ impl Shared {
             listed.join(", ")
         )))
     }
-}
-
-/// Whether the reason may be that another git has collected garbage: objects to which no ref pointed yet, or the empty directory of a new
-/// one. Then they are made again.
-pub(super) fn may_be_collected(error: &Error) -> bool {
-    let is_of_object = |message: &str| {
-        message.contains("unable to create temporary file: No such file or directory")
-            || (message.contains("/f9/common/objects/")
-                && message.contains(": No such file or directory"))
-    };
-    error.kind() == ErrorKind::Corrupted || error.message().is_some_and(is_of_object)
 }
 
 pub(super) fn check_message(message: &str) -> Result<()> {

@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::access::Access;
 use super::environment::{RepositorySettings, environment};
 use super::program::program;
-use crate::backends::git::common_dir::COMMON_DIR;
 use crate::core::error::Result;
+
+/// Where the directory with git's own configuration is in the git directory.
+pub(in crate::backends::git) const COMMON_DIR: &str = "f9/common";
 
 /// Runs git on one repository.
 pub(in crate::backends::git) struct Git {
