@@ -14,11 +14,11 @@ site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep '/d
 for package in g/git/git_2.47.3-0+deb13u1 g/glibc/libc6_2.41-12+deb13u5 \
   z/zlib/zlib1g_1.3.dfsg+really1.3.1-1+deb13u1 p/pcre2/libpcre2-8-0_10.46-1~deb13u3; do
   curl -fsS -o package.deb "$site/pool/main/${package}_amd64.deb"
-  dpkg -x package.deb root
+  dpkg -x package.deb packages
 done
-root=$PWD/root/usr
-library=$root/lib/x86_64-linux-gnu
-git() { "$library/ld-linux-x86-64.so.2" --library-path "$library" "$root/bin/git" "$@"; }
+system=$PWD/packages/usr
+library=$system/lib/x86_64-linux-gnu
+git() { "$library/ld-linux-x86-64.so.2" --library-path "$library" "$system/bin/git" "$@"; }
 export HOME=$PWD GIT_CONFIG_NOSYSTEM=1
 git --version
 mkdir repository && cd repository
