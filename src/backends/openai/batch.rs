@@ -278,7 +278,7 @@ impl Store {
     /// Attaches a file that the batch left out, or gives it the attributes that the service did not keep.
     async fn complete(&self, upload: &Upload) -> Result<()> {
         let Upload { path, entry, .. } = upload;
-        // The entry may only be invisible yet. To attach a file twice does no harm, and some servers ignore the files of a batch.
+        // Some servers ignore the files of a batch, and others show an entry late. Attaching a file twice does no harm.
         match self.client.attached_now(&entry.id).await? {
             Some(answer) => {
                 self.ensure_kept(path, entry, self.attributes(path, entry)?, answer).await?

@@ -1,8 +1,8 @@
 //! Checks that the service kept the attributes of an entry: some servers drop attributes and report success.
 //!
 //! The first write of a new entry shows whether the service keeps numbers and booleans. If it keeps only text, all attributes are sent
-//! as text from then on. A service that keeps both forms needs no additional request. Before that is known, a rename sends text: its
-//! entry has an older state to lose.
+//! as text from then on. A service that keeps both forms needs no additional request. Before that is known, a rename sends text,
+//! because its entry has attributes that could be lost.
 
 use std::sync::PoisonError;
 
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `IntegrityMismatch` if the service did not keep the attributes. The outcome is known if the old ones are there again.
+    /// `IntegrityMismatch` if the service did not keep the attributes. Without the mark of an unknown outcome, the old ones are restored.
     pub(super) async fn set_entry(
         &self,
         (from, old): (&FilePath, &Entry),
@@ -60,7 +60,7 @@ impl Store {
             Ok(kept) => return Ok(kept),
             Err(error) => error,
         };
-        // The entry may have lost attributes, so that its content could not be verified.
+        // Without all attributes, the content could not be verified any more.
         let restored = self.client.set_attributes(&old.id, &before).await;
         Err(match restored {
             Ok(answer) if old.is_kept_in(&answer, from) => error.without_unknown_outcome(),
@@ -78,7 +78,7 @@ impl Store {
         mut answer: VectorStoreFile,
     ) -> Result<VectorStoreFile> {
         if answer.attributes.is_empty() {
-            // The answer may be short.
+            // Some services answer without the attributes.
             let found = self.client.attached(&entry.id).await;
             answer = found.map_err(Error::with_unknown_outcome)?.unwrap_or(answer);
         }

@@ -26,11 +26,11 @@ const MIN_UNATTACHED_AGE: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Older versions of files, without damaged ones, whose age is not certain. Versions behind a [dead](Self::dead) one are not listed: the newest of them becomes visible once
-    /// the dead one is removed.
+    /// Older versions of files. Damaged versions are not among them, because they may be newer. Versions behind a [dead](Self::dead) one
+    /// are not listed either: the newest of them becomes visible once the dead one is removed.
     pub duplicates: Vec<(FilePath, String)>,
-    /// Entries whose content the service has lost: neither the file nor its text is left. Text that cannot be turned back into the
-    /// content byte for byte counts as left.
+    /// Entries whose content the service has lost: it has neither the file nor any parsed text of it, not even text from which the
+    /// content cannot be restored.
     pub dead: Vec<(FilePath, String)>,
     /// The names of f9's uploads for this vector store that were never attached.
     pub unattached: Vec<(String, String)>,
@@ -60,8 +60,7 @@ impl OpenAIVectorStoreFileBackend {
     /// uploads for this vector store that were not attached within an hour.
     ///
     /// Sends one request per hundred entries, one per ten thousand files of the project, up to three per entry without a file, and two per
-    /// removal. Blocks writers of
-    /// this process meanwhile. Do not run it while another *process* writes.
+    /// removal. Blocks writers of this process meanwhile. Do not run it while another *process* writes.
     ///
     /// # Errors
     ///
@@ -103,7 +102,7 @@ impl Store {
         let files: BTreeMap<&str, &StoredFile> =
             listed.iter().map(|file| (file.id.as_str(), file)).collect();
         for (path, entry) in &entries {
-            // Nothing is lost of a directory, and of a corrupted entry it cannot be told.
+            // A directory has no content, and f9 cannot verify the content of a corrupted entry.
             if entry.meta().is_none() {
                 continue;
             }
@@ -157,7 +156,7 @@ impl Store {
             Ok(chunks) => Ok(chunks.iter().all(String::is_empty)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             Err(error) if error.is_temporary() => Err(error),
-            // Only a file that was never parsed surely has no text.
+            // A file that was never parsed has no text.
             Err(_) => Ok(matches!(
                 status,
                 Some(IndexingStatus::Failed { .. } | IndexingStatus::Cancelled)

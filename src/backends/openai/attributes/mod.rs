@@ -149,9 +149,10 @@ impl Entry {
         let attributes = &attachment.attributes;
         let path = path_of_attributes(attributes)?;
         let is_own = is_own(attributes);
-        let kind = match () {
-            () if attributes.get("is_dir").is_some_and(is_true) => Some(Kind::Directory),
-            () => FileMeta::read(attributes, is_own).map(Kind::File),
+        let kind = if attributes.get("is_dir").is_some_and(is_true) {
+            Some(Kind::Directory)
+        } else {
+            FileMeta::read(attributes, is_own).map(Kind::File)
         };
         let kind = match kind.filter(|_| !attachment.id.is_empty()) {
             Some(kind) => kind,
@@ -231,9 +232,9 @@ impl Entry {
 /// Whether f9 wrote the attributes, even if some of them are lost. The Python library has none of `OWN_ATTRIBUTES`, and another
 /// program may have one of them by chance.
 fn is_own(attributes: &Attributes) -> bool {
-    let has = |name: &&&str| attributes.contains_key(**name);
-    OWN_ATTRIBUTES.iter().any(|name| has(&name))
-        && FILE_ATTRIBUTES.iter().filter(has).count() >= MIN_FILE_ATTRIBUTES
+    let count =
+        |names: &[&str]| names.iter().filter(|name| attributes.contains_key(**name)).count();
+    count(&OWN_ATTRIBUTES) > 0 && count(&FILE_ATTRIBUTES) >= MIN_FILE_ATTRIBUTES
 }
 
 /// Returns the error for the entry with this id.

@@ -118,7 +118,7 @@ impl Store {
             .with_message("the file was replaced during each attempt to read it; try again"))
     }
 
-    /// Returns the content of an entry by the first road that leads to it. `is_listed` if a listing has shown that it was not replaced.
+    /// Returns the content of an entry from the first source that has it. `is_listed` if a listing has shown that it was not replaced.
     async fn read_entry(
         &self,
         entry: &Entry,
@@ -133,20 +133,20 @@ impl Store {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let read = async |road| match road {
-            Road::Download => self.download(entry, meta).await,
-            Road::Text => {
+        let read = async |source| match source {
+            Source::Download => self.download(entry, meta).await,
+            Source::Text => {
                 let content = self.parsed_content(entry, meta, is_listed).await?;
                 Ok(stream::iter([Ok(content)]).boxed())
             }
         };
-        let (first, second) = self.roads();
+        let (first, second) = self.sources();
         let content = match (read(first).await, second) {
-            (Err(error), Some(second)) if is_closed(&error) => {
+            (Err(error), Some(second)) if is_useless(&error) => {
                 let (download, text) = match (second, read(second).await) {
                     (_, Ok(content)) => return Ok(slice(content, range)),
-                    (Road::Text, Err(text)) => (error, text),
-                    (Road::Download, Err(download)) => (download, error),
+                    (Source::Text, Err(text)) => (error, text),
+                    (Source::Download, Err(download)) => (download, error),
                 };
                 return Err(self.error_of_both(meta, download, text, is_listed));
             }
@@ -155,16 +155,16 @@ impl Store {
         Ok(slice(content, range))
     }
 
-    /// Returns the road to try first, and the one to try if that is closed.
-    fn roads(&self) -> (Road, Option<Road>) {
+    /// Returns the source to try first, and the one to try if that has no content.
+    fn sources(&self) -> (Source, Option<Source>) {
         match self.config.read {
-            OpenAIReadMode::FilesContent => (Road::Download, None),
-            OpenAIReadMode::VectorStoreText => (Road::Text, None),
+            OpenAIReadMode::FilesContent => (Source::Download, None),
+            OpenAIReadMode::VectorStoreText => (Source::Text, None),
             OpenAIReadMode::Auto if self.is_download_forbidden.load(Ordering::Relaxed) => {
                 // The earlier refusal may have been for a file of another purpose.
-                (Road::Text, Some(Road::Download))
+                (Source::Text, Some(Source::Download))
             }
-            OpenAIReadMode::Auto => (Road::Download, Some(Road::Text)),
+            OpenAIReadMode::Auto => (Source::Download, Some(Source::Text)),
         }
     }
 
@@ -204,7 +204,7 @@ impl Store {
         pool::run(move || reassembled(&chunks, &meta)).await
     }
 
-    /// Returns the error of a read after both roads failed.
+    /// Returns the error of a read after both sources failed.
     fn error_of_both(
         &self,
         meta: &FileMeta,
@@ -212,7 +212,7 @@ impl Store {
         text: Error,
         is_listed: bool,
     ) -> Error {
-        // A road that fails only now may still lead to the content.
+        // After a temporary failure, the source may still have the content.
         if text.is_temporary() || download.is_temporary() {
             return if text.is_temporary() { text } else { download };
         }
@@ -256,15 +256,15 @@ impl Store {
     }
 }
 
-/// A way to the content of a file.
+/// From what the content of a file is read.
 #[derive(Clone, Copy)]
-enum Road {
+enum Source {
     Download,
     Text,
 }
 
-/// Whether trying this way again is useless, so that the other way should be tried.
-fn is_closed(error: &Error) -> bool {
+/// Whether it is useless to try this source again, so that the other one should be tried.
+fn is_useless(error: &Error) -> bool {
     let kinds = [
         ErrorKind::DownloadForbidden,
         ErrorKind::IntegrityMismatch,
