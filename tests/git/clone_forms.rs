@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use f9::prelude::*;
 use f9::{ErrorKind, GitConfig, GitSyncFileBackend};
 use tempfile::TempDir;
 
 use crate::cli;
+use crate::clock::HANGS;
 use crate::clones::{Clones, opened};
 use crate::machine::not_run;
 use crate::remote::{Change, Remote};
@@ -363,4 +365,23 @@ fn a_git_with_the_defaults_of_version_3_works() {
     child.env("PATH", format!("{}:{}", bin.display(), cli::path()));
     cli::succeed(&mut child, b"");
     assert!(dir.path().join("mine sha1.git/.git/refs/heads/main").exists());
+}
+
+#[tokio::test]
+async fn an_edit_during_the_adoption_is_kept() {
+    let clones = notes();
+    let config = clones.config("mine");
+    clone_with_git(&config, &["-c", "core.autocrlf=true"]);
+    let (file, index) = (config.path.join("a"), config.path.join(".git/f9/adopt-index"));
+    // The index exists when git has been asked for changed files, and until the other files are converted.
+    let edit = std::thread::spawn(move || {
+        let since = Instant::now();
+        while !index.exists() && since.elapsed() < HANGS {
+            std::thread::yield_now();
+        }
+        fs::write(file, "edited\r\n").unwrap();
+    });
+    let mine = opened(config).await;
+    edit.join().unwrap();
+    assert_eq!(mine.read("a").await.unwrap(), "edited\r\n");
 }

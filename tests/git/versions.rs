@@ -182,8 +182,11 @@ async fn a_tag_is_fetched_when_it_is_read() {
     let started = mine.processes_started();
     mine.read_at("a", "v1").await.unwrap();
     assert_eq!(mine.processes_started() - started, 1);
-    for unknown in ["v3", "-x", "v1~7", "", "a b"] {
+    // A tag must not take the place of the branch of the same name.
+    clones.remote.git(["tag", "main", "v1"]);
+    for unknown in ["v3", "-x", "v1~7", "main~7", "", "a b"] {
         let error = mine.read_at("a", unknown).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{unknown}: {error}");
     }
+    assert_eq!(mine.read_at("a", "main").await.unwrap(), "two");
 }
