@@ -1,8 +1,9 @@
 //! Adopts a clone that was made with git.
 
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt as _;
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::clone::{write_attributes, write_ready};
 use super::clone_config::CloneConfig;
@@ -108,20 +109,14 @@ async fn undo_conversions(
     let refresh = ["update-index", "-q", "--refresh"];
     drop(git.local(refresh).index(&index).output().await?);
     let differing = parse::paths(&git.local(DIFFERING).index(&index).stdout().await?);
-    let converted = differing.into_iter().filter(|path| !changed.contains(path));
-    let (converted, work_tree) = (converted.collect::<Vec<_>>(), repository.work_tree.clone());
+    let converted: Vec<_> = differing.into_iter().filter(|path| !changed.contains(path)).collect();
+    let root = Arc::clone(&repository.root);
     let converted = pool::run(move || {
-        let is_old = |path: &RawPath| {
-            let found = work_tree.join(path.as_os()).symlink_metadata();
-            found.is_ok_and(|found| {
-                let changed = Duration::from_secs(found.ctime().try_into().unwrap_or_default());
-                SystemTime::UNIX_EPOCH
-                    + changed
-                    + Duration::from_nanos(found.ctime_nsec().unsigned_abs())
-                    < begin
-            })
+        let is_unchanged_since = |path: &RawPath| {
+            let stat = root.raw_stat(Path::new(path.as_os())).ok().flatten();
+            stat.and_then(|stat| stat.changed_at()).is_some_and(|changed_at| changed_at < begin)
         };
-        Ok(parse::nul_terminated(converted.into_iter().filter(is_old)))
+        Ok(parse::nul_terminated(converted.into_iter().filter(is_unchanged_since)))
     })
     .await?;
     if !converted.is_empty() {
@@ -132,7 +127,7 @@ async fn undo_conversions(
     pool::run(move || Ok(std::fs::remove_file(index)?)).await
 }
 
-/// Checks that one of the clone's remotes is the configured one, or that it has none.
+/// Checks that the clone's `origin` is the configured remote. Without an `origin`, another remote may be, or the clone may have none.
 ///
 /// # Errors
 ///
@@ -143,9 +138,10 @@ pub(super) async fn check_remote(
     clone: &CloneConfig,
 ) -> Result<()> {
     // What is fetched goes to the branches of `origin`, so no other repository may be fetched there.
-    let origin: Vec<String> = clone.urls("remote.origin.").map(str::to_owned).collect();
-    let all = || clone.urls("remote.").map(str::to_owned).collect();
-    let urls: Vec<String> = if origin.is_empty() { all() } else { origin };
+    let mut urls = clone.urls("remote.origin.");
+    if urls.is_empty() {
+        urls = clone.urls("remote.");
+    }
     let (remote, work_tree) = (config.remote.clone(), repository.work_tree.clone());
     let is_clone =
         move || Ok(urls.is_empty() || urls.iter().any(|url| remote.is_at(url, &work_tree)));

@@ -82,7 +82,7 @@ impl Repository {
             return Ok(FastForward::Blocked(deleted));
         }
         if !too_long.is_empty() {
-            // `git read-tree` checks neither.
+            // `git merge` would check both: that the branch has not moved, and that no untracked file is replaced.
             if self.head().await? != journal.from {
                 return Ok(FastForward::BranchMoved);
             }
@@ -105,7 +105,7 @@ impl Repository {
             Ok(output) if output.failure() == Failure::NonFastForward => {
                 Ok(FastForward::BranchMoved)
             }
-            // Git says no more, and for a missing tree nothing.
+            // This is all that git says if a commit is missing. If a tree is missing, it says nothing.
             Ok(output)
                 if output.stderr.is_empty()
                     || output.stderr.ends_with("- not something we can merge\n") =>
@@ -159,7 +159,7 @@ impl Repository {
             let _guard = repository.locks.tree.write(repository.lock_timeout).await?;
             let Some(journal) = repository.note::<Journal>(JOURNAL).await? else { return Ok(()) };
             let (mut changes, _) = repository.changes_of(&journal).await?;
-            // Git has written none of them, and there may be a file of the repository.
+            // Git never writes such a file, and a file of the repository may be there.
             changes.retain(|change| !is_protected(&change.path));
             repository.roll_back(&operation, &journal, changes).await?;
             repository.remove_note(JOURNAL).await
@@ -192,8 +192,8 @@ impl Repository {
         self.git.local(merge).within(operation)?.output().await
     }
 
-    /// Checks out a commit without the files of `too_long`, whose paths the file system cannot hold. Their changes are made in the index only,
-    /// because git fails when it looks for such a file.
+    /// Checks out a commit without the files of `too_long`, whose paths the file system cannot hold. Their changes are made only in the
+    /// index, because git fails when it looks for such a file.
     async fn check_out_without(
         &self,
         operation: &Operation,
@@ -338,7 +338,7 @@ fn refuse_protected(changes: &[Change]) -> Result<()> {
     })
 }
 
-/// Whether git protects a name in `path`. Git refuses no name that is not UTF-8.
+/// Whether git protects a name in `path`. All names that it protects are UTF-8.
 fn is_protected(path: &RawPath) -> bool {
     let names = path.0.split(|&byte| byte == b'/');
     names.filter_map(|name| std::str::from_utf8(name).ok()).any(protected_names::is_protected)

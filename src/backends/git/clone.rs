@@ -80,7 +80,7 @@ async fn init(
     write_config(repository, config).await
 }
 
-/// Creates the repository with objects of another format. It has none yet.
+/// Creates the repository again, for objects of another format. It has no objects yet.
 async fn init_again(
     repository: &Repository,
     config: &CheckedConfig,
@@ -100,7 +100,7 @@ async fn fetch_start(repository: &Repository, operation: &Operation) -> Result<O
     }
 }
 
-/// Returns the format of objects that an empty remote accepts. Only `git clone` tells it.
+/// Returns the format of objects that an empty remote accepts. Only `git clone` finds that out.
 async fn format_of_empty_remote(
     repository: &Repository,
     operation: &Operation,

@@ -28,7 +28,7 @@ pub(super) enum ObjectFormat {
 }
 
 impl ObjectFormat {
-    /// Returns git's name of it.
+    /// Returns the name that git uses.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
@@ -78,10 +78,10 @@ impl CloneConfig {
     }
 
     /// Returns the URLs in the sections whose names begin with `section`.
-    pub(super) fn urls(&self, section: &str) -> impl Iterator<Item = &str> {
-        let urls = self.0.iter();
-        urls.filter(move |(name, _)| name.starts_with(section) && name.ends_with(".url"))
-            .map(|(_, url)| url.as_str())
+    pub(super) fn urls(&self, section: &str) -> Vec<String> {
+        let is_url = |name: &str| name.starts_with(section) && name.ends_with(".url");
+        let urls = self.0.iter().filter(|(name, _)| is_url(name));
+        urls.map(|(_, url)| url.clone()).collect()
     }
 
     pub(super) fn object_format(&self) -> ObjectFormat {
@@ -110,17 +110,15 @@ impl CloneConfig {
     ///
     /// [`Unsupported`](ErrorKind::Unsupported).
     pub(super) fn check_form(&self) -> Result<()> {
-        if self
-            .last("core.repositoryformatversion")
-            .is_some_and(|version| !matches!(version, "0" | "1"))
-        {
+        let version = self.last("core.repositoryformatversion").unwrap_or("0");
+        if !matches!(version, "0" | "1") {
             return Err(unsupported("its format is newer than this version of f9".to_owned()));
         }
-        let is_promisor = |(name, _): &&(String, String)| {
+        let is_promisor = |name: &str| {
             name == "extensions.partialclone"
                 || (name.starts_with("remote.") && name.ends_with(".promisor"))
         };
-        if self.0.iter().any(|entry| is_promisor(&entry)) {
+        if self.0.iter().any(|(name, _)| is_promisor(name)) {
             return Err(unsupported(
                 "it is a partial clone, in which objects are missing; clone it again without `--filter`"
                     .to_owned(),

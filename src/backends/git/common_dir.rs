@@ -46,7 +46,7 @@ impl Repository {
         pool::run(move || create(&git_dir, format, sharing.as_deref())).await
     }
 
-    /// Does this for a clone that git made.
+    /// Calls [`create_common_dir`](Self::create_common_dir) for a clone that git made.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ fn without_links(error: std::io::Error) -> Error {
 
 /// Whether the file system stores which files are executable.
 fn keeps_modes(file: &Path) -> Result<bool> {
-    // The last one stays, for other users of the clone.
+    // The file keeps the last mode, so that other users of the clone can read it.
     for mode in [0o744, 0o644] {
         fs::set_permissions(file, fs::Permissions::from_mode(mode))?;
         if fs::metadata(file)?.permissions().mode() & 0o100 != mode & 0o100 {

@@ -12,7 +12,7 @@ use super::repository::{Repository, START};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::pool;
 
-/// The file whose time is that of the last answer of the remote.
+/// The file whose modification time is that of the last answer of the remote.
 const CONTACT: &str = "f9/contact";
 
 /// A fetch that transfers only what is asked for and starts no background process.

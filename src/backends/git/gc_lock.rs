@@ -1,7 +1,7 @@
 //! Keeps `git gc` out while f9 makes objects to which no ref points yet.
 //!
-//! `git gc --prune=now` removes such objects, even if a ref points to them a moment later. So an operation holds the lock of `git gc`, the file
-//! `gc.pid`, as another `git gc` would. A `git gc` that spares young objects does no harm and is not waited for.
+//! `git gc --prune=now` removes such objects, even if a ref points to them a moment later. So an operation holds the lock of `git gc`, the
+//! file `gc.pid`, as another `git gc` would. A `git gc` that spares young objects does no harm, so no operation waits for it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind as IoKind, Write as _};
@@ -44,7 +44,7 @@ enum Tried {
 }
 
 impl GcLock {
-    /// Locks `git gc` out of the repository. `None` if one runs that does no harm.
+    /// Takes the lock, so that no `git gc` starts. `None` if one runs that does no harm, or if the lock cannot be written.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ fn running_gc(file: &Path) -> Option<u32> {
     }
     let text = fs::read_to_string(file).ok()?;
     let process = text.split_whitespace().next()?.parse().ok()?;
-    // This process left it behind if its id is that of an earlier program.
+    // A dead program that had the id of this process may have left the file.
     let is_other = process != std::process::id();
     (is_other && Path::new(&format!("/proc/{process}")).exists()).then_some(process)
 }

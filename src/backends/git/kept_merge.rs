@@ -1,7 +1,7 @@
 //! Keeps a merge with conflicts, and the resolutions so far, until it is complete.
 //!
-//! The merge is a note, and each resolution is a line that is appended to a file beside it. So to settle one of many conflicts costs the same
-//! as to settle the only one. The name of the file names the merge, because the file may outlive it.
+//! The merge is a note, and each resolution is a line that is appended to a file beside it. So each of many conflicts costs as much as
+//! a single one. The file has the merge in its name, because it may outlive the merge.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind as IoKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -66,7 +66,7 @@ impl Repository {
         let end = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         lines.truncate(end);
         for line in lines.split(|&byte| byte == b'\n') {
-            // A line that a power loss cut off is none.
+            // A line that a power loss cut off is skipped.
             if let Ok(Line { path, resolution }) = serde_json::from_slice(line) {
                 merge.resolve(&path, resolution);
             }

@@ -70,7 +70,10 @@ impl Locks {
                 .with_message("another operation of this process is still running")
         })?;
         let file = lock_path(self.dir.join(LOCK), LockMode::Exclusive, left).await?;
-        Ok(Operation(Arc::new(OperationLocks { _gc: None, file, _in_process: in_process })))
+        Ok(Operation {
+            _gc: None,
+            locks: Arc::new(OperationLocks { file, _in_process: in_process }),
+        })
     }
 
     /// Locks the file that excludes sessions of other processes.
@@ -80,29 +83,30 @@ impl Locks {
 }
 
 /// The right to change the repository, until the last clone is dropped.
+///
+/// The lock of `git gc` comes first and is released first, so that the next operation of this process does not find it locked.
 #[derive(Clone, Debug)]
-pub(super) struct Operation(Arc<OperationLocks>);
+pub(super) struct Operation {
+    _gc: Option<Arc<GcLock>>,
+    locks: Arc<OperationLocks>,
+}
 
-/// The next operation of this process finds neither the lock of `git gc` nor the file locked, because these are dropped first.
+/// The file comes first and is unlocked first, so that the next operation of this process does not find it locked.
 #[derive(Debug)]
 struct OperationLocks {
-    _gc: Option<GcLock>,
     file: File,
     _in_process: OwnedMutexGuard<()>,
 }
 
 impl Operation {
-    /// Makes the lock of `git gc` a part of the operation, which has just begun.
-    pub(super) fn with_gc_lock(mut self, gc: Option<GcLock>) -> Self {
-        if let Some(locks) = Arc::get_mut(&mut self.0) {
-            locks._gc = gc;
-        }
-        self
+    /// Makes the lock of `git gc` a part of the operation.
+    pub(super) fn with_gc_lock(self, gc: Option<GcLock>) -> Self {
+        Self { _gc: gc.map(Arc::new), ..self }
     }
 
     /// Returns the lock file for a git process to inherit.
     pub(super) fn lock_file(&self) -> Result<File> {
-        Ok(self.0.file.try_clone()?)
+        Ok(self.locks.file.try_clone()?)
     }
 }
 

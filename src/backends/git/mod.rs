@@ -107,57 +107,6 @@ pub use history::Revision;
 /// - Files that a `.gitignore` names are local, unless they were written through this backend. So are changes by hand of files with the
 ///   flag assume-unchanged or skip-worktree (git-update-index(1)).
 ///
-/// # Confinement
-///
-/// The verbs, and every step in which f9 itself reads or removes files of the working tree, are confined as in
-/// [`LocalFileBackend`](crate::LocalFileBackend): a symbolic link that is swapped in meanwhile leads nowhere. The git program checks
-/// paths for links before it uses them, by name, and f9 cannot close the gap between the two. So while git checks out or commits, no
-/// untrusted program may rename files in the working tree.
-///
-/// # Listings
-///
-/// The first 16,384 entries of a listing are a snapshot. A pull may change the entries after these.
-///
-/// # Watching
-///
-/// `watch` reports the changes of the working tree, by every process, as in [`LocalFileBackend`](crate::LocalFileBackend). A pull or a
-/// checkout changes files there. A change of the branch that changes no file is not reported.
-///
-/// # Merging
-///
-/// A merge is computed without touching the working tree and checked out when it is complete. Readers see the state before or
-/// after, and never conflict markers. If local and remote changes conflict, `pull` fails with
-/// [`Conflict`](crate::ErrorKind::Conflict), and the files keep their local content until every conflict in
-/// [`conflict_report`](AsyncSyncFileBackend::conflict_report) is resolved. The next `push`, `pull` or `sync` then completes the
-/// merge. Conflicts and resolutions survive a restart.
-///
-/// # Crashes
-///
-/// If a process is killed at any moment, the next [`open`](Self::open), or the next call of another process, repairs the repository.
-/// No saved content is lost. A file that is not committed yet survives a power loss as in the local backend.
-///
-/// # Times
-///
-/// `created_at` and `modified_at` are the author dates of the first and last commit of a path, followed through renames. A file that
-/// is not committed yet has the times of the file system. The history is read once; later reads cover only new commits.
-/// [`GitConfig::history_times`] turns this off.
-///
-/// # Versions
-///
-/// The versions of a file are the commits that changed it, followed through renames as in [`log`](Self::log). The id of a version is the
-/// id of the commit. A branch, an abbreviated id or another expression is not an id, so it is
-/// [`NotFound`](crate::ErrorKind::NotFound), as is a commit that did not change the file. A version that is a symbolic link has metadata
-/// and cannot be opened. The etag of a version is the id of its blob; it never equals the etag of the file in the working tree.
-///
-/// Changes that are not committed yet are no version. The newest version is current while the file in the working tree has its
-/// content, and no version is current after an uncommitted change or deletion. [`FileInfo::version`] is set in the metadata of a version
-/// only, and `extra` then has `git.path` if the file had another path.
-///
-/// # Runtime
-///
-/// The backend needs a Tokio runtime with all drivers enabled. A network command ends when its future is dropped. A step that changes
-/// the repository runs to its end.
-///
 #[doc = include_str!("guide.md")]
 /// # Examples
 ///

@@ -115,7 +115,7 @@ impl Repository {
         refs.find(|(_, packed)| *packed == name).map(|(oid, _)| oid.parse()).transpose()
     }
 
-    /// Gives the branch of a clone without commits the configured name, as `git clone` of an empty repository chooses one itself.
+    /// Gives the branch of a clone without commits the configured name. `git clone` of an empty repository chooses a name by itself.
     pub(super) async fn name_unborn_branch(&self, operation: &Operation) -> Result<()> {
         let Some(head) = read_if_present(&self.files, "HEAD").await? else { return Ok(()) };
         let head = String::from_utf8_lossy(&head).trim().to_owned();

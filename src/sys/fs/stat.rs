@@ -97,7 +97,7 @@ impl Stat {
     }
 
     /// Returns the time of the last change of the content or of the metadata.
-    pub(super) fn changed_at(&self) -> Option<SystemTime> {
+    pub(crate) fn changed_at(&self) -> Option<SystemTime> {
         system_time(&self.0.stx_ctime)
     }
 

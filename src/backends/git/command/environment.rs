@@ -1,6 +1,6 @@
 //! The environment of every git process.
 //!
-//! Nothing of the caller's environment and of the configuration of the user, the system and the clone changes what git does. Options are
+//! Neither the caller's environment nor the configuration of the user, the system or the clone changes what git does. Options are
 //! set in the environment too (`GIT_CONFIG_COUNT`, git-config(1)), so that neither an argument list nor a file holds them.
 
 use std::ffi::{OsStr, OsString};

@@ -20,7 +20,7 @@ pub(in crate::backends::git) enum Pushed {
 pub(in crate::backends::git) fn pushed(output: &[u8]) -> Option<Pushed> {
     const OVERTAKEN: [&str; 9] = [
         "fetch first",
-        // Of a branch: the remote's commit is here, but cannot be read, because another git is collecting garbage.
+        // For a branch, this means that the remote's commit is here and cannot be read, because another git is collecting garbage.
         "needs force",
         "non-fast-forward",
         "stale info",
@@ -28,7 +28,7 @@ pub(in crate::backends::git) fn pushed(output: &[u8]) -> Option<Pushed> {
         "cannot lock ref",
         "incorrect old value",
         "failed to lock",
-        // Git 2.55, of a lock.
+        // Git 2.55 says this about a lock.
         "reference already exists",
     ];
     let output = String::from_utf8_lossy(output);
