@@ -286,7 +286,7 @@ fn begin_unless_cloned(dir: &Path, remote: &str) {
     fs::remove_dir_all(&probe).unwrap();
     cli::run(dir, ["init", "-q", "--object-format=sha256", "-b", "main", "probe"]);
     cli::run(&probe, ["commit", "-q", "--allow-empty", "-m", "Begin"]);
-    cli::run(&probe, ["push", "-q", remote, "main"]);
+    cli::run(&probe, ["push", "-q", dir.join(remote).to_str().unwrap(), "main"]);
 }
 
 #[tokio::test]
@@ -344,6 +344,7 @@ fn a_git_with_the_defaults_of_version_3_works() {
         let (format_option, name) = (format!("--object-format={format}"), format!("{format}.git"));
         cli::run(dir.path(), ["init", "-q", "--bare", &format_option, "-b", "main", &name]);
     }
+    begin_unless_cloned(dir.path(), "sha256.git");
     // Its defaults are below all settings and variables, as those of a program that was built with them. A git that knows no
     // reftable ignores that variable.
     let bin = dir.path().join("bin");

@@ -59,7 +59,7 @@ pub(super) fn environment(
     // libcurl reads `~/.netrc` and git `~/.config/git`, so the home is an empty directory.
     let home = settings.git_dir.join("f9/home");
     let grafts = home.join("grafts");
-    let own: [(&str, &OsStr); 23] = [
+    let own: [(&str, &OsStr); 24] = [
         ("HOME", home.as_os_str()),
         ("LC_ALL", "C".as_ref()),
         ("GIT_CONFIG_NOSYSTEM", "1".as_ref()),
@@ -84,6 +84,8 @@ pub(super) fn environment(
         ("GIT_GRAFT_FILE", grafts.as_os_str()),
         // f9 reads refs from their files.
         ("GIT_DEFAULT_REF_FORMAT", "files".as_ref()),
+        // The format of a clone of an empty repository, with a git before 2.42: that git does not ask the remote.
+        ("GIT_DEFAULT_HASH", "sha1".as_ref()),
         ("GIT_ADVICE", "0".as_ref()),
     ];
     environment.extend(own.map(|(name, value)| (name.into(), value.into())));
