@@ -9,8 +9,8 @@ use f9::testing::openai::{
     SearchIds, TextShape,
 };
 use f9::{
-    CreateOptions, DeleteOptions, Error, ErrorKind, ListOptions, OpenAIReadMode, SearchOptions,
-    UpdateOptions,
+    CreateOptions, DeleteOptions, Error, ErrorKind, FilePath, ListOptions, OpenAIReadMode,
+    SearchOptions, UpdateOptions,
 };
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -392,6 +392,25 @@ async fn info_tells_when_a_file_expires() {
     openai.set(|rules| rules.file_lifetime = None);
     let forever = notes.create("c.txt", "two").await.unwrap();
     assert!(!forever.extra.contains_key("expires_at"));
+}
+
+#[tokio::test]
+async fn a_check_warns_of_files_that_expire_soon() {
+    let openai = with(|rules| rules.file_lifetime = Some(31 * DAY));
+    let notes = opened(openai.config()).await;
+    notes.create("late.txt", "one").await.unwrap();
+    openai.set(|rules| rules.file_lifetime = Some(29 * DAY));
+    let soon = notes.create("soon.txt", "two").await.unwrap();
+    openai.set(|rules| rules.file_lifetime = None);
+    notes.create("never.txt", "three").await.unwrap();
+    let path = |path: &str| FilePath::parse(path).unwrap();
+    for report in [notes.check().await.unwrap(), notes.repair().await.unwrap()] {
+        assert_eq!(report.expiring, [(path("soon.txt"), soon.extra["file_id"].clone())]);
+        assert!(report.dead.is_empty() && report.duplicates.is_empty(), "{report:?}");
+    }
+    // A new version has a new expiry.
+    notes.update("soon.txt", notes.read("soon.txt").await.unwrap()).await.unwrap();
+    assert!(notes.check().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::sys::pool;
 
+/// Files that expire within this time are reported: a person who checks once a month learns of them.
+const EXPIRES_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// A younger upload may be about to be attached.
 const MIN_UNATTACHED_AGE: Duration = Duration::from_secs(60 * 60);
 
@@ -36,10 +39,13 @@ pub struct RepairReport {
     pub unattached: Vec<(String, String)>,
     /// Files that a directory with entries at the same path hides. They are never removed: they are the only copy.
     pub shadowed: Vec<(FilePath, String)>,
+    /// Files that the service deletes within 30 days, or should have deleted. [`FileInfo::extra`](crate::FileInfo::extra) has the time as
+    /// `expires_at`. A repair leaves them; write them again to get a new expiry.
+    pub expiring: Vec<(FilePath, String)>,
 }
 
 impl RepairReport {
-    /// Whether there is nothing to repair.
+    /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -47,7 +53,7 @@ impl RepairReport {
 }
 
 impl OpenAIVectorStoreFileBackend {
-    /// Reports what [`repair`](Self::repair) would remove, without removing it. Blocks writers of this process meanwhile.
+    /// Reports what [`repair`](Self::repair) reports, and removes nothing. Blocks writers of this process meanwhile.
     ///
     /// # Errors
     ///
@@ -105,6 +111,9 @@ impl Store {
             // A directory has no content, and f9 cannot verify the content of a corrupted entry.
             if entry.meta().is_none() {
                 continue;
+            }
+            if entry.expires_at.is_some_and(|time| time < SystemTime::now() + EXPIRES_SOON) {
+                report.expiring.push((path.clone(), entry.id.clone()));
             }
             // A file that is missing in the list of all files may still exist.
             if !files.contains_key(entry.id.as_str())
@@ -212,7 +221,7 @@ mod tests {
     fn a_report_is_serialized_with_paths_and_ids() {
         let dead = vec![("a.txt".parse().unwrap(), "file-1".to_owned())];
         let report = RepairReport { dead, ..RepairReport::default() };
-        let expected = json!({"duplicates": [], "dead": [["a.txt", "file-1"]], "unattached": [], "shadowed": []});
+        let expected = json!({"duplicates": [], "dead": [["a.txt", "file-1"]], "unattached": [], "shadowed": [], "expiring": []});
         assert_eq!(serde_json::to_value(report).unwrap(), expected);
     }
 }

@@ -72,6 +72,7 @@ pub const ALL: &[Work] = &[
         name: "git-push-nothing",
         run: |arena, work| git::sync(arena, work, &git::PUSH_NOTHING),
     },
+    Work { name: "git-conflicts", run: |arena, work| git::sync(arena, work, &git::CONFLICTS) },
     Work { name: "git-info-first", run: |arena, work| git::info(arena, work, First) },
     Work { name: "git-info", run: |arena, work| git::info(arena, work, Again) },
     Work { name: "git-list-first", run: |arena, work| git::list(arena, work, First) },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use f9::prelude::*;
-use f9::{CreateOptions, FileInfo, GitConfig, GitSyncFileBackend, ListOptions};
+use f9::{CreateOptions, ErrorKind, FileInfo, GitConfig, GitSyncFileBackend, ListOptions};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryStreamExt as _};
 
@@ -92,6 +92,26 @@ pub const PUSH_NOTHING: Sync = Sync {
     before: |_| Ok(()),
     f9: |f9| async move { f9.push("change").await.map(drop) }.boxed(),
     by_hand: &[&["add", "-A"], &["diff", "--cached", "--quiet"]],
+    after: |_| Ok(()),
+};
+
+pub const CONFLICTS: Sync = Sync {
+    title: "pull with 400 conflicts, settled for the local content, and push, beside `git fetch`, `git merge -X ours`, `git push`",
+    before: Side::change_both,
+    f9: |f9| {
+        let settle = async move {
+            match f9.pull().await {
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                pulled => return pulled.map(drop),
+            }
+            for conflict in f9.conflict_report().await? {
+                f9.conflict_accept_local(&conflict.path).await?;
+            }
+            f9.push("change").await.map(drop)
+        };
+        settle.boxed()
+    },
+    by_hand: &[&["fetch", "-q"], &["merge", "-q", "--no-edit", "-X", "ours"], &["push", "-q"]],
     after: |_| Ok(()),
 };
 

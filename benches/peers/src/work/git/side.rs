@@ -36,6 +36,9 @@ pub const LOCAL: &str = "local.md";
 /// The file that others change.
 const REMOTE: &str = "remote.md";
 
+/// The number of files that both change.
+const CONFLICTS: usize = 400;
+
 pub struct Side {
     home: PathBuf,
     pub remote: PathBuf,
@@ -89,6 +92,21 @@ impl Side {
     /// Changes a file in the clone.
     pub fn change_local(&self) -> Result<()> {
         Ok(fs::write(self.clone.join(LOCAL), random_content())?)
+    }
+
+    /// Changes the same files at the remote, as another user, and in the clone, where the changes are committed.
+    pub fn change_both(&self) -> Result<()> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+        let mut change = String::new();
+        begin_commit(&mut change, now, "from refs/heads/main^0\n")?;
+        fs::create_dir_all(self.clone.join("conflicts"))?;
+        for number in 0..CONFLICTS {
+            let path = format!("conflicts/{number}.md");
+            put(&mut change, &path, &random_content())?;
+            fs::write(self.clone.join(path), random_content())?;
+        }
+        self.succeed(&self.remote, &["fast-import", "--quiet"], &change)?;
+        self.run(&[&["add", "-A"], &["commit", "-q", "-m", "change"]]).map(drop)
     }
 
     /// Asserts that the clone and the remote are equal and that nothing is uncommitted.
