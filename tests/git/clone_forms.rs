@@ -195,6 +195,22 @@ async fn a_clone_of_an_empty_repository_is_adopted_whatever_its_branch_is_called
 }
 
 #[tokio::test]
+async fn a_clone_of_an_empty_repository_keeps_its_branch_if_it_is_refused() {
+    for left in ["MERGE_HEAD", "CHERRY_PICK_HEAD", "rebase-merge"] {
+        let clones = Clones::of(Remote::empty());
+        let config = clones.config("mine");
+        clone_with_git(&config, &[]);
+        cli::run(&config.path, ["symbolic-ref", "HEAD", "refs/heads/master"]);
+        fs::write(config.path.join(".git").join(left), "").unwrap();
+        assert_refused(config.clone(), ErrorKind::InvalidOperation, "is in progress").await;
+        let head = fs::read_to_string(config.path.join(".git/HEAD")).unwrap();
+        assert_eq!(head, "ref: refs/heads/master\n", "{left}");
+        fs::remove_file(config.path.join(".git").join(left)).unwrap();
+        drop(opened(config).await);
+    }
+}
+
+#[tokio::test]
 async fn clones_without_all_objects_or_files_are_refused() {
     let clones = notes();
     clones.remote.git(["config", "uploadpack.allowFilter", "true"]);

@@ -43,7 +43,8 @@ async fn assert_left_out(clones: &Clones, mine: &GitSyncFileBackend, expected: &
     let paths: Vec<_> = left_out.iter().map(|file| file.path.to_string()).collect();
     assert_eq!(paths, expected);
     for file in left_out {
-        assert!(file.reason.contains("longer than"), "{}", file.reason);
+        let is_known = ["longer than", "git protects"].iter().any(|why| file.reason.contains(why));
+        assert!(is_known, "{}", file.reason);
     }
     assert_eq!(mine.pull().await.unwrap().files_left_out, expected.len() as u64);
     let tree = clones.remote.main().tree();
@@ -142,4 +143,131 @@ async fn an_ignored_file_is_not_replaced_beside_a_file_that_is_too_long() {
     mine.push("Mine").await.unwrap();
     assert_eq!(clones.remote.main().file("x.log").unwrap(), b"mine");
     assert_left_out(&clones, &mine, &[name]).await;
+}
+
+/// Names that may be `.git` on another system.
+const PROTECTED: [&str; 6] =
+    ["git~1", ".git ", "d/GIT~1", "d/.git::$INDEX_ALLOCATION", ".g\u{200c}it/x", "a\\.git"];
+
+#[tokio::test]
+async fn files_with_names_that_git_protects_are_left_out_and_stay_in_the_branch() {
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("d/b", "b")]));
+    let mine = clones.open("mine").await;
+    let [name, _] = too_long();
+    let mut expected: Vec<String> = PROTECTED.map(str::to_owned).to_vec();
+    expected.push(name.clone());
+    expected.sort();
+    let all: Vec<Change> = expected.iter().map(|path| Change::write(path, "theirs")).collect();
+    let changed = Change::write(PROTECTED[0], "changed");
+    // The last step changes none of them.
+    for (mut changes, gone) in [
+        (all, None),
+        (vec![changed, Change::delete(PROTECTED[2])], Some(PROTECTED[2])),
+        (vec![Change::delete(&name)], Some(&*name)),
+        (vec![], None),
+    ] {
+        expected.retain(|path| Some(&**path) != gone);
+        changes.push(Change::write("a", "two"));
+        clones.remote.commit(&changes);
+        mine.pull().await.unwrap();
+        assert_left_out(&clones, &mine, &expected).await;
+        // Merges, commits and pushes go on.
+        clones.remote.commit(&[Change::write("theirs", "x")]);
+        mine.write("mine", "y").await.unwrap();
+        mine.push("Mine").await.unwrap();
+        assert_left_out(&clones, &mine, &expected).await;
+        mine.delete("mine").await.unwrap();
+        mine.push("Mine").await.unwrap();
+        // A new clone and a restart find the same.
+        let new = clones.open(&format!("new{}", clones.remote.main().head().unwrap())).await;
+        assert_left_out(&clones, &new, &expected).await;
+        assert_eq!(content(&new).await, content(&mine).await);
+        let again = clones.open("mine").await;
+        assert_left_out(&clones, &again, &expected).await;
+    }
+    let last = files(&[("a", "two"), ("d/b", "b"), ("theirs", "x")]);
+    assert_eq!(content(&mine).await, last);
+    let on_disk = std::fs::read_dir(mine.root()).unwrap().count();
+    assert_eq!(on_disk, 4, "`a`, `d`, `theirs` and `.git`");
+    assert_eq!(clones.remote.main().file(PROTECTED[0]).unwrap(), b"changed");
+}
+
+#[tokio::test]
+async fn a_conflict_beside_a_name_that_git_protects_can_be_settled() {
+    let clones =
+        Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("git~1", "theirs")]));
+    let mine = clones.open("mine").await;
+    clones.remote.commit(&[Change::write("a", "theirs"), Change::write(".git ", "theirs")]);
+    mine.write("a", "mine").await.unwrap();
+    mine.pull().await.unwrap_err();
+    mine.conflict_accept_local("a").await.unwrap();
+    mine.push("Settled").await.unwrap();
+    assert_eq!(clones.remote.main().file("a").unwrap(), b"mine");
+    assert_left_out(&clones, &mine, &[".git ".to_owned(), "git~1".to_owned()]).await;
+}
+
+#[tokio::test]
+async fn a_lost_index_is_restored_with_the_files_that_are_left_out() {
+    let [name, _] = too_long();
+    let paths = ["a", ".git ", "git~1", &name];
+    let clones = Clones::of(Remote::with(&paths.map(|path| Change::write(path, "theirs"))));
+    let mine = clones.open("mine").await;
+    std::fs::remove_file(mine.root().join(".git/index")).unwrap();
+    mine.write("a", "mine").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    let left_out = [".git ", &name, "git~1"].map(str::to_owned);
+    assert_left_out(&clones, &mine, &left_out).await;
+}
+
+/// Counts the looks at the index while `checkout` runs, each of which finds `path` hidden from git.
+async fn looks_at_the_index<T>(
+    root: &std::path::Path,
+    path: &str,
+    checkout: impl Future<Output = T>,
+) -> (T, usize) {
+    let (root, path) = (root.to_owned(), path.to_owned());
+    let (is_over, seen) = std::sync::mpsc::channel::<()>();
+    let watcher = std::thread::spawn(move || {
+        let mut looks = 0;
+        while seen.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            let listed = cli::run(&root, ["ls-files", "-v", "--", &path]);
+            assert_eq!(listed, format!("S {path}"), "the index lacks the file");
+            looks += 1;
+        }
+        looks
+    });
+    let result = checkout.await;
+    drop(is_over);
+    (result, watcher.join().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_has_the_files_that_are_left_out_while_others_are_checked_out() {
+    let [name, path] = too_long();
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one"), Change::write(&name, "x")]));
+    let mine = clones.open("mine").await;
+    let many = |round: &str| {
+        let files = (0..3000).map(|number| format!("many/{}/{number}", number % 50));
+        files.map(|file| Change::write(file, round)).collect::<Vec<_>>()
+    };
+    for round in ["one", "two"] {
+        let mut changes = many(round);
+        changes.push(Change::write(&name, round));
+        clones.remote.commit(&changes);
+        let (pulled, looks) = looks_at_the_index(mine.root(), &name, mine.pull()).await;
+        pulled.unwrap();
+        assert!(looks > 0);
+    }
+    // Also when the checkout fails and is rolled back.
+    let mut changes = many("three");
+    changes.extend([Change::write("way", "theirs"), Change::write(&path, "x")]);
+    clones.remote.commit(&changes);
+    let way = std::os::unix::net::UnixListener::bind(mine.root().join("way")).unwrap();
+    let (pulled, looks) = looks_at_the_index(mine.root(), &name, mine.pull()).await;
+    pulled.unwrap_err();
+    assert!(looks > 0);
+    drop(way);
+    std::fs::remove_file(mine.root().join("way")).unwrap();
+    mine.pull().await.unwrap();
+    assert_left_out(&clones, &mine, &[name, path]).await;
 }

@@ -24,6 +24,7 @@ mod dance;
 mod diagnosis;
 mod garbage;
 mod history;
+mod hostile_trees;
 mod index_flags;
 mod kills;
 mod left_out;
@@ -31,6 +32,9 @@ mod left_out;
 #[allow(dead_code, reason = "each test binary needs another part of it")]
 mod machine;
 mod many;
+#[path = "../file_systems/mounts.rs"]
+#[allow(dead_code, reason = "each test binary needs another part of it")]
+mod mounts;
 mod names;
 mod opening;
 mod plain_git;
@@ -51,5 +55,6 @@ mod sync;
 mod times;
 mod traces;
 mod transports;
+mod twins;
 mod versions;
 mod writers;

@@ -264,50 +264,6 @@ async fn submodules_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_hostile_tree_is_refused() {
-    let remote = Remote::empty();
-    let blob = remote.blob("x");
-    let inner = remote.tree(&[("100644", b"config", &blob)]);
-    let outer = remote.tree(&[("040000", b".GIT", &inner)]);
-    let commit = remote.main().commit_tree(&outer);
-    remote.main().set(&commit);
-    let clones = Clones::of(remote);
-    let error = refusal(clones.config("mine")).await;
-    assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
-}
-
-#[tokio::test]
-async fn a_pull_of_a_hostile_tree_changes_nothing() {
-    let clones = notes();
-    let mine = clones.open("mine").await;
-    let remote = &clones.remote;
-    // The content of the file that is there, so that git could have written it.
-    let head = fs::read(mine.root().join(".git/HEAD")).unwrap();
-    let inner = remote.tree(&[("100644", b"HEAD", &remote.blob(&head))]);
-    let outer = [("040000", &b".git"[..], &*inner), ("100644", b"new", &remote.blob("x"))];
-    let hostile = remote.main().commit_tree(&remote.tree(&outer));
-    for _ in 0..2 {
-        let error = mine.pull().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
-        assert!(error.to_string().contains("`.git/HEAD`"), "{error}");
-        assert_eq!(fs::read(mine.root().join(".git/HEAD")).unwrap(), head);
-        assert!(!mine.exists("new").await.unwrap());
-    }
-    // A journal of an earlier version, which had begun the checkout.
-    let from = remote.git(["rev-parse", &format!("{hostile}^")]);
-    let journal = format!("{{\"from\":\"{from}\",\"to\":\"{hostile}\"}}");
-    fs::write(mine.root().join(".git/f9/journal"), journal).unwrap();
-    drop(mine);
-    let mine = clones.open("mine").await;
-    assert_eq!(fs::read(mine.root().join(".git/HEAD")).unwrap(), head);
-    mine.create("mine", "x").await.unwrap();
-    let clean = remote.tree(&[("100644", b"new", &remote.blob("x"))]);
-    remote.main().commit_tree(&clean);
-    mine.push("Mine").await.unwrap();
-    assert_eq!(remote.main().tree(), ["100644 mine", "100644 new"]);
-}
-
-#[tokio::test]
 async fn a_submodule_is_neither_moved_nor_deleted() {
     let commit = "1234567890123456789012345678901234567890";
     let changes = [Change::write("a", "x"), Change::submodule("lib/sub", commit)];

@@ -256,6 +256,8 @@ impl Branch<'_> {
             stream.extend(self.line(change));
         }
         let mut git = cli::git(&self.remote.path());
+        // Also names that git protects.
+        git.args(["-c", "core.protectNTFS=false", "-c", "core.protectHFS=false"]);
         cli::succeed(git.args(["fast-import", "--quiet"]).args(options), &stream);
         self.head().unwrap()
     }

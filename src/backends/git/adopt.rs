@@ -10,6 +10,7 @@ use super::clone_config::CloneConfig;
 use super::config::CheckedConfig;
 use super::directory::already_exists;
 use super::locks::Operation;
+use super::names::Reason;
 use super::parse::{self, RawPath};
 use super::repository::{ADOPT_INDEX, Repository};
 use super::sync::FRESH;
@@ -27,9 +28,13 @@ pub(super) async fn adopt(
 ) -> Result<()> {
     let clone = CloneConfig::read(repository).await?;
     check_remote(repository, config, &clone).await?;
+    let has_unborn_branch = repository.has_unborn_branch().await?;
+    if has_unborn_branch {
+        repository.expect_nothing_in_progress().await?;
+    } else {
+        repository.check_state().await?;
+    }
     repository.create_common_dir_of(&clone).await?;
-    repository.name_unborn_branch(operation).await?;
-    repository.check_state().await?;
     let is_complete = repository.git_dir.join("index").exists();
     if !is_complete && repository.head().await?.is_some() {
         return Err(Error::new(ErrorKind::InvalidOperation).with_message(
@@ -47,9 +52,14 @@ pub(super) async fn adopt(
     if repository.head().await?.is_some() {
         let changed = changed_files(repository, &conversions).await?;
         refuse_filtered(repository, &changed).await?;
+        refuse_twins(repository).await?;
         write_attributes(repository).await?;
         undo_conversions(repository, operation, &changed, begin).await?;
     } else {
+        if has_unborn_branch {
+            // Nothing refuses the clone any more.
+            repository.name_branch(operation).await?;
+        }
         write_attributes(repository).await?;
         if repository.tracking().await?.is_none() {
             // `git init`, or a clone that died before it received anything. Local commits have no ancestor at the remote.
@@ -92,6 +102,28 @@ async fn refuse_filtered(repository: &Repository, changed: &HashSet<RawPath>) ->
     }
 }
 
+/// Refuses a clone with twins: git has written one over the other, and nobody knows which.
+///
+/// # Errors
+///
+/// [`Unsupported`](ErrorKind::Unsupported).
+async fn refuse_twins(repository: &Repository) -> Result<()> {
+    if !repository.names.folds() {
+        return Ok(());
+    }
+    let special = repository.special_entries().await?;
+    let twins = special.left_out.iter().find_map(|file| match &file.reason {
+        Reason::Twin(twin) => Some((file.entry.path.to_text(), twin.to_text())),
+        _ => None,
+    });
+    match twins {
+        None => Ok(()),
+        Some((path, twin)) => Err(Error::new(ErrorKind::Unsupported).with_message(format!(
+            "its file system takes `{path}` for `{twin}`, and git has written one over the other; let f9 clone it again"
+        ))),
+    }
+}
+
 /// Replaces files that git converted at checkout (line endings, encoding, filters, links, modes) by what is in the repository. Files in
 /// `changed`, and those that were changed after `begin`, stay as they are.
 async fn undo_conversions(
@@ -104,7 +136,7 @@ async fn undo_conversions(
     // A new index has no file times, so git has to read the files.
     let index = repository.git_dir.join(ADOPT_INDEX);
     let tree = repository.write_tree(operation).await?;
-    git.local(["read-tree", tree.as_str()]).index(&index).stdout().await?;
+    git.local(["read-tree", tree.as_str()]).index(&index).unprotected().stdout().await?;
     // It exits with an error if some files differ.
     let refresh = ["update-index", "-q", "--refresh"];
     drop(git.local(refresh).index(&index).output().await?);

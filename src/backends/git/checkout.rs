@@ -5,8 +5,6 @@
 //! An operation that finds a journal rolls back the files that the dead process replaced. It recognizes them by their content: a file
 //! with anything but the new version, or the beginning of it, is somebody's work and stays.
 
-use std::collections::HashSet;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,15 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Output;
 use super::diagnosis::Failure;
-use super::index::IndexInfo;
 use super::locks::Operation;
 use super::objects::empty_tree;
 use super::parse::{self, Change, Oid, RawPath, SUBMODULE};
-use super::protected_names;
-use super::repository::{MERGE_INDEX, Repository};
+use super::partial_checkout::{LeftOutPaths, PartialCheckout};
+use super::repository::Repository;
 use super::uncommitted::uncommitted_paths;
 use super::work_tree::{self, Comparison};
-use crate::core::error::{Error, ErrorKind, Result};
+use crate::core::error::{ErrorKind, Result};
 use crate::sys::pool;
 
 /// The name of the journal among the notes.
@@ -33,6 +30,14 @@ struct Journal {
     /// `None` before the first commit.
     from: Option<Oid>,
     to: Oid,
+    #[serde(default)]
+    left_out: LeftOutPaths,
+}
+
+impl Journal {
+    fn commits(&self) -> (Option<&Oid>, &Oid) {
+        (self.from.as_ref(), &self.to)
+    }
 }
 
 /// The outcome of [`Repository::fast_forward`].
@@ -58,18 +63,24 @@ impl Repository {
         to: &Oid,
     ) -> Result<FastForward> {
         let (repository, operation) = (Arc::clone(self), operation.clone());
-        let journal = Journal { from: from.cloned(), to: to.clone() };
-        let run = async move { repository.fast_forward_here(&operation, &journal).await };
+        let left_out = LeftOutPaths::default();
+        let journal = Journal { from: from.cloned(), to: to.clone(), left_out };
+        let run = async move { repository.fast_forward_here(&operation, journal).await };
         pool::spawn_to_completion(run).await
     }
 
     async fn fast_forward_here(
         &self,
         operation: &Operation,
-        journal: &Journal,
+        mut journal: Journal,
     ) -> Result<FastForward> {
-        let (changes, too_long) = self.changes_of(journal).await?;
-        refuse_protected(&changes)?;
+        let mut changes = self.changes_of(operation, &journal).await?;
+        let partial = self.partial_checkout(operation, journal.commits(), &changes).await?;
+        if let Some(partial) = &partial {
+            journal.left_out = partial.paths.clone();
+            changes = self.changes_in(partial).await?;
+        }
+        let journal = &journal;
         let has_submodule = changes.iter().any(|change| change.new_mode == SUBMODULE);
         let guard = self.locks.tree.write(self.lock_timeout).await?;
         let root = Arc::clone(&self.root);
@@ -81,21 +92,15 @@ impl Repository {
         if !deleted.is_empty() {
             return Ok(FastForward::Blocked(deleted));
         }
-        if !too_long.is_empty() {
-            // `git merge` would check both: that the branch has not moved, and that no untracked file is replaced.
-            if self.head().await? != journal.from {
-                return Ok(FastForward::BranchMoved);
-            }
-            let in_the_way = self.in_the_way(&changes).await?;
-            if !in_the_way.is_empty() {
-                return Ok(FastForward::Blocked(in_the_way));
-            }
+        if let Some(partial) = &partial
+            && let Some(obstacle) = self.obstacle(journal, &changes, partial).await?
+        {
+            return Ok(obstacle);
         }
         self.write_note(JOURNAL, journal).await?;
-        let merged = if too_long.is_empty() {
-            self.check_out(operation, journal).await
-        } else {
-            self.check_out_without(operation, journal, &too_long).await
+        let merged = match &partial {
+            None => self.check_out(operation, journal).await,
+            Some(partial) => self.check_out_partially(operation, journal.commits(), partial).await,
         };
         let outcome = match merged {
             Ok(output) if output.is_success() => Ok(FastForward::Done),
@@ -129,6 +134,21 @@ impl Repository {
         outcome
     }
 
+    /// Returns what is in the way of a partial checkout. `git merge` would find out both: that the branch has moved, and that a file that
+    /// is not tracked would be replaced.
+    async fn obstacle(
+        &self,
+        journal: &Journal,
+        changes: &[Change],
+        partial: &PartialCheckout,
+    ) -> Result<Option<FastForward>> {
+        if self.head().await? != journal.from {
+            return Ok(Some(FastForward::BranchMoved));
+        }
+        let in_the_way = self.in_the_way(changes, &partial.paths).await?;
+        Ok((!in_the_way.is_empty()).then_some(FastForward::Blocked(in_the_way)))
+    }
+
     /// Removes files with reserved names that are in the way of the history's, and restores the committed version of each. Such
     /// files hold nothing of value, and must not keep the changes of others out.
     pub(super) async fn discard_reserved(
@@ -158,9 +178,9 @@ impl Repository {
         pool::spawn_to_completion(async move {
             let _guard = repository.locks.tree.write(repository.lock_timeout).await?;
             let Some(journal) = repository.note::<Journal>(JOURNAL).await? else { return Ok(()) };
-            let (mut changes, _) = repository.changes_of(&journal).await?;
-            // Git never writes such a file, and a file of the repository may be there.
-            changes.retain(|change| !is_protected(&change.path));
+            let mut changes = repository.changes_of(&operation, &journal).await?;
+            // Git writes no such file, and a file of the repository may be there.
+            changes.retain(|change| repository.names.objection(&change.path).is_none());
             repository.roll_back(&operation, &journal, changes).await?;
             repository.remove_note(JOURNAL).await
         })
@@ -180,89 +200,18 @@ impl Repository {
         Ok(if found.is_empty() { all() } else { found })
     }
 
-    /// Returns the changes of files, and those at paths that are too long for the file system.
-    async fn changes_of(&self, journal: &Journal) -> Result<(Vec<Change>, Vec<Change>)> {
-        let from = journal.from.as_ref().map_or(empty_tree(&journal.to), Oid::as_str);
-        let changes = self.changes_between(from, &journal.to).await?.into_iter();
-        Ok(changes.partition(|change| change.path.excess(self.name_max).is_none()))
+    /// Returns the changes between the two commits, without those of files that are left out.
+    async fn changes_of(&self, operation: &Operation, journal: &Journal) -> Result<Vec<Change>> {
+        if journal.left_out.is_empty() {
+            let from = journal.from.as_ref().map_or(empty_tree(&journal.to), Oid::as_str);
+            return self.changes_between(from, &journal.to).await;
+        }
+        self.shown_changes(operation, journal.commits(), &journal.left_out).await
     }
 
     async fn check_out(&self, operation: &Operation, journal: &Journal) -> Result<Output> {
         let merge = ["merge", "--ff-only", "--no-overwrite-ignore", "--quiet", journal.to.as_str()];
         self.git.local(merge).within(operation)?.output().await
-    }
-
-    /// Checks out a commit without the files of `too_long`, whose paths the file system cannot hold. Their changes are made only in the
-    /// index, because git fails when it looks for such a file.
-    async fn check_out_without(
-        &self,
-        operation: &Operation,
-        journal: &Journal,
-        too_long: &[Change],
-    ) -> Result<Output> {
-        let null = journal.to.null();
-        let mut without = IndexInfo::default();
-        for change in too_long {
-            without.remove(&change.path, &null);
-        }
-        let from = match &journal.from {
-            Some(from) => self.tree_without(operation, from, &without).await?,
-            None => empty_tree(&journal.to).parse()?,
-        };
-        let to = self.tree_without(operation, &journal.to, &without).await?;
-        self.change_index(operation, without).await?;
-        let read = ["read-tree", "-m", "-u", from.as_str(), to.as_str()];
-        let output = self.git.local(read).within(operation)?.output().await?;
-        let (mut lines, mut paths) = (IndexInfo::default(), Vec::new());
-        for change in too_long {
-            let (mode, oid) = match output.is_success() {
-                true => (change.new_mode, &change.new),
-                false => (change.old_mode, &change.old),
-            };
-            if mode != 0 {
-                lines.add(mode, oid, &change.path);
-                paths.push(change.path.clone());
-            }
-        }
-        self.change_index(operation, lines).await?;
-        self.skip(operation, &paths).await?;
-        if output.is_success() {
-            self.move_branch(operation, journal.from.as_ref(), &journal.to).await?;
-        }
-        Ok(output)
-    }
-
-    /// Returns the paths of new files at or above which there is a file that git does not track, such as an ignored one.
-    async fn in_the_way(&self, changes: &[Change]) -> Result<Vec<RawPath>> {
-        let tracked = self.git.local(["ls-files", "-z"]).stdout().await?;
-        let tracked: HashSet<RawPath> = parse::paths(&tracked).into_iter().collect();
-        let new = changes.iter().filter(|change| change.old.is_null());
-        let new: Vec<RawPath> = new.map(|change| change.path.clone()).collect();
-        let root = Arc::clone(&self.root);
-        pool::run(move || {
-            let is_untracked = |path: &Path| {
-                let is_file =
-                    root.raw_stat(path).is_ok_and(|stat| stat.is_some_and(|s| !s.is_dir()));
-                is_file && !tracked.contains(&RawPath(path.as_os_str().as_bytes().to_vec()))
-            };
-            let is_blocked = |path: &RawPath| Path::new(path.as_os()).ancestors().any(is_untracked);
-            Ok(new.into_iter().filter(is_blocked).collect())
-        })
-        .await
-    }
-
-    /// Writes the tree of a commit after some changes.
-    async fn tree_without(
-        &self,
-        operation: &Operation,
-        commit: &Oid,
-        changes: &IndexInfo,
-    ) -> Result<Oid> {
-        let index = self.git_dir.join(MERGE_INDEX);
-        self.git.local(["read-tree", commit.as_str()]).index(&index).stdout().await?;
-        let change = self.git.local(["update-index", "-z", "--index-info"]).index(&index);
-        change.input(changes.clone().into_bytes()).within(operation)?.stdout().await?;
-        parse::oid(&self.git.local(["write-tree"]).index(&index).stdout().await?)
     }
 
     /// Restores the files that the checkout has replaced, and no others, unless the branch has moved.
@@ -294,8 +243,7 @@ impl Repository {
             Some(from) => vec!["read-tree", "--reset", from.as_str()],
             None => vec!["read-tree", "--empty"],
         };
-        self.git.local(reset).within(operation)?.stdout().await?;
-        self.leave_out(operation).await?;
+        self.reset_index(operation, &reset, &journal.left_out.before).await?;
         if !restored.is_empty() {
             let restore = self.git.local(["checkout-index", "--force", "-z", "--stdin"]);
             restore.input(parse::nul_terminated(restored)).within(operation)?.stdout().await?;
@@ -304,6 +252,30 @@ impl Repository {
         // It exits with an error if some files are changed, which is fine here.
         drop(self.git.local(refresh).within(operation)?.output().await?);
         Ok(())
+    }
+
+    /// Resets the index by the command `reset`. The entries at the paths `left_out` get the flag skip-worktree.
+    async fn reset_index(
+        &self,
+        operation: &Operation,
+        reset: &[&str],
+        left_out: &[RawPath],
+    ) -> Result<()> {
+        if left_out.is_empty() {
+            let reset = self.git.local(reset).unprotected();
+            reset.within(operation)?.stdout().await?;
+        } else {
+            let index = self.new_index(operation).await?;
+            let reset = self.git.local(reset).index(index.path()).unprotected();
+            reset.within(operation)?.stdout().await?;
+            let list = self.git.local(["ls-files", "-z"]).index(index.path());
+            let mut skipped = parse::paths(&list.stdout().await?);
+            skipped.retain(|path| left_out.contains(path));
+            self.skip(operation, index.path(), &skipped).await?;
+            index.install().await?;
+        }
+        // A journal of an earlier version does not say what was left out.
+        self.leave_out(operation).await
     }
 
     /// Whether the checkout has replaced the entry at the path of `change`.
@@ -321,25 +293,4 @@ impl Repository {
             }
         }
     }
-}
-
-/// Refuses files at paths that git protects, before anything is changed.
-///
-/// # Errors
-///
-/// [`InvalidData`](ErrorKind::InvalidData).
-fn refuse_protected(changes: &[Change]) -> Result<()> {
-    let mut protected = changes.iter().filter(|change| is_protected(&change.path));
-    protected.next().map_or(Ok(()), |change| {
-        Err(Error::new(ErrorKind::InvalidData).with_message(format!(
-            "the remote's commit has a file at `{}`, a path that git protects",
-            change.path.to_text()
-        )))
-    })
-}
-
-/// Whether git protects a name in `path`. All names that it protects are UTF-8.
-fn is_protected(path: &RawPath) -> bool {
-    let names = path.0.split(|&byte| byte == b'/');
-    names.filter_map(|name| std::str::from_utf8(name).ok()).any(protected_names::is_protected)
 }

@@ -125,21 +125,16 @@ pub(super) async fn write_ready(repository: &Repository, config: &CheckedConfig)
     repository.write_note(READY, &Ready { remote: config.remote.url() }).await
 }
 
-/// Resets the branch, the index and the working tree to a commit, and discards their old content. Files that are too long for the file
-/// system are left out.
+/// Resets the branch, the index and the working tree to a commit, and discards their old content. Files that the working tree cannot hold
+/// are left out.
 async fn reset_to(repository: &Repository, operation: &Operation, commit: &Oid) -> Result<()> {
-    let reset = || {
-        let reset = ["reset", "--hard", "--quiet", commit.as_str()];
-        repository.git.local(reset).within(operation)
-    };
-    let Err(error) = reset()?.stdout().await else { return Ok(()) };
-    let read = ["read-tree", "--reset", commit.as_str()];
-    repository.git.local(read).within(operation)?.stdout().await?;
-    if repository.left_out().await?.is_empty() {
-        return Err(error);
+    // Git would write one twin over the other.
+    if repository.names.folds() && repository.reset_partially(operation, commit).await? {
+        return Ok(());
     }
-    repository.leave_out(operation).await?;
-    reset()?.stdout().await.map(drop)
+    let reset = repository.git.local(["reset", "--hard", "--quiet", commit.as_str()]);
+    let Err(error) = reset.within(operation)?.stdout().await else { return Ok(()) };
+    if repository.reset_partially(operation, commit).await? { Ok(()) } else { Err(error) }
 }
 
 /// Configures git to keep the bytes of files as they are in the repository.

@@ -52,7 +52,8 @@ pub(super) fn prepare(path: &Path) -> Result<Option<PathBuf>> {
 fn check_git_dir(git_dir: &Path) -> Result<()> {
     // Listed once, because another process may be creating or removing them.
     let names: Vec<_> = fs::read_dir(git_dir)?.flatten().map(|entry| entry.file_name()).collect();
-    let has = |name: &str| names.iter().any(|found| found == name);
+    // Some file systems list all names in lower case.
+    let has = |name: &str| names.iter().any(|found| found.eq_ignore_ascii_case(name));
     if has("reftable") {
         return Err(unsupported(
             "its refs are stored as a reftable, which f9 cannot read; clone it again without",

@@ -4,8 +4,8 @@
 //! the flags of paths that were changed through the backend are removed. The flags of other files stay: what a person changes in them is
 //! not published.
 //!
-//! Files whose names are too long for the file system are left out of the working tree. Their entries get the flag skip-worktree, because
-//! git would take them for deleted.
+//! Files that the working tree cannot hold are left out of it (`left_out.rs`). Their entries get the flag skip-worktree, because git would
+//! take them for deleted.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,8 +14,10 @@ use std::sync::{Arc, PoisonError};
 
 use super::index::IndexInfo;
 use super::locks::Operation;
-use super::parse::{self, HiddenEntry, RawPath, SpecialEntries};
+use super::names::{Names, Reason};
+use super::parse::{self, IndexEntry, RawPath};
 use super::repository::{Repository, Special};
+use super::special::SpecialEntries;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::Result;
 use crate::core::path::FilePath;
@@ -33,7 +35,7 @@ impl Repository {
             return Ok(());
         }
         let special = self.special_entries().await?;
-        if special.hidden.is_empty() {
+        if special.hidden.is_empty() && special.returning().next().is_none() {
             return Ok(());
         }
         // In a sparse checkout (git-sparse-checkout(1)), missing files have the flag skip-worktree.
@@ -43,15 +45,18 @@ impl Repository {
             let touched = with_targets(&work_tree, &touched);
             let is_missing =
                 |path: &RawPath| !matches!(root.raw_stat(Path::new(path.as_os())), Ok(Some(_)));
-            let stays = |hidden: &HiddenEntry| {
+            let stays = |hidden: &IndexEntry| {
                 is_sparse && hidden.is_skipped && is_missing(&hidden.entry.path)
             };
-            let is_touched = |hidden: &&HiddenEntry| {
+            let is_touched = |hidden: &&IndexEntry| {
                 let path = hidden.entry.path.0.as_slice();
                 touched.contains(path) || (has_parent_in(&touched, path) && !stays(hidden))
             };
             let mut lines = IndexInfo::default();
-            for HiddenEntry { entry, .. } in special.hidden.iter().filter(is_touched) {
+            let hidden = special.hidden.iter().filter(is_touched).map(|hidden| &hidden.entry);
+            // Somebody has written where the other twin was.
+            let written = special.returning().filter(|entry| touched.contains(&entry.path.0));
+            for entry in hidden.chain(written) {
                 lines.add(entry.mode, &entry.oid, &entry.path);
             }
             Ok(lines)
@@ -61,49 +66,14 @@ impl Repository {
         self.change_index(operation, lines).await
     }
 
-    /// Gives the flag skip-worktree to the entries that are too long for the file system.
-    pub(super) async fn leave_out(&self, operation: &Operation) -> Result<()> {
-        let exposed = self.special_entries().await?.exposed.clone();
-        let missing = self.missing(exposed).await?;
-        self.skip(operation, &missing).await
-    }
-
-    /// Gives the flag skip-worktree to the entries at `paths`.
-    pub(super) async fn skip(&self, operation: &Operation, paths: &[RawPath]) -> Result<()> {
-        if paths.is_empty() {
-            return Ok(());
-        }
-        let skip = self.git.local(["update-index", "--skip-worktree", "-z", "--stdin"]);
-        skip.input(parse::nul_terminated(paths)).within(operation)?.stdout().await.map(drop)
-    }
-
-    /// Returns the files of the index that are too long for the file system, and why.
-    pub(super) async fn left_out(&self) -> Result<Vec<(RawPath, String)>> {
-        let special = self.special_entries().await?;
-        let paths = special.left_out.iter().chain(&special.exposed).cloned();
-        let missing = self.missing(paths.collect()).await?.into_iter();
-        Ok(missing.filter_map(|path| path.excess(self.name_max).map(|why| (path, why))).collect())
-    }
-
-    /// Returns those of `paths` at which there is no file. Some file systems hold longer names than they say.
-    async fn missing(&self, mut paths: Vec<RawPath>) -> Result<Vec<RawPath>> {
-        if paths.is_empty() {
-            return Ok(paths);
-        }
-        let root = Arc::clone(&self.root);
-        pool::run(move || {
-            paths.retain(|path| !matches!(root.raw_stat(Path::new(path.as_os())), Ok(Some(_))));
-            Ok(paths)
-        })
-        .await
-    }
-
-    async fn special_entries(&self) -> Result<Arc<SpecialEntries>> {
+    pub(super) async fn special_entries(&self) -> Result<Arc<SpecialEntries>> {
         if let Some(special) = self.special().await? {
             return Ok(special);
         }
         let list = self.git.local(["ls-files", "-v", "--stage", "-z"]).stdout().await?;
-        parse::listed_special_entries(&list, self.name_max).map(Arc::new)
+        let wanted = |path: &RawPath| may_be_special(&self.names, path);
+        let entries = parse::listed_index_entries(&list, wanted)?;
+        self.sort_special(entries).await
     }
 
     /// Returns the special entries of the index. While the index is the same, it is read once.
@@ -113,20 +83,48 @@ impl Repository {
         if let Some((_, special)) = known.filter(|(known, _)| *known == etag) {
             return Ok(special);
         }
-        let special = match self.head().await? {
+        let entries = match self.head().await? {
             Some(head) => {
                 let (index, id_bytes) = (self.files.read("index").await?, head.as_str().len() / 2);
-                let name_max = self.name_max;
-                pool::run(move || Ok(parse::special_entries(&index, id_bytes, name_max))).await?
+                let names = self.names.clone();
+                let wanted = move |path: &RawPath| may_be_special(&names, path);
+                pool::run(move || Ok(parse::index_entries(&index, id_bytes, wanted))).await?
             }
             // Without a commit, the length of an object id is unknown.
             None => None,
         };
-        let special = special.map(Arc::new);
+        let special = match entries {
+            Some(entries) => Some(self.sort_special(entries).await?),
+            None => None,
+        };
         let read = Some((etag, special.clone()));
         *self.special.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(special)
     }
+
+    async fn sort_special(&self, entries: Vec<IndexEntry>) -> Result<Arc<SpecialEntries>> {
+        if entries.is_empty() {
+            return Ok(Arc::default());
+        }
+        let noted = self.noted_as_left_out().await?;
+        let (names, root) = (self.names.clone(), Arc::clone(&self.root));
+        pool::run(move || {
+            let mut special = SpecialEntries::of(entries, &names, &noted)?;
+            // Some file systems hold longer names than they say.
+            special.left_out.retain(|left_out| {
+                let is_there =
+                    || matches!(root.raw_stat(Path::new(left_out.entry.path.as_os())), Ok(Some(_)));
+                left_out.is_skipped || matches!(left_out.reason, Reason::Twin(_)) || !is_there()
+            });
+            Ok(Arc::new(special))
+        })
+        .await
+    }
+}
+
+/// Whether a path may be one that the working tree cannot hold. Which paths are twins is known only when all are.
+fn may_be_special(names: &Names, path: &RawPath) -> bool {
+    names.folds() || names.objection(path).is_some()
 }
 
 /// Adds the paths to which symbolic links lead. Only git's flags depend on them, so nothing is opened.

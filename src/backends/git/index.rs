@@ -1,14 +1,19 @@
 //! The index: stages changes of the working tree and writes them as a tree.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::diagnosis::Failure;
 use super::error::may_be_collected;
 use super::locks::Operation;
 use super::parse::{self, Oid, RawPath};
 use super::repository::Repository;
+use super::tracked::TrackedFiles;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::path::FilePath;
+use crate::sys::pool;
 
 /// The names that f9 reserves, which are never committed.
 const NEVER_COMMITTED: [&str; 5] = [
@@ -26,17 +31,38 @@ impl Repository {
     /// Stages every change that git sees, and the files in `forced` even if git ignores them.
     pub(super) async fn stage(&self, operation: &Operation, forced: &[FilePath]) -> Result<()> {
         // Before the first commit, all entries are from this file system.
-        if self.head().await?.is_some() {
-            self.leave_out(operation).await?;
+        if self.head().await?.is_none() {
+            return self.stage_in(operation, &self.index_path(), forced).await;
         }
+        self.leave_out(operation).await?;
+        let special = self.special_entries().await?;
+        if !special.has_twins() {
+            return self.stage_in(operation, &self.index_path(), forced).await;
+        }
+        // Git would stage the content of a file for its twin.
+        let index = self.new_index(operation).await?;
+        let left_out: Vec<_> = special.entries().cloned().collect();
+        self.remove_entries(operation, index.path(), &left_out).await?;
+        self.stage_in(operation, index.path(), forced).await?;
+        self.add_left_out(operation, index.path(), &left_out).await?;
+        index.install().await
+    }
+
+    async fn stage_in(
+        &self,
+        operation: &Operation,
+        index: &Path,
+        forced: &[FilePath],
+    ) -> Result<()> {
         let mut attempts = 0;
         loop {
             // In a sparse checkout, also files outside of its patterns.
             let add = ["add", "--all", "--sparse", "--", "."].into_iter().chain(NEVER_COMMITTED);
-            let output = self.git.local(add).patterns().within(operation)?.output().await?;
+            let add = self.git.local(add).index(index).patterns();
+            let output = add.within(operation)?.output().await?;
             attempts += 1;
             if output.is_success() {
-                self.refuse_nested(operation, &output.stderr).await?;
+                self.refuse_nested(operation, index, &output.stderr).await?;
                 break;
             }
             let error = output.error();
@@ -46,24 +72,42 @@ impl Repository {
                 return Err(error);
             }
         }
+        let forced = self.without_aliases(index, forced).await?;
         if forced.is_empty() {
             return Ok(());
         }
         let paths = parse::nul_terminated(forced.iter().map(|path| path.as_bytes()));
         let update = ["update-index", "--add", "--remove", "-z", "--stdin"];
-        self.git.local(update).input(paths).within(operation)?.stdout().await?;
-        Ok(())
+        let update = self.git.local(update).index(index).input(paths);
+        update.within(operation)?.stdout().await.map(drop)
+    }
+
+    /// Returns those of `paths` that are not other names of files in the index. Git has staged these under their names.
+    async fn without_aliases(&self, index: &Path, paths: &[FilePath]) -> Result<Vec<FilePath>> {
+        let mut paths = paths.to_vec();
+        if paths.is_empty() || !self.names.folds() {
+            return Ok(paths);
+        }
+        let tracked = self.git.local(["ls-files", "-z"]).index(index).stdout().await?;
+        let root = Arc::clone(&self.root);
+        pool::run(move || {
+            let tracked = TrackedFiles::new(parse::paths(&tracked), true);
+            paths.retain(|path| !tracked.has_by_another_name(&root, Path::new(path.as_str())));
+            Ok(paths)
+        })
+        .await
     }
 
     /// Refuses a repository inside the working tree: git would publish only its commit id, without its files.
-    async fn refuse_nested(&self, operation: &Operation, stderr: &str) -> Result<()> {
+    async fn refuse_nested(&self, operation: &Operation, index: &Path, stderr: &str) -> Result<()> {
         const WARNING: &str = "warning: adding embedded git repository: ";
         let nested: Vec<&str> =
             stderr.lines().filter_map(|line| line.strip_prefix(WARNING)).collect();
         let Some(first) = nested.first() else { return Ok(()) };
         let paths = parse::nul_terminated(&nested);
         let unstage = ["update-index", "--force-remove", "-z", "--stdin"];
-        self.git.local(unstage).input(paths).within(operation)?.stdout().await?;
+        let unstage = self.git.local(unstage).index(index).input(paths);
+        unstage.within(operation)?.stdout().await?;
         Err(Error::new(ErrorKind::InvalidOperation).with_message(format!(
             "`{first}` is another git repository, whose files cannot be published; move it away or add it to .gitignore"
         )))
@@ -75,11 +119,22 @@ impl Repository {
         operation: &Operation,
         changes: IndexInfo,
     ) -> Result<()> {
+        self.change_index_at(operation, &self.index_path(), changes).await
+    }
+
+    /// Changes entries of the index in the file `index`.
+    pub(super) async fn change_index_at(
+        &self,
+        operation: &Operation,
+        index: &Path,
+        changes: IndexInfo,
+    ) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
-        let update = self.git.local(["update-index", "-z", "--index-info"]);
-        update.input(changes.into_bytes()).within(operation)?.stdout().await.map(drop)
+        let update = self.git.local(["update-index", "-z", "--index-info"]).index(index);
+        let update = update.unprotected().input(changes.into_bytes());
+        update.within(operation)?.stdout().await.map(drop)
     }
 
     /// Writes the index as a tree and returns its id.
@@ -102,7 +157,8 @@ impl Repository {
             return Ok(());
         }
         let Some(head) = self.head().await? else { return Ok(()) };
-        self.git.local(["read-tree", head.as_str()]).within(operation)?.stdout().await.map(drop)
+        let read = self.git.local(["read-tree", head.as_str()]).unprotected();
+        read.within(operation)?.stdout().await.map(drop)
     }
 }
 

@@ -71,7 +71,9 @@ impl Repository {
     async fn resolved_tree(&self, operation: &Operation, pending: &PendingMerge) -> Result<Oid> {
         self.write_contents(operation, pending).await?;
         let index = self.git_dir.join(MERGE_INDEX);
-        let run = |arguments: &[&str]| self.git.local(arguments).index(&index).within(operation);
+        let run = |arguments: &[&str]| {
+            self.git.local(arguments).index(&index).unprotected().within(operation)
+        };
         run(&["read-tree", pending.tree.as_str()])?.stdout().await?;
         let (grouped, single): (Vec<_>, Vec<_>) =
             pending.conflicts.iter().partition(|conflict| conflict.is_grouped());
@@ -89,8 +91,7 @@ impl Repository {
                 resolve(&mut changes, conflict);
             }
         }
-        let update = self.git.local(["update-index", "-z", "--index-info"]).index(&index);
-        update.input(changes.into_bytes()).within(operation)?.stdout().await?;
+        self.change_index_at(operation, &index, changes).await?;
         parse::oid(&run(&["write-tree"])?.stdout().await?)
     }
 

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::error::{CONTEXT, NAME};
-use self::parse::RawPath;
 use self::report::Recorder;
 use self::shared::Shared;
 use crate::backend::{
@@ -53,15 +52,19 @@ mod history;
 mod index;
 mod info;
 mod kept_merge;
+mod left_out;
 mod list;
 mod locks;
 mod many;
 mod merge;
 mod metadata;
+mod names;
+mod new_index;
 mod notes;
 mod objects;
 mod open;
 mod parse;
+mod partial_checkout;
 mod pending_merge;
 mod pending_paths;
 mod protected_names;
@@ -74,9 +77,12 @@ mod report;
 mod repository;
 mod session;
 mod shared;
+mod special;
 mod stale_locks;
 mod sync;
+mod tracked;
 mod turn;
+mod twins;
 mod uncommitted;
 mod versions;
 mod watch;
@@ -87,6 +93,7 @@ pub(crate) use config::Bases;
 pub use config::{GitConfig, GitTimeouts, OnUnreachable};
 pub use conflicts::ConflictVersions;
 pub use history::Revision;
+pub use left_out::LeftOut;
 
 /// Files in a git working tree that syncs with a branch of a remote.
 ///
@@ -101,7 +108,8 @@ pub use history::Revision;
 ///   attributes.
 /// - Files under git-lfs are read and written as pointers, as they are in the repository.
 /// - Directories of submodules are empty, and a write there fails with [`Unsupported`](crate::ErrorKind::Unsupported).
-/// - Files with a name or path that is too long for the file system are left out of the working tree and stay in the branch. See
+/// - Files that the working tree cannot hold are left out of it and stay in the branch: those with a name or path that is too long, those
+///   with a name that git protects, and all but one of those whose names are one name on a file system that ignores case. See
 ///   [`left_out`](Self::left_out).
 /// - `.git`, in every spelling that git protects, fails with [`ReservedPath`](crate::ErrorKind::ReservedPath).
 /// - Files that a `.gitignore` names are local, unless they were written through this backend. So are changes by hand of files with the
@@ -136,16 +144,6 @@ pub use history::Revision;
 #[derive(Clone)]
 pub struct GitSyncFileBackend {
     shared: Arc<Shared>,
-}
-
-/// A file of the branch that the working tree cannot hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LeftOut {
-    /// The path in the branch. Bytes that are not UTF-8 become replacement characters.
-    pub path: FilePath,
-    /// Why it was left out.
-    pub reason: String,
 }
 
 impl GitSyncFileBackend {
@@ -204,21 +202,16 @@ impl GitSyncFileBackend {
         contact.map_err(CONTEXT.operation("read the time of the last contact"))
     }
 
-    /// Returns the files of the branch that the working tree cannot hold, because a name or path is too long for the file system. They stay
-    /// in the branch, and reads do not find them. A pull counts them in
-    /// [`SyncReport::files_left_out`](crate::SyncReport::files_left_out).
+    /// Returns the files of the branch that the working tree cannot hold, and why: a name or path is too long, git protects the name, or it
+    /// is the name of another file on this file system. They stay in the branch, and reads do not find them. A pull counts them in
+    /// [`SyncReport::files_left_out`](crate::SyncReport::files_left_out), and checks them out when nothing is in their way any more.
     ///
     /// # Errors
     ///
     /// [`Corrupted`](crate::ErrorKind::Corrupted) if the index is damaged.
     pub async fn left_out(&self) -> Result<Vec<LeftOut>> {
         let left_out = self.shared.repository.left_out().await;
-        let left_out = left_out.map_err(CONTEXT.operation("list the files that were left out"))?;
-        let file = |(path, reason): (RawPath, _)| LeftOut {
-            path: FilePath::found(path.to_text()),
-            reason,
-        };
-        Ok(left_out.into_iter().map(file).collect())
+        left_out.map_err(CONTEXT.operation("list the files that were left out"))
     }
 
     /// Returns the commits that touched `path`, newest first and at most `limit`. The root returns all commits. Renames of a file are

@@ -15,6 +15,7 @@ use super::config::{Bases, CheckedConfig, GitConfig, GitTimeouts};
 use super::directory::{self, READY, gone_if_missing};
 use super::history::History;
 use super::locks::Locks;
+use super::names::Names;
 use super::pending_paths::PendingPaths;
 use super::protected_names;
 use super::repository::{Repository, read_if_present};
@@ -123,11 +124,12 @@ async fn try_open(
 
 async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result<Repository> {
     let path = config.path.clone();
-    let (work_tree, root, name_max) = pool::run(move || {
+    let (work_tree, root, names) = pool::run(move || {
         let work_tree = path.canonicalize()?;
         let root = Root::open(&work_tree, Reserved::default())?;
-        let name_max = root.name_bytes().unwrap_or(usize::MAX);
-        Ok((work_tree, root, name_max))
+        let longest = root.name_bytes().unwrap_or(usize::MAX);
+        let names = Names::probe(&work_tree.join(".git/f9/names"), longest);
+        Ok((work_tree, root, names))
     })
     .await
     .map_err(gone_if_missing)?;
@@ -159,7 +161,7 @@ async fn new_repository(config: &CheckedConfig, timeouts: GitTimeouts) -> Result
         locks,
         work_tree,
         root: Arc::new(root),
-        name_max,
+        names,
         git_dir,
         branch: config.branch.clone(),
         lock_timeout: timeouts.lock,

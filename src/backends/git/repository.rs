@@ -12,8 +12,10 @@ use super::command::Git;
 use super::error::corrupted;
 use super::gc_lock::GcLock;
 use super::locks::{Locks, Operation};
-use super::parse::{self, Oid, RawPath, SpecialEntries};
+use super::names::Names;
+use super::parse::{self, Oid, RawPath};
 use super::pending_merge::KeptMerge;
+use super::special::SpecialEntries;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::backends::local::LocalFileBackend;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -30,6 +32,9 @@ pub(super) const MERGE_INDEX: &str = "f9/index";
 /// The index against which the files of an adopted clone are compared.
 pub(super) const ADOPT_INDEX: &str = "f9/adopt-index";
 
+/// The copy of the index that takes its place when all changes are made.
+pub(super) const NEW_INDEX: &str = "f9/new-index";
+
 /// The special entries of one index; `None` if only git can read it.
 pub(super) type Special = Option<Arc<SpecialEntries>>;
 
@@ -39,8 +44,7 @@ pub(super) struct Repository {
     pub(super) work_tree: PathBuf,
     /// The working tree as an open directory, through which f9 accesses all files in it.
     pub(super) root: Arc<Root>,
-    /// The longest name of a file in bytes.
-    pub(super) name_max: usize,
+    pub(super) names: Names,
     pub(super) git_dir: PathBuf,
     pub(super) branch: String,
     pub(super) lock_timeout: Duration,
@@ -115,21 +119,23 @@ impl Repository {
         refs.find(|(_, packed)| *packed == name).map(|(oid, _)| oid.parse()).transpose()
     }
 
-    /// Gives the branch of a clone without commits the configured name. `git clone` of an empty repository chooses a name by itself.
-    pub(super) async fn name_unborn_branch(&self, operation: &Operation) -> Result<()> {
-        let Some(head) = read_if_present(&self.files, "HEAD").await? else { return Ok(()) };
+    /// Whether `HEAD` names another branch than the configured one, and no branch has a commit. `git clone` of an empty repository chooses
+    /// a name by itself.
+    pub(super) async fn has_unborn_branch(&self) -> Result<bool> {
+        let Some(head) = read_if_present(&self.files, "HEAD").await? else { return Ok(false) };
         let head = String::from_utf8_lossy(&head).trim().to_owned();
-        let Some(current) = head.strip_prefix("ref: ") else { return Ok(()) };
-        let is_new = current != self.local_ref()
+        let Some(current) = head.strip_prefix("ref: ") else { return Ok(false) };
+        Ok(current != self.local_ref()
             && !self.files.exists("index").await?
             && self.read_ref(current).await?.is_none()
-            && self.head().await?.is_none();
-        if is_new {
-            let branch = self.local_ref();
-            let point = self.git.local(["symbolic-ref", "HEAD", &branch]);
-            point.within(operation)?.stdout().await?;
-        }
-        Ok(())
+            && self.head().await?.is_none())
+    }
+
+    /// Makes `HEAD` name the configured branch.
+    pub(super) async fn name_branch(&self, operation: &Operation) -> Result<()> {
+        let branch = self.local_ref();
+        let point = self.git.local(["symbolic-ref", "HEAD", &branch]);
+        point.within(operation)?.stdout().await.map(drop)
     }
 
     /// Checks that the configured branch is checked out and that no merge or rebase is in progress.
@@ -141,6 +147,15 @@ impl Repository {
         let head = read_if_present(&self.files, "HEAD").await?;
         let head = head.ok_or_else(|| corrupted("the repository has no HEAD"))?;
         self.check_head(String::from_utf8_lossy(&head).trim())?;
+        self.expect_nothing_in_progress().await
+    }
+
+    /// Checks that no merge or rebase is in progress.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation).
+    pub(super) async fn expect_nothing_in_progress(&self) -> Result<()> {
         for (name, command) in [
             ("MERGE_HEAD", "merge"),
             ("CHERRY_PICK_HEAD", "cherry-pick"),

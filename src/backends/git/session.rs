@@ -47,15 +47,16 @@ impl Shared {
         pull.await
     }
 
-    /// Pulls. Conflicts are not an error here: they are in the report, and reads return the local content. Neither is a remote that cannot
-    /// be reached, if the working tree may be read without it.
+    /// Pulls. Conflicts are not an error here: they are in the report, and reads return the local content. Neither is a commit that git
+    /// accepts nowhere: nobody could read until it is replaced. Neither is a remote that cannot be reached, if the working tree may be
+    /// read without it.
     async fn pull_automatically(self: &Arc<Self>) -> Result<()> {
         let start = Instant::now();
         let pulled = self.pull(None, &Recorder::without_report()).await;
         let mut auto_pull = self.auto_pull.lock().unwrap_or_else(PoisonError::into_inner);
         auto_pull.next_try = None;
         match pulled {
-            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidData) => {}
             Err(error) => {
                 let is_unreachable =
                     matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Timeout);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::repository::{ADOPT_INDEX, MERGE_INDEX, Repository, START};
+use super::repository::{ADOPT_INDEX, MERGE_INDEX, NEW_INDEX, Repository, START};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::pool;
 
@@ -16,7 +16,7 @@ impl Repository {
     pub(super) async fn remove_stale_locks(&self) -> Result<()> {
         let deadline = Instant::now() + self.lock_timeout;
         let (local, tracking) = (self.local_ref(), self.tracking_ref());
-        let nested = [&*local, &*tracking, START, MERGE_INDEX, ADOPT_INDEX];
+        let nested = [&*local, &*tracking, START, MERGE_INDEX, ADOPT_INDEX, NEW_INDEX];
         let nested = nested.map(|name| self.git_dir.join(format!("{name}.lock")));
         loop {
             let (nested, git_dir, work_tree) =

@@ -111,7 +111,14 @@ impl Shared {
                 target => target?,
             };
             let target = match target {
-                Target::UpToDate => return self.finish_merge().await,
+                Target::UpToDate => {
+                    if let Some(head) = &head
+                        && repository.can_show_twin().await?
+                    {
+                        repository.fast_forward(operation, Some(head), head).await?;
+                    }
+                    return self.finish_merge().await;
+                }
                 Target::Commit(target) => target,
                 Target::NoLocalCommit | Target::Conflicts(_) if !is_committed => {
                     is_committed = true;

@@ -88,7 +88,7 @@ impl Stat {
     }
 
     /// Returns the device and inode, which two names of one file share.
-    pub(super) fn id(&self) -> (u32, u32, u64) {
+    pub(crate) fn id(&self) -> (u32, u32, u64) {
         (self.0.stx_dev_major, self.0.stx_dev_minor, self.0.stx_ino)
     }
 

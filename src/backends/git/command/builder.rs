@@ -24,6 +24,9 @@ use crate::sys::{pool, random};
 /// The pause before a command is run again that was locked out, give or take half of it.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// The options by which git refuses the names that it protects.
+const UNPROTECTED: [&str; 2] = ["core.protectNTFS", "core.protectHFS"];
+
 /// Where a command works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -117,6 +120,11 @@ impl<'a> GitCommand<'a> {
     pub(in crate::backends::git) fn index(mut self, index: &'a Path) -> Self {
         self.index = Some(index);
         self
+    }
+
+    /// Lets git put names into an index that it protects. Not for a command that writes to the working tree.
+    pub(in crate::backends::git) fn unprotected(self) -> Self {
+        self.options(&UNPROTECTED.map(|name| (name, "false".to_owned())))
     }
 
     /// Reads paths among the arguments as patterns.

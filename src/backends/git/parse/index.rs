@@ -4,6 +4,7 @@ use super::fields::{fields, split_at};
 use super::merge::{Stage, stage};
 use super::oid::Oid;
 use super::raw_path::RawPath;
+use super::tree::TreeEntry;
 use crate::core::error::Result;
 
 /// A flag of two bytes: git does not look at the file.
@@ -18,42 +19,28 @@ const SKIP_WORKTREE: u16 = 0x4000;
 /// The mode of a directory whose files are not in a sparse index.
 const DIRECTORY: u32 = 0o040_000;
 
-/// An entry of the index with a flag that keeps git from looking at the file.
+/// An entry of the index, with the flags that keep git from looking at the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::backends::git) struct HiddenEntry {
-    pub(in crate::backends::git) entry: Stage,
-    /// Whether the flag is skip-worktree.
+pub(in crate::backends::git) struct IndexEntry {
+    pub(in crate::backends::git) entry: TreeEntry,
+    pub(in crate::backends::git) is_assumed_unchanged: bool,
+    /// Whether it has the flag skip-worktree.
     pub(in crate::backends::git) is_skipped: bool,
 }
 
-/// The entries of an index whose files git does not look at, or must not look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::backends::git) struct SpecialEntries {
-    pub(in crate::backends::git) hidden: Vec<HiddenEntry>,
-    /// Those that are too long for the file system, with the flag skip-worktree.
-    pub(in crate::backends::git) left_out: Vec<RawPath>,
-    /// Those that are too long for the file system, without the flag. Git takes their files for deleted.
-    pub(in crate::backends::git) exposed: Vec<RawPath>,
-}
-
-impl SpecialEntries {
-    fn add(&mut self, entry: Stage, is_skipped: bool, is_flagged: bool, name_max: usize) {
-        if entry.path.excess(name_max).is_some() {
-            let list = if is_skipped { &mut self.left_out } else { &mut self.exposed };
-            list.push(entry.path);
-        } else if is_flagged {
-            self.hidden.push(HiddenEntry { entry, is_skipped });
-        }
+impl IndexEntry {
+    pub(in crate::backends::git) fn is_hidden(&self) -> bool {
+        self.is_assumed_unchanged || self.is_skipped
     }
 }
 
-/// Returns the special entries of an index file; `None` if it is not known how to read it. An object id has `id_bytes` bytes, and a name
-/// in the file system up to `name_max`.
-pub(in crate::backends::git) fn special_entries(
+/// Returns the entries of an index file that have a flag, and those whose paths are `wanted`; `None` if it is not known how to read the
+/// file. An object id has `id_bytes` bytes.
+pub(in crate::backends::git) fn index_entries(
     index: &[u8],
     id_bytes: usize,
-    name_max: usize,
-) -> Option<SpecialEntries> {
+    wanted: impl Fn(&RawPath) -> bool,
+) -> Option<Vec<IndexEntry>> {
     let mut rest = Rest(index);
     if rest.take(4)? != b"DIRC" {
         return None;
@@ -62,7 +49,7 @@ pub(in crate::backends::git) fn special_entries(
     if !matches!(version, 2..=4) {
         return None;
     }
-    let (mut found, mut path) = (SpecialEntries::default(), RawPath(Vec::new()));
+    let (mut found, mut path) = (Vec::new(), RawPath(Vec::new()));
     for _ in 0..count {
         let start = rest.0.len();
         // Times, device and inode.
@@ -83,12 +70,12 @@ pub(in crate::backends::git) fn special_entries(
         }
         let number = u8::try_from(flags >> 12 & 3).ok()?;
         let is_skipped = extended & SKIP_WORKTREE != 0;
-        let is_flagged = is_skipped || flags & ASSUME_UNCHANGED != 0;
-        let is_special = is_flagged || path.excess(name_max).is_some();
-        if is_special && number == 0 && mode != DIRECTORY {
+        let is_assumed_unchanged = flags & ASSUME_UNCHANGED != 0;
+        let is_returned = is_skipped || is_assumed_unchanged || wanted(&path);
+        if is_returned && number == 0 && mode != DIRECTORY {
             let oid: Oid = hex::encode(id).parse().ok()?;
-            let entry = Stage { path: path.clone(), mode, oid, number };
-            found.add(entry, is_skipped, is_flagged, name_max);
+            let entry = TreeEntry { path: path.clone(), mode, oid };
+            found.push(IndexEntry { entry, is_assumed_unchanged, is_skipped });
         }
     }
     // A checksum follows the extensions.
@@ -104,18 +91,22 @@ pub(in crate::backends::git) fn special_entries(
     (rest.0.len() == id_bytes).then_some(found)
 }
 
-/// Returns the special entries in the output of `git ls-files -v --stage -z`. The letter of a hidden one is in lower case, or an `S`.
-pub(in crate::backends::git) fn listed_special_entries(
+/// Returns the same from the output of `git ls-files -v --stage -z`. The letter of an entry that is assumed unchanged is in lower case, and
+/// the letter of a skipped one is an `S`.
+pub(in crate::backends::git) fn listed_index_entries(
     output: &[u8],
-    name_max: usize,
-) -> Result<SpecialEntries> {
-    let mut found = SpecialEntries::default();
+    wanted: impl Fn(&RawPath) -> bool,
+) -> Result<Vec<IndexEntry>> {
+    let mut found = Vec::new();
     for field in fields(output) {
         let Some((&[letter], entry)) = split_at(field, b' ') else { continue };
-        let entry = stage(entry)?;
-        if entry.number == 0 && entry.mode != DIRECTORY {
-            let is_flagged = matches!(letter, b'a'..=b'z' | b'S');
-            found.add(entry, letter.eq_ignore_ascii_case(&b's'), is_flagged, name_max);
+        let (Stage { path, mode, oid, number }, is_assumed_unchanged) =
+            (stage(entry)?, letter.is_ascii_lowercase());
+        let is_skipped = letter.eq_ignore_ascii_case(&b's');
+        let is_returned = is_skipped || is_assumed_unchanged || wanted(&path);
+        if is_returned && number == 0 && mode != DIRECTORY {
+            let entry = TreeEntry { mode, oid, path };
+            found.push(IndexEntry { entry, is_assumed_unchanged, is_skipped });
         }
     }
     Ok(found)
@@ -198,17 +189,18 @@ mod tests {
     }
 
     #[test]
-    fn the_special_entries_are_those_that_git_lists() {
+    fn the_entries_are_those_that_git_lists() {
         for (format, id_bytes) in [("sha1", 20), ("sha256", 32)] {
             for version in ["2", "4"] {
                 let dir = repository(format, version);
                 let listed = git(dir.path(), &["ls-files", "-v", "--stage", "-z"]);
                 let index = std::fs::read(dir.path().join(".git/index")).unwrap();
-                for (name_max, counts) in [(255, [5, 0, 0]), (19, [4, 1, 1]), (5, [4, 1, 1])] {
-                    let listed = listed_special_entries(&listed, name_max).unwrap();
-                    let SpecialEntries { hidden, left_out, exposed } = &listed;
-                    assert_eq!([hidden.len(), left_out.len(), exposed.len()], counts);
-                    let read = special_entries(&index, id_bytes, name_max);
+                for (shortest, counts) in [(usize::MAX, [5, 3]), (20, [44, 3]), (0, [46, 3])] {
+                    let wanted = |path: &RawPath| path.0.len() >= shortest;
+                    let listed = listed_index_entries(&listed, wanted).unwrap();
+                    let skipped = listed.iter().filter(|entry| entry.is_skipped).count();
+                    assert_eq!([listed.len(), skipped], counts);
+                    let read = index_entries(&index, id_bytes, wanted);
                     assert_eq!(read, Some(listed), "{format} {version}");
                 }
             }
@@ -221,12 +213,12 @@ mod tests {
             let dir = repository("sha1", version);
             let index = std::fs::read(dir.path().join(".git/index")).unwrap();
             for length in 0..index.len() {
-                assert_eq!(special_entries(&index[..length], 20, 255), None, "{length}");
+                assert_eq!(index_entries(&index[..length], 20, |_| true), None, "{length}");
             }
             git(dir.path(), &["update-index", "--split-index"]);
             let split = std::fs::read(dir.path().join(".git/index")).unwrap();
-            assert_eq!(special_entries(&split, 20, 255), None);
+            assert_eq!(index_entries(&split, 20, |_| true), None);
         }
-        assert_eq!(special_entries(b"DIRC\0\0\0\x05\0\0\0\0", 20, 255), None);
+        assert_eq!(index_entries(b"DIRC\0\0\0\x05\0\0\0\0", 20, |_| true), None);
     }
 }

@@ -9,9 +9,7 @@ mod push;
 mod raw_path;
 mod tree;
 
-pub(super) use self::index::{
-    HiddenEntry, SpecialEntries, listed_special_entries, special_entries,
-};
+pub(super) use self::index::{IndexEntry, index_entries, listed_index_entries};
 pub(super) use self::merge::{MergedTree, Message, Stage, merged_tree};
 pub(super) use self::oid::{Oid, oid};
 pub(super) use self::paths::{filtered_path, flagged_paths, nul_terminated, paths};
