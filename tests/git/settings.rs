@@ -22,9 +22,11 @@ const SETTINGS_IN_A_SET: usize = 80;
 
 /// Settings that describe the form of the clone, which is refused or honoured (`clone_forms.rs`), and those that name another file to
 /// read, which would hold such a setting.
-const OF_THE_FORM: [&str; 6] = [
+const OF_THE_FORM: [&str; 7] = [
     "core.repositoryformatversion",
     "extensions.",
+    // A condition of `includeIf`, which some versions list as a name.
+    "hasconfig:",
     "include.path",
     "includeif.",
     "remote.origin.promisor",
