@@ -77,7 +77,7 @@ impl Store {
     ) -> Result<FileInfo> {
         let encoding = content.encoding(self.config.encoding)?;
         let store = self.clone();
-        pool::spawn_to_completion(async move {
+        pool::spawn_to_completion(Box::pin(async move {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
             store.index.refresh_for_writing().await?;
             let old = store.index.read(|entries| {
@@ -93,7 +93,7 @@ impl Store {
                 }
                 old => store.replace(&path, old, &content, encoding).await,
             }
-        })
+        }))
         .await
     }
 

@@ -81,7 +81,8 @@ impl Content {
     pub(crate) fn pieces(&self) -> BoxStream<'static, io::Result<Bytes>> {
         match &self.storage {
             Storage::Memory(pieces) => {
-                let pieces = pieces.to_vec().into_iter().flat_map(|piece| {
+                let pieces = pieces.to_vec();
+                let pieces = pieces.into_iter().flat_map(|piece| {
                     let starts = (0..piece.len()).step_by(PIECE_SIZE);
                     starts.map(move |at| piece.slice(at..piece.len().min(at + PIECE_SIZE)))
                 });

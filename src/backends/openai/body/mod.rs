@@ -33,4 +33,6 @@ pub(crate) const MAX_BODY: u64 = 512 * 1024 * 1024;
 pub(crate) const EMPTY_BODY: &[u8] = b"\n";
 
 #[cfg(test)]
-pub(super) mod chunker;
+pub(super) mod tests {
+    pub(crate) mod chunker;
+}

@@ -6,7 +6,7 @@
 use super::*;
 use crate::backends::openai::OpenAIEncoding;
 use crate::backends::openai::attributes::Kind;
-use crate::backends::openai::body::chunker::{Chunker, Order};
+use crate::backends::openai::body::tests::chunker::{Chunker, Order};
 use crate::backends::openai::body::{Content, Measure};
 use crate::backends::openai::write::file_meta;
 use crate::sys::random;
