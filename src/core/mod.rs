@@ -18,6 +18,7 @@ pub(crate) mod precondition;
 pub(crate) mod presign;
 pub(crate) mod progress;
 pub(crate) mod ranges;
+pub(crate) mod registry;
 pub(crate) mod rfc3339;
 pub(crate) mod secret;
 pub(crate) mod selection;

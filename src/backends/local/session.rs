@@ -1,28 +1,20 @@
 //! Sessions on a local root.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use super::LocalFileBackend;
 use crate::backend::SyncSession;
 use crate::core::error::Result;
 use crate::core::options::SessionOptions;
+use crate::core::registry::Registry;
 use crate::sys::lock::{LockMode, SessionLock, TimeLeft, lock_file};
 
 type RootId = (u32, u32, u64);
 
 /// Returns the session lock that all backends of this process share for one root directory, whatever its path.
 pub(super) fn lock_of_root(root: RootId) -> Arc<SessionLock> {
-    static LOCKS: LazyLock<Mutex<HashMap<RootId, Weak<SessionLock>>>> =
-        LazyLock::new(Mutex::default);
-    let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
-    locks.retain(|_, lock| lock.strong_count() > 0);
-    if let Some(lock) = locks.get(&root).and_then(Weak::upgrade) {
-        return lock;
-    }
-    let lock = Arc::<SessionLock>::default();
-    locks.insert(root, Arc::downgrade(&lock));
-    lock
+    static LOCKS: Registry<RootId, SessionLock> = Registry::new();
+    LOCKS.get(root)
 }
 
 /// Waits for exclusive use, first within this process and then among processes.

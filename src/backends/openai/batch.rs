@@ -1,15 +1,14 @@
 //! Creates many files with one request per hundred attachments instead of one per file.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, future};
 
 use super::api::Attributes;
 use super::attributes::Entry;
-use super::body::Content;
-use super::error::{CONTEXT, not_of_the_path};
+use super::body::{Content, Measure};
+use super::error::CONTEXT;
 use super::list::info_of_entry;
 use super::store::Store;
 use super::write::{file_meta, writable};
@@ -92,16 +91,15 @@ impl OpenAIVectorStoreFileBackend {
     }
 }
 
-/// An uploaded file, with its position in the caller's list.
+/// An uploaded file.
 struct Upload {
-    position: usize,
     path: FilePath,
     entry: Entry,
     old: Option<Entry>,
 }
 
-/// The result of an upload, with its position.
-type Uploaded = (usize, Result<Upload>);
+/// The position of a file in the caller's list, and what became of the file.
+type Outcome<T> = (usize, Result<T>);
 
 /// Whether the files may be written in batches with these options. A batch is not attached under a condition, nor in the order that
 /// equal and nested paths need.
@@ -118,7 +116,7 @@ fn may_batch(files: &[(String, Bytes)], options: &WriteOptions) -> bool {
 impl Store {
     /// Whether batches, and the listing that confirms them, need fewer requests than an attachment of each file.
     pub(super) async fn should_batch(
-        self: &Arc<Self>,
+        &self,
         files: &[(String, Bytes)],
         options: &WriteOptions,
     ) -> Result<bool> {
@@ -133,7 +131,7 @@ impl Store {
 
     /// Creates many files and returns one result per file, in the caller's order. The caller has refreshed the tree.
     pub(super) async fn create_many(
-        self: &Arc<Self>,
+        &self,
         files: Vec<(String, Bytes)>,
         options: WriteOptions,
     ) -> Result<Vec<Result<FileInfo>>> {
@@ -143,7 +141,7 @@ impl Store {
             check_options_of_many(&options)?;
             CAPABILITIES.check_metadata(&options.metadata)?;
             options.expect_replace()?;
-            let store = Arc::clone(self);
+            let store = self.clone();
             let target = WriteTarget::from(options.mode);
             pool::spawn_to_completion(async move {
                 let created = store.create_all(files, &target);
@@ -165,57 +163,43 @@ impl Store {
         let valid_paths = paths.iter().filter_map(|path| path.as_ref().ok()).cloned().collect();
         let _guard = self.shared.path_locks.lock(valid_paths).await;
         self.index.refresh_for_writing().await?;
-        let mut results: Vec<Option<Result<FileInfo>>> = Vec::new();
-        results.resize_with(files.len(), || None);
         let uploads =
             paths.into_iter().zip(files).enumerate().map(|(position, (path, (_, data)))| {
-                async move { (position, self.upload_one(position, path, data, target).await) }
-                    .boxed()
+                async move { (position, self.upload_one(path, data, target).await) }.boxed()
             });
         // Batches are attached concurrently with the uploads: a stalled upload would hold its slot while the batch waits for one.
         let batches = self.concurrently(uploads).chunks(BATCH);
-        let mut batches =
-            batches.map(|batch| self.attach_batch(batch).boxed()).buffer_unordered(usize::MAX);
-        let mut attached = Vec::new();
-        while let Some(batch) = batches.next().await {
-            for (position, upload) in batch {
-                match upload {
-                    Ok(upload) => attached.push(upload),
-                    Err(error) => results[position] = Some(Err(error)),
-                }
-            }
-        }
-        self.confirm(attached, &mut results).await;
-        let lost = || Err(Error::new(ErrorKind::Internal));
-        Ok(results.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect())
+        let batches = batches.map(|batch| self.attach_batch(batch).boxed());
+        let uploads = batches.buffer_unordered(usize::MAX).concat().await;
+        let mut created = self.confirm(uploads).await;
+        created.sort_unstable_by_key(|(position, _)| *position);
+        Ok(created.into_iter().map(|(_, created)| created).collect())
     }
 
     async fn upload_one(
         &self,
-        position: usize,
         path: Result<FilePath>,
         data: Bytes,
         target: &WriteTarget,
     ) -> Result<Upload> {
         let path = path?;
-        let failing = |error: Error| error.with_path(path.as_str());
         let uploaded = async {
             let old = self.index.read(|entries| {
                 entries.check_write(&path, target)?;
                 Ok::<_, Error>(entries.file(&path).cloned())
             })?;
-            let content = Content::from_bytes(data).await?;
+            let content = Content::in_memory(vec![data], Measure::new(None)).await?;
             let encoding = content.encoding(self.config.encoding)?;
             let file = self.upload(&path, &content, encoding).await?;
             let entry = Self::new_entry(file, file_meta(&content, encoding), old.as_ref());
-            Ok(Upload { position, path: path.clone(), entry, old })
+            Ok(Upload { path: path.clone(), entry, old })
         };
-        uploaded.await.map_err(failing)
+        uploaded.await.map_err(|error: Error| error.with_path(path.as_str()))
     }
 
     /// Attaches uploads with one request, or one by one if the service refuses the batch. Deletes the uploads that cannot be
     /// attached.
-    async fn attach_batch(&self, batch: Vec<Uploaded>) -> Vec<Uploaded> {
+    async fn attach_batch(&self, batch: Vec<Outcome<Upload>>) -> Vec<Outcome<Upload>> {
         let uploads = batch.iter().filter_map(|(_, upload)| upload.as_ref().ok());
         let files: Result<Vec<(String, Attributes)>> = uploads
             .map(|Upload { path, entry, .. }| Ok((entry.id.clone(), self.attributes(path, entry)?)))
@@ -224,14 +208,9 @@ impl Store {
         let Err(error) = attached.await else { return batch };
         let refused = batch.into_iter().map(|(position, upload)| {
             let error = error.clone();
-            let attached = async move {
-                let upload = match upload {
-                    Ok(upload) => self.attach_individually(upload, error).await,
-                    failed => failed,
-                };
-                (position, upload)
-            };
-            attached.boxed()
+            let attach = move |upload| self.attach_individually(upload, error);
+            let attached = future::ready(upload).and_then(attach);
+            attached.map(move |attached| (position, attached)).boxed()
         });
         self.concurrently(refused).collect().await
     }
@@ -247,37 +226,23 @@ impl Store {
         };
         let Err(error) = attached else { return Ok(upload) };
         let error = self.undo_upload(&upload.path, &upload.entry.id, error).await;
-        Err(not_of_the_path(error).with_path(upload.path.as_str()))
+        Err(error.with_path(upload.path.as_str()))
     }
 
     /// Makes sure that the files of accepted batches are attached: the response does not report each file.
-    async fn confirm(&self, attached: Vec<Upload>, results: &mut [Option<Result<FileInfo>>]) {
-        if attached.is_empty() {
-            return;
-        }
-        let is_listing_fresh = self.index.refresh_now().await.is_ok();
-        let confirmations = attached.into_iter().map(move |upload| {
-            let is_same = |listed: &Entry| {
-                listed.id == upload.entry.id && listed.is_same_version(&upload.entry)
-            };
-            let is_listed =
-                self.index.read(|entries| entries.file(&upload.path).is_some_and(is_same));
-            let is_confirmed = is_listing_fresh && is_listed;
-            let confirmed = async move {
-                let confirmed = if is_confirmed { Ok(()) } else { self.complete(&upload).await };
-                (upload.position, self.finish(upload, confirmed).await)
-            };
-            confirmed.boxed()
+    async fn confirm(&self, uploads: Vec<Outcome<Upload>>) -> Vec<Outcome<FileInfo>> {
+        let is_any_attached = uploads.iter().any(|(_, upload)| upload.is_ok());
+        let is_listing_fresh = is_any_attached && self.index.refresh_now().await.is_ok();
+        let confirmations = uploads.into_iter().map(|(position, upload)| {
+            let finish = move |upload| self.finish(upload, is_listing_fresh);
+            let finished = future::ready(upload).and_then(finish);
+            finished.map(move |finished| (position, finished)).boxed()
         });
-        let mut confirmed = self.concurrently(confirmations);
-        while let Some((position, outcome)) = confirmed.next().await {
-            results[position] = Some(outcome);
-        }
+        self.concurrently(confirmations).collect().await
     }
 
     /// Attaches a file that the batch left out, or gives it the attributes that the service did not keep.
-    async fn complete(&self, upload: &Upload) -> Result<()> {
-        let Upload { path, entry, .. } = upload;
+    async fn complete(&self, path: &FilePath, entry: &Entry) -> Result<()> {
         // Some servers ignore the files of a batch, and others show an entry late. Attaching a file twice does no harm.
         match self.client.attached_now(&entry.id).await? {
             Some(answer) => {
@@ -288,13 +253,17 @@ impl Store {
         Ok(())
     }
 
-    async fn finish(&self, upload: Upload, confirmed: Result<()>) -> Result<FileInfo> {
-        let Upload { path, entry, old, .. } = upload;
-        if let Err(error) = confirmed {
+    async fn finish(&self, upload: Upload, is_listing_fresh: bool) -> Result<FileInfo> {
+        let Upload { path, entry, old } = upload;
+        let is_same = |listed: &Entry| listed.id == entry.id && listed.is_same_version(&entry);
+        let is_listed = self.index.read(|entries| entries.file(&path).is_some_and(is_same));
+        if !(is_listing_fresh && is_listed)
+            && let Err(error) = self.complete(&path, &entry).await
+        {
             // The service has accepted the batch.
             let error = error.with_unknown_outcome();
             let error = self.undo_upload(&path, &entry.id, error).await;
-            return Err(not_of_the_path(error).with_path(path.as_str()));
+            return Err(error.with_path(path.as_str()));
         }
         self.index.insert(&path, entry.clone());
         if let Some(old) = old {
@@ -308,11 +277,6 @@ impl Store {
 /// Parses the paths and refuses those that equal another or lie below or above it.
 fn parse_distinct<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<Result<FilePath>> {
     let (mut files, mut directories) = (BTreeSet::new(), BTreeSet::new());
-    let refused = |path: &FilePath| {
-        Error::new(ErrorKind::InvalidInput).with_path(path.as_str()).with_message(
-            "the path equals, or lies below or above, an earlier path of the same call",
-        )
-    };
     let check = paths.map(|path| {
         let path = writable(path)?;
         let above: Vec<FilePath> = std::iter::successors(path.parent(), FilePath::parent).collect();
@@ -320,7 +284,10 @@ fn parse_distinct<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<Result<Fil
             || above.iter().any(|above| files.contains(above))
             || !files.insert(path.clone())
         {
-            return Err(refused(&path));
+            let message =
+                "the path equals, or lies below or above, an earlier path of the same call";
+            let refused = Error::new(ErrorKind::InvalidInput).with_message(message);
+            return Err(refused.with_path(path.as_str()));
         }
         directories.extend(above);
         Ok(path)

@@ -1,13 +1,12 @@
 //! How far the service has parsed a file, which search depends on.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::OpenAIVectorStoreFileBackend;
-use super::api::{FileStatus, VectorStoreFile};
+use super::api::VectorStoreFile;
 use super::error::CONTEXT;
 use super::list::file_at;
 use super::store::Store;
@@ -96,7 +95,7 @@ impl OpenAIVectorStoreFileBackend {
     ) -> Result<IndexingStatus> {
         let waited = async {
             let id = self.store.id_of(path).await?;
-            let store = Arc::clone(&self.store);
+            let store = self.store.clone();
             let wait = async move { store.wait_until_indexed(&id, timeout).await };
             pool::spawn_abort_on_drop(wait).await
         };
@@ -106,17 +105,13 @@ impl OpenAIVectorStoreFileBackend {
 
 impl IndexingStatus {
     pub(super) fn of(attachment: VectorStoreFile) -> Self {
-        match attachment.status {
-            FileStatus::Completed => Self::Completed,
-            FileStatus::Cancelled => Self::Cancelled,
-            FileStatus::Failed => {
-                let error = attachment.last_error;
-                let (code, message) =
-                    error.map(|error| (error.code, error.message)).unwrap_or_default();
-                Self::Failed { code, message }
-            }
-            // An unknown status does not count as final.
-            FileStatus::InProgress | FileStatus::Unknown(_) => Self::InProgress,
+        let error = attachment.last_error;
+        match attachment.status.as_str() {
+            "completed" => Self::Completed,
+            "cancelled" => Self::Cancelled,
+            "failed" => Self::Failed { code: error.code, message: error.message },
+            // `in_progress`. An unknown status does not count as final either.
+            _ => Self::InProgress,
         }
     }
 
@@ -137,7 +132,7 @@ impl IndexingStatus {
 
 impl Store {
     /// Returns the id of the file at `path`.
-    async fn id_of(self: &Arc<Self>, path: &str) -> Result<String> {
+    async fn id_of(&self, path: &str) -> Result<String> {
         let path = FilePath::parse_entry(path)?;
         self.index.refresh().await?;
         Ok(self.index.read(|entries| file_at(entries, &path))?.id)

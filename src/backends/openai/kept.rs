@@ -10,18 +10,15 @@ use serde_json::Value;
 
 use super::api::{Attributes, VectorStoreFile};
 use super::attributes::{Entry, as_text};
-use super::shared::KeptAttributes;
-use super::store::Store;
+use super::store::{KeptAttributes, Store};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 
 impl Store {
     /// Returns the attributes of an entry in the form that the service keeps.
     pub(super) fn attributes(&self, path: &FilePath, entry: &Entry) -> Result<Attributes> {
-        Ok(match self.kept() {
-            KeptAttributes::OnlyText => as_text(entry.to_attributes(path)?),
-            KeptAttributes::Unknown | KeptAttributes::All => entry.to_attributes(path)?,
-        })
+        let attributes = entry.to_attributes(path)?;
+        Ok(if self.kept() == KeptAttributes::OnlyText { as_text(attributes) } else { attributes })
     }
 
     /// Attaches an upload as `entry`.
@@ -49,10 +46,10 @@ impl Store {
         (from, old): (&FilePath, &Entry),
         (to, entry): (&FilePath, &Entry),
     ) -> Result<VectorStoreFile> {
-        let attributes = match (self.kept(), entry.to_attributes_from(from, to)?) {
-            (KeptAttributes::All, attributes) => attributes,
-            (KeptAttributes::Unknown | KeptAttributes::OnlyText, attributes) => as_text(attributes),
-        };
+        let mut attributes = entry.to_attributes_from(from, to)?;
+        if self.kept() != KeptAttributes::All {
+            attributes = as_text(attributes);
+        }
         // As text, because the service may have dropped the rest.
         let before = as_text(old.to_attributes_from(to, from)?);
         let answer = self.client.set_attributes(&entry.id, &attributes).await?;

@@ -1,35 +1,32 @@
 //! Metadata: `info`, `list` and `glob`, which read the cached tree.
 
-use std::sync::Arc;
+use std::ops::Bound;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::attributes::{Entry, FileMeta, corrupted};
-use super::glob;
-use super::index::Entries;
+use super::index::{Entries, entry_of};
 use super::store::Store;
 use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::core::encoding::Encoding;
 use crate::core::error::{Error, Result};
 use crate::core::etag::Etag;
-use crate::core::glob::GlobPattern;
+use crate::core::glob::{GlobPattern, Progress};
 use crate::core::info::{FileInfo, FileType};
-use crate::core::options::{EncodingMode, GlobOptions, InfoOptions, ListOptions, ReadOptions};
+use crate::core::options::{
+    EncodingMode, GlobKind, GlobOptions, InfoOptions, ListOptions, ReadOptions,
+};
 use crate::core::path::FilePath;
 use crate::core::rfc3339;
 use crate::core::selection::Selection;
 use crate::core::stream::{ByteStream, InfoStream};
-use crate::core::tree::{Node, dir_key, listing, path_of};
+use crate::core::tree::{Node, dir_key, listing, past_directory, path_of};
 
 /// A path and its entry.
 pub(super) type Located = (FilePath, Entry);
 
 impl Store {
-    pub(super) async fn info(
-        self: &Arc<Self>,
-        path: &str,
-        options: InfoOptions,
-    ) -> Result<FileInfo> {
+    pub(super) async fn info(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
         let path = FilePath::parse(path)?;
         options.expect_current()?;
         self.index.refresh().await?;
@@ -59,13 +56,13 @@ impl Store {
     }
 
     pub(super) async fn list(
-        self: &Arc<Self>,
+        &self,
         prefix: &str,
         options: ListOptions,
     ) -> Result<InfoStream<'static>> {
         let (directory, selection) = (FilePath::parse(prefix)?, Selection::of(&options)?);
         self.index.refresh().await?;
-        let store = Arc::clone(self);
+        let store = self.clone();
         let listed = listing(selection, move |after, size| {
             let page =
                 |entries: &Entries| entries.page(&directory, options.depth, after, size, info_of);
@@ -74,19 +71,10 @@ impl Store {
         Ok(listed.map(|info| info.and_then(intact)).boxed())
     }
 
-    pub(super) async fn glob(
-        self: &Arc<Self>,
-        pattern: &str,
-        options: GlobOptions,
-    ) -> Result<Vec<FilePath>> {
+    pub(super) async fn glob(&self, pattern: &str, options: GlobOptions) -> Result<Vec<FilePath>> {
         let pattern = GlobPattern::parse(pattern)?;
         self.index.refresh().await?;
-        Ok(self.index.read(|entries| glob::matching(entries, &pattern, options.kind)))
-    }
-
-    /// Returns the cached info of `path`.
-    pub(super) fn cached_info(&self, path: &FilePath) -> Result<FileInfo> {
-        self.index.read(|entries| info_at(entries, path))
+        Ok(self.index.read(|entries| matching(entries, &pattern, options.kind)))
     }
 }
 
@@ -108,7 +96,7 @@ async fn checksum_and_sample(
     Ok((hasher.map(Hasher::finish), sample))
 }
 
-fn info_at(entries: &Entries, path: &FilePath) -> Result<FileInfo> {
+pub(super) fn info_at(entries: &Entries, path: &FilePath) -> Result<FileInfo> {
     if path.is_root() {
         return Ok(FileInfo::new(FilePath::root(), FileType::Directory));
     }
@@ -117,10 +105,9 @@ fn info_at(entries: &Entries, path: &FilePath) -> Result<FileInfo> {
 
 /// Returns the metadata of a node, as [`info`](crate::AsyncFileBackend::info_with) and listings return it.
 pub(super) fn info_of(key: &str, node: &Node<Option<Entry>, Entry>) -> FileInfo {
-    match node {
-        Node::File(entry) => info_of_entry(path_of(key), entry),
-        Node::Directory(Some(entry)) => info_of_entry(path_of(key), entry),
-        Node::Directory(None) => FileInfo::new(path_of(key), FileType::Directory),
+    match entry_of(node) {
+        Some(entry) => info_of_entry(path_of(key), entry),
+        None => FileInfo::new(path_of(key), FileType::Directory),
     }
 }
 
@@ -164,11 +151,145 @@ pub(super) fn at_and_below(entries: &Entries, path: &FilePath) -> (Vec<Located>,
     let keys = entries.below(path).into_iter().chain([dir_key(path), path.to_string()]);
     let (mut directories, mut files) = (Vec::new(), Vec::new());
     for key in keys {
-        match entries.at(&key) {
-            Some(Node::File(entry)) => files.push((path_of(&key), entry.clone())),
-            Some(Node::Directory(Some(entry))) => directories.push((path_of(&key), entry.clone())),
-            Some(Node::Directory(None)) | None => {}
+        if let Some(entry) = entries.at(&key).and_then(entry_of) {
+            let kind = if entry.is_dir() { &mut directories } else { &mut files };
+            kind.push((path_of(&key), entry.clone()));
         }
     }
     (directories, files)
+}
+
+/// Returns the matching paths in byte order. Compares names and skips directories that cannot contain a match.
+fn matching(entries: &Entries, pattern: &GlobPattern, kind: GlobKind) -> Vec<FilePath> {
+    let (base, _) = pattern.base();
+    let begin = |progress: Progress, name| pattern.advance(&progress, name).1;
+    let mut found = Vec::new();
+    // The directories around the current entry, and the state of the pattern in each.
+    let mut within = vec![(dir_key(&base), base.segments().fold(pattern.start(), begin))];
+    let prefix = within[0].0.clone();
+    let mut next = Bound::Excluded(prefix.clone());
+    'from: loop {
+        let from = next.clone();
+        for (key, node) in entries.range_from(from.as_ref().map(String::as_str)) {
+            if !key.starts_with(&prefix) {
+                break 'from;
+            }
+            while within.len() > 1
+                && within.last().is_some_and(|(directory, _)| !key.starts_with(directory))
+            {
+                within.pop();
+            }
+            let Some((directory, progress)) = within.last() else { break 'from };
+            let name = key[directory.len()..].trim_end_matches('/');
+            match node {
+                Node::File(_) => {
+                    if kind.accepts(false) && pattern.is_for(false) && pattern.meets(progress, name)
+                    {
+                        found.push(path_of(key));
+                    }
+                }
+                Node::Directory(_) => {
+                    let (is_met, below) = pattern.advance(progress, name);
+                    if is_met && kind.accepts(true) {
+                        found.push(path_of(key));
+                    }
+                    if below.is_over() {
+                        next = Bound::Included(past_directory(key));
+                        continue 'from;
+                    }
+                    within.push((key.to_owned(), below));
+                }
+            }
+        }
+        break;
+    }
+    // Keys of directories end in a slash, which sorts differently from paths.
+    found.sort_unstable();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::backends::memory::MemoryFileBackend;
+    use crate::backends::openai::attributes::Kind;
+    use crate::prelude::*;
+
+    fn directory() -> Entry {
+        let (id, kind) = ("file-1".to_owned(), Kind::Directory);
+        let (created_at, modified_at) = (UNIX_EPOCH, UNIX_EPOCH);
+        Entry { id, kind, generation: 1, created_at, modified_at, attached_at: 0, expires_at: None }
+    }
+
+    fn path() -> impl Strategy<Value = String> {
+        let name = select(vec!["a", "b", "ab", "é", "-", ".a", "a-", "a.", "a0", "0", "*"]);
+        prop::collection::vec(name, 1..5).prop_map(|names| names.join("/"))
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        let piece = select(vec![
+            "a",
+            "b",
+            "ab",
+            "é",
+            "-",
+            ".a",
+            "*",
+            "**",
+            "?",
+            "/",
+            "/",
+            "**/",
+            "/**",
+            "[ab]",
+            "[!a]",
+            "{a,b}",
+            "{a/,}",
+            "a-",
+            "{a/b,é}/",
+        ]);
+        prop::collection::vec(piece, 1..7).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn glob_finds_the_same_paths_as_the_memory_backend(
+            entries in prop::collection::vec((path(), any::<bool>()), 0..12),
+            patterns in prop::collection::vec(pattern(), 1..16),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let memory = MemoryFileBackend::new();
+            let mut tree = Entries::default();
+            for (path, is_dir) in &entries {
+                let made = runtime.block_on(async {
+                    if *is_dir {
+                        memory.create_dir(path).await
+                    } else {
+                        memory.create(path, "").await.map(drop)
+                    }
+                });
+                if made.is_ok() {
+                    let path = FilePath::parse(path).unwrap();
+                    if *is_dir {
+                        tree.insert_dir(&path, Some(directory()), || None);
+                    } else {
+                        tree.insert_file(&path, directory(), || None);
+                    }
+                }
+            }
+            for pattern in &patterns {
+                let Ok(compiled) = GlobPattern::parse(pattern) else { continue };
+                for kind in [GlobKind::Any, GlobKind::Files, GlobKind::Directories] {
+                    let options = GlobOptions::default().with_kind(kind);
+                    let expected = runtime.block_on(memory.glob_with(pattern, options)).unwrap();
+                    prop_assert_eq!(matching(&tree, &compiled, kind), expected, "{} {:?}", pattern, kind);
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,6 @@
 //! bridges the service's lag.
 
 use std::fmt;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,7 +30,6 @@ mod batch;
 mod body;
 mod config;
 mod error;
-mod glob;
 mod index;
 mod indexing;
 mod kept;
@@ -44,7 +42,6 @@ mod remove;
 mod rename;
 mod repair;
 mod search;
-mod shared;
 mod store;
 mod write;
 
@@ -138,7 +135,7 @@ use store::Store;
 /// ```
 #[derive(Clone)]
 pub struct OpenAIVectorStoreFileBackend {
-    store: Arc<Store>,
+    store: Store,
 }
 
 impl OpenAIVectorStoreFileBackend {

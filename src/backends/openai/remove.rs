@@ -1,6 +1,6 @@
 //! Deletes entries: first the attachment, then the file.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use futures::{FutureExt as _, StreamExt as _, future};
 
@@ -14,14 +14,10 @@ use crate::sys::pool;
 
 impl Store {
     /// Deletes `path`. Runs to its end even if the caller is dropped.
-    pub(super) async fn delete(
-        self: &Arc<Self>,
-        path: &str,
-        options: &DeleteOptions,
-    ) -> Result<()> {
+    pub(super) async fn delete(&self, path: &str, options: &DeleteOptions) -> Result<()> {
         let (path, options) = (FilePath::parse_entry(path)?, options.clone());
         self.index.refresh().await?;
-        let store = Arc::clone(self);
+        let store = self.clone();
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
             store.index.refresh_for_writing().await?;

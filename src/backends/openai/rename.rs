@@ -1,13 +1,13 @@
 //! Renames and copies.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use futures::{FutureExt as _, StreamExt as _};
 
 use super::attributes::Entry;
 use super::body::Spool;
 use super::error::not_of_the_path;
-use super::list::{at_and_below, entry_at, file_at, info_of_entry};
+use super::list::{at_and_below, entry_at, file_at, info_at, info_of_entry};
 use super::store::Store;
 use super::write::writable;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -31,14 +31,14 @@ struct EntryMove {
 impl Store {
     /// Renames `from`: one request per entry. Runs to its end even if the caller is dropped.
     pub(super) async fn rename(
-        self: &Arc<Self>,
+        &self,
         from: &str,
         to: &str,
         options: RenameOptions,
     ) -> Result<FileInfo> {
         let (from, to) = (FilePath::parse_entry(from)?, writable(to)?);
         self.index.refresh().await?;
-        let store = Arc::clone(self);
+        let store = self.clone();
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![from.clone(), to.clone()]).await;
             store.index.refresh_for_writing().await?;
@@ -71,7 +71,7 @@ impl Store {
             Ok::<_, Error>((action, entry(from), entry(to)))
         })?;
         if action == Move::Nothing {
-            return self.cached_info(to);
+            return self.index.read(|entries| info_at(entries, to));
         }
         if target.is_conditional() {
             self.check_unchanged(replaced.as_ref()).await?;
@@ -81,23 +81,28 @@ impl Store {
         }
         self.remove_hidden(from, false).await?;
         match action {
-            Move::File => self.rename_file(from, to, replaced.as_ref()).await?,
+            Move::File => {
+                let entry = self.index.read(|entries| file_at(entries, from))?;
+                let replaced = replaced.as_ref().map_or(0, |old| old.generation);
+                let generation = 1 + entry.generation.max(replaced);
+                let (from, to) = (from.clone(), to.clone());
+                self.move_entry(&EntryMove { from, to, entry, generation }).await?;
+            }
             _ => self.rename_directory(from, to).await?,
         }
-        let is_there = |entry: &Entry| {
-            let now = self.index.read(|entries| entry_at(entries, to).map(|now| now.id.clone()));
-            now.as_ref() == Some(&entry.id)
+        let is_there = |old: &Entry| {
+            self.index.read(|entries| entry_at(entries, to).is_some_and(|now| now.id == old.id))
         };
         if let Some(old) = replaced.filter(|old| !is_there(old)) {
             // The entry at `to` is newer, even if the old one cannot be removed.
             self.remove_old_version(to, &old.id).await;
         }
-        self.cached_info(to).map_err(Error::with_applied)
+        self.index.read(|entries| info_at(entries, to)).map_err(Error::with_applied)
     }
 
     /// Copies a file. A file can be attached to a vector store only once, so the content is uploaded again.
     pub(super) async fn copy(
-        self: &Arc<Self>,
+        &self,
         from: &str,
         to: &str,
         options: CopyOptions,
@@ -123,17 +128,6 @@ impl Store {
         let take = |content| Spool::read_all(content, self.config.encoding);
         let (_, spool) = self.with_content(&from, &read, take).await?;
         self.publish(to, spool.finish().await?, target).await
-    }
-
-    async fn rename_file(
-        &self,
-        from: &FilePath,
-        to: &FilePath,
-        replaced: Option<&Entry>,
-    ) -> Result<()> {
-        let entry = self.index.read(|entries| file_at(entries, from))?;
-        let generation = 1 + entry.generation.max(replaced.map_or(0, |old| old.generation));
-        self.move_entry(&EntryMove { from: from.clone(), to: to.clone(), entry, generation }).await
     }
 
     /// Moves each entry of a directory. After a failure, moves back the entries that were moved.

@@ -1,7 +1,6 @@
 //! Finds and removes the leftovers of crashes and races.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{FutureExt as _, TryFutureExt as _, TryStreamExt as _};
@@ -84,8 +83,8 @@ enum RepairMode {
 }
 
 impl Store {
-    async fn repair(self: &Arc<Self>, mode: RepairMode) -> Result<RepairReport> {
-        let store = Arc::clone(self);
+    async fn repair(&self, mode: RepairMode) -> Result<RepairReport> {
+        let store = self.clone();
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![FilePath::root()]).await;
             store.index.refresh_now().await?;
@@ -102,7 +101,9 @@ impl Store {
     async fn find_leftovers(&self) -> Result<RepairReport> {
         let mut report = RepairReport::default();
         let hidden = self.index.hidden();
-        let entries = self.visible_entries();
+        let (directories, files) =
+            self.index.read(|entries| at_and_below(entries, &FilePath::root()));
+        let entries = [directories, files].concat();
         let listed =
             self.client.files(|file| Some(file).filter(|file| !file.id.is_empty())).await?;
         let files: BTreeMap<&str, &StoredFile> =
@@ -185,15 +186,6 @@ impl Store {
         // Versions behind a dead entry become visible.
         self.index.invalidate();
         removed
-    }
-
-    /// Returns every visible entry with its path.
-    fn visible_entries(&self) -> Vec<(FilePath, Entry)> {
-        self.index.read(|entries| {
-            let (mut directories, files) = at_and_below(entries, &FilePath::root());
-            directories.extend(files);
-            directories
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The state that all operations share: the client, the cached tree and the locks.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
@@ -10,24 +10,55 @@ use futures::stream::{self, Stream, StreamExt as _};
 use super::api::{Client, StoredFile};
 use super::attributes::{Entry, Kind};
 use super::config::OpenAIConfig;
+use super::error::not_of_the_path;
 use super::index::{Hidden, Index};
-use super::shared::Shared;
+use super::path_locks::PathLocks;
+use super::recent_writes::RecentWrites;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
-use crate::sys::random;
+use crate::core::registry::Registry;
+use crate::sys::lock::SessionLock;
 
 /// How long a finished write waits for the removal of the old version. With a total timeout above the default, it waits for a
 /// sixtieth of that timeout.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
+/// Clones are cheap and share everything.
+#[derive(Clone)]
 pub(super) struct Store {
-    pub(super) config: OpenAIConfig,
+    pub(super) config: Arc<OpenAIConfig>,
     pub(super) client: Client,
     pub(super) index: Arc<Index>,
     pub(super) shared: Arc<Shared>,
     /// Whether the service has refused a download.
-    pub(super) is_download_forbidden: AtomicBool,
+    pub(super) is_download_forbidden: Arc<AtomicBool>,
+}
+
+/// State that the handles of this process for one vector store share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) session: Arc<SessionLock>,
+    pub(super) path_locks: Arc<PathLocks>,
+    pub(super) recent_writes: Arc<RecentWrites>,
+    pub(super) kept_attributes: Mutex<KeptAttributes>,
+}
+
+/// Which attributes the service keeps, as far as the writes of this process have shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum KeptAttributes {
+    #[default]
+    Unknown,
+    All,
+    /// It has dropped numbers and booleans.
+    OnlyText,
+}
+
+impl Shared {
+    /// Returns the state for the vector store of this name, which is dropped with its last handle.
+    pub(super) fn of(store: &str) -> Arc<Self> {
+        static STORES: Registry<String, Shared> = Registry::new();
+        STORES.get(store.to_owned())
+    }
 }
 
 impl Store {
@@ -35,11 +66,6 @@ impl Store {
     pub(super) fn store_tag(&self) -> String {
         let hash = blake3::hash(self.config.vector_store_id.as_bytes());
         format!("f9-{}", &hash.to_hex()[..8])
-    }
-
-    /// Returns the unique part of the name of one upload.
-    pub(super) fn upload_tag(&self) -> Result<String> {
-        Ok(format!("{}-{}", self.store_tag(), random::hex::<8>()?))
     }
 
     /// Returns the entry of a new directory or file that was uploaded as `file`, or of a new version of `old`.
@@ -95,7 +121,7 @@ impl Store {
             }
         };
         let is_gone = self.with_cleanup_timeout(removal).await;
-        if is_gone { error.without_unknown_outcome() } else { error }
+        not_of_the_path(if is_gone { error.without_unknown_outcome() } else { error })
     }
 
     /// Waits for a removal, for a limited time, and returns whether it succeeded.
@@ -125,4 +151,19 @@ impl Store {
 fn micros(time: SystemTime) -> u64 {
     let duration = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(duration.as_micros()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_of_one_store_share_state_and_others_do_not() {
+        let one = Shared::of("http://a/v1 vs_1");
+        assert!(Arc::ptr_eq(&one, &Shared::of("http://a/v1 vs_1")));
+        assert!(!Arc::ptr_eq(&one, &Shared::of("http://a/v1 vs_2")));
+        let weak = Arc::downgrade(&one);
+        drop(one);
+        assert!(weak.upgrade().is_none());
+    }
 }

@@ -3,21 +3,18 @@
 //! Content is taken in completely before anything is sent. A source that fails or is dropped leaves no trace, and an upload can be
 //! repeated. From then on, a write runs to its end even if the caller is dropped.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use futures::stream::{self, StreamExt as _};
 
 use super::CAPABILITIES;
 use super::api::StoredFile;
 use super::attributes::{Entry, FileMeta, Kind, check_path, parse_sha256};
-use super::body::{self, Body, BodyEncoding, Content, Spool};
+use super::body::{self, BodyEncoding, Content, Measure, Spool};
 use super::error::not_of_the_path;
 use super::list::info_of_entry;
 use super::store::Store;
 use crate::backends::openai::OpenAIEncoding;
-use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+use crate::core::checksum::Checksum;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::info::FileInfo;
@@ -25,7 +22,7 @@ use crate::core::options::{CreateDirOptions, ReadOptions, WriteMode, WriteOption
 use crate::core::path::FilePath;
 use crate::core::stream::{ByteStream, from_caller};
 use crate::core::target::WriteTarget;
-use crate::sys::pool;
+use crate::sys::{pool, random};
 
 /// The content of a directory's placeholder: the service refuses empty files.
 const PLACEHOLDER: &[u8] = b"# directory placeholder\n";
@@ -33,7 +30,7 @@ const PLACEHOLDER: &[u8] = b"# directory placeholder\n";
 impl Store {
     /// Writes the file at `path` from a stream.
     pub(super) async fn stream_write(
-        self: &Arc<Self>,
+        &self,
         path: &str,
         data: ByteStream<'_>,
         options: WriteOptions,
@@ -45,28 +42,21 @@ impl Store {
 
     /// Writes the file at `path` from content in memory.
     pub(super) async fn write(
-        self: &Arc<Self>,
+        &self,
         path: &str,
         data: Bytes,
         options: WriteOptions,
     ) -> Result<FileInfo> {
         let (path, target) = self.check_target(path, &options).await?;
         options.check_size(data.len() as u64)?;
-        let computed = match &options.checksum {
-            Some(expected) if expected.algorithm() != ChecksumAlgorithm::Sha256 => {
-                let (algorithm, data) = (expected.algorithm(), data.clone());
-                Some(pool::run(move || Ok(Checksum::of(algorithm, &data))).await?)
-            }
-            _ => None,
-        };
-        let content = Content::from_bytes(data).await?;
-        check_checksum(&options, &content, computed)?;
+        let content = Content::in_memory(vec![data], measure(&options)).await?;
+        check_checksum(&options, &content)?;
         self.publish(path, content, target).await
     }
 
     /// Parses the path of a file to write, and checks the options and the tree.
     async fn check_target(
-        self: &Arc<Self>,
+        &self,
         path: &str,
         options: &WriteOptions,
     ) -> Result<(FilePath, WriteTarget)> {
@@ -80,14 +70,14 @@ impl Store {
 
     /// Writes `content` to `path`, or appends it, if `target` still allows it.
     pub(super) async fn publish(
-        self: &Arc<Self>,
+        &self,
         path: FilePath,
         content: Content,
         target: WriteTarget,
     ) -> Result<FileInfo> {
         let encoding = content.encoding(self.config.encoding)?;
-        let store = Arc::clone(self);
-        pool::spawn_to_completion(async move {
+        let store = self.clone();
+        pool::spawn_to_completion(Box::pin(async move {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
             store.index.refresh_for_writing().await?;
             let old = store.index.read(|entries| {
@@ -103,13 +93,13 @@ impl Store {
                 }
                 old => store.replace(&path, old, &content, encoding).await,
             }
-        })
+        }))
         .await
     }
 
     /// Replaces the file at `path` by its content and then `tail`.
     async fn append(
-        self: &Arc<Self>,
+        &self,
         path: &FilePath,
         old: Entry,
         tail: &Content,
@@ -132,14 +122,10 @@ impl Store {
     }
 
     /// Creates a directory that stays without entries.
-    pub(super) async fn create_dir(
-        self: &Arc<Self>,
-        path: &str,
-        options: CreateDirOptions,
-    ) -> Result<()> {
+    pub(super) async fn create_dir(&self, path: &str, options: CreateDirOptions) -> Result<()> {
         let path = writable(path)?;
         self.index.refresh().await?;
-        let store = Arc::clone(self);
+        let store = self.clone();
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
             store.index.refresh_for_writing().await?;
@@ -149,7 +135,8 @@ impl Store {
                 Ok::<_, Error>(is_new || matches!(entries.directory(&path), Some(None)))
             })?;
             if is_missing {
-                let placeholder = Content::from_bytes(Bytes::from_static(PLACEHOLDER)).await?;
+                let placeholder = vec![Bytes::from_static(PLACEHOLDER)];
+                let placeholder = Content::in_memory(placeholder, Measure::new(None)).await?;
                 let file = store.upload(&path, &placeholder, BodyEncoding::Raw).await?;
                 store.attach(&path, Self::new_entry(file, Kind::Directory, None)).await?;
             }
@@ -184,13 +171,10 @@ impl Store {
         content: &Content,
         encoding: BodyEncoding,
     ) -> Result<StoredFile> {
-        let name = body::upload_name(path, encoding, &self.upload_tag()?);
-        let content_type = body::content_type(&name);
-        let Body { length, .. } = content.body(encoding)?;
-        let body = || match content.body(encoding) {
-            Ok(Body { length, stream }) => (length, stream),
-            Err(error) => (length, stream::once(async { Err(error.into()) }).boxed()),
-        };
+        let tag = format!("{}-{}", self.store_tag(), random::hex::<8>()?);
+        let (name, content_type) = body::upload_name(path, encoding, &tag);
+        encoding.check_size(content.size)?;
+        let body = || content.body(encoding);
         self.client.upload(&name, content_type, &body).await.map_err(not_of_the_path)
     }
 
@@ -202,7 +186,7 @@ impl Store {
                 self.index.insert(path, entry.clone());
                 Ok(entry)
             }
-            Err(error) => Err(not_of_the_path(self.undo_upload(path, &entry.id, error).await)),
+            Err(error) => Err(self.undo_upload(path, &entry.id, error).await),
         }
     }
 
@@ -227,7 +211,7 @@ pub(super) fn writable(path: &str) -> Result<FilePath> {
 
 /// Returns the metadata of new content.
 pub(super) fn file_meta(content: &Content, encoding: BodyEncoding) -> Kind {
-    let sha256 = parse_sha256(&content.sha256);
+    let sha256 = parse_sha256(content.sha256.hex());
     Kind::File(FileMeta { size: content.size, encoding, sha256 })
 }
 
@@ -237,39 +221,27 @@ async fn spool(
     options: &WriteOptions,
     encoding: OpenAIEncoding,
 ) -> Result<Content> {
-    let algorithm = options.checksum.as_ref().map(Checksum::algorithm);
-    // The spool computes SHA-256 anyway.
-    let algorithm = algorithm.filter(|algorithm| *algorithm != ChecksumAlgorithm::Sha256);
-    let mut hasher = algorithm.map(Hasher::new);
     if let Some(declared) = options.size {
         BodyEncoding::Raw.check_size(declared)?;
     }
-    let (mut spool, mut received) = (Spool::new(encoding), 0);
+    let mut spool = Spool::new(encoding, measure(options));
     let mut data = from_caller(data);
     while let Some(piece) = data.try_next().await? {
-        received += piece.len() as u64;
-        options.check_size_so_far(received)?;
-        if let Some(hasher) = &mut hasher {
-            hasher.update(&piece);
-        }
+        options.check_size_so_far(spool.size + piece.len() as u64)?;
         spool.push(piece).await?;
     }
     let content = spool.finish().await?;
     options.check_size(content.size)?;
-    check_checksum(options, &content, hasher.map(Hasher::finish))?;
+    check_checksum(options, &content)?;
     Ok(content)
 }
 
-/// Compares content with the expected checksum; `computed` is given if it is not SHA-256.
-fn check_checksum(
-    options: &WriteOptions,
-    content: &Content,
-    computed: Option<Checksum>,
-) -> Result<()> {
-    let Some(expected) = &options.checksum else { return Ok(()) };
-    let computed = match computed {
-        Some(computed) => computed,
-        None => Checksum::new(ChecksumAlgorithm::Sha256, &content.sha256)?,
-    };
-    expected.expect(&computed)
+fn measure(options: &WriteOptions) -> Measure {
+    Measure::new(options.checksum.as_ref().map(Checksum::algorithm))
+}
+
+/// Compares content with the expected checksum.
+fn check_checksum(options: &WriteOptions, content: &Content) -> Result<()> {
+    let computed = content.other_checksum.as_ref().unwrap_or(&content.sha256);
+    options.checksum.as_ref().map_or(Ok(()), |expected| expected.expect(computed))
 }

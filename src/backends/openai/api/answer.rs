@@ -3,64 +3,76 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 /// The attributes that a vector store keeps with a file.
 pub(crate) type Attributes = Map<String, Value>;
 
 /// A file of a vector store.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub(crate) struct VectorStoreFile {
     /// The id of the uploaded file.
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) id: String,
     /// When it was attached, in seconds since 1970; 0 if the service does not report it.
+    #[serde(deserialize_with = "integer")]
     pub(crate) created_at: u64,
-    pub(crate) status: FileStatus,
+    /// How far the service has parsed it.
+    #[serde(deserialize_with = "tolerant")]
+    pub(crate) status: String,
     /// Why the service could not parse it.
-    pub(crate) last_error: Option<IndexingError>,
+    #[serde(deserialize_with = "tolerant")]
+    pub(crate) last_error: IndexingError,
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) attributes: Attributes,
 }
 
-/// How far the service has parsed a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum FileStatus {
-    InProgress,
-    Completed,
-    Cancelled,
-    Failed,
-    /// An undocumented value, or none.
-    Unknown(String),
-}
-
 /// Why the service could not parse a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub(crate) struct IndexingError {
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) code: String,
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) message: String,
 }
 
 /// An uploaded file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub(crate) struct StoredFile {
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) id: String,
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) filename: String,
     /// Its size, if the service reports it.
+    #[serde(deserialize_with = "integer")]
     pub(crate) bytes: Option<u64>,
     /// When it was uploaded, in seconds since 1970; 0 if the service does not report it.
+    #[serde(deserialize_with = "integer")]
     pub(crate) created_at: u64,
     /// When the service deletes it, in seconds since 1970.
+    #[serde(deserialize_with = "integer")]
     pub(crate) expires_at: Option<u64>,
 }
 
 /// A file that a search returned.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub(crate) struct SearchResult {
     /// On some servers it is empty or that of another object.
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) file_id: String,
     /// The relevance: the higher, the better.
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) score: f64,
+    #[serde(deserialize_with = "tolerant")]
     pub(crate) attributes: Attributes,
     /// The matching chunks.
+    #[serde(rename = "content", deserialize_with = "content")]
     pub(crate) texts: Vec<String>,
 }
 
@@ -69,162 +81,89 @@ const FULL_PAGE: usize = 100;
 
 /// One page of a list.
 #[derive(Debug, PartialEq)]
-pub(super) struct Page<T> {
-    pub(super) items: Vec<T>,
-    /// Whether more pages follow: as the service reports, else whether this page is full.
-    pub(super) has_more: bool,
+pub(super) struct Page {
+    pub(super) items: Vec<Value>,
+    /// Whether more pages follow, if the service reports it.
+    pub(super) has_more: Option<bool>,
     /// The token of the next page, if the service reports one.
     pub(super) next_page: Option<String>,
 }
 
-/// An item of a list. One without an id must not hide the others.
-pub(super) trait ListItem: Sized {
-    /// Parses an item; its id may be empty.
-    fn read_item(answer: Value) -> Option<Self>;
-
-    fn id(&self) -> &str;
-
-    /// Parses the only item of a response, which has an id.
-    fn read(answer: Value) -> Option<Self> {
-        Self::read_item(answer).filter(|item| !item.id().is_empty())
-    }
-}
-
-impl<T> Page<T> {
-    pub(super) fn read(mut answer: Value, item: fn(Value) -> Option<T>) -> Option<Self> {
-        let items = list(answer.get_mut("data")?.take())?;
-        let has_more = answer.get("has_more").and_then(Value::as_bool);
+impl Page {
+    /// Parses a page whose items are in this field; null counts as an empty list.
+    fn read(mut answer: Value, field: &str) -> Option<Self> {
+        let items = Option::<Vec<Value>>::deserialize(answer.get_mut(field)?.take()).ok()?;
         Some(Self {
-            has_more: has_more.unwrap_or(items.len() >= FULL_PAGE),
-            items: items.into_iter().map(item).collect::<Option<_>>()?,
-            next_page: text(answer.get_mut("next_page")),
+            items: items.unwrap_or_default(),
+            has_more: answer.get("has_more").and_then(Value::as_bool),
+            next_page: answer.get("next_page").and_then(Value::as_str).map(str::to_owned),
         })
     }
-}
 
-impl ListItem for VectorStoreFile {
-    fn id(&self) -> &str {
-        &self.id
+    /// Parses a page of objects. One without an id must not hide the others.
+    pub(super) fn of_objects(answer: Value) -> Option<Self> {
+        Self::read(answer, "data").filter(|page| page.items.iter().all(Value::is_object))
     }
 
-    fn read_item(mut answer: Value) -> Option<Self> {
-        answer.as_object()?;
-        Some(Self {
-            id: text(answer.get_mut("id")).unwrap_or_default(),
-            created_at: answer.get("created_at").and_then(integer).unwrap_or_default(),
-            status: FileStatus::of(text(answer.get_mut("status")).unwrap_or_default()),
-            last_error: answer.get_mut("last_error").and_then(IndexingError::read),
-            attributes: attributes(answer.get_mut("attributes")),
-        })
+    /// Parses a page of the text that the service parsed from a file.
+    pub(super) fn of_text(answer: Value) -> Option<Self> {
+        // Older services return the whole text in the shape of a search result.
+        let field = if answer.get("data").is_some() { "data" } else { "content" };
+        Self::read(answer, field)
     }
-}
 
-impl FileStatus {
-    fn of(word: String) -> Self {
-        match word.as_str() {
-            "in_progress" => Self::InProgress,
-            "completed" => Self::Completed,
-            "cancelled" => Self::Cancelled,
-            "failed" => Self::Failed,
-            _ => Self::Unknown(word),
-        }
+    /// Whether more pages follow: as the service reports, else whether this page is full.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more.unwrap_or(self.items.len() >= FULL_PAGE)
     }
 }
 
-impl IndexingError {
-    fn read(answer: &mut Value) -> Option<Self> {
-        answer.is_object().then(|| Self {
-            code: text(answer.get_mut("code")).unwrap_or_default(),
-            message: text(answer.get_mut("message")).unwrap_or_default(),
-        })
-    }
+/// Parses an object of a list; its id may be empty.
+pub(super) fn item<T: DeserializeOwned>(answer: Value) -> Option<T> {
+    T::deserialize(Some(answer).filter(Value::is_object)?).ok()
 }
 
-impl ListItem for StoredFile {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn read_item(mut answer: Value) -> Option<Self> {
-        answer.as_object()?;
-        Some(Self {
-            id: text(answer.get_mut("id")).unwrap_or_default(),
-            filename: text(answer.get_mut("filename")).unwrap_or_default(),
-            bytes: answer.get("bytes").and_then(integer),
-            created_at: answer.get("created_at").and_then(integer).unwrap_or_default(),
-            expires_at: answer.get("expires_at").and_then(integer),
-        })
-    }
+/// Parses the objects of a list of one page.
+pub(super) fn items<T: DeserializeOwned>(answer: Value) -> Option<Vec<T>> {
+    Page::of_objects(answer)?.items.into_iter().map(item).collect()
 }
 
-impl SearchResult {
-    pub(super) fn read(mut answer: Value) -> Option<Self> {
-        answer.as_object()?;
-        Some(Self {
-            file_id: text(answer.get_mut("file_id")).unwrap_or_default(),
-            score: answer.get("score").and_then(Value::as_f64).unwrap_or_default(),
-            attributes: attributes(answer.get_mut("attributes")),
-            texts: answer.get_mut("content").map(Value::take).map(texts).unwrap_or_default(),
-        })
-    }
+/// Parses the only object of a response, which has an id.
+pub(super) fn object<T: DeserializeOwned>(answer: Value) -> Option<T> {
+    item(Some(answer).filter(|answer| !id_of(answer).is_empty())?)
 }
 
-/// Returns whether the vector store that `answer` describes has expired.
-pub(super) fn is_expired(mut answer: Value) -> Option<bool> {
-    text(answer.get_mut("id")).filter(|id| !id.is_empty())?;
-    Some(answer.get("status").and_then(Value::as_str) == Some("expired"))
+/// Returns the id of an object; empty if it has none.
+pub(super) fn id_of(object: &Value) -> &str {
+    object.get("id").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Reads a page of the text that the service parsed from a file. Parts that are not text are skipped.
-pub(super) fn parsed_text(mut answer: Value) -> Option<Page<String>> {
-    // Older services return the whole text in the shape of a search result.
-    let field = if answer.get("data").is_some() { "data" } else { "content" };
-    let items = list(answer.get_mut(field)?.take())?;
-    answer.as_object_mut()?.insert("data".to_owned(), Value::Array(Vec::new()));
-    let page = Page::read(answer, |_| None)?;
-    Some(Page { items: texts(Value::Array(items)), ..page })
-}
-
-/// Whether the response to a deletion reports that nothing was deleted.
-pub(super) fn reports_not_deleted(answer: &Value) -> bool {
-    answer.get("deleted").and_then(Value::as_bool) == Some(false)
-}
-
-fn texts(content: Value) -> Vec<String> {
+/// Returns the texts of a list of parts. Parts that are not text are skipped.
+pub(super) fn texts(content: Value) -> Vec<String> {
     match content {
         Value::Array(parts) => parts.into_iter().flat_map(texts).collect(),
         Value::String(text) => vec![text],
-        mut part => text(part.get_mut("text")).into_iter().collect(),
+        part => part.get("text").and_then(Value::as_str).map(str::to_owned).into_iter().collect(),
     }
 }
 
-/// Returns the items of a list; null counts as an empty list.
-fn list(value: Value) -> Option<Vec<Value>> {
-    match value {
-        Value::Array(items) => Some(items),
-        Value::Null => Some(Vec::new()),
-        _ => None,
-    }
+fn content<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    Value::deserialize(value).map(texts)
 }
 
-fn attributes(value: Option<&mut Value>) -> Attributes {
-    match value.map(Value::take) {
-        Some(Value::Object(attributes)) => attributes,
-        _ => Attributes::new(),
-    }
+/// Reads null and a value of another type as the default.
+fn tolerant<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    value: D,
+) -> Result<T, D::Error> {
+    Ok(T::deserialize(Value::deserialize(value)?).unwrap_or_default())
 }
 
-fn text(value: Option<&mut Value>) -> Option<String> {
-    match value?.take() {
-        Value::String(text) => Some(text),
-        _ => None,
-    }
-}
-
-/// Returns a number of seconds or bytes, without the fraction that some services add.
-fn integer(value: &Value) -> Option<u64> {
+/// Reads a number of seconds or bytes, without the fraction that some services add.
+fn integer<'de, D: Deserializer<'de>, T: From<u64> + Default>(value: D) -> Result<T, D::Error> {
+    let value = Value::deserialize(value)?;
     let float = || Duration::try_from_secs_f64(value.as_f64()?).ok();
-    value.as_u64().or_else(|| Some(float()?.as_secs()))
+    let number = value.as_u64().or_else(|| Some(float()?.as_secs()));
+    Ok(number.map(T::from).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -235,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_file_of_a_store_is_read_as_documented() {
-        let file = VectorStoreFile::read(json!({
+        let file = object::<VectorStoreFile>(json!({
             "id": "file-a", "object": "vector_store.file", "usage_bytes": 0, "created_at": 1_790_856_000,
             "vector_store_id": "vs_1", "status": "failed",
             "last_error": {"code": "unsupported_file", "message": "The file type is not supported."},
@@ -244,34 +183,39 @@ mod tests {
         let expected = VectorStoreFile {
             id: "file-a".to_owned(),
             created_at: 1_790_856_000,
-            status: FileStatus::Failed,
-            last_error: Some(IndexingError {
+            status: "failed".to_owned(),
+            last_error: IndexingError {
                 code: "unsupported_file".to_owned(),
                 message: "The file type is not supported.".to_owned(),
-            }),
-            attributes: attributes(Some(&mut json!({"path": "a.txt", "size": 3, "is_dir": false}))),
+            },
+            attributes: tolerant(json!({"path": "a.txt", "size": 3, "is_dir": false})).unwrap(),
         };
         assert_eq!(file, Some(expected));
     }
 
     #[test]
     fn missing_null_and_unknown_values_are_accepted() {
-        let bare = VectorStoreFile::read(json!({"id": "a"})).unwrap();
-        assert_eq!((bare.created_at, bare.attributes.len()), (0, 0));
-        assert_eq!((bare.status, bare.last_error), (FileStatus::Unknown(String::new()), None));
-        let odd = VectorStoreFile::read(json!({
+        let bare = object::<VectorStoreFile>(json!({"id": "a"})).unwrap();
+        assert_eq!(bare, VectorStoreFile { id: "a".to_owned(), ..VectorStoreFile::default() });
+        let odd = object::<VectorStoreFile>(json!({
             "id": "a", "created_at": 1_790_856_000.75, "status": "resting", "last_error": null,
             "attributes": null, "chunking_strategy": {"type": "other"}, "new": [1],
         }));
         let odd = odd.unwrap();
         assert_eq!((odd.created_at, odd.attributes.len()), (1_790_856_000, 0));
-        assert_eq!(odd.status, FileStatus::Unknown("resting".to_owned()));
-        let file = StoredFile::read(json!({"id": "a", "bytes": null, "filename": null})).unwrap();
+        assert_eq!(odd.status, "resting");
+        let other_types = json!({"id": "a", "status": 7, "created_at": "1", "attributes": [1],
+            "last_error": {"code": null, "message": "m"}});
+        let other = object::<VectorStoreFile>(other_types).unwrap();
+        let last_error = IndexingError { code: String::new(), message: "m".to_owned() };
+        assert_eq!(other, VectorStoreFile { last_error, ..bare });
+        let file = json!({"id": "a", "bytes": null, "filename": null});
+        let file = object::<StoredFile>(file).unwrap();
         assert_eq!((file.bytes, file.filename.as_str()), (None, ""));
-        let file = StoredFile::read(json!({"id": "a", "bytes": 14.0, "expires_at": 7}));
+        let file = object::<StoredFile>(json!({"id": "a", "bytes": 14.0, "expires_at": 7}));
         assert_eq!(file.map(|file| (file.bytes, file.expires_at)), Some((Some(14), Some(7))));
-        let found =
-            SearchResult::read(json!({"file_id": "", "score": 3, "content": "text"})).unwrap();
+        let found = json!({"file_id": "", "score": 3, "content": "text"});
+        let found = item::<SearchResult>(found).unwrap();
         assert_eq!((found.score, found.texts), (3.0, vec!["text".to_owned()]));
     }
 
@@ -288,45 +232,52 @@ mod tests {
             (json!("14"), None),
             (json!(null), None),
         ] {
-            assert_eq!(integer(&value), number, "{value}");
+            assert_eq!(integer(value.clone()).ok(), Some(number), "{value}");
         }
     }
 
     #[test]
     fn a_response_without_an_id_is_refused() {
         for answer in [json!({}), json!({"id": ""}), json!({"id": 7}), json!([]), json!("a")] {
-            assert_eq!(VectorStoreFile::read(answer.clone()), None, "{answer}");
-            assert_eq!(StoredFile::read(answer.clone()), None, "{answer}");
-            assert_eq!(is_expired(answer.clone()), None, "{answer}");
+            assert_eq!(object::<VectorStoreFile>(answer.clone()), None, "{answer}");
+            assert_eq!(object::<StoredFile>(answer.clone()), None, "{answer}");
             // An item of a list must only be an object.
-            let page = Page::read(json!({"data": [answer]}), StoredFile::read_item);
+            let page = Page::of_objects(json!({"data": [answer]}));
             assert_eq!(page.is_some(), answer.is_object(), "{answer}");
+            assert_eq!(
+                item::<StoredFile>(answer.clone()).is_some(),
+                answer.is_object(),
+                "{answer}"
+            );
         }
     }
 
     #[test]
     fn a_page_reports_whether_more_follow() {
-        let page = |answer| Page::read(answer, |item| item.as_u64());
+        let page = |answer| Page::read(answer, "data");
+        let has_more = |answer| page(answer).unwrap().has_more();
         let read = page(json!({"data": [1, 2], "has_more": true, "last_id": null})).unwrap();
-        assert_eq!((read.items, read.has_more, read.next_page), (vec![1, 2], true, None));
-        assert!(!page(json!({"data": []})).unwrap().has_more);
-        assert!(!page(json!({"data": null, "has_more": null})).unwrap().has_more);
-        assert!(!page(json!({"data": vec![1; 99]})).unwrap().has_more);
-        assert!(page(json!({"data": vec![1; 100]})).unwrap().has_more);
-        assert!(!page(json!({"data": vec![1; 100], "has_more": false})).unwrap().has_more);
-        for odd in [json!({}), json!({"data": {}}), json!({"data": ["1"]}), json!([])] {
+        assert!(read.has_more());
+        assert_eq!((read.items, read.next_page), (vec![json!(1), json!(2)], None));
+        assert!(!has_more(json!({"data": []})));
+        assert!(!has_more(json!({"data": null, "has_more": null})));
+        assert!(!has_more(json!({"data": vec![1; 99]})));
+        assert!(has_more(json!({"data": vec![1; 100]})));
+        assert!(!has_more(json!({"data": vec![1; 100], "has_more": false})));
+        for odd in [json!({}), json!({"data": {}}), json!({"data": "1"}), json!([])] {
             assert_eq!(page(odd.clone()), None, "{odd}");
         }
     }
 
     #[test]
     fn parsed_text_is_read_in_both_shapes() {
-        let texts = |answer| parsed_text(answer).map(|page| page.items.join("|"));
+        let text_of = |page: Page| page.items.into_iter().flat_map(texts).collect::<Vec<_>>();
+        let texts = |answer| Page::of_text(answer).map(|page| text_of(page).join("|"));
         let part = |text: &str| json!({"type": "text", "text": text});
         let page = json!({"data": [part("a"), part("b")], "has_more": true, "next_page": "p2"});
-        let read = parsed_text(page).unwrap();
-        assert_eq!(read.items, ["a", "b"]);
-        assert_eq!((read.has_more, read.next_page.as_deref()), (true, Some("p2")));
+        let read = Page::of_text(page).unwrap();
+        assert_eq!((read.has_more, read.next_page.as_deref()), (Some(true), Some("p2")));
+        assert_eq!(text_of(read), ["a", "b"]);
         let older = json!({"file_id": "a", "filename": "a.txt", "content": [part("a"), part("b")]});
         assert_eq!(texts(older).as_deref(), Some("a|b"));
         let image = json!({"type": "image", "url": "x"});
@@ -334,12 +285,5 @@ mod tests {
         assert_eq!(texts(json!({"data": []})).as_deref(), Some(""));
         assert_eq!(texts(json!({"file_id": "a"})), None);
         assert_eq!(texts(json!("a")), None);
-    }
-
-    #[test]
-    fn an_expired_store_is_recognized() {
-        let expired = |status| is_expired(json!({"id": "vs_1", "status": status}));
-        assert_eq!(expired("expired"), Some(true));
-        assert_eq!(expired("in_progress"), Some(false));
     }
 }

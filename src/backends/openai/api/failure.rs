@@ -61,21 +61,9 @@ impl Failure {
         Self { error, status: None, is_retryable: false, is_ambiguous: false, retry_after: None }
     }
 
-    /// No response in time. `is_retryable` if time is left for a retry.
-    pub(super) fn timeout(message: impl Into<String>, is_retryable: bool) -> Self {
-        let error = error(ErrorKind::Timeout, message);
-        Self { is_retryable, is_ambiguous: true, ..Self::permanent(error) }
-    }
-
-    /// The service seems to have done the work, but its response is unusable.
+    /// The service seems to have done the work, but its response is unusable or did not come in time.
     pub(super) fn unreadable(error: Error) -> Self {
         Self { is_ambiguous: true, ..Self::permanent(error) }
-    }
-
-    /// The response exceeds the limit.
-    pub(super) fn too_long(max: usize) -> Self {
-        let message = format!("unexpected response: larger than {} MiB", max / (1024 * 1024));
-        Self::unreadable(error(ErrorKind::Remote, message))
     }
 
     /// The connection to `host` failed before the response was complete.
@@ -87,10 +75,13 @@ impl Failure {
         let message = redaction.apply(&one_line(&root_cause(cause)));
         // TLS reports certificates and all else that it rejects as invalid data.
         let is_untrusted = cause.is_connect() && is_io(cause, io::ErrorKind::InvalidData);
+        // The system allowed no thread to look up the host.
+        let lacks_threads =
+            has_cause(cause, |cause: &Error| cause.kind() == ErrorKind::QuotaExceeded);
         let kind = match () {
             () if is_untrusted => ErrorKind::UntrustedServer,
-            () if lacks_threads(cause) => ErrorKind::QuotaExceeded,
-            () if is_not_http(cause) => ErrorKind::Remote,
+            () if lacks_threads => ErrorKind::QuotaExceeded,
+            () if has_cause(cause, hyper::Error::is_parse) => ErrorKind::Remote,
             () if cause.is_builder() => ErrorKind::InvalidInput,
             () if cause.is_timeout() => ErrorKind::Timeout,
             () => ErrorKind::Unreachable,
@@ -132,13 +123,12 @@ impl Failure {
 }
 
 /// Returns the innermost error, which describes what happened.
-pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    let error: &(dyn StdError + 'static) = error;
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
         // `source` of an I/O error skips the error that it wraps.
         Some(io) if io.get_ref().is_some() => io.get_ref().map(|within| within as _),
@@ -146,23 +136,13 @@ fn causes<'a>(
     })
 }
 
-fn is_not_http(error: &(dyn StdError + 'static)) -> bool {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-        .any(hyper::Error::is_parse)
+/// Whether an error of type `T` among the causes meets a condition.
+fn has_cause<T: StdError + 'static>(error: &reqwest::Error, is_met: impl Fn(&T) -> bool) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(is_met)
 }
 
-/// Whether the system allowed no thread to look up the host.
-fn lacks_threads(error: &(dyn StdError + 'static)) -> bool {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<Error>())
-        .any(|cause| cause.kind() == ErrorKind::QuotaExceeded)
-}
-
-fn is_io(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == kind)
+fn is_io(error: &reqwest::Error, kind: io::ErrorKind) -> bool {
+    has_cause(error, |cause: &io::Error| cause.kind() == kind)
 }
 
 /// The error of a download that ended early.
@@ -177,20 +157,12 @@ pub(super) fn download_error(cause: &reqwest::Error, host: &str, redaction: &Red
 #[derive(Debug, Default, PartialEq)]
 struct ErrorBody {
     text: String,
-    format: Format,
+    /// Whether it is JSON. Proxies in front of the service send text or HTML.
+    is_json: bool,
+    /// Whether it names the type of the error, as OpenAI does. Servers that send other JSON answer 400 where OpenAI answers 404.
+    is_typed: bool,
     /// Whether a separate code reports that the quota is used up.
     is_quota_used_up: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Format {
-    /// OpenAI's shape, which names the type of the error.
-    Typed,
-    /// Other JSON. Servers that send it answer 400 where OpenAI answers 404.
-    Untyped,
-    /// Text or HTML, which proxies in front of the service send.
-    #[default]
-    Foreign,
 }
 
 impl ErrorBody {
@@ -201,12 +173,11 @@ impl ErrorBody {
         };
         let inner = answer.get("error").filter(|error| error.is_object()).unwrap_or(&answer);
         let field = |name: &str| inner.get(name).map(json_text).filter(|words| !words.is_empty());
-        let format = if field("type").is_some() { Format::Typed } else { Format::Untyped };
+        let is_typed = field("type").is_some();
         let text = ["message", "detail", "error"].into_iter().find_map(field).unwrap_or_default();
-        let says_quota_is_used_up =
-            |name| field(name).is_some_and(|word| word == "insufficient_quota");
-        let is_quota_used_up = says_quota_is_used_up("code") || says_quota_is_used_up("type");
-        Self { text: redaction.apply(&text), format, is_quota_used_up }
+        let used_up = Some("insufficient_quota".to_owned());
+        let is_quota_used_up = ["code", "type"].map(field).contains(&used_up);
+        Self { text: redaction.apply(&text), is_json: true, is_typed, is_quota_used_up }
     }
 
     fn kind(&self, response: &ErrorResponse<'_>) -> ErrorKind {
@@ -220,9 +191,10 @@ impl ErrorBody {
             400 | 404 if says("vector store") && says("has expired") => ErrorKind::RootGone,
             403 => ErrorKind::PermissionDenied,
             // The 404 page of a proxy must not count as a missing file.
-            404 if self.format != Format::Foreign => self.missing(response.target),
+            404 if self.is_json => self.missing(response.target),
             // llama-stack and ogx respond like this.
-            400 if self.format == Format::Untyped
+            400 if self.is_json
+                && !self.is_typed
                 && NOT_FOUND_PHRASES.iter().any(|words| says(words)) =>
             {
                 self.missing(response.target)
@@ -236,12 +208,8 @@ impl ErrorBody {
     fn missing(&self, target: Target) -> ErrorKind {
         let text = self.text.to_ascii_lowercase().replace('_', " ");
         let mentions_a_file = text.contains("file") && !text.contains("no vector store found");
-        match target {
-            _ if mentions_a_file => ErrorKind::NotFound,
-            _ if text.contains("vector store") => ErrorKind::RootGone,
-            Target::VectorStore => ErrorKind::RootGone,
-            Target::File => ErrorKind::NotFound,
-        }
+        let is_about_a_file = target == Target::File && !text.contains("vector store");
+        if mentions_a_file || is_about_a_file { ErrorKind::NotFound } else { ErrorKind::RootGone }
     }
 
     fn message(
@@ -311,13 +279,8 @@ fn plain_text(text: &str) -> String {
     if !text.trim_start().starts_with('<') {
         return text.to_owned();
     }
-    let mut shown = String::new();
-    for part in text.split('<') {
-        let (_, after) = part.split_once('>').unwrap_or(("", part));
-        shown.push_str(after);
-        shown.push(' ');
-    }
-    shown
+    let parts = text.split('<').map(|part| part.split_once('>').map_or(part, |(_, after)| after));
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 /// The error for a successful response with unusable content.
@@ -334,14 +297,8 @@ pub(super) fn unexpected(body: &[u8], request_id: Option<&str>, redaction: &Reda
 
 /// Joins the text to one line of limited length.
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
-    let mut line = String::new();
-    for word in words.into_iter().filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if line.len() <= MAX_MESSAGE_BYTES {
         return line;
     }

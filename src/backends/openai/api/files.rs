@@ -5,10 +5,9 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 
-use super::answer::{ListItem as _, Page, StoredFile, reports_not_deleted};
-use super::call::{Answer, Call};
+use super::answer::{StoredFile, item, items, object};
 use super::failure::{Target, error};
-use super::transport::RetryState;
+use super::transport::{Answer, Call, RetryState};
 use super::upload::{Content, Upload};
 use super::{Client, encoded, segment};
 use crate::core::error::{Error, ErrorKind, Result};
@@ -19,7 +18,7 @@ impl Client {
     ///
     /// `name` must be unique: after an ambiguous failure, the call looks for a file with this name. `content` returns the length and
     /// the bytes for each attempt. If its stream fails, the call returns that error.
-    pub(in super::super) async fn upload(
+    pub(crate) async fn upload(
         &self,
         name: &str,
         content_type: &str,
@@ -27,24 +26,15 @@ impl Client {
     ) -> Result<StoredFile> {
         let purpose = &self.0.purpose;
         let upload = Upload { purpose, name, content_type, content };
-        let call = Call::upload("files".to_owned(), upload).rate_limited(self.0.uploads.as_ref());
-        let transport = &self.0.transport;
-        let mut state = transport.retry_state();
+        let call = Call::upload("files".to_owned(), upload);
+        let call = Call { limiter: self.0.uploads.as_ref(), ..call };
+        let mut creation = self.creation(false);
         loop {
-            let failure = match self.create(&call, &mut state, StoredFile::read).await {
-                Ok(file) => return Ok(file),
-                Err(failure) => failure,
-            };
-            let may_retry = transport.wait_to_retry(&failure, &mut state).await;
-            if failure.is_ambiguous {
-                match self.find_upload(name, content().0, state.for_lookup()).await {
-                    Ok(Some(file)) => return Ok(file),
-                    Ok(None) => {}
-                    Err(_) => return Err(failure.error),
-                }
-            }
-            if !may_retry {
-                return Err(failure.error);
+            let find = |state| self.find_upload(name, content().0, state);
+            let created = self.create(&call, &mut creation, object, find).await;
+            // An upload that is not attached does no harm.
+            if let Some(file) = created.map_err(Error::without_unknown_outcome)? {
+                return Ok(file);
             }
         }
     }
@@ -60,7 +50,7 @@ impl Client {
         let path = format!("files?purpose={purpose}&order=desc&limit=100");
         let answer = self.0.transport.retry(&Call::get(path), &mut state).await;
         let answer = answer.map_err(|failure| failure.error)?;
-        let files = self.read(&answer, |answer| Page::read(answer, StoredFile::read_item))?.items;
+        let files: Vec<StoredFile> = self.read(&answer, items)?;
         let is_upload = |file: &StoredFile| {
             let is_named = file.filename == name && !file.id.is_empty();
             is_named && file.bytes.is_none_or(|bytes| bytes == length)
@@ -69,26 +59,22 @@ impl Client {
     }
 
     /// Returns a file, or `None` if it does not exist.
-    pub(in super::super) async fn file(&self, file: &str) -> Result<Option<StoredFile>> {
-        self.read_if_found(self.call(&Call::get(file_path(file)?)).await, StoredFile::read)
+    pub(crate) async fn file(&self, file: &str) -> Result<Option<StoredFile>> {
+        self.read_if_found(self.call(&Call::get(file_path(file)?)).await, object)
     }
 
     /// Lists all files of the project, of any purpose and any vector store, and returns the values that `keep` returns. It sends one
     /// request per 10,000 files.
-    pub(in super::super) async fn files<T: Send>(
+    pub(crate) async fn files<T: Send>(
         &self,
         keep: impl Fn(StoredFile) -> Option<T> + Send + Sync,
     ) -> Result<Vec<T>> {
-        self.all("files?order=asc&limit=10000", Target::File, keep).await
+        self.all("files?order=asc&limit=10000", Target::File, |file| keep(item(file)?)).await
     }
 
     /// Deletes a file. A missing file counts as deleted.
-    pub(in super::super) async fn delete_file(&self, file: &str) -> Result<()> {
-        match self.call(&Call::delete(file_path(file)?)).await {
-            Ok(answer) => self.expect_deleted(&answer),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
+    pub(crate) async fn delete_file(&self, file: &str) -> Result<()> {
+        self.read_deletion(self.call(&Call::delete(file_path(file)?)).await).map(drop)
     }
 
     /// Returns the bytes of a file as they were uploaded.
@@ -101,36 +87,33 @@ impl Client {
     /// # Errors
     ///
     /// [`DownloadForbidden`](ErrorKind::DownloadForbidden) if the service does not return files of this purpose.
-    pub(in super::super) async fn content(&self, file: &str) -> Result<ByteStream<'static>> {
+    pub(crate) async fn content(&self, file: &str) -> Result<ByteStream<'static>> {
         let path = format!("{}/content", file_path(file)?);
         let call = Call { accept: "application/binary", ..Call::get(path) };
         let response = self.0.transport.open(&call).await.map_err(|failure| failure.error)?;
-        let inner = Arc::clone(&self.0);
-        let left = inner.transport.timeouts.total;
-        let chunks = stream::try_unfold((response, left), move |(mut response, mut left)| {
-            let inner = Arc::clone(&inner);
-            async move {
-                let chunk = inner.transport.next_chunk(&mut response, &mut left).await?;
-                Ok(chunk.map(|chunk| (chunk, (response, left))))
-            }
+        let state = (Arc::clone(&self.0), response, self.0.transport.timeouts.total);
+        let chunks = stream::try_unfold(state, async |(inner, mut response, mut left)| {
+            let chunk = inner.transport.next_chunk(&mut response, &mut left).await?;
+            Ok(chunk.map(|chunk| (chunk, (inner, response, left))))
         });
         Ok(chunks.boxed())
     }
 
-    pub(super) fn expect_deleted(&self, answer: &Answer) -> Result<()> {
-        // Status 204, which the service does not use so far.
-        if answer.body.is_empty() {
-            return Ok(());
+    /// Parses the response to a deletion, and returns whether there was something to delete.
+    pub(super) fn read_deletion(&self, answer: Result<Answer>) -> Result<bool> {
+        let answer = match answer {
+            // Status 204, which the service does not use so far.
+            Ok(answer) if answer.body.is_empty() => return Ok(true),
+            Ok(answer) => answer,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let is_deleted =
+            |answer: Value| Some(answer.as_object()?.get("deleted") != Some(&Value::Bool(false)));
+        if self.read(&answer, is_deleted).map_err(Error::with_unknown_outcome)? {
+            return Ok(true);
         }
-        let is_kept =
-            |answer| Some(answer).filter(Value::is_object).as_ref().map(reports_not_deleted);
-        if self.read(answer, is_kept).map_err(Error::with_unknown_outcome)? {
-            return Err(error(
-                ErrorKind::Remote,
-                "the service reported that it did not delete the file",
-            ));
-        }
-        Ok(())
+        Err(error(ErrorKind::Remote, "the service reported that it did not delete the file"))
     }
 }
 

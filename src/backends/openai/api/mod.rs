@@ -6,7 +6,7 @@
 
 mod answer;
 mod attachments;
-mod call;
+mod create;
 mod failure;
 mod files;
 mod open;
@@ -15,21 +15,19 @@ mod pages;
 mod tests;
 mod transport;
 mod upload;
-mod walk;
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use answer::Page;
-pub(super) use answer::{Attributes, FileStatus, SearchResult, StoredFile, VectorStoreFile};
-use call::{Answer, Call};
-use failure::{Failure, Target, error};
-use transport::{RetryState, Transport};
+pub(super) use answer::{Attributes, SearchResult, StoredFile, VectorStoreFile};
+use answer::{items, object};
+use failure::{Target, error};
+use transport::{Answer, Call, Transport};
 
+use super::OpenAIChunking;
 use super::recent_writes::RecentWrites;
 use crate::core::error::{ErrorKind, Result};
 use crate::net::percent::encoded;
@@ -40,15 +38,16 @@ use crate::net::rate_limit::RateLimiter;
 /// # Cancel safety
 ///
 /// Dropping the future of a call abandons it: the service may or may not do the work.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Client(Arc<Inner>);
 
+#[derive(Debug)]
 struct Inner {
     transport: Transport,
     vector_store: String,
     purpose: String,
-    /// Sent with each attachment; `None` selects the service's default.
-    chunking: Option<Value>,
+    /// Sent with each attachment.
+    chunking: OpenAIChunking,
     uploads: Option<RateLimiter>,
     attachments: Option<RateLimiter>,
     recent_writes: Arc<RecentWrites>,
@@ -69,9 +68,11 @@ impl Client {
 
     /// Returns whether the vector store has expired. An expired store has lost its files.
     pub(super) async fn is_vector_store_expired(&self) -> Result<bool> {
-        let call = Call::get(self.store_path("")?).target(Target::VectorStore);
+        let call = Call { target: Target::VectorStore, ..Call::get(self.store_path("")?) };
         let answer = self.call(&call).await?;
-        self.read(&answer, answer::is_expired)
+        // Like its files, a vector store has an id and a status.
+        let store: VectorStoreFile = self.read(&answer, object)?;
+        Ok(store.status == "expired")
     }
 
     /// Returns the files that match `query` best, best first. `max_results` is at most 50.
@@ -82,12 +83,13 @@ impl Client {
         max_results: u32,
     ) -> Result<Vec<SearchResult>> {
         let mut body = json!({ "query": query, "max_num_results": max_results });
-        if let (Some(filters), Some(body)) = (filters, body.as_object_mut()) {
-            body.insert("filters".to_owned(), filters);
+        if let Some(filters) = filters {
+            body["filters"] = filters;
         }
-        let call = Call::post(self.store_path("/search")?, &body).target(Target::VectorStore);
+        let call = Call::post(self.store_path("/search")?, &body);
+        let call = Call { target: Target::VectorStore, ..call };
         let answer = self.call(&call).await?;
-        self.read(&answer, |answer| Some(Page::read(answer, SearchResult::read)?.items))
+        self.read(&answer, items)
     }
 
     /// Returns a path below the vector store.
@@ -96,18 +98,9 @@ impl Client {
     }
 
     async fn call(&self, call: &Call<'_>) -> Result<Answer> {
-        self.0.transport.call(call).await.map_err(|failure| failure.error)
-    }
-
-    /// Makes a call that creates something, once.
-    async fn create<T>(
-        &self,
-        call: &Call<'_>,
-        state: &mut RetryState,
-        read: fn(Value) -> Option<T>,
-    ) -> Result<T, Failure> {
-        let answer = self.0.transport.attempt(call, state).await?;
-        self.read(&answer, read).map_err(Failure::unreadable)
+        let transport = &self.0.transport;
+        let answer = transport.retry(call, &mut transport.retry_state()).await;
+        answer.map_err(|failure| failure.error)
     }
 
     /// As [`read`](Self::read); `None` if the service responded with 404.
@@ -130,16 +123,6 @@ impl Client {
             let redaction = &self.0.transport.redaction;
             failure::unexpected(&answer.body, answer.request_id.as_deref(), redaction)
         })
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("host", &self.0.transport.host)
-            .field("vector_store", &self.0.vector_store)
-            .field("requests", &self.requests())
-            .finish_non_exhaustive()
     }
 }
 

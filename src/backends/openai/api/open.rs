@@ -5,16 +5,15 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
 
 use super::failure::{error, root_cause};
 use super::transport::Transport;
 use super::{Client, Inner};
-use crate::backends::openai::config::url::is_this_machine;
+use crate::backends::openai::config::is_this_machine;
 use crate::backends::openai::recent_writes::RecentWrites;
-use crate::backends::openai::{OpenAIChunking, OpenAIConfig, OpenAIRates};
+use crate::backends::openai::{OpenAIConfig, OpenAIRates};
 use crate::core::error::{ErrorKind, Result};
 use crate::core::secret::Secret;
 use crate::net::key_redaction::Redaction;
@@ -38,18 +37,21 @@ impl Client {
     /// # Errors
     ///
     /// [`UntrustedServer`](ErrorKind::UntrustedServer) if the certificates cannot be loaded.
-    pub(in super::super) fn new(
+    pub(crate) fn new(
         config: &OpenAIConfig,
         key: Secret,
         recent_writes: Arc<RecentWrites>,
     ) -> Result<Self> {
-        let url = base_url(config)?;
+        let mut url = config.parsed_base_url()?;
+        let path = format!("{}/", url.path().trim_end_matches('/'));
+        url.set_path(&path);
         let headers = headers(config, &key)?;
         let is_openai = url.host_str() == Some(OPENAI);
         let rates = config.rates.or_else(|| is_openai.then(OpenAIRates::default));
         let transport = Transport {
             http: http(&url, headers, config)?,
-            host: host(&url),
+            // The configuration allows no user name, so this is the host with its port.
+            host: url.authority().to_owned(),
             base_url: url.into(),
             send_beta_header: config.send_beta_header,
             timeouts: config.timeouts,
@@ -58,32 +60,17 @@ impl Client {
             requests_sent: AtomicU64::new(0),
             redaction: Redaction::new(key),
         };
-        let client = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             transport,
             vector_store: config.vector_store_id.clone(),
             purpose: config.purpose.clone(),
-            chunking: chunking(config.chunking),
+            chunking: config.chunking,
             uploads: rates.map(|rates| RateLimiter::per_minute(rates.uploads)),
             attachments: rates.map(|rates| RateLimiter::per_minute(rates.attachments)),
             recent_writes,
             propagation_delay: PROPAGATION_DELAY.min(config.timeouts.total),
-        }));
-        client.store_path("")?;
-        Ok(client)
+        })))
     }
-}
-
-/// Returns the base URL with a trailing slash.
-fn base_url(config: &OpenAIConfig) -> Result<Url> {
-    let mut url = config.parsed_base_url()?;
-    let path = format!("{}/", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    Ok(url)
-}
-
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn headers(config: &OpenAIConfig, key: &Secret) -> Result<HeaderMap> {
@@ -95,7 +82,7 @@ fn headers(config: &OpenAIConfig, key: &Secret) -> Result<HeaderMap> {
         [("openai-organization", &config.organization), ("openai-project", &config.project)]
     {
         if let Some(value) = value {
-            headers.insert(HeaderName::from_static(name), header(value)?);
+            headers.insert(name, header(value)?);
         }
     }
     Ok(headers)
@@ -130,17 +117,4 @@ fn http(url: &Url, headers: HeaderMap, config: &OpenAIConfig) -> Result<reqwest:
         let message = format!("cannot set up TLS: {}", root_cause(&cause));
         error(ErrorKind::UntrustedServer, message)
     })
-}
-
-fn chunking(chunking: OpenAIChunking) -> Option<Value> {
-    match chunking {
-        OpenAIChunking::Auto => None,
-        OpenAIChunking::Static { max_chunk_size_tokens, chunk_overlap_tokens } => Some(json!({
-            "type": "static",
-            "static": {
-                "max_chunk_size_tokens": max_chunk_size_tokens,
-                "chunk_overlap_tokens": chunk_overlap_tokens,
-            },
-        })),
-    }
 }

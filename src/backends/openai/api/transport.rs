@@ -4,24 +4,80 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response};
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::call::{Answer, Call, Payload};
-use super::failure::{ErrorResponse, Failure, download_error, error, unexpected};
-use super::upload::{Progress, Timeout};
+use super::failure::{ErrorResponse, Failure, Target, download_error, error, unexpected};
+use super::upload::{Progress, Timeout, Upload};
 use crate::backends::openai::OpenAITimeouts;
 use crate::core::error::{ErrorKind, Result};
 use crate::net::key_redaction::Redaction;
+use crate::net::rate_limit::RateLimiter;
 use crate::net::retry::{Backoff, RetryHint};
 use crate::sys::random;
 
+/// The longest response that is kept in memory: a page of a listing has at most 10,000 entries.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
 /// Only this much of an error response is read.
 const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// A request to send, and how to treat its response.
+#[derive(Clone)]
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    /// Relative to the base URL, without a leading slash, percent-encoded.
+    pub(super) path: String,
+    pub(super) payload: Payload<'a>,
+    pub(super) target: Target,
+    pub(super) limiter: Option<&'a RateLimiter>,
+    pub(super) accept: &'static str,
+    /// The longest response, in bytes.
+    pub(super) max_answer: usize,
+}
+
+#[derive(Clone)]
+pub(super) enum Payload<'a> {
+    Empty,
+    Json(Bytes),
+    Form(Upload<'a>),
+}
+
+impl<'a> Call<'a> {
+    fn new(method: Method, path: String, payload: Payload<'a>) -> Self {
+        let accept = "application/json";
+        let (target, limiter, max_answer) = (Target::File, None, MAX_ANSWER);
+        Self { method, path, payload, target, limiter, accept, max_answer }
+    }
+
+    pub(super) fn get(path: String) -> Self {
+        Self::new(Method::GET, path, Payload::Empty)
+    }
+
+    pub(super) fn delete(path: String) -> Self {
+        Self::new(Method::DELETE, path, Payload::Empty)
+    }
+
+    pub(super) fn post(path: String, json: &Value) -> Self {
+        Self::new(Method::POST, path, Payload::Json(json.to_string().into()))
+    }
+
+    pub(super) fn upload(path: String, upload: Upload<'a>) -> Self {
+        Self::new(Method::POST, path, Payload::Form(upload))
+    }
+}
+
+/// The complete body of a successful response.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+    pub(super) request_id: Option<String>,
+}
 
 /// The retries of a call so far, and its deadline.
 #[derive(Clone, Copy, Debug)]
@@ -61,24 +117,16 @@ impl Transport {
         RetryState { retries: 0, is_ambiguous: false, deadline }
     }
 
-    /// Makes an idempotent call and retries it.
-    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        self.retry(call, &mut self.retry_state()).await
-    }
-
-    /// As [`call`](Self::call), within the remaining time.
+    /// Makes an idempotent call and retries it within the remaining time.
     pub(super) async fn retry(
         &self,
         call: &Call<'_>,
         state: &mut RetryState,
     ) -> Result<Answer, Failure> {
         loop {
-            let failure = match self.attempt(call, state).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            if !self.wait_to_retry(&failure, state).await {
-                return Err(failure);
+            match self.attempt(call, state).await {
+                Err(failure) if self.wait_to_retry(&failure, state).await => {}
+                answer => return answer,
             }
         }
     }
@@ -90,9 +138,14 @@ impl Transport {
         state: &mut RetryState,
     ) -> Result<Answer, Failure> {
         let (mut response, _slot) = self.start(call, state).await?;
-        let request_id = request_id(response.headers()).map(str::to_owned);
-        let body = self.read_body(&mut response, call.max_answer, state.deadline).await?;
-        let answer = Answer { body, request_id };
+        let request_id = header(&response, "x-request-id").map(str::to_owned);
+        let (mut body, max) = (BytesMut::new(), call.max_answer);
+        self.read_body(&mut response, max, state.deadline, &mut body).await?;
+        if body.len() > max {
+            let message = format!("unexpected response: larger than {} MiB", max / (1024 * 1024));
+            return Err(Failure::unreadable(error(ErrorKind::Remote, message)));
+        }
+        let answer = Answer { body: body.freeze(), request_id };
         // A deletion may have an empty response. Any other response that is not JSON was damaged or comes from a proxy.
         let is_empty_deletion = call.method == Method::DELETE && answer.body.is_empty();
         if is_empty_deletion || serde_json::from_slice::<IgnoredAny>(&answer.body).is_ok() {
@@ -106,12 +159,9 @@ impl Transport {
     pub(super) async fn open(&self, call: &Call<'_>) -> Result<Response, Failure> {
         let mut state = self.retry_state();
         loop {
-            let failure = match self.start(call, &mut state).await {
-                Ok((response, _slot)) => return Ok(response),
-                Err(failure) => failure,
-            };
-            if !self.wait_to_retry(&failure, &mut state).await {
-                return Err(failure);
+            match self.start(call, &mut state).await {
+                Err(failure) if self.wait_to_retry(&failure, &mut state).await => {}
+                started => return started.map(|(response, _slot)| response),
             }
         }
     }
@@ -121,7 +171,7 @@ impl Transport {
         &self,
         call: &Call<'_>,
         state: &mut RetryState,
-    ) -> Result<(Response, SemaphorePermit<'_>), Failure> {
+    ) -> Result<(Response, Option<SemaphorePermit<'_>>), Failure> {
         let slot = self.acquire_slot(call, state).await?;
         Ok((self.send(call, state.deadline).await?, slot))
     }
@@ -148,7 +198,7 @@ impl Transport {
         &self,
         call: &Call<'_>,
         state: &mut RetryState,
-    ) -> Result<SemaphorePermit<'_>, Failure> {
+    ) -> Result<Option<SemaphorePermit<'_>>, Failure> {
         if Handle::try_current().is_err() {
             let message = "the operation must run in a Tokio runtime";
             return Err(Failure::permanent(error(ErrorKind::Unsupported, message)));
@@ -161,20 +211,17 @@ impl Transport {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        let slot = self.slots.acquire().await;
+        // Nobody closes the semaphore.
+        let slot = self.slots.acquire().await.ok();
         state.deadline += started.elapsed();
-        slot.map_err(|closed| {
-            Failure::permanent(
-                error(ErrorKind::Internal, "the client is closed").with_source(closed),
-            )
-        })
+        Ok(slot)
     }
 
     async fn send(&self, call: &Call<'_>, deadline: Instant) -> Result<Response, Failure> {
         let progress = Progress::new();
         let failed = |cause: reqwest::Error| match progress.source_error() {
             Some(error) => Failure::permanent(error),
-            None => Failure::from_connection(&cause, &self.host, &self.redaction),
+            None => self.connection_failure(&cause),
         };
         let request = self.request(call, &progress).map_err(failed)?;
         self.requests_sent.fetch_add(1, Ordering::Relaxed);
@@ -184,8 +231,19 @@ impl Transport {
         if response.status().is_success() {
             return Ok(response);
         }
-        let body = self.read_error_body(&mut response, deadline).await;
-        Err(self.error_response(call, &response, &body))
+        let mut body = BytesMut::new();
+        // As far as it can be read.
+        drop(self.read_body(&mut response, MAX_ERROR_BODY - 1, deadline, &mut body).await);
+        body.truncate(MAX_ERROR_BODY);
+        let error_response = ErrorResponse {
+            target: call.target,
+            status: response.status().as_u16(),
+            hint: RetryHint::read(|name| header(&response, name), SystemTime::now()),
+            request_id: header(&response, "x-request-id"),
+            location: header(&response, "location"),
+            body: &body,
+        };
+        Err(Failure::from_response(&error_response, &self.redaction))
     }
 
     fn request(
@@ -208,57 +266,23 @@ impl Transport {
         request.build()
     }
 
-    fn error_response(&self, call: &Call<'_>, response: &Response, body: &[u8]) -> Failure {
-        let headers = response.headers();
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let response = ErrorResponse {
-            target: call.target,
-            status: response.status().as_u16(),
-            hint: RetryHint::read(header, SystemTime::now()),
-            request_id: request_id(headers),
-            location: header("location"),
-            body,
-        };
-        Failure::from_response(&response, &self.redaction)
-    }
-
+    /// Reads into `body` until the end, or until it is longer than `max`.
     async fn read_body(
         &self,
         response: &mut Response,
         max: usize,
         deadline: Instant,
-    ) -> Result<Bytes, Failure> {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = self.chunk(response, deadline).await? {
-            if body.len() + chunk.len() > max {
-                return Err(Failure::too_long(max));
+        body: &mut BytesMut,
+    ) -> Result<(), Failure> {
+        while body.len() <= max {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let chunk = self.chunk(response, left).await?;
+            match chunk.map_err(|cause| self.connection_failure(&cause))? {
+                Some(chunk) => body.extend_from_slice(&chunk),
+                None => break,
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
-    }
-
-    /// Returns the body of an error response as far as it can be read.
-    async fn read_error_body(&self, response: &mut Response, deadline: Instant) -> Bytes {
-        let mut body = BytesMut::new();
-        while body.len() < MAX_ERROR_BODY
-            && let Ok(Some(chunk)) = self.chunk(response, deadline).await
-        {
-            body.extend_from_slice(&chunk);
-        }
-        body.truncate(MAX_ERROR_BODY);
-        body.freeze()
-    }
-
-    async fn chunk(
-        &self,
-        response: &mut Response,
-        deadline: Instant,
-    ) -> Result<Option<Bytes>, Failure> {
-        let chunk = response.chunk();
-        let chunk = Progress::new().with_timeout(chunk, self.timeouts.idle, deadline).await;
-        let chunk = chunk.map_err(|timeout| self.timed_out(timeout))?;
-        chunk.map_err(|cause| Failure::from_connection(&cause, &self.host, &self.redaction))
+        Ok(())
     }
 
     /// Returns the next bytes of the body, `None` at its end. Waits for no longer than `left`, and subtracts the wait from it.
@@ -267,38 +291,38 @@ impl Transport {
         response: &mut Response,
         left: &mut Duration,
     ) -> Result<Option<Bytes>> {
-        loop {
-            let started = Instant::now();
-            let wait = self.timeouts.idle.min(*left);
-            let Ok(chunk) = tokio::time::timeout(wait, response.chunk()).await else {
-                let is_idle = wait == self.timeouts.idle;
-                let timeout = if is_idle { Timeout::Idle } else { Timeout::Total };
-                return Err(self.timed_out(timeout).error);
-            };
-            *left = left.saturating_sub(started.elapsed());
-            let chunk =
-                chunk.map_err(|cause| download_error(&cause, &self.host, &self.redaction))?;
-            if chunk.as_ref().is_none_or(|chunk| !chunk.is_empty()) {
-                return Ok(chunk);
-            }
-        }
+        let started = Instant::now();
+        let chunk = self.chunk(response, *left).await.map_err(|failure| failure.error)?;
+        *left = left.saturating_sub(started.elapsed());
+        chunk.map_err(|cause| download_error(&cause, &self.host, &self.redaction))
+    }
+
+    async fn chunk(
+        &self,
+        response: &mut Response,
+        left: Duration,
+    ) -> Result<reqwest::Result<Option<Bytes>>, Failure> {
+        let idle = self.timeouts.idle;
+        let chunk = tokio::time::timeout(idle.min(left), response.chunk()).await;
+        let timeout = if idle <= left { Timeout::Idle } else { Timeout::Total };
+        chunk.map_err(|_| self.timed_out(timeout))
+    }
+
+    fn connection_failure(&self, cause: &reqwest::Error) -> Failure {
+        Failure::from_connection(cause, &self.host, &self.redaction)
     }
 
     fn timed_out(&self, timeout: Timeout) -> Failure {
         let (host, timeouts) = (&self.host, &self.timeouts);
-        match timeout {
-            Timeout::Idle => {
-                let idle = timeouts.idle;
-                Failure::timeout(format!("{host} sent nothing for {idle:?}"), true)
-            }
-            Timeout::Total => {
-                let total = timeouts.total;
-                Failure::timeout(format!("{host} did not answer within {total:?}"), false)
-            }
-        }
+        let (message, is_retryable) = match timeout {
+            Timeout::Idle => (format!("{host} sent nothing for {:?}", timeouts.idle), true),
+            Timeout::Total => (format!("{host} did not answer within {:?}", timeouts.total), false),
+        };
+        // An idle service leaves time for a retry.
+        Failure { is_retryable, ..Failure::unreadable(error(ErrorKind::Timeout, message)) }
     }
 }
 
-fn request_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-request-id")?.to_str().ok()
+fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }

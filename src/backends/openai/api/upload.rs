@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, Stream, StreamExt as _};
+use futures::future;
+use futures::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::Body;
 use reqwest::multipart::{Form, Part};
 use tokio::time::Instant;
@@ -45,27 +46,20 @@ fn checked(
     content: BoxStream<'static, io::Result<Bytes>>,
     progress: Progress,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    stream::try_unfold((content, length), move |(mut content, left)| {
-        let progress = progress.clone();
-        async move {
-            let next = content.next().await;
-            progress.record(next.is_none());
-            let new_left = match &next {
-                Some(Ok(chunk)) => left.checked_sub(chunk.len() as u64),
-                Some(Err(_)) => Some(left),
-                None => Some(0).filter(|_| left == 0),
-            };
-            match (next.transpose(), new_left) {
-                (Ok(chunk), Some(left)) => Ok(chunk.map(|chunk| (chunk, (content, left)))),
-                (Ok(_), None) => {
-                    Err(progress.fail(Error::new(ErrorKind::LengthMismatch).with_message(format!(
-                        "the content does not have the announced {length} bytes"
-                    ))))
-                }
-                (Err(error), _) => Err(progress.fail(Error::from(error))),
-            }
-        }
-    })
+    let mut left = length;
+    let ended = content.map(Some).chain(stream::iter([None]));
+    let checked = ended.map(move |next| {
+        progress.record(next.is_none());
+        let chunk = next.transpose().map_err(|error| progress.fail(error.into()))?;
+        let size = chunk.as_ref().map_or(0, Bytes::len) as u64;
+        let new_left = left.checked_sub(size).filter(|left| chunk.is_some() || *left == 0);
+        left = new_left.ok_or_else(|| {
+            let message = format!("the content does not have the announced {length} bytes");
+            progress.fail(Error::new(ErrorKind::LengthMismatch).with_message(message))
+        })?;
+        Ok::<_, io::Error>(chunk.unwrap_or_default())
+    });
+    checked.try_filter(|chunk| future::ready(!chunk.is_empty()))
 }
 
 /// The progress of an attempt. Clones share it.

@@ -125,10 +125,7 @@ impl Entry {
 
     /// Returns the metadata of the content if the entry is an intact file.
     pub(super) fn meta(&self) -> Option<&FileMeta> {
-        match &self.kind {
-            Kind::File(meta) => Some(meta),
-            Kind::Directory | Kind::Corrupted => None,
-        }
+        if let Kind::File(meta) = &self.kind { Some(meta) } else { None }
     }
 
     /// As [`meta`](Self::meta).
@@ -137,11 +134,10 @@ impl Entry {
     ///
     /// `IsADirectory`, `Corrupted`.
     pub(super) fn expect_file(&self) -> Result<&FileMeta> {
-        match &self.kind {
-            Kind::File(meta) => Ok(meta),
-            Kind::Directory => Err(ErrorKind::IsADirectory.into()),
-            Kind::Corrupted => Err(corrupted(&self.id)),
-        }
+        self.meta().ok_or_else(|| match self.kind {
+            Kind::Directory => ErrorKind::IsADirectory.into(),
+            _ => corrupted(&self.id),
+        })
     }
 
     /// Parses the attributes of an attachment; `None` if f9 did not write it.
@@ -154,11 +150,8 @@ impl Entry {
         } else {
             FileMeta::read(attributes, is_own).map(Kind::File)
         };
-        let kind = match kind.filter(|_| !attachment.id.is_empty()) {
-            Some(kind) => kind,
-            None if is_own => Kind::Corrupted,
-            None => return None,
-        };
+        let corrupted = is_own.then_some(Kind::Corrupted);
+        let kind = kind.filter(|_| !attachment.id.is_empty()).or(corrupted)?;
         let attached = UNIX_EPOCH + Duration::from_secs(attachment.created_at);
         let time = |name| attributes.get(name).and_then(time);
         let modified_at = modified_at(attributes).unwrap_or(attached);
@@ -321,14 +314,11 @@ fn is_true(value: &Value) -> bool {
 
 /// Servers return numbers as integers, floats or text.
 fn number(value: &Value) -> Option<u64> {
-    let text = match value {
-        Value::Number(number) => {
-            return number.as_u64().or_else(|| exact_integer(number.as_f64()?));
-        }
-        Value::String(text) => text,
-        _ => return None,
-    };
-    text.parse().ok().or_else(|| exact_integer(text.parse().ok()?))
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| exact_integer(number.as_f64()?)),
+        Value::String(text) => text.parse().ok().or_else(|| exact_integer(text.parse().ok()?)),
+        _ => None,
+    }
 }
 
 fn exact_integer(number: f64) -> Option<u64> {

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::backends::openai::api::FileStatus;
 
 fn path(text: &str) -> FilePath {
     FilePath::parse(text).unwrap()
@@ -12,9 +11,8 @@ fn attachment(attributes: &Value) -> VectorStoreFile {
     VectorStoreFile {
         id: "file-1".to_owned(),
         created_at: 1_700_000_009,
-        status: FileStatus::Completed,
-        last_error: None,
         attributes: attributes.as_object().unwrap().clone(),
+        ..VectorStoreFile::default()
     }
 }
 

@@ -12,8 +12,8 @@ use super::encoding::TextCheck;
 use super::frame::Encoder;
 use super::{BodyEncoding, EMPTY_BODY};
 use crate::backends::openai::OpenAIEncoding;
-use crate::core::checksum::{ChecksumAlgorithm, Hasher};
-use crate::core::error::{ErrorKind, Result};
+use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+use crate::core::error::Result;
 use crate::sys::pool::{self, INLINE_LIMIT};
 
 /// The size of the pieces that are sent. Framed, they are two thirds longer.
@@ -24,8 +24,9 @@ const PIECE_SIZE: usize = 128 * 1024;
 pub(crate) struct Content {
     /// In bytes.
     pub(crate) size: u64,
-    /// The checksum in lower-case hexadecimal digits.
-    pub(crate) sha256: String,
+    pub(crate) sha256: Checksum,
+    /// The checksum of the other algorithm that was asked for.
+    pub(crate) other_checksum: Option<Checksum>,
     /// Whether it is UTF-8 without NUL.
     pub(crate) is_text: bool,
     pub(super) storage: Storage,
@@ -37,28 +38,19 @@ pub(super) enum Storage {
     File(Arc<AnonymousFile>),
 }
 
-/// The body of an upload.
-pub(crate) struct Body {
-    /// In bytes; never 0.
-    pub(crate) length: u64,
-    /// Exactly that many bytes, or an error as the last item.
-    pub(crate) stream: BoxStream<'static, io::Result<Bytes>>,
-}
-
 impl Content {
-    /// Takes in content that is in memory.
+    /// Takes in content that is in memory. `measure` has measured nothing yet.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`](ErrorKind::Cancelled) if the runtime shuts down.
-    pub(crate) async fn from_bytes(bytes: Bytes) -> Result<Self> {
-        let size = bytes.len() as u64;
-        inline_or_pool(size, move || {
-            let (mut measure, pieces) = (Measure::default(), [bytes]);
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) if the runtime shuts down.
+    pub(crate) async fn in_memory(pieces: Vec<Bytes>, mut measure: Measure) -> Result<Self> {
+        let size = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let take_in = move || {
             measure.update(&pieces);
             measure.finish(size, Storage::Memory(pieces.into()))
-        })
-        .await
+        };
+        if size <= INLINE_LIMIT as u64 { Ok(take_in()) } else { pool::run(|| Ok(take_in())).await }
     }
 
     /// Returns the encoding to write it with if `encoding` is configured.
@@ -70,111 +62,90 @@ impl Content {
         BodyEncoding::choose(encoding, self.is_text)
     }
 
-    /// Returns the body of an upload, from its start.
-    ///
-    /// # Errors
-    ///
-    /// [`TooLarge`](ErrorKind::TooLarge) if the service does not accept the body, and [`Unsupported`](ErrorKind::Unsupported) for
-    /// base64, which is read only.
-    pub(crate) fn body(&self, encoding: BodyEncoding) -> Result<Body> {
-        encoding.check_size(self.size)?;
+    /// Returns the length of the body of an upload in bytes, which is never 0, and a stream of exactly that many bytes, from its
+    /// start. An error ends the stream: one of reading, or [`Unsupported`](io::ErrorKind::Unsupported) for base64, which is read only.
+    pub(crate) fn body(
+        &self,
+        encoding: BodyEncoding,
+    ) -> (u64, BoxStream<'static, io::Result<Bytes>>) {
         let stream = match encoding {
-            _ if self.size == 0 => single_piece(Bytes::from_static(EMPTY_BODY)),
+            _ if self.size == 0 => stream::iter([Ok(Bytes::from_static(EMPTY_BODY))]).boxed(),
             BodyEncoding::Raw => self.pieces(),
             BodyEncoding::Framed => framed(self.pieces()),
-            BodyEncoding::Base64 => return Err(ErrorKind::Unsupported.into()),
+            BodyEncoding::Base64 => stream::iter([Err(io::ErrorKind::Unsupported.into())]).boxed(),
         };
-        Ok(Body { length: encoding.body_len(self.size), stream })
+        (encoding.body_len(self.size), stream)
     }
 
     /// Returns the content in pieces of at most 128 KiB.
     pub(crate) fn pieces(&self) -> BoxStream<'static, io::Result<Bytes>> {
         match &self.storage {
             Storage::Memory(pieces) => {
-                let (pieces, mut next) = (Arc::clone(pieces), 0);
-                let piece = move || {
-                    let piece = pieces.get(next).cloned();
-                    next += 1;
-                    piece
-                };
-                stream::iter(std::iter::from_fn(piece).flat_map(split).map(Ok)).boxed()
+                let pieces = pieces.to_vec();
+                let pieces = pieces.into_iter().flat_map(|piece| {
+                    let starts = (0..piece.len()).step_by(PIECE_SIZE);
+                    starts.map(move |at| piece.slice(at..piece.len().min(at + PIECE_SIZE)))
+                });
+                stream::iter(pieces.map(Ok)).boxed()
             }
             Storage::File(file) => {
                 let (file, size) = (Arc::clone(file), self.size);
-                stream::try_unfold(0, move |offset| read(Arc::clone(&file), offset, size)).boxed()
+                let pieces = stream::iter((0..size).step_by(PIECE_SIZE)).then(move |start| {
+                    let left = usize::try_from(size - start).unwrap_or(usize::MAX);
+                    let file = Arc::clone(&file);
+                    pool::run(move || {
+                        let mut piece = vec![0; left.min(PIECE_SIZE)];
+                        file.file()?.read_exact_at(&mut piece, start)?;
+                        Ok(Bytes::from(piece))
+                    })
+                });
+                pieces.map_err(io::Error::from).boxed()
             }
         }
     }
 }
 
-/// Splits a piece into pieces of the size that is sent.
-fn split(mut piece: Bytes) -> impl Iterator<Item = Bytes> {
-    std::iter::from_fn(move || {
-        let next = piece.split_to(piece.len().min(PIECE_SIZE));
-        (!next.is_empty()).then_some(next)
-    })
-}
-
-/// Returns the piece at `offset`, and where the next starts.
-async fn read(
-    file: Arc<AnonymousFile>,
-    offset: u64,
-    size: u64,
-) -> io::Result<Option<(Bytes, u64)>> {
-    let end = size.min(offset + PIECE_SIZE as u64);
-    let Ok(length @ 1..) = usize::try_from(end - offset) else { return Ok(None) };
-    let read = pool::run(move || {
-        let mut piece = vec![0; length];
-        file.file()?.read_exact_at(&mut piece, offset)?;
-        Ok(Bytes::from(piece))
-    });
-    Ok(Some((read.await?, end)))
-}
-
 fn framed(pieces: BoxStream<'static, io::Result<Bytes>>) -> BoxStream<'static, io::Result<Bytes>> {
-    let lines = stream::try_unfold(Some((pieces, Encoder::default())), |encoding| async move {
-        let Some((mut pieces, mut encoder)) = encoding else { return Ok(None) };
-        Ok(Some(match pieces.try_next().await? {
-            Some(piece) => (encoder.push(&piece), Some((pieces, encoder))),
-            None => (encoder.finish(), None),
-        }))
+    let mut encoder = Encoder::default();
+    let pieces = pieces.map_ok(Some).chain(stream::iter([Ok(None)]));
+    let lines = pieces.map_ok(move |piece| match piece {
+        Some(piece) => encoder.push(&piece),
+        None => encoder.finish(),
     });
     lines.try_filter(|lines| futures::future::ready(!lines.is_empty())).boxed()
 }
 
-fn single_piece(bytes: Bytes) -> BoxStream<'static, io::Result<Bytes>> {
-    stream::iter([Ok(bytes)]).boxed()
-}
-
-/// The checksum and the text check of the content so far.
+/// The checksums and the text check of the content so far.
 #[derive(Debug)]
-pub(super) struct Measure {
+pub(crate) struct Measure {
     hasher: Hasher,
-    text: TextCheck,
-}
-
-impl Default for Measure {
-    fn default() -> Self {
-        Self { hasher: Hasher::new(ChecksumAlgorithm::Sha256), text: TextCheck::default() }
-    }
+    other_hasher: Option<Hasher>,
+    pub(super) text: TextCheck,
 }
 
 impl Measure {
+    /// Starts to measure. SHA-256 is computed in any case.
+    pub(crate) fn new(algorithm: Option<ChecksumAlgorithm>) -> Self {
+        let hasher = Hasher::new(ChecksumAlgorithm::Sha256);
+        let other = algorithm.filter(|algorithm| *algorithm != ChecksumAlgorithm::Sha256);
+        Self { hasher, other_hasher: other.map(Hasher::new), text: TextCheck::default() }
+    }
+
     pub(super) fn update(&mut self, pieces: &[Bytes]) {
         for piece in pieces {
             self.hasher.update(piece);
+            if let Some(hasher) = &mut self.other_hasher {
+                hasher.update(piece);
+            }
             self.text.push(piece);
         }
     }
 
-    /// Whether the content so far is not text.
-    pub(super) fn is_binary(&self) -> bool {
-        self.text.has_failed()
-    }
-
     pub(super) fn finish(self, size: u64, storage: Storage) -> Content {
         let is_text = self.text.is_text();
-        Content { size, sha256: self.hasher.finish().into_hex(), is_text, storage }
+        let (sha256, other_checksum) =
+            (self.hasher.finish(), self.other_hasher.map(Hasher::finish));
+        Content { size, sha256, other_checksum, is_text, storage }
     }
 }
 
@@ -198,12 +169,4 @@ impl Drop for AnonymousFile {
             pool::discard(file);
         }
     }
-}
-
-/// Runs `work` on `size` bytes inline if they are few, else in the pool.
-pub(super) async fn inline_or_pool<T: Send + 'static>(
-    size: u64,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
-    if size <= INLINE_LIMIT as u64 { Ok(work()) } else { pool::run(|| Ok(work())).await }
 }

@@ -1,6 +1,6 @@
 //! The encodings of uploaded content, and the check for text.
 
-use super::{MAX_BODY, frame};
+use super::{MAX_BODY, continued, frame};
 use crate::backends::openai::OpenAIEncoding;
 use crate::core::error::{Error, ErrorKind, Result};
 
@@ -47,7 +47,7 @@ impl BodyEncoding {
     }
 
     /// Returns the length of the body for content of `size` bytes.
-    pub(crate) const fn body_len(self, size: u64) -> u64 {
+    pub(crate) fn body_len(self, size: u64) -> u64 {
         match self {
             _ if size == 0 => super::EMPTY_BODY.len() as u64,
             Self::Raw => size,
@@ -87,28 +87,17 @@ pub(crate) struct TextCheck {
 
 impl TextCheck {
     /// Checks the next bytes.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
-        while !self.failed
-            && !self.partial.is_empty()
-            && let Some((&next, rest)) = bytes.split_first()
-        {
-            self.partial.push(next);
-            bytes = rest;
-            match std::str::from_utf8(&self.partial) {
-                Ok(_) => self.partial.clear(),
-                Err(error) => self.failed = error.error_len().is_some(),
-            }
-        }
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.failed {
             return;
         }
-        if let Err(error) = std::str::from_utf8(bytes) {
-            self.partial.extend_from_slice(&bytes[error.valid_up_to()..]);
-            self.failed = error.error_len().is_some();
-        }
-        self.failed |= bytes.contains(&0);
-        if self.failed {
-            self.partial = Vec::new();
+        let text = continued(&mut self.partial, bytes);
+        self.failed = text.contains(&0);
+        match std::str::from_utf8(&text) {
+            Err(error) if error.error_len().is_none() => {
+                self.partial = text[error.valid_up_to()..].to_vec();
+            }
+            checked => self.failed |= checked.is_err(),
         }
     }
 

@@ -28,10 +28,15 @@ const KEPT: &[(&str, &str)] = &[
     ("txt", "text/plain"),
 ];
 
-/// Returns the upload name of the file at `path`: `<stem>.<tag>.<extension>`, in ASCII letters, digits, `_`, `-` and `.`.
+/// Returns the upload name of the file at `path` and its media type. The name is `<stem>.<tag>.<extension>`, in ASCII letters, digits,
+/// `_`, `-` and `.`.
 ///
 /// `tag` distinguishes versions; it consists of the same characters.
-pub(crate) fn upload_name(path: &FilePath, encoding: BodyEncoding, tag: &str) -> String {
+pub(crate) fn upload_name(
+    path: &FilePath,
+    encoding: BodyEncoding,
+    tag: &str,
+) -> (String, &'static str) {
     let name = path.name().unwrap_or_default();
     // The leading dot of `.profile` starts no extension.
     let (stem, extension) = match name.rsplit_once('.') {
@@ -41,16 +46,9 @@ pub(crate) fn upload_name(path: &FilePath, encoding: BodyEncoding, tag: &str) ->
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let stem: String = stem.chars().take(MAX_STEM).map(plain).collect();
     let stem = if stem.is_empty() { "file" } else { &stem };
-    let keeps = encoding == BodyEncoding::Raw && KEPT.iter().any(|(kept, _)| *kept == extension);
-    let extension = if keeps { &*extension } else { "txt" };
-    format!("{stem}.{tag}.{extension}")
-}
-
-/// Returns the media type of a name from [`upload_name`].
-pub(crate) fn content_type(name: &str) -> &'static str {
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    let found = KEPT.iter().find(|(kept, _)| *kept == extension);
-    found.map_or("text/plain", |(_, media_type)| media_type)
+    let kept = KEPT.iter().find(|(kept, _)| encoding == BodyEncoding::Raw && *kept == extension);
+    let (extension, media_type) = kept.copied().unwrap_or(("txt", "text/plain"));
+    (format!("{stem}.{tag}.{extension}"), media_type)
 }
 
 #[cfg(test)]
@@ -58,7 +56,7 @@ mod tests {
     use super::*;
 
     fn raw(path: &str) -> String {
-        upload_name(&FilePath::parse(path).unwrap(), BodyEncoding::Raw, "1a2b")
+        upload_name(&FilePath::parse(path).unwrap(), BodyEncoding::Raw, "1a2b").0
     }
 
     #[test]
@@ -94,7 +92,7 @@ mod tests {
     fn only_raw_content_keeps_its_extension() {
         let path = FilePath::parse("a.py").unwrap();
         for encoding in [BodyEncoding::Framed, BodyEncoding::Base64] {
-            assert_eq!(upload_name(&path, encoding, "t"), "a.t.txt");
+            assert_eq!(upload_name(&path, encoding, "t"), ("a.t.txt".to_owned(), "text/plain"));
         }
     }
 
@@ -112,8 +110,11 @@ mod tests {
 
     #[test]
     fn the_media_type_follows_from_the_extension() {
-        assert_eq!(content_type("notes.1a2b.md"), "text/markdown");
-        assert_eq!(content_type("notes.1a2b.txt"), "text/plain");
-        assert_eq!(content_type("none"), "text/plain");
+        for (path, media_type) in
+            [("notes.md", "text/markdown"), ("notes.txt", "text/plain"), ("none", "text/plain")]
+        {
+            let path = FilePath::parse(path).unwrap();
+            assert_eq!(upload_name(&path, BodyEncoding::Raw, "t").1, media_type);
+        }
     }
 }

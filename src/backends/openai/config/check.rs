@@ -1,5 +1,6 @@
 //! Checks of a configuration.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -7,7 +8,6 @@ use reqwest::Url;
 
 use super::OpenAIConfig;
 use super::choices::OpenAIChunking;
-use super::url::{is_this_machine, parse_url};
 use crate::core::duration::YEAR;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::secret::{Secret, SecretSource};
@@ -123,6 +123,40 @@ impl OpenAIConfig {
         }
         Ok(())
     }
+}
+
+/// Parses a base URL strictly: refuses what a browser would repair.
+fn parse_url(text: &str) -> Result<Url, &'static str> {
+    let lower = text.to_ascii_lowercase();
+    if !lower.starts_with("https://") && !lower.starts_with("http://") {
+        return Err("must start with `https://`");
+    }
+    if text.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace()) {
+        return Err("contains white space, a control character or a backslash");
+    }
+    // Checked in the text: a password may contain any of these characters and shift the parts of the URL.
+    if text.contains('@') {
+        return Err("contains an `@`; put the key in `api_key`");
+    }
+    if text.contains(['?', '#']) {
+        return Err("must not have a query or a fragment");
+    }
+    if lower.contains(":///") {
+        return Err("has no host");
+    }
+    Url::parse(text).map_err(|_| "not a valid URL")
+}
+
+/// Whether the service is on this machine, so that no one can listen on the way.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Returns the base URL for `Debug`, or `***` if it may hold a secret.
+pub(super) fn shown(base_url: &str) -> &str {
+    if parse_url(base_url).is_ok() { base_url } else { "***" }
 }
 
 /// Checks an id that becomes a segment of each path. Percent-encoding does not prevent dots from leading up.

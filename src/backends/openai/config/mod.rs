@@ -11,8 +11,8 @@ use crate::core::secret::SecretSource;
 mod check;
 mod choices;
 mod limits;
-pub(super) mod url;
 
+pub(super) use check::is_this_machine;
 pub use choices::{OpenAIChunking, OpenAIEncoding, OpenAIReadMode};
 pub use limits::{OpenAIRates, OpenAITimeouts};
 
@@ -134,44 +134,19 @@ impl OpenAIConfig {
             send_beta_header: true,
         }
     }
-
-    /// Sets the key, a [`Secret`](crate::Secret) or its source.
-    #[must_use]
-    pub fn with_api_key(mut self, api_key: impl Into<SecretSource>) -> Self {
-        self.api_key = api_key.into();
-        self
-    }
-
-    /// Sets the address of the service.
-    #[must_use]
-    pub fn with_base_url(mut self, base_url: impl Into<String>) -> Self {
-        self.base_url = base_url.into();
-        self
-    }
-
-    /// Sets the organization to which calls are billed.
-    #[must_use]
-    pub fn with_organization(mut self, organization: impl Into<String>) -> Self {
-        self.organization = Some(organization.into());
-        self
-    }
-
-    /// Sets the project to which calls are billed.
-    #[must_use]
-    pub fn with_project(mut self, project: impl Into<String>) -> Self {
-        self.project = Some(project.into());
-        self
-    }
-
-    /// Sets the purpose of uploads.
-    #[must_use]
-    pub fn with_purpose(mut self, purpose: impl Into<String>) -> Self {
-        self.purpose = purpose.into();
-        self
-    }
 }
 
 setters!(OpenAIConfig {
+    /// Sets the key, a [`Secret`](crate::Secret) or its source.
+    with_api_key(api_key: impl Into<SecretSource>) => api_key.into();
+    /// Sets the address of the service.
+    with_base_url(base_url: impl Into<String>) => base_url.into();
+    /// Sets the organization to which calls are billed.
+    with_organization(organization: impl Into<String>) => Some(organization.into());
+    /// Sets the project to which calls are billed.
+    with_project(project: impl Into<String>) => Some(project.into());
+    /// Sets the purpose of uploads.
+    with_purpose(purpose: impl Into<String>) => purpose.into();
     /// Sets whether plain HTTP to another machine is allowed.
     with_allow_http(allow_http: bool) => allow_http;
     /// Sets how long a listing of the store is reused.
@@ -201,7 +176,7 @@ impl fmt::Debug for OpenAIConfig {
         f.debug_struct("OpenAIConfig")
             .field("vector_store_id", &self.vector_store_id)
             .field("api_key", &self.api_key)
-            .field("base_url", &url::shown(&self.base_url))
+            .field("base_url", &check::shown(&self.base_url))
             .field("allow_http", &self.allow_http)
             .field("organization", &self.organization)
             .field("project", &self.project)

@@ -4,7 +4,7 @@
 //! callers that need a fresh listing share one. Writes of this process are visible at once: a listing that started earlier, or that
 //! lags behind, does not undo them.
 
-use std::fmt;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::sys::pool;
 mod snapshot;
 
 use snapshot::Snapshot;
-pub(super) use snapshot::{Entries, Hidden};
+pub(super) use snapshot::{Entries, Hidden, entry_of};
 
 pub(super) struct Index {
     client: Client,
@@ -47,12 +47,6 @@ struct Refresh {
 
 type SharedListing = Shared<BoxFuture<'static, Result<()>>>;
 
-impl fmt::Debug for Index {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Index").field("ttl", &self.ttl).finish_non_exhaustive()
-    }
-}
-
 impl Index {
     pub(super) fn new(
         client: Client,
@@ -72,7 +66,7 @@ impl Index {
     /// As [`refresh`](Self::refresh), but a writer that holds its lock accepts a listing that ended within the last second, however
     /// long it took.
     pub(super) async fn refresh_for_writing(self: &Arc<Self>) -> Result<()> {
-        let listed_at = self.state().snapshot.listed_at();
+        let listed_at = self.state().snapshot.listed_at;
         let is_recent = listed_at.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
         let age = if is_recent { Duration::MAX } else { self.ttl };
         self.refresh_if_older(self.max_age(age)).await
@@ -85,7 +79,7 @@ impl Index {
 
     /// Returns `age`, or zero if another handle has changed the store since the listing.
     fn max_age(&self, age: Duration) -> Duration {
-        let refreshed_at = self.state().snapshot.refreshed_at();
+        let refreshed_at = self.state().snapshot.refreshed_at;
         let is_outdated = refreshed_at
             .is_some_and(|since| self.recent_writes.changed_by_others(self.handle, since));
         if is_outdated { Duration::ZERO } else { age }
@@ -98,7 +92,7 @@ impl Index {
             return Err(Error::new(ErrorKind::Unsupported)
                 .with_message("the operation must run in a Tokio runtime"));
         }
-        let refreshed_at = self.state().snapshot.refreshed_at();
+        let refreshed_at = self.state().snapshot.refreshed_at;
         if refreshed_at.is_some_and(|at| at.elapsed() < age) {
             return Ok(());
         }
@@ -119,7 +113,7 @@ impl Index {
     /// Returns a listing that starts after `asked`, shared by all callers; `None` if one has finished already.
     fn listing_since(self: &Arc<Self>, asked: Instant) -> Option<SharedListing> {
         let mut state = self.state();
-        if state.snapshot.refreshed_at().is_some_and(|at| at >= asked) {
+        if state.snapshot.refreshed_at.is_some_and(|at| at >= asked) {
             return None;
         }
         let in_progress = state.refresh.as_ref().and_then(|refresh| {
@@ -175,15 +169,15 @@ impl Index {
 
     /// Reads from the tree.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Entries) -> T) -> T {
-        read(self.state().snapshot.entries())
+        read(&self.state().snapshot.entries)
     }
 
     /// Returns the entries that are not visible in the tree.
     pub(super) fn hidden(&self) -> Vec<Hidden> {
-        self.state().snapshot.hidden().to_vec()
+        self.state().snapshot.hidden.clone()
     }
 
-    /// Records a new entry at `path`. The previous entry is hidden until it is [removed](Self::remove).
+    /// Records a new entry at `path`. The previous entry is hidden until it is [detached](Self::detach).
     pub(super) fn insert(&self, path: &FilePath, entry: Entry) {
         self.state().snapshot.insert(path, entry);
         self.recent_writes.record_change_by(self.handle);
@@ -193,14 +187,9 @@ impl Index {
     pub(super) async fn detach(&self, path: &FilePath, id: &str) -> Result<bool> {
         self.recent_writes.start_removal(id);
         let was_attached = self.change(self.client.detach(id)).await?;
-        self.remove(path, id);
-        Ok(was_attached)
-    }
-
-    /// Records that the entry at `path` was removed.
-    fn remove(&self, path: &FilePath, id: &str) {
         let uncovers = self.state().snapshot.remove(path, id);
         self.record_change(uncovers);
+        Ok(was_attached)
     }
 
     /// Records that the entry at `from` was moved to `to`.
@@ -218,9 +207,11 @@ impl Index {
 
     /// Awaits a change. If it fails or is dropped, the service may still have made it, so the tree is invalidated.
     pub(super) async fn change<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
-        let mut pending = PendingChange { index: self, has_succeeded: false };
+        let pending = PendingChange(self);
         let changed = change.await;
-        pending.has_succeeded = changed.is_ok();
+        if changed.is_ok() {
+            mem::forget(pending);
+        }
         changed
     }
 
@@ -235,17 +226,12 @@ impl Index {
     }
 }
 
-/// A change in progress. Invalidates the tree unless it succeeded, also if the runtime drops it.
-struct PendingChange<'a> {
-    index: &'a Index,
-    has_succeeded: bool,
-}
+/// A change in progress. Dropping it invalidates the tree, also if the runtime does so.
+struct PendingChange<'a>(&'a Index);
 
 impl Drop for PendingChange<'_> {
     fn drop(&mut self) {
-        if !self.has_succeeded {
-            self.index.invalidate();
-        }
+        self.0.invalidate();
     }
 }
 

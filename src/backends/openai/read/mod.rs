@@ -1,12 +1,13 @@
 //! Reads the uploaded file or the text that the service parsed from it, and verifies the content.
 
+use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
+use futures::future;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::attributes::{Entry, FileMeta};
@@ -14,23 +15,20 @@ use super::body::{BodyEncoding, frame, text};
 use super::config::OpenAIReadMode;
 use super::list::{file_at, info_of_entry};
 use super::store::Store;
+use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::core::content::FileContent;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::ReadOptions;
 use crate::core::path::FilePath;
-use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, collect, rechunked};
+use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, collect, rechunked, single};
 use crate::core::target::FileState as _;
 use crate::sys::pool;
-
-mod verify;
-
-use verify::{Verifier, mismatch, verified};
 
 /// How many versions of a file are tried if each is replaced before its content is read.
 const MAX_VERSIONS: usize = 16;
 
 impl Store {
-    pub(super) async fn read(self: &Arc<Self>, path: &str, options: ReadOptions) -> Result<Bytes> {
+    pub(super) async fn read(&self, path: &str, options: ReadOptions) -> Result<Bytes> {
         let path = FilePath::parse_entry(path)?;
         options.expect_current()?;
         options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
@@ -39,11 +37,7 @@ impl Store {
         Ok(content)
     }
 
-    pub(super) async fn open_file(
-        self: &Arc<Self>,
-        path: &str,
-        options: ReadOptions,
-    ) -> Result<FileContent> {
+    pub(super) async fn open_file(&self, path: &str, options: ReadOptions) -> Result<FileContent> {
         let path = FilePath::parse_entry(path)?;
         options.expect_current()?;
         let chunk_size = options.chunk_size_or(DEFAULT_CHUNK_SIZE)?;
@@ -58,15 +52,17 @@ impl Store {
 
     /// Passes the content at `path` to `take` and returns the result with the entry. Restarts if the connection breaks.
     pub(super) async fn with_content<T, F: Future<Output = Result<T>>>(
-        self: &Arc<Self>,
+        &self,
         path: &FilePath,
         options: &ReadOptions,
         take: impl Fn(ByteStream<'static>) -> F,
     ) -> Result<(Entry, T)> {
         let mut failures = 0;
         loop {
+            let (store, path, options) = (self.clone(), path.clone(), options.clone());
+            let open = async move { store.open_newest_version(&path, &options).await };
             // Failures to open were retried already.
-            let (entry, content) = self.open_content(path, options).await?;
+            let (entry, content) = pool::spawn_abort_on_drop(open).await?;
             match take(content).await {
                 Err(error) if is_interrupted(&error) && failures < self.config.retries => {
                     failures += 1;
@@ -77,18 +73,8 @@ impl Store {
     }
 
     /// Returns the entry at `path` and its verified content as a stream.
-    async fn open_content(
-        self: &Arc<Self>,
-        path: &FilePath,
-        options: &ReadOptions,
-    ) -> Result<(Entry, ByteStream<'static>)> {
-        let (store, path, options) = (Arc::clone(self), path.clone(), options.clone());
-        let open = async move { store.open_newest_version(&path, &options).await };
-        pool::spawn_abort_on_drop(open).await
-    }
-
     async fn open_newest_version(
-        self: &Arc<Self>,
+        &self,
         path: &FilePath,
         options: &ReadOptions,
     ) -> Result<(Entry, ByteStream<'static>)> {
@@ -133,39 +119,27 @@ impl Store {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let read = async |source| match source {
-            Source::Download => self.download(entry, meta).await,
-            Source::Text => {
-                let content = self.parsed_content(entry, meta, is_listed).await?;
-                Ok(stream::iter([Ok(content)]).boxed())
-            }
-        };
-        let (first, second) = self.sources();
-        let content = match (read(first).await, second) {
-            (Err(error), Some(second)) if is_useless(&error) => {
-                let (download, text) = match (second, read(second).await) {
-                    (_, Ok(content)) => return Ok(slice(content, range)),
-                    (Source::Text, Err(text)) => (error, text),
-                    (Source::Download, Err(download)) => (download, error),
-                };
-                return Err(self.error_of_both(meta, download, text, is_listed));
-            }
-            (content, _) => content?,
-        };
-        Ok(slice(content, range))
-    }
-
-    /// Returns the source to try first, and the one to try if that has no content.
-    fn sources(&self) -> (Source, Option<Source>) {
-        match self.config.read {
-            OpenAIReadMode::FilesContent => (Source::Download, None),
-            OpenAIReadMode::VectorStoreText => (Source::Text, None),
-            OpenAIReadMode::Auto if self.is_download_forbidden.load(Ordering::Relaxed) => {
+        let download = async || self.download(entry, meta).await;
+        let parsed = async || self.parsed_content(entry, meta, is_listed).await.map(single);
+        let is_download_forbidden = self.is_download_forbidden.load(Ordering::Relaxed);
+        let content = match self.config.read {
+            OpenAIReadMode::FilesContent => download().await,
+            OpenAIReadMode::VectorStoreText => parsed().await,
+            OpenAIReadMode::Auto if is_download_forbidden => match parsed().await {
                 // The earlier refusal may have been for a file of another purpose.
-                (Source::Text, Some(Source::Download))
-            }
-            OpenAIReadMode::Auto => (Source::Download, Some(Source::Text)),
-        }
+                Err(text) if is_useless(&text) => download()
+                    .await
+                    .map_err(|download| self.error_of_both(meta, download, text, is_listed)),
+                content => content,
+            },
+            OpenAIReadMode::Auto => match download().await {
+                Err(download) if is_useless(&download) => parsed()
+                    .await
+                    .map_err(|text| self.error_of_both(meta, download, text, is_listed)),
+                content => content,
+            },
+        };
+        Ok(slice(content?, range))
     }
 
     async fn download(&self, entry: &Entry, meta: &FileMeta) -> Result<ByteStream<'static>> {
@@ -256,13 +230,6 @@ impl Store {
     }
 }
 
-/// From what the content of a file is read.
-#[derive(Clone, Copy)]
-enum Source {
-    Download,
-    Text,
-}
-
 /// Whether it is useless to try this source again, so that the other one should be tried.
 fn is_useless(error: &Error) -> bool {
     let kinds = [
@@ -299,24 +266,18 @@ fn decoded(body: ByteStream<'static>, meta: &FileMeta) -> ByteStream<'static> {
 }
 
 fn unframed(body: ByteStream<'static>) -> ByteStream<'static> {
-    let state = (body, Some(frame::Decoder::default()));
-    let pieces = stream::try_unfold(state, async |(mut body, mut decoder)| {
-        let Some(decoding) = &mut decoder else { return Ok(None) };
-        if let Some(piece) = body.try_next().await? {
-            return Ok(Some((decoding.push(&piece)?, (body, decoder))));
-        }
-        decoder.take().map_or(Ok(()), frame::Decoder::finish)?;
-        Ok(None)
+    let mut decoder = frame::Decoder::default();
+    let pieces = body.map_ok(Some).chain(stream::iter([Ok(None)]));
+    let decoded = pieces.map(move |piece| match piece? {
+        Some(piece) => decoder.push(&piece),
+        None => decoder.finish().map(|()| Bytes::new()),
     });
-    pieces.boxed()
+    decoded.boxed()
 }
 
 fn from_base64(text: &[u8]) -> Result<Bytes> {
-    let text = text.trim_ascii_end();
-    STANDARD
-        .decode(text)
-        .map(Bytes::from)
-        .map_err(|error| mismatch("the body is not valid base64").with_source(error))
+    let decoded = STANDARD.decode(text.trim_ascii_end()).map(Bytes::from);
+    decoded.map_err(|error| mismatch("the body is not valid base64").with_source(error))
 }
 
 /// Rebuilds the content from the text of all chunks.
@@ -324,32 +285,81 @@ fn reassembled(chunks: &[String], meta: &FileMeta) -> Result<Bytes> {
     let verifier = Verifier::new(meta);
     let no_match = || mismatch("the parsed text does not match the content");
     let matches = |content: &[u8]| verifier.clone().check_all(content).is_ok();
-    match meta.encoding {
-        BodyEncoding::Framed => {
-            let content = frame::reassemble(chunks, meta.size)?;
-            verifier.check_all(&content)?;
-            Ok(content)
+    // Several chunks of a file of the Python library cannot be verified.
+    let only_chunk = || match chunks {
+        [only] => Ok(only.as_bytes()),
+        _ => Err(no_match()),
+    };
+    let content = match meta.encoding {
+        BodyEncoding::Framed => frame::reassemble(chunks, meta.size)?,
+        BodyEncoding::Raw if verifier.expected.is_some() => {
+            return text::reassemble(chunks, meta.size, matches).ok_or_else(no_match);
         }
-        BodyEncoding::Raw if verifier.expected.is_none() => {
-            let content = only_chunk(chunks).ok_or_else(no_match)?;
-            verifier.check_all(content.as_bytes())?;
-            Ok(Bytes::copy_from_slice(content.as_bytes()))
+        BodyEncoding::Raw => Bytes::copy_from_slice(only_chunk()?),
+        BodyEncoding::Base64 => from_base64(only_chunk()?)?,
+    };
+    verifier.check_all(&content)?;
+    Ok(content)
+}
+
+/// Compares streamed content with its metadata.
+#[derive(Clone)]
+struct Verifier {
+    size: u64,
+    left: u64,
+    /// `None` if the checksum is unknown.
+    expected: Option<Checksum>,
+    hasher: Hasher,
+}
+
+impl Verifier {
+    fn new(meta: &FileMeta) -> Self {
+        let hasher = Hasher::new(ChecksumAlgorithm::Sha256);
+        Self { size: meta.size, left: meta.size, expected: meta.checksum(), hasher }
+    }
+
+    fn push(&mut self, piece: &[u8]) -> Result<()> {
+        let left = self.left.checked_sub(piece.len() as u64);
+        self.left = left.ok_or_else(|| {
+            mismatch(format!("the content has more than the expected {} bytes", self.size))
+        })?;
+        if self.expected.is_some() {
+            self.hasher.update(piece);
         }
-        BodyEncoding::Raw => text::reassemble(chunks, meta.size, matches).ok_or_else(no_match),
-        BodyEncoding::Base64 => {
-            let content = from_base64(only_chunk(chunks).ok_or_else(no_match)?.as_bytes())?;
-            verifier.check_all(&content)?;
-            Ok(content)
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        if self.left > 0 {
+            return Err(mismatch(format!("{} of {} bytes are missing", self.left, self.size)));
         }
+        self.expected.map_or(Ok(()), |expected| expected.expect(&self.hasher.finish()))
+    }
+
+    fn check_all(mut self, content: &[u8]) -> Result<()> {
+        self.push(content)?;
+        self.finish()
     }
 }
 
-/// Returns the only chunk. Several chunks of a file of the Python library cannot be verified.
-fn only_chunk(chunks: &[String]) -> Option<&str> {
-    match chunks {
-        [only] => Some(only),
-        _ => None,
-    }
+fn mismatch(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::IntegrityMismatch).with_message(message)
+}
+
+/// Holds back the last piece until the whole content is verified.
+fn verified(content: ByteStream<'static>, meta: &FileMeta) -> ByteStream<'static> {
+    let content = content.try_filter(|piece| future::ready(!piece.is_empty())).boxed();
+    let state = (content, Some(Verifier::new(meta)), None::<Bytes>);
+    let pieces = stream::try_unfold(state, async |(mut content, mut verifier, held)| {
+        let Some(current) = &mut verifier else { return Ok(None) };
+        let next = content.try_next().await?;
+        match &next {
+            Some(piece) => current.push(piece)?,
+            None => verifier.take().map_or(Ok(()), Verifier::finish)?,
+        }
+        Ok(Some((held, (content, verifier, next))))
+    });
+    pieces.try_filter_map(|piece| future::ready(Ok(piece))).boxed()
 }
 
 /// Returns a range of the content, but reads all of it so that it is verified.

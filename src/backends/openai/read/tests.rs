@@ -6,8 +6,8 @@
 use super::*;
 use crate::backends::openai::OpenAIEncoding;
 use crate::backends::openai::attributes::Kind;
-use crate::backends::openai::body::Content;
-use crate::backends::openai::body::chunker::{Chunker, Order};
+use crate::backends::openai::body::tests::chunker::{Chunker, Order};
+use crate::backends::openai::body::{Content, Measure};
 use crate::backends::openai::write::file_meta;
 use crate::sys::random;
 
@@ -125,7 +125,7 @@ fn chunker(numbers: &mut Numbers) -> Chunker {
 }
 
 async fn sent(content: &Content, encoding: BodyEncoding) -> Bytes {
-    let body = content.body(encoding).unwrap().stream;
+    let (_, body) = content.body(encoding);
     collect(body.map_err(Error::from).boxed()).await.unwrap()
 }
 
@@ -166,7 +166,8 @@ async fn content_comes_back_unchanged_or_not_at_all() {
             // Empty content is never requested.
             continue;
         }
-        let content = Content::from_bytes(plain.clone().into()).await.unwrap();
+        let content =
+            Content::in_memory(vec![plain.clone().into()], Measure::new(None)).await.unwrap();
         let encoding = content.encoding(asked).unwrap();
         let Kind::File(file) = file_meta(&content, encoding) else { panic!("a file") };
         let chunker = chunker(&mut numbers);

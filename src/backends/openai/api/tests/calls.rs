@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
-use super::super::{Attributes, Client, FileStatus};
+use super::super::{Attributes, Client};
 use super::server::{KEY, Server, answer, client, not_found, ok, refused};
 use crate::backends::openai::OpenAIChunking;
 use crate::core::error::{ErrorKind, Result};
@@ -88,7 +88,7 @@ async fn attaching_sends_the_file_id_the_attributes_and_the_chunking() {
     let batch = ok(&json!({"id": "vsfb_1", "status": "in_progress", "file_counts": null}));
     let server = Server::script([ok(&entry("file-a")), ok(&entry("file-a")), batch]).await;
     let attached = server.client().attach("file-a", &attributes("a")).await.unwrap();
-    assert_eq!((attached.id.as_str(), attached.status), ("file-a", FileStatus::InProgress));
+    assert_eq!((attached.id.as_str(), attached.status.as_str()), ("file-a", "in_progress"));
     let cut = OpenAIChunking::Static { max_chunk_size_tokens: 100, chunk_overlap_tokens: 50 };
     let cutting = client(&server.config().with_chunking(cut));
     cutting.attach("file-a", &attributes("a")).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::walk::{MAX_PAGES, Walk};
+use super::super::pages::{MAX_PAGES, Walk};
 use super::calls::entry;
 use super::server::{Act, Reply, Request, Server, answer, client, ok, refused};
 use crate::core::error::ErrorKind;

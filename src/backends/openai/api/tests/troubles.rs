@@ -15,8 +15,7 @@ use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
 use super::super::Client;
-use super::super::call::Call;
-use super::super::failure::Target;
+use super::super::transport::Call;
 use super::calls::{attributes, entry, upload};
 use super::clock::{advance, jump};
 use super::server::{Act, Reply, Server, answer, client, not_found, ok, refused};
@@ -336,10 +335,9 @@ async fn an_error_of_the_source_ends_the_upload_without_a_retry() {
 async fn a_response_above_the_limit_fails() {
     let server = Server::script([answer(200, "", "12345"), answer(200, "", "123456")]).await;
     let client = server.client();
-    let call = Call { max_answer: 5, ..Call::get("x".to_owned()) }.target(Target::File);
-    assert_eq!(client.0.transport.call(&call).await.unwrap().body, "12345");
-    let failure = client.0.transport.call(&call).await.unwrap_err();
-    assert_eq!(failure.error.kind(), ErrorKind::Remote);
+    let call = Call { max_answer: 5, ..Call::get("x".to_owned()) };
+    assert_eq!(client.call(&call).await.unwrap().body, "12345");
+    assert_eq!(client.call(&call).await.unwrap_err().kind(), ErrorKind::Remote);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 
+use super::continued;
 use crate::core::error::{Error, ErrorKind, Result};
 
 mod reassemble;
@@ -34,7 +35,7 @@ const fn base64_len(bytes: usize) -> usize {
 }
 
 /// Returns the framed length of `plain_len` bytes. Saturates instead of overflowing.
-pub(crate) const fn encoded_len(plain_len: u64) -> u64 {
+pub(crate) fn encoded_len(plain_len: u64) -> u64 {
     let bytes = LINE_BYTES as u64;
     let lines = plain_len.div_ceil(bytes);
     let base64 = (plain_len / bytes).saturating_mul(base64_len(LINE_BYTES) as u64);
@@ -43,17 +44,10 @@ pub(crate) const fn encoded_len(plain_len: u64) -> u64 {
 }
 
 /// Returns how many digits the numbers below `count` have together.
-const fn digits(count: u64) -> u64 {
-    let (mut total, mut first) = (count, 16_u64);
+fn digits(count: u64) -> u64 {
     // Numbers from 16 on have a second digit, those from 256 on a third.
-    while first < count {
-        total = total.saturating_add(count - first);
-        match first.checked_mul(16) {
-            Some(next) => first = next,
-            None => break,
-        }
-    }
-    total
+    let with_more = (1..16).map(|digits| count.saturating_sub(16_u64.pow(digits)));
+    with_more.fold(count, u64::saturating_add)
 }
 
 /// Frames streamed content.
@@ -67,30 +61,20 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// Returns the lines that the next piece completes, if any.
-    pub(crate) fn push(&mut self, mut piece: &[u8]) -> Bytes {
-        let lines = (self.partial.len() + piece.len()) / LINE_BYTES;
-        let mut out = Vec::with_capacity(lines * MAX_LINE);
-        if !self.partial.is_empty() {
-            let (missing, after) = piece.split_at(piece.len().min(LINE_BYTES - self.partial.len()));
-            self.partial.extend_from_slice(missing);
-            piece = after;
-            if self.partial.len() == LINE_BYTES {
-                let bytes = std::mem::take(&mut self.partial);
-                self.write_line(&bytes, &mut out);
-            }
-        }
-        let (lines, rest) = piece.as_chunks::<LINE_BYTES>();
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Bytes {
+        let text = continued(&mut self.partial, piece);
+        let (lines, rest) = text.as_chunks::<LINE_BYTES>();
+        let mut out = Vec::with_capacity(lines.len() * MAX_LINE);
         for bytes in lines {
             self.write_line(bytes, &mut out);
         }
-        self.partial.extend_from_slice(rest);
+        self.partial = rest.to_vec();
         out.into()
     }
 
     /// Returns the last line; empty if the content ended with a full line.
-    pub(crate) fn finish(mut self) -> Bytes {
-        let mut out = Vec::new();
-        let rest = std::mem::take(&mut self.partial);
+    pub(crate) fn finish(&mut self) -> Bytes {
+        let (mut out, rest) = (Vec::new(), std::mem::take(&mut self.partial));
         if !rest.is_empty() {
             self.write_line(&rest, &mut out);
         }
@@ -111,26 +95,16 @@ impl Encoder {
     }
 }
 
-/// Parses lower-case hexadecimal digits; `None` for more than 16.
+/// Parses lower-case hexadecimal digits.
 fn from_hex(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 16 {
-        return None;
-    }
-    text.iter().try_fold(0, |number, &digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(value))
-    })
+    let is_lower = text.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let text = str::from_utf8(text).ok().filter(|_| is_lower)?;
+    u64::from_str_radix(text, 16).ok()
 }
 
 fn crc_from_hex(text: &[u8]) -> Option<u32> {
-    if text.len() != CRC_DIGITS {
-        return None;
-    }
-    from_hex(text).and_then(|crc| u32::try_from(crc).ok())
+    let crc = from_hex(text).filter(|_| text.len() == CRC_DIGITS)?;
+    u32::try_from(crc).ok()
 }
 
 /// A line with a valid checksum.
@@ -182,16 +156,9 @@ impl Decoder {
     ///
     /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch) for anything but the next line. The decoder is unusable afterwards.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Bytes> {
-        let mut out = BytesMut::with_capacity((self.partial.len() + piece.len()) / 3 * 2);
-        let mut lines = piece.split_inclusive(|&byte| byte == b'\n');
-        if !self.partial.is_empty()
-            && let Some(more) = lines.next()
-        {
-            let mut line = std::mem::take(&mut self.partial);
-            line.extend_from_slice(more);
-            self.take(&line, &mut out)?;
-        }
-        for line in lines {
+        let text = continued(&mut self.partial, piece);
+        let mut out = BytesMut::with_capacity(text.len() / 3 * 2);
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
             self.take(line, &mut out)?;
         }
         Ok(out.freeze())
@@ -202,7 +169,7 @@ impl Decoder {
     /// # Errors
     ///
     /// [`IntegrityMismatch`](ErrorKind::IntegrityMismatch) if it ended within a line.
-    pub(crate) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         if self.partial.is_empty() { Ok(()) } else { Err(self.damaged("the content ends early")) }
     }
 

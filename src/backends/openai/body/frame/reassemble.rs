@@ -40,7 +40,7 @@ pub(crate) fn reassemble(chunks: &[impl AsRef<str>], size: u64) -> Result<Bytes>
             }
         }
     }
-    if content.missing > 0 {
+    if content.found.contains(&false) {
         split.join(&mut content);
     }
     content.finish()
@@ -50,15 +50,13 @@ pub(crate) fn reassemble(chunks: &[impl AsRef<str>], size: u64) -> Result<Bytes>
 struct Content {
     bytes: Vec<u8>,
     found: Vec<bool>,
-    missing: usize,
 }
 
 impl Content {
     fn new(size: u64) -> Result<Self> {
         let size = usize::try_from(size).ok().filter(|_| size <= MAX_BODY);
         let size = size.ok_or_else(|| Error::new(ErrorKind::TooLarge))?;
-        let lines = size.div_ceil(LINE_BYTES);
-        Ok(Self { bytes: vec![0; size], found: vec![false; lines], missing: lines })
+        Ok(Self { bytes: vec![0; size], found: vec![false; size.div_ceil(LINE_BYTES)] })
     }
 
     /// Returns the length of a line that is still missing.
@@ -77,7 +75,6 @@ impl Content {
             let start = number * LINE_BYTES;
             self.bytes[start..start + line.length].copy_from_slice(line.content());
             self.found[number] = true;
-            self.missing -= 1;
         }
     }
 
@@ -86,7 +83,7 @@ impl Content {
             None => Ok(self.bytes.into()),
             Some(first) => Err(mismatch(format!(
                 "{} of {} lines of the framed content are missing or damaged; the first is line {first}",
-                self.missing,
+                self.found.iter().filter(|found| !**found).count(),
                 self.found.len(),
             ))),
         }

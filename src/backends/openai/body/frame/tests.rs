@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::backends::openai::body::MAX_BODY;
-use crate::backends::openai::body::chunker::{Chunker, chunkers};
+use crate::backends::openai::body::tests::chunker::{Chunker, chunkers};
 
 /// Returns reproducible noise.
 fn noise(size: usize) -> Vec<u8> {

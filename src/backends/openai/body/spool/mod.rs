@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt as _;
 
 use super::BodyEncoding;
-use super::content::{AnonymousFile, Content, Measure, Storage, inline_or_pool};
+use super::content::{AnonymousFile, Content, Measure, Storage};
 use crate::backends::openai::OpenAIEncoding;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::stream::ByteStream;
@@ -23,7 +23,7 @@ const MAX_IN_MEMORY: usize = 1024 * 1024;
 const SMALL_PIECE: usize = 4096;
 
 /// Takes in streamed content.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Spool {
     encoding: OpenAIEncoding,
     /// Pieces that are neither measured nor in the file yet.
@@ -32,13 +32,14 @@ pub(crate) struct Spool {
     small_pieces: BytesMut,
     /// The bytes of both together.
     pending: usize,
-    size: u64,
+    /// In bytes.
+    pub(crate) size: u64,
     /// `None` only while a write is in progress.
     flushed: Option<Flushed>,
 }
 
 /// The part that was measured, and the file if there is one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flushed {
     measure: Measure,
     file: Option<AnonymousFile>,
@@ -46,15 +47,9 @@ struct Flushed {
 
 impl Spool {
     /// Creates a spool for content to be written with `encoding`. It fails as soon as the content cannot be written with it.
-    pub(crate) fn new(encoding: OpenAIEncoding) -> Self {
-        Self {
-            encoding,
-            pieces: Vec::new(),
-            small_pieces: BytesMut::new(),
-            pending: 0,
-            size: 0,
-            flushed: Some(Flushed::default()),
-        }
+    /// `measure` has measured nothing yet.
+    pub(crate) fn new(encoding: OpenAIEncoding, measure: Measure) -> Self {
+        Self { encoding, flushed: Some(Flushed { measure, file: None }), ..Self::default() }
     }
 
     /// Takes in a whole stream.
@@ -66,7 +61,7 @@ impl Spool {
         mut content: ByteStream<'_>,
         encoding: OpenAIEncoding,
     ) -> Result<Self> {
-        let mut spool = Self::new(encoding);
+        let mut spool = Self::new(encoding, Measure::new(None));
         while let Some(piece) = content.try_next().await? {
             spool.push(piece).await?;
         }
@@ -112,17 +107,10 @@ impl Spool {
             self.write().await?;
         }
         let pieces = self.take_pending();
-        let Flushed { mut measure, file } = self.flushed.take().ok_or_else(interrupted)?;
+        let Flushed { measure, file } = self.flushed.take().ok_or_else(interrupted)?;
         let content = match file {
             Some(file) => measure.finish(self.size, Storage::File(Arc::new(file))),
-            None => {
-                let size = self.size;
-                inline_or_pool(size, move || {
-                    measure.update(&pieces);
-                    measure.finish(size, Storage::Memory(pieces.into()))
-                })
-                .await?
-            }
+            None => Content::in_memory(pieces, measure).await?,
         };
         content.encoding(self.encoding)?.check_size(content.size)?;
         Ok(content)
@@ -131,7 +119,7 @@ impl Spool {
     /// Checks that the content can still be written, as far as it is known.
     fn check(&self) -> Result<()> {
         let flushed = self.flushed.as_ref().ok_or_else(interrupted)?;
-        let may_be_text = !flushed.measure.is_binary();
+        let may_be_text = !flushed.measure.text.has_failed();
         BodyEncoding::choose(self.encoding, may_be_text)?.check_size(self.size)
     }
 

@@ -14,7 +14,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn spooled(encoding: OpenAIEncoding, pieces: &[Bytes]) -> Result<Content> {
-    let mut spool = Spool::new(encoding);
+    let mut spool = Spool::new(encoding, Measure::new(None));
     for piece in pieces {
         spool.push(piece.clone()).await?;
     }
@@ -23,17 +23,17 @@ async fn spooled(encoding: OpenAIEncoding, pieces: &[Bytes]) -> Result<Content> 
 
 /// Returns the body after checking its length and its pieces.
 async fn sent(content: &Content, encoding: BodyEncoding) -> Vec<u8> {
-    let body = content.body(encoding).unwrap();
-    let pieces: Vec<Bytes> = body.stream.try_collect().await.unwrap();
+    let (length, body) = content.body(encoding);
+    let pieces: Vec<Bytes> = body.try_collect().await.unwrap();
     assert!(pieces.iter().all(|piece| (1..=256 * 1024).contains(&piece.len())));
     let sent = pieces.concat();
-    assert_eq!(sent.len() as u64, body.length);
+    assert_eq!(sent.len() as u64, length);
     sent
 }
 
 async fn assert_holds(content: &Content, plain: &[u8]) {
     assert_eq!(content.size, plain.len() as u64);
-    assert_eq!(content.sha256, Checksum::of(ChecksumAlgorithm::Sha256, plain).hex());
+    assert_eq!(content.sha256, Checksum::of(ChecksumAlgorithm::Sha256, plain));
     let is_text = std::str::from_utf8(plain).is_ok_and(|text| !text.contains('\0'));
     assert_eq!(content.is_text, is_text);
     for _repetition in 0..2 {
@@ -48,6 +48,10 @@ async fn assert_holds(content: &Content, plain: &[u8]) {
         assert_eq!(decoder.push(&lines).unwrap(), plain);
         decoder.finish().unwrap();
     }
+}
+
+async fn in_memory(bytes: Bytes) -> Result<Content> {
+    Content::in_memory(vec![bytes], Measure::new(None)).await
 }
 
 fn is_in_memory(content: &Content) -> bool {
@@ -117,11 +121,11 @@ async fn text_is_recognized_however_it_is_split() {
 async fn content_in_memory_needs_no_spool() {
     for size in [0, 1, 48, 100_000, INLINE_LIMIT + 1, 3 * MAX_IN_MEMORY] {
         let bytes = Bytes::from(vec![b'x'; size]);
-        let content = Content::from_bytes(bytes.clone()).await.unwrap();
+        let content = in_memory(bytes.clone()).await.unwrap();
         assert!(is_in_memory(&content));
         assert_holds(&content, &bytes).await;
     }
-    assert!(!Content::from_bytes(Bytes::from_static(b"\xff")).await.unwrap().is_text);
+    assert!(!in_memory(Bytes::from_static(b"\xff")).await.unwrap().is_text);
 }
 
 #[tokio::test]
@@ -134,7 +138,7 @@ async fn binary_content_is_refused_with_the_encoding_raw() {
     assert_eq!(content.encoding(OpenAIEncoding::Raw).unwrap_err().kind(), ErrorKind::InvalidData);
 
     // Large content is refused before its end.
-    let mut spool = Spool::new(OpenAIEncoding::Raw);
+    let mut spool = Spool::new(OpenAIEncoding::Raw, Measure::new(None));
     let pushed = spool.push(Bytes::from(vec![0xff; MAX_IN_MEMORY + 1])).await;
     assert_eq!(pushed.unwrap_err().kind(), ErrorKind::InvalidData);
 }
@@ -150,22 +154,21 @@ async fn a_body_above_the_limit_is_refused_early() {
         (OpenAIEncoding::Auto, MAX_BODY + 1),
         (OpenAIEncoding::Raw, MAX_BODY + 1),
     ] {
-        let mut spool = Spool::new(encoding);
+        let mut spool = Spool::new(encoding, Measure::new(None));
         let error = spool.push(huge(size)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{encoding:?}");
         assert_eq!(spool.pending, 0);
     }
-    let content = Content { size: framed, ..Content::from_bytes(Bytes::new()).await.unwrap() };
-    assert!(content.body(BodyEncoding::Raw).is_ok());
-    let error = content.body(BodyEncoding::Framed).err().unwrap();
+    BodyEncoding::Raw.check_size(framed).unwrap();
+    let error = BodyEncoding::Framed.check_size(framed).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }
 
 #[tokio::test]
 async fn writing_base64_is_refused() {
-    let content = Content::from_bytes(Bytes::from_static(b"x")).await.unwrap();
-    let error = content.body(BodyEncoding::Base64).err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let content = in_memory(Bytes::from_static(b"x")).await.unwrap();
+    let (_, mut body) = content.body(BodyEncoding::Base64);
+    assert_eq!(body.try_next().await.unwrap_err().kind(), std::io::ErrorKind::Unsupported);
 }
 
 /// Two bodies of one content are read at the same time, and one outlives the content.
@@ -173,7 +176,7 @@ async fn writing_base64_is_refused() {
 async fn two_bodies_of_one_content_are_independent() {
     let plain: Bytes = (0..2_000_000_u32).map(|at| at.to_le_bytes()[1]).collect();
     let content = spooled(OpenAIEncoding::Auto, std::slice::from_ref(&plain)).await.unwrap();
-    let mut early = content.body(BodyEncoding::Raw).unwrap().stream;
+    let (_, mut early) = content.body(BodyEncoding::Raw);
     let first = early.try_next().await.unwrap().unwrap();
     assert_eq!(sent(&content, BodyEncoding::Raw).await, plain);
     drop(content);
@@ -199,7 +202,7 @@ fn one_thread() -> Runtime {
 fn the_pool_is_used_once_per_mebibyte() {
     let runtime = one_thread();
     runtime.block_on(async {
-        let mut spool = Spool::new(OpenAIEncoding::Auto);
+        let mut spool = Spool::new(OpenAIEncoding::Auto, Measure::new(None));
         let mut waited = 0;
         for _ in 0..100 {
             let (busy, other) = keep_busy().await;
@@ -221,7 +224,7 @@ fn a_spool_fails_after_a_push_was_dropped() {
     let runtime = one_thread();
     runtime.block_on(async {
         let (busy, other) = keep_busy().await;
-        let mut spool = Spool::new(OpenAIEncoding::Auto);
+        let mut spool = Spool::new(OpenAIEncoding::Auto, Measure::new(None));
         let large = Bytes::from(vec![1; MAX_IN_MEMORY + 1]);
         let mut push = Box::pin(spool.push(large));
         assert!(futures::poll!(&mut push).is_pending());

@@ -9,6 +9,7 @@
 //! - the text lost white space at its ends, a byte order mark, or the carriage returns before its line feeds;
 //! - characters were split at the ends of chunks and replaced.
 
+use std::collections::HashSet;
 use std::iter;
 
 use bytes::Bytes;
@@ -45,10 +46,8 @@ pub(crate) fn reassemble(
     let mut search = Search { size, matches, candidates_left: MAX_CANDIDATES };
     let chunks: Vec<_> = chunks.iter().map(AsRef::as_ref).collect();
     search.in_any_order(&chunks).or_else(|| {
-        let uncut = |chunk: &&'_ str| chunk.trim_matches('\u{fffd}').len() < chunk.len();
-        let cut = chunks.iter().any(uncut);
-        let whole = chunks.iter().map(|chunk| chunk.trim_matches('\u{fffd}'));
-        if cut { search.in_any_order(&whole.collect::<Vec<_>>()) } else { None }
+        let whole: Vec<_> = chunks.iter().map(|chunk| chunk.trim_matches('\u{fffd}')).collect();
+        if whole == chunks { None } else { search.in_any_order(&whole) }
     })
 }
 
@@ -92,7 +91,7 @@ impl<M: Fn(&[u8]) -> bool> Search<M> {
             return Some(found);
         }
         let seams: Vec<_> = chunks.windows(2).map(|pair| Seam::between(pair[0], pair[1])).collect();
-        let longest: Vec<_> = seams.iter().map(Seam::longest).collect();
+        let longest: Vec<_> = seams.iter().map(|seam| seam.longest).collect();
         if longest != none
             && let Some(found) = self.completed(chunks, &longest, "", lost)
         {
@@ -101,16 +100,12 @@ impl<M: Fn(&[u8]) -> bool> Search<M> {
         if none.is_empty() || lost == LostWhiteSpace::Any {
             return None;
         }
-        for lost_bytes in 0..=MAX_LOST {
-            let shared = (total + lost_bytes).checked_sub(self.size);
-            for overlaps in shared.map(|shared| arrangements(&seams, shared)).unwrap_or_default() {
-                if let Some(found) = self.completed(chunks, &overlaps, "", lost) {
-                    return Some(found);
-                }
-            }
-        }
-        let dropped = ["\n", " ", "\n\n"];
-        dropped.iter().find_map(|dropped| self.completed(chunks, &none, dropped, lost))
+        let size = self.size;
+        let shared = (0..=MAX_LOST).filter_map(|lost_bytes| (total + lost_bytes).checked_sub(size));
+        let mut arranged = shared.flat_map(|shared| arrangements(&seams, shared));
+        let found = arranged.find_map(|overlaps| self.completed(chunks, &overlaps, "", lost));
+        let mut dropped = ["\n", " ", "\n\n"].iter();
+        found.or_else(|| dropped.find_map(|between| self.completed(chunks, &none, between, lost)))
     }
 
     /// Tries the chunks with these overlaps and with `between` as separator, completed by what the text may have lost.
@@ -173,17 +168,10 @@ fn white_space(missing: usize, lost: LostWhiteSpace) -> Vec<(String, String)> {
         likely.push(after("\t".repeat(missing)));
         likely.push(("\n".to_owned(), "\n".repeat(missing - 1)));
         likely.extend(pairs.map(|pairs| ("\r\n".to_owned(), "\r\n".repeat(pairs - 1))));
-        likely.retain(|(before, after)| before.len() + after.len() == missing);
     }
-    let mut different = Vec::new();
-    for ends in likely {
-        if !different.contains(&ends)
-            && !white_space(missing, LostWhiteSpace::Likely).contains(&ends)
-        {
-            different.push(ends);
-        }
-    }
-    different
+    let mut tried: HashSet<_> = white_space(missing, LostWhiteSpace::Likely).into_iter().collect();
+    likely.retain(|ends| ends.0.len() + ends.1.len() == missing && tried.insert(ends.clone()));
+    likely
 }
 
 #[cfg(test)]

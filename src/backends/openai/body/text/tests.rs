@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::backends::openai::body::chunker::{Chunker, Order, chunkers};
+use crate::backends::openai::body::tests::chunker::{Chunker, Order, chunkers};
 
 fn from_chunks(chunks: &[impl AsRef<str>], text: &str) -> Option<Bytes> {
     let (expected, checks) = (Sha256::digest(text), Cell::new(0));

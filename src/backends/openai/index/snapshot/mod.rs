@@ -6,19 +6,19 @@ use std::time::Instant;
 use crate::backends::openai::attributes::Entry;
 use crate::backends::openai::recent_writes::RecentWrites;
 use crate::core::path::FilePath;
-use crate::core::tree::{Node, Tree, dir_key};
+use crate::core::tree::{Node, Tree, dir_key, path_of};
 
 /// A directory without an entry of its own exists only because of the entries below it.
 pub(crate) type Entries = Tree<Option<Entry>, Entry>;
 
 #[derive(Default)]
 pub(super) struct Snapshot {
-    entries: Entries,
-    hidden: Vec<Hidden>,
+    pub(super) entries: Entries,
+    pub(super) hidden: Vec<Hidden>,
     /// When the listing behind `entries` started; `None` before the first one.
-    refreshed_at: Option<Instant>,
+    pub(super) refreshed_at: Option<Instant>,
     /// When that listing was complete.
-    listed_at: Option<Instant>,
+    pub(super) listed_at: Option<Instant>,
     recent_writes: Arc<RecentWrites>,
 }
 
@@ -35,22 +35,6 @@ pub(crate) struct Hidden {
 impl Snapshot {
     pub(super) fn new(recent_writes: Arc<RecentWrites>) -> Self {
         Self { recent_writes, ..Self::default() }
-    }
-
-    pub(super) fn entries(&self) -> &Entries {
-        &self.entries
-    }
-
-    pub(super) fn hidden(&self) -> &[Hidden] {
-        &self.hidden
-    }
-
-    pub(super) fn refreshed_at(&self) -> Option<Instant> {
-        self.refreshed_at
-    }
-
-    pub(super) fn listed_at(&self) -> Option<Instant> {
-        self.listed_at
     }
 
     pub(super) fn is_new_or_had_entries(&self) -> bool {
@@ -85,7 +69,7 @@ impl Snapshot {
     fn take(&mut self, path: &FilePath, id: &str) -> bool {
         let mut was_visible = false;
         for key in [path.to_string(), dir_key(path)] {
-            if self.entries.at(&key).is_some_and(|node| id_of(node) == Some(id)) {
+            if self.entries.at(&key).and_then(entry_of).is_some_and(|entry| entry.id == id) {
                 was_visible = true;
                 self.entries.remove(&key);
                 if key.ends_with('/') && self.entries.has_entries(path) {
@@ -115,24 +99,23 @@ impl Snapshot {
                 .then_with(|| other.version().cmp(&one.version()))
         });
         self.hidden.clear();
-        let mut newest: Vec<(FilePath, Entry)> = Vec::with_capacity(listed.len());
+        self.entries = Entries::default();
         for (path, entry) in listed {
-            let last = newest.last();
-            if last.is_some_and(|(other, newer)| *other == path && newer.is_dir() == entry.is_dir())
-            {
+            let key = if entry.is_dir() { dir_key(&path) } else { path.to_string() };
+            if self.entries.at(&key).and_then(entry_of).is_some() {
                 self.hidden.push(Hidden { path, entry, is_shadowed: false });
             } else {
-                newest.push((path, entry));
+                put(&mut self.entries, &path, entry);
             }
         }
-        let visible: Vec<bool> =
-            newest.iter().map(|(path, entry)| is_visible(&newest, path, entry)).collect();
-        self.entries = Entries::default();
-        for ((path, entry), is_visible) in newest.into_iter().zip(visible) {
-            if is_visible {
-                put(&mut self.entries, &path, entry);
-            } else {
-                let is_shadowed = !entry.is_dir();
+        // A file is hidden by a directory with entries, and an empty directory by a file.
+        let files = self.entries.iter().filter(|(_, node)| matches!(node, Node::File(_)));
+        let both = files.map(|(key, _)| path_of(key)).filter(|path| self.entries.is_dir(path));
+        for path in both.collect::<Vec<_>>() {
+            let is_shadowed = self.entries.has_entries(&path);
+            let key = if is_shadowed { path.to_string() } else { dir_key(&path) };
+            let hidden = self.entries.remove(&key);
+            if let Some(Node::File(entry) | Node::Directory(Some(entry))) = hidden {
                 self.hidden.push(Hidden { path, entry, is_shadowed });
             }
         }
@@ -141,10 +124,11 @@ impl Snapshot {
     }
 }
 
-fn id_of(node: &Node<Option<Entry>, Entry>) -> Option<&str> {
+/// Returns the entry of a file or directory, if it has one.
+pub(crate) fn entry_of(node: &Node<Option<Entry>, Entry>) -> Option<&Entry> {
     match node {
-        Node::Directory(entry) => entry.as_ref().map(|entry| entry.id.as_str()),
-        Node::File(entry) => Some(&entry.id),
+        Node::Directory(entry) => entry.as_ref(),
+        Node::File(entry) => Some(entry),
     }
 }
 
@@ -154,19 +138,6 @@ fn put(entries: &mut Entries, path: &FilePath, entry: Entry) {
     } else {
         entries.insert_file(path, entry, || None);
     }
-}
-
-/// Whether an entry of the sorted list is visible. A file is hidden by a directory with entries, and an empty directory by a file.
-fn is_visible(all: &[(FilePath, Entry)], path: &FilePath, entry: &Entry) -> bool {
-    let below = dir_key(path);
-    let first = all.partition_point(|(other, _)| other.as_str() < below.as_str());
-    let has_entries = all.get(first).is_some_and(|(other, _)| other.as_str().starts_with(&below));
-    if !entry.is_dir() {
-        return !has_entries;
-    }
-    let same = all.partition_point(|(other, _)| other < path);
-    let is_file_too = all.get(same).is_some_and(|(other, first)| other == path && !first.is_dir());
-    has_entries || !is_file_too
 }
 
 #[cfg(test)]

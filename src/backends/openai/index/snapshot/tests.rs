@@ -38,10 +38,11 @@ fn modified(at: SystemTime, (path, entry): (FilePath, Entry)) -> (FilePath, Entr
 impl Snapshot {
     /// Returns the visible entries: paths as in listings, with their ids.
     fn visible(&self) -> Vec<String> {
-        let visible = self.entries.iter().map(|(key, node)| match id_of(node) {
-            Some(id) => format!("{key} {id}"),
-            None => key.to_owned(),
-        });
+        let visible =
+            self.entries.iter().map(|(key, node)| match entry_of(node).map(|entry| &entry.id) {
+                Some(id) => format!("{key} {id}"),
+                None => key.to_owned(),
+            });
         visible.collect()
     }
 

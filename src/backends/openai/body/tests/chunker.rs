@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 /// The order in which chunks are returned.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) enum Order {
+pub(crate) enum Order {
     OfTheText,
     /// By the decimal digits of their numbers, so that 10 comes before 2.
     Lexicographic,
@@ -13,24 +13,24 @@ pub(in super::super) enum Order {
 
 /// Splits a text into chunks of tokens of four characters.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Chunker {
+pub(crate) struct Chunker {
     /// Tokens per chunk.
-    pub(in super::super) size: usize,
+    pub(crate) size: usize,
     /// Tokens that two neighbours share.
-    pub(in super::super) overlap: usize,
-    pub(in super::super) order: Order,
+    pub(crate) overlap: usize,
+    pub(crate) order: Order,
     /// Whether trailing white space of the text is dropped.
-    pub(in super::super) trim: bool,
+    pub(crate) trim: bool,
     /// Whether trailing chunks may lie within the one before.
-    pub(in super::super) runs_out: bool,
+    pub(crate) runs_out: bool,
 }
 
 impl Chunker {
-    pub(in super::super) fn new(size: usize, overlap: usize) -> Self {
+    pub(crate) fn new(size: usize, overlap: usize) -> Self {
         Self { size, overlap, order: Order::OfTheText, trim: false, runs_out: false }
     }
 
-    pub(in super::super) fn split(&self, text: &str) -> Vec<String> {
+    pub(crate) fn split(&self, text: &str) -> Vec<String> {
         let text = if self.trim { text.trim_end() } else { text };
         let ends = text.char_indices().map(|(at, _)| at).step_by(4).chain([text.len()]);
         let tokens: Vec<usize> = ends.collect();
@@ -63,7 +63,7 @@ impl Order {
 }
 
 /// Generates chunkers whose chunks have `sizes` tokens and share `overlap` percent of them, at most half.
-pub(super) fn chunkers(
+pub(crate) fn chunkers(
     sizes: std::ops::RangeInclusive<usize>,
     overlap: std::ops::RangeInclusive<usize>,
 ) -> impl Strategy<Value = Chunker> {
