@@ -44,6 +44,8 @@ impl VectorStore {
     async fn open(&self) -> Arc<dyn AsyncFileBackend> {
         let config =
             self.simulator.config().with_cache_ttl(self.cache_ttl).with_encoding(self.encoding);
+        // A busy machine notices late which connections the server has reset, and takes several of them.
+        let config = config.with_retries(20);
         Arc::new(OpenAIVectorStoreFileBackend::open(config).await.unwrap())
     }
 }

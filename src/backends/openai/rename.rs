@@ -84,7 +84,7 @@ impl Store {
             Move::File => {
                 let entry = self.index.read(|entries| file_at(entries, from))?;
                 let replaced = replaced.as_ref().map_or(0, |old| old.generation);
-                let generation = 1 + entry.generation.max(replaced);
+                let generation = entry.generation.max(replaced).saturating_add(1);
                 let (from, to) = (from.clone(), to.clone());
                 self.move_entry(&EntryMove { from, to, entry, generation }).await?;
             }
@@ -139,7 +139,7 @@ impl Store {
             let target = FilePath::found(format!("{to}{below}"));
             // Nothing moves if an entry cannot: its path may be too long, or it may be corrupted.
             entry.to_attributes(&target).map_err(|error| error.with_path(target.as_str()))?;
-            let generation = entry.generation + 1;
+            let generation = entry.generation.saturating_add(1);
             moves.push(EntryMove { from: path, to: target, entry, generation });
         }
         let failure = OnceLock::new();
@@ -171,7 +171,7 @@ impl Store {
         let Some(error) = failure.get().cloned() else { return Ok(()) };
         let rollback = moved.into_iter().flatten().map(|step: EntryMove| {
             let entry = Entry { generation: step.generation, ..step.entry };
-            let generation = step.generation + 1;
+            let generation = step.generation.saturating_add(1);
             let step = EntryMove { from: step.to, to: step.from, entry, generation };
             async move { self.move_entry(&step).await }.boxed()
         });

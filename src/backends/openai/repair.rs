@@ -197,10 +197,10 @@ fn has_tag(name: &str, tag: &str) -> bool {
 }
 
 fn is_old(file: &StoredFile) -> bool {
-    let uploaded = UNIX_EPOCH + Duration::from_secs(file.created_at);
+    let uploaded = UNIX_EPOCH.checked_add(Duration::from_secs(file.created_at));
+    let age = uploaded.and_then(|time| SystemTime::now().duration_since(time).ok());
     // Without a reported time, the upload may be recent.
-    file.created_at > 0
-        && SystemTime::now().duration_since(uploaded).is_ok_and(|age| age > MIN_UNATTACHED_AGE)
+    file.created_at > 0 && age.is_some_and(|age| age > MIN_UNATTACHED_AGE)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Store {
         Entry {
             id: file.id,
             kind,
-            generation: old.map_or(1, |old| old.generation + 1).max(micros(now)),
+            generation: old.map_or(1, |old| old.generation.saturating_add(1)).max(micros(now)),
             created_at: old.map_or(now, |old| old.created_at),
             modified_at: now,
             attached_at: 0,

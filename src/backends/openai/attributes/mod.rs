@@ -152,9 +152,9 @@ impl Entry {
         };
         let corrupted = is_own.then_some(Kind::Corrupted);
         let kind = kind.filter(|_| !attachment.id.is_empty()).or(corrupted)?;
-        let attached = UNIX_EPOCH + Duration::from_secs(attachment.created_at);
+        let attached = UNIX_EPOCH.checked_add(Duration::from_secs(attachment.created_at));
         let time = |name| attributes.get(name).and_then(time);
-        let modified_at = modified_at(attributes).unwrap_or(attached);
+        let modified_at = modified_at(attributes).or(attached).unwrap_or(UNIX_EPOCH);
         let entry = Self {
             id: attachment.id.clone(),
             kind,

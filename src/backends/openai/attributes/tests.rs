@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::backends::openai::api::StoredFile;
+use crate::backends::openai::store::Store;
 
 fn path(text: &str) -> FilePath {
     FilePath::parse(text).unwrap()
@@ -303,6 +305,18 @@ fn own_attributes_that_are_incomplete_or_damaged_are_corrupted() {
     }
     let without_id = VectorStoreFile { id: String::new(), ..attachment(&whole) };
     assert_eq!(Entry::from_attachment(&without_id).unwrap().1.kind, Kind::Corrupted);
+}
+
+#[test]
+fn times_and_generations_beyond_all_others_are_accepted() {
+    let last = Entry { generation: u64::MAX, ..file(1) };
+    let attributes = last.to_attributes(&path("a")).unwrap();
+    let far = VectorStoreFile { created_at: u64::MAX, ..attachment(&attributes.into()) };
+    let (_, last) = Entry::from_attachment(&far).unwrap();
+    assert_eq!((last.attached_at, last.generation), (u64::MAX, u64::MAX));
+    let upload: StoredFile = serde_json::from_value(json!({"id": "file-2"})).unwrap();
+    let next = Store::new_entry(upload, Kind::Directory, Some(&last));
+    assert_eq!(next.generation, u64::MAX);
 }
 
 #[test]
