@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use f9::GitSyncFileBackend;
 use f9::prelude::*;
+use f9::{ErrorKind, GitSyncFileBackend};
 
 use crate::cli;
 use crate::clones::Clones;
@@ -137,7 +137,7 @@ async fn an_ignored_file_is_not_replaced_beside_a_file_that_is_too_long() {
     std::fs::write(mine.root().join("x.log"), "mine").unwrap();
     let [name, _] = too_long();
     clones.remote.commit(&[Change::write("x.log", "theirs"), Change::write(&name, "long")]);
-    assert_eq!(mine.pull().await.unwrap_err().kind(), f9::ErrorKind::Conflict);
+    assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(mine.read("x.log").await.unwrap(), "mine");
     mine.conflict_accept_local("x.log").await.unwrap();
     mine.push("Mine").await.unwrap();
@@ -146,8 +146,15 @@ async fn an_ignored_file_is_not_replaced_beside_a_file_that_is_too_long() {
 }
 
 /// Names that may be `.git` on another system.
-const PROTECTED: [&str; 6] =
-    ["git~1", ".git ", "d/GIT~1", "d/.git::$INDEX_ALLOCATION", ".g\u{200c}it/x", "a\\.git"];
+const PROTECTED: [&str; 7] = [
+    "git~1",
+    ".git ",
+    "d/GIT~1",
+    "d/.git::$INDEX_ALLOCATION",
+    ".g\u{200c}it/x",
+    ".g\u{ad}it/y",
+    "a\\.git",
+];
 
 #[tokio::test]
 async fn files_with_names_that_git_protects_are_left_out_and_stay_in_the_branch() {
@@ -190,6 +197,23 @@ async fn files_with_names_that_git_protects_are_left_out_and_stay_in_the_branch(
     let on_disk = std::fs::read_dir(mine.root()).unwrap().count();
     assert_eq!(on_disk, 4, "`a`, `d`, `theirs` and `.git`");
     assert_eq!(clones.remote.main().file(PROTECTED[0]).unwrap(), b"changed");
+}
+
+#[tokio::test]
+async fn a_file_does_not_replace_a_directory_with_a_file_that_is_left_out() {
+    let clones =
+        Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("d/git~1", "theirs")]));
+    let mine = clones.open("mine").await;
+    mine.write("d", "mine").await.unwrap();
+    for _ in 0..2 {
+        let error = mine.push("Mine").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{error}");
+        assert!(error.to_string().contains("`d` is a file here"), "{error}");
+    }
+    mine.rename("d", "e").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    let theirs = ["d/git~1", "e"].map(|path| clones.remote.main().file(path).unwrap());
+    assert_eq!(theirs, [b"theirs".to_vec(), b"mine".to_vec()]);
 }
 
 #[tokio::test]

@@ -161,6 +161,28 @@ async fn a_twin_is_checked_out_after_the_other_was_deleted_here() {
 }
 
 #[tokio::test]
+async fn a_twin_that_was_never_checked_out_is_deleted_by_nobody_and_replaced_only_by_a_file() {
+    let test = "a_twin_that_was_never_checked_out_is_deleted_by_nobody_and_replaced_only_by_a_file";
+    let Some(scene) = Scene::new(test, &[("A", "upper"), ("a", "lower"), ("z", "z")]) else {
+        return;
+    };
+    let mine = scene.open("mine").await;
+    mine.delete("A").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    // Nothing is at `a` in the end, as before.
+    mine.write("a", "mine").await.unwrap();
+    mine.rename("a", "b").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    assert_eq!(scene.theirs("a").unwrap(), "lower");
+    assert_eq!(scene.theirs("b").unwrap(), "mine");
+    // Another program writes there.
+    fs::write(mine.root().join("a"), "theirs").unwrap();
+    mine.push("Mine").await.unwrap();
+    assert_eq!(scene.theirs("a").unwrap(), "theirs");
+    scene.assert_shown(&mine, &[("a", "theirs"), ("b", "mine")], &[]).await;
+}
+
+#[tokio::test]
 async fn a_file_is_published_under_one_name_whatever_the_case_of_a_write() {
     let test = "a_file_is_published_under_one_name_whatever_the_case_of_a_write";
     // Of a file that git might ignore, the path of the write is staged.

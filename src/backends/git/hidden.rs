@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError};
 use super::index::IndexInfo;
 use super::locks::Operation;
 use super::names::{Names, Reason};
-use super::parse::{self, IndexEntry, RawPath};
+use super::parse::{self, IndexEntry, RawPath, TreeEntry};
 use super::repository::{Repository, Special};
 use super::special::SpecialEntries;
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
@@ -24,9 +24,12 @@ use crate::core::path::FilePath;
 use crate::sys::pool;
 
 impl Repository {
-    /// Reports whether the index may have hidden entries. Starts no process.
+    /// Reports whether the index may have hidden entries, or twins that can be checked out. Starts no process.
     pub(super) async fn may_hide(&self) -> Result<bool> {
-        Ok(self.special().await?.is_none_or(|special| !special.hidden.is_empty()))
+        let may_hide = |special: Arc<SpecialEntries>| {
+            !special.hidden.is_empty() || special.returning().next().is_some()
+        };
+        Ok(self.special().await?.is_none_or(may_hide))
     }
 
     /// Removes the flags of the entries at the paths `touched` and below them. In a sparse checkout, missing files below them keep theirs.
@@ -54,8 +57,10 @@ impl Repository {
             };
             let mut lines = IndexInfo::default();
             let hidden = special.hidden.iter().filter(is_touched).map(|hidden| &hidden.entry);
-            // Somebody has written where the other twin was.
-            let written = special.returning().filter(|entry| touched.contains(&entry.path.0));
+            // Somebody has written where the other twin was. If nothing is there, git would take the twin for deleted.
+            let is_written =
+                |entry: &&TreeEntry| touched.contains(&entry.path.0) && !is_missing(&entry.path);
+            let written = special.returning().filter(is_written);
             for entry in hidden.chain(written) {
                 lines.add(entry.mode, &entry.oid, &entry.path);
             }

@@ -1,5 +1,6 @@
 //! The index: stages changes of the working tree and writes them as a tree.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,14 +37,23 @@ impl Repository {
         }
         self.leave_out(operation).await?;
         let special = self.special_entries().await?;
+        self.refuse_files_as_directories(&special).await?;
         if !special.has_twins() {
             return self.stage_in(operation, &self.index_path(), forced).await;
         }
         // Git would stage the content of a file for its twin.
         let index = self.new_index(operation).await?;
-        let left_out: Vec<_> = special.entries().cloned().collect();
+        let mut left_out: Vec<_> = special.entries().cloned().collect();
         self.remove_entries(operation, index.path(), &left_out).await?;
         self.stage_in(operation, index.path(), forced).await?;
+        if special.returning().next().is_some() {
+            // Somebody has written where the other twin was.
+            let staged = self.git.local(["ls-files", "-z"]).index(index.path()).stdout().await?;
+            let staged: HashSet<RawPath> = parse::paths(&staged).into_iter().collect();
+            let returning: HashSet<_> = special.returning().map(|entry| &entry.path).collect();
+            left_out
+                .retain(|entry| !(returning.contains(&entry.path) && staged.contains(&entry.path)));
+        }
         self.add_left_out(operation, index.path(), &left_out).await?;
         index.install().await
     }

@@ -7,13 +7,16 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::index::IndexInfo;
 use super::locks::Operation;
 use super::parse::{self, RawPath, TreeEntry};
 use super::repository::Repository;
-use crate::core::error::Result;
+use super::special::SpecialEntries;
+use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
+use crate::sys::pool;
 
 /// The note with the paths of the twins that are left out, and perhaps of some that are not any more.
 const NOTE: &str = "twins.json";
@@ -57,6 +60,37 @@ impl Repository {
         }
         self.note_left_out(special.left_out.iter().map(|file| &file.entry.path)).await?;
         self.skip(operation, &self.index_path(), &exposed).await
+    }
+
+    /// Refuses a file that has the name of a directory with files that are left out: git would take these for deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation).
+    pub(super) async fn refuse_files_as_directories(&self, special: &SpecialEntries) -> Result<()> {
+        // A twin that is not in the working tree may be below a file.
+        let held = special.left_out.iter().filter(|file| !file.reason.is_about_twins());
+        let held: Vec<RawPath> = held.map(|file| file.entry.path.clone()).collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let root = Arc::clone(&self.root);
+        pool::run(move || {
+            for path in &held {
+                for directory in path.parents() {
+                    let stat = root.raw_stat(Path::new(directory.as_os()))?;
+                    if stat.is_some_and(|stat| !stat.is_dir()) {
+                        return Err(Error::new(ErrorKind::InvalidOperation).with_message(format!(
+                            "`{}` is a file here and a directory of the branch with `{}`, which is left out; move the file away",
+                            directory.to_text(),
+                            path.to_text()
+                        )));
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Gives the flag skip-worktree to the entries at `paths` in the file `index`.

@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind as IoKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::parse::{RawPath, SYMLINK, TreeEntry};
 use super::protected_names;
@@ -30,6 +32,12 @@ pub(super) enum Reason {
     Twin(RawPath),
     /// The twin is gone, so that the next pull checks it out.
     Returns,
+}
+
+impl Reason {
+    pub(super) fn is_about_twins(&self) -> bool {
+        matches!(self, Self::Twin(_) | Self::Returns)
+    }
 }
 
 impl fmt::Display for Reason {
@@ -127,8 +135,21 @@ impl Names {
             }
         });
         let classes = classes.collect();
-        fs::remove_dir_all(dir)?;
+        remove_tried(&dir);
         classes
+    }
+}
+
+/// Removes a directory of tried names. A FUSE file system keeps a deleted file under another name until it has noticed that nobody has it
+/// open. What is left does no harm.
+fn remove_tried(dir: &Path) {
+    for _ in 0..50 {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() == IoKind::DirectoryNotEmpty => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            _ => return,
+        }
     }
 }
 

@@ -2,10 +2,15 @@
 //!
 //! With `core.protectNTFS` and `core.protectHFS`, git's `verify_path` refuses every name that may be `.git` on some file system. No commit
 //! can hold such a name. In a working tree it is the repository itself, or something that does not belong there.
+//!
+//! Git knows the invisible characters that HFS+ ignores. Other file systems that ignore case, such as ext4 with `casefold`, ignore more of
+//! them, so f9 protects these names too.
 
-/// Reports whether git refuses `name` as a segment of a path on any system.
+use crate::core::path::is_ignored;
+
+/// Reports whether `name`, as a segment of a path, may be `.git` on any system.
 pub(crate) fn is_protected(name: &str) -> bool {
-    is_git_on_hfs(name) || is_git_on_ntfs(name) || is_git_behind_backslash(name)
+    is_git_with_invisible_characters(name) || is_git_on_ntfs(name) || is_git_behind_backslash(name)
 }
 
 /// On NTFS `.git` is also `git~1`, trailing dots and spaces are dropped, and a colon begins the name of a stream. On Windows a backslash
@@ -28,17 +33,9 @@ fn is_git_behind_backslash(name: &str) -> bool {
     backslashes.map(|(at, _)| &name[at + 1..]).any(is_git_on_ntfs)
 }
 
-/// HFS+ ignores case and some characters when it compares names.
-fn is_git_on_hfs(name: &str) -> bool {
-    let compared = name.chars().filter(|c| !is_ignored_on_hfs(*c));
+fn is_git_with_invisible_characters(name: &str) -> bool {
+    let compared = name.chars().filter(|c| !is_ignored(*c));
     compared.map(|c| c.to_ascii_lowercase()).eq(".git".chars())
-}
-
-fn is_ignored_on_hfs(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
-    )
 }
 
 #[cfg(test)]
@@ -100,16 +97,24 @@ mod tests {
     }
 
     #[test]
-    fn git_refuses_the_same_names() {
+    fn names_are_protected_that_git_refuses_or_that_have_other_invisible_characters() {
         let dir = tempfile::tempdir().unwrap();
         assert!(git(dir.path()).args(["init", "-q"]).status().unwrap().success());
         let names = names();
         assert!(names.len() > 150 && names.iter().all(|name| !name.is_empty()));
+        let invisible =
+            ["\u{ad}", "\u{34f}", "\u{200b}", "\u{2060}", "\u{2069}", "\u{fe0f}", "\u{e0001}"];
         for name in &names {
             let ours = name.split('/').any(is_protected);
-            assert_eq!(ours, git_refuses(dir.path(), name), "{name:?}");
+            let is_beyond_git = ours && invisible.iter().any(|c| name.contains(c));
+            assert_eq!(ours && !is_beyond_git, git_refuses(dir.path(), name), "{name:?}");
             let below = format!("deep/er/{name}");
-            assert_eq!(ours, git_refuses(dir.path(), &below), "{below:?}");
+            assert_eq!(ours && !is_beyond_git, git_refuses(dir.path(), &below), "{below:?}");
+        }
+        for c in invisible {
+            for name in [format!("{c}.git"), format!(".G{c}it"), format!(".git{c}")] {
+                assert!(is_protected(&name) && !is_protected(&format!("{name}x")), "{name:?}");
+            }
         }
     }
 }

@@ -64,8 +64,7 @@ impl SpecialEntries {
 
     /// Whether twins are left out, or were.
     pub(super) fn has_twins(&self) -> bool {
-        let is_twin = |reason: &Reason| matches!(reason, Reason::Twin(_) | Reason::Returns);
-        self.left_out.iter().any(|file| is_twin(&file.reason))
+        self.left_out.iter().any(|file| file.reason.is_about_twins())
     }
 
     /// Whether files are left out whose names git protects.

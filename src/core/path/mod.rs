@@ -76,7 +76,7 @@ fn fold(character: char) -> u8 {
 
 /// Whether a file system that ignores case may ignore this character: those that Unicode calls default ignorable. ext4 ignores them
 /// all, HFS+ some.
-fn is_ignored(character: char) -> bool {
+pub(crate) fn is_ignored(character: char) -> bool {
     matches!(
         character,
         '\u{ad}'

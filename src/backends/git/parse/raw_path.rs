@@ -43,6 +43,12 @@ impl RawPath {
         }
     }
 
+    /// Returns the directories above the path, from the top.
+    pub(in crate::backends::git) fn parents(&self) -> impl Iterator<Item = Self> {
+        let slashes = self.0.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
+        slashes.map(|(at, _)| Self(self.0[..at].to_vec()))
+    }
+
     /// Reports whether the path is in the directory `above`.
     pub(in crate::backends::git) fn is_below(&self, above: &Self) -> bool {
         self.0.strip_prefix(above.0.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))

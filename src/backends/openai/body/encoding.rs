@@ -88,16 +88,19 @@ pub(crate) struct TextCheck {
 impl TextCheck {
     /// Checks the next bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if self.failed {
-            return;
-        }
-        let text = continued(&mut self.partial, bytes);
-        self.failed = text.contains(&0);
-        match std::str::from_utf8(&text) {
-            Err(error) if error.error_len().is_none() => {
-                self.partial = text[error.valid_up_to()..].to_vec();
+        // A part that follows the beginning of a character is copied.
+        for part in bytes.chunks(64 * 1024) {
+            if self.failed {
+                return;
             }
-            checked => self.failed |= checked.is_err(),
+            let text = continued(&mut self.partial, part);
+            self.failed = text.contains(&0);
+            match std::str::from_utf8(&text) {
+                Err(error) if error.error_len().is_none() => {
+                    self.partial = text[error.valid_up_to()..].to_vec();
+                }
+                checked => self.failed |= checked.is_err(),
+            }
         }
     }
 

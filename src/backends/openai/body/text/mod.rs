@@ -157,18 +157,19 @@ fn white_space(missing: usize, lost: LostWhiteSpace) -> Vec<(String, String)> {
     }
     let mut likely = vec![after(" ".repeat(missing)), after("\r".repeat(missing))];
     // If more bytes are missing, something else is probably lost.
-    if missing <= 16 {
-        for blank in [" ", "\t", "\n"] {
-            likely.push((blank.repeat(missing - 1), "\n".to_owned()));
-            likely.push((blank.repeat(missing), String::new()));
-            likely.push((blank.repeat(missing.saturating_sub(2)), "\r\n".to_owned()));
-        }
-        likely.push(after(format!("\n{}", " ".repeat(missing - 1))));
-        likely.push(after(format!("{}\n", " ".repeat(missing - 1))));
-        likely.push(after("\t".repeat(missing)));
-        likely.push(("\n".to_owned(), "\n".repeat(missing - 1)));
-        likely.extend(pairs.map(|pairs| ("\r\n".to_owned(), "\r\n".repeat(pairs - 1))));
+    if missing > 16 {
+        return likely;
     }
+    for blank in [" ", "\t", "\n"] {
+        likely.push((blank.repeat(missing - 1), "\n".to_owned()));
+        likely.push((blank.repeat(missing), String::new()));
+        likely.push((blank.repeat(missing.saturating_sub(2)), "\r\n".to_owned()));
+    }
+    likely.push(after(format!("\n{}", " ".repeat(missing - 1))));
+    likely.push(after(format!("{}\n", " ".repeat(missing - 1))));
+    likely.push(after("\t".repeat(missing)));
+    likely.push(("\n".to_owned(), "\n".repeat(missing - 1)));
+    likely.extend(pairs.map(|pairs| ("\r\n".to_owned(), "\r\n".repeat(pairs - 1))));
     let mut tried: HashSet<_> = white_space(missing, LostWhiteSpace::Likely).into_iter().collect();
     likely.retain(|ends| ends.0.len() + ends.1.len() == missing && tried.insert(ends.clone()));
     likely
