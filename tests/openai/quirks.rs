@@ -230,7 +230,7 @@ same_outcome_if! {
     errors_have_no_type: |rules| rules.error_shape = ErrorShape::Untyped;
     only_text_attributes_are_kept: |rules| rules.kept_attributes = KeptAttributes::Text;
     batches_are_ignored: |rules| rules.ignore_batches = true;
-    uploads_expire: |rules| rules.file_lifetime = Some(Duration::from_secs(9999));
+    uploads_expire: |rules| rules.file_lifetime = Some(Duration::from_secs(90 * 24 * 3600));
     hits_have_the_ids_of_documents: |rules| rules.search_ids = SearchIds::Document;
     hits_have_no_ids: |rules| rules.search_ids = SearchIds::Empty;
     the_beta_header_is_required: |rules| rules.beta_header = BetaHeader::Required;
