@@ -54,6 +54,24 @@ async fn assert_left_out(clones: &Clones, mine: &GitSyncFileBackend, expected: &
     assert_eq!(cli::run(mine.root(), ["status", "--short"]), "");
 }
 
+/// Asserts that the files `expected` are left out, also after merges, commits and pushes, in a new clone and after a restart.
+async fn assert_all_goes_on(clones: &Clones, mine: &GitSyncFileBackend, expected: &[String]) {
+    assert_left_out(clones, mine, expected).await;
+    // Merges, commits and pushes go on.
+    clones.remote.commit(&[Change::write("theirs", "x")]);
+    mine.write("mine", "y").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    assert_left_out(clones, mine, expected).await;
+    mine.delete("mine").await.unwrap();
+    mine.push("Mine").await.unwrap();
+    // A new clone and a restart find the same.
+    let new = clones.open(&format!("new{}", clones.remote.main().head().unwrap())).await;
+    assert_left_out(clones, &new, expected).await;
+    assert_eq!(content(&new).await, content(mine).await);
+    let again = clones.open("mine").await;
+    assert_left_out(clones, &again, expected).await;
+}
+
 #[tokio::test]
 async fn files_that_are_too_long_are_left_out_and_stay_in_the_branch() {
     let clones = Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("d/b", "b")]));
@@ -70,20 +88,7 @@ async fn files_that_are_too_long_are_left_out_and_stay_in_the_branch() {
         changes.push(Change::write("a", "two"));
         clones.remote.commit(&changes);
         mine.pull().await.unwrap();
-        assert_left_out(&clones, &mine, &expected).await;
-        // Merges, commits and pushes go on.
-        clones.remote.commit(&[Change::write("theirs", "x")]);
-        mine.write("mine", "y").await.unwrap();
-        mine.push("Mine").await.unwrap();
-        assert_left_out(&clones, &mine, &expected).await;
-        mine.delete("mine").await.unwrap();
-        mine.push("Mine").await.unwrap();
-        // A new clone and a restart find the same.
-        let new = clones.open(&format!("new{}", clones.remote.main().head().unwrap())).await;
-        assert_left_out(&clones, &new, &expected).await;
-        assert_eq!(content(&new).await, content(&mine).await);
-        let again = clones.open("mine").await;
-        assert_left_out(&clones, &again, &expected).await;
+        assert_all_goes_on(&clones, &mine, &expected).await;
     }
     let last = files(&[("a", "two"), ("d/b", "b"), (DIRECTORY, "a file"), ("theirs", "x")]);
     assert_eq!(content(&mine).await, last);
@@ -177,20 +182,7 @@ async fn files_with_names_that_git_protects_are_left_out_and_stay_in_the_branch(
         changes.push(Change::write("a", "two"));
         clones.remote.commit(&changes);
         mine.pull().await.unwrap();
-        assert_left_out(&clones, &mine, &expected).await;
-        // Merges, commits and pushes go on.
-        clones.remote.commit(&[Change::write("theirs", "x")]);
-        mine.write("mine", "y").await.unwrap();
-        mine.push("Mine").await.unwrap();
-        assert_left_out(&clones, &mine, &expected).await;
-        mine.delete("mine").await.unwrap();
-        mine.push("Mine").await.unwrap();
-        // A new clone and a restart find the same.
-        let new = clones.open(&format!("new{}", clones.remote.main().head().unwrap())).await;
-        assert_left_out(&clones, &new, &expected).await;
-        assert_eq!(content(&new).await, content(&mine).await);
-        let again = clones.open("mine").await;
-        assert_left_out(&clones, &again, &expected).await;
+        assert_all_goes_on(&clones, &mine, &expected).await;
     }
     let last = files(&[("a", "two"), ("d/b", "b"), ("theirs", "x")]);
     assert_eq!(content(&mine).await, last);

@@ -52,8 +52,9 @@ impl Repository {
                 is_sparse && hidden.is_skipped && is_missing(&hidden.entry.path)
             };
             let is_touched = |hidden: &&IndexEntry| {
-                let path = hidden.entry.path.0.as_slice();
-                touched.contains(path) || (has_parent_in(&touched, path) && !stays(hidden))
+                let path = &hidden.entry.path;
+                touched.contains(&path.0)
+                    || (path.parents().any(|above| touched.contains(above)) && !stays(hidden))
             };
             let mut lines = IndexInfo::default();
             let hidden = special.hidden.iter().filter(is_touched).map(|hidden| &hidden.entry);
@@ -150,10 +151,4 @@ pub(super) fn in_real_directory(work_tree: &Path, path: &FilePath) -> Option<Fil
     let directory = whole.parent()?.canonicalize().ok()?;
     let real = directory.strip_prefix(work_tree).ok()?.join(whole.file_name()?);
     Some(FilePath::found(real.to_str()?.to_owned()))
-}
-
-/// Reports whether one of `paths` is a directory above `path`.
-fn has_parent_in(paths: &HashSet<Vec<u8>>, path: &[u8]) -> bool {
-    let slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
-    slashes.map(|(at, _)| &path[..at]).any(|parent| paths.contains(parent))
 }

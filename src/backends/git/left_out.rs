@@ -6,6 +6,8 @@
 //! working tree if somebody has removed the flags.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,11 +80,11 @@ impl Repository {
         pool::run(move || {
             for path in &held {
                 for directory in path.parents() {
-                    let stat = root.raw_stat(Path::new(directory.as_os()))?;
+                    let stat = root.raw_stat(Path::new(OsStr::from_bytes(directory)))?;
                     if stat.is_some_and(|stat| !stat.is_dir()) {
                         return Err(Error::new(ErrorKind::InvalidOperation).with_message(format!(
                             "`{}` is a file here and a directory of the branch with `{}`, which is left out; move the file away",
-                            directory.to_text(),
+                            String::from_utf8_lossy(directory),
                             path.to_text()
                         )));
                     }

@@ -27,7 +27,7 @@ impl Twins {
     ) -> Result<Self> {
         let mut ranks: BTreeMap<&[u8], u8> = BTreeMap::new();
         for (file, rank) in files {
-            for path in with_parents(&file.0) {
+            for path in file.parents().chain([&*file.0]) {
                 let lowest = ranks.entry(path).or_insert(rank);
                 *lowest = rank.min(*lowest);
             }
@@ -58,14 +58,8 @@ impl Twins {
         if self.taken.is_empty() {
             return None;
         }
-        with_parents(&path.0).find_map(|path| self.taken.get(path))
+        path.parents().chain([&*path.0]).find_map(|path| self.taken.get(path))
     }
-}
-
-/// Returns the directories above `path`, and `path` itself.
-fn with_parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
-    slashes.map(|(at, _)| &path[..at]).chain([path])
 }
 
 /// Divides a path into its directory and its name.

@@ -22,10 +22,9 @@ pub(super) async fn uncommitted_paths(
     let found: BTreeSet<RawPath> = found.into_iter().map(without_slash).collect();
     let is_uncommitted = |path: &&RawPath| {
         let below = RawPath([&*path.0, b"/"].concat());
-        let is_parent = |above: RawPath| found.contains(&above);
-        found.contains(path)
-            || parents(path).any(is_parent)
-            || found.range(&below..).next().is_some_and(|next| next.is_below(path))
+        found.contains(*path)
+            || path.parents().any(|above| found.contains(above))
+            || found.range::<RawPath, _>(&below..).next().is_some_and(|next| next.is_below(path))
     };
     Ok(changes.iter().map(|change| &change.path).filter(is_uncommitted).cloned().collect())
 }
@@ -36,9 +35,4 @@ fn without_slash(mut path: RawPath) -> RawPath {
         path.0.pop();
     }
     path
-}
-
-fn parents(path: &RawPath) -> impl Iterator<Item = RawPath> {
-    let slashes = path.0.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
-    slashes.map(|(at, _)| RawPath(path.0[..at].to_vec()))
 }

@@ -1,5 +1,7 @@
 //! Paths as git prints them.
 
+use std::borrow::Borrow;
+
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,12 @@ pub(in crate::backends::git) struct RawPath(pub(in crate::backends::git) Vec<u8>
 
 impl AsRef<[u8]> for RawPath {
     fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for RawPath {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
@@ -44,9 +52,9 @@ impl RawPath {
     }
 
     /// Returns the directories above the path, from the top.
-    pub(in crate::backends::git) fn parents(&self) -> impl Iterator<Item = Self> {
+    pub(in crate::backends::git) fn parents(&self) -> impl Iterator<Item = &[u8]> {
         let slashes = self.0.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
-        slashes.map(|(at, _)| Self(self.0[..at].to_vec()))
+        slashes.map(|(at, _)| &self.0[..at])
     }
 
     /// Reports whether the path is in the directory `above`.
