@@ -7,6 +7,8 @@
 //! With the feature `openai`, the module `openai` holds `OpenAISimulator`: an HTTP server that follows the rules of OpenAI's vector
 //! stores and fails where a test asks it to.
 //!
+//! With the feature `object-store`, the module `s3` holds `S3Simulator`: the same for Amazon S3.
+//!
 //! The name of a case is its promise. The functions in [`cases`] show what exactly is checked. Minor releases may add cases for new
 //! promises.
 //!
@@ -58,6 +60,8 @@ mod state;
 pub mod cases;
 #[cfg(feature = "openai")]
 pub mod openai;
+#[cfg(feature = "object-store")]
+pub mod s3;
 
 #[doc(inline)]
 pub use crate::__every_case as every_case;
