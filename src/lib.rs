@@ -179,6 +179,10 @@ pub use backends::git::{
 };
 pub use backends::local::{Durability, LocalConfig, LocalFileBackend, LocalFileBackendBuilder};
 pub use backends::memory::{MemoryConfig, MemoryFileBackend};
+#[cfg(feature = "object-store")]
+pub use backends::object::{
+    Conditions, ObjectStoreFileBackend, ObjectStoreOptions, ObjectStoreTimeouts, S3Config,
+};
 #[cfg(feature = "openai")]
 pub use backends::openai::{
     IndexingStatus, OpenAIChunking, OpenAIConfig, OpenAIEncoding, OpenAIRates, OpenAIReadMode,

@@ -16,6 +16,11 @@ pub trait SessionHandle: Send + Sync {
     ///
     /// Any failure of what the backend does at the end of a session, such as a push.
     async fn finish(self: Box<Self>) -> Result<()>;
+
+    /// Returns the number of this holder, if the store counts them; see [`SyncSession::fence`].
+    fn fence(&self) -> Option<u64> {
+        None
+    }
 }
 
 #[async_trait]
@@ -69,6 +74,15 @@ impl SyncSession {
     /// Any failure of that work.
     pub async fn finish(self) -> Result<()> {
         self.0.finish().await.map_err(|error| error.with_operation("finish the session"))
+    }
+
+    /// Returns the number of this holder, if the store counts them: it is higher than that of every holder before.
+    ///
+    /// A holder that was stopped for long may go on although another one has taken over. Put the number into what you write, and let the
+    /// reader refuse a lower number than it has seen.
+    #[must_use]
+    pub fn fence(&self) -> Option<u64> {
+        self.0.fence()
     }
 
     /// Returns the error of a backend without sessions.

@@ -4,5 +4,7 @@
 pub(crate) mod git;
 pub(crate) mod local;
 pub(crate) mod memory;
+#[cfg(feature = "object-store")]
+pub(crate) mod object;
 #[cfg(feature = "openai")]
 pub(crate) mod openai;

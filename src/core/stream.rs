@@ -4,7 +4,7 @@
 //! `tokio_util::io::ReaderStream` makes one.
 
 use std::borrow::Cow;
-#[cfg(any(feature = "git", feature = "openai"))]
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::future;
@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _
 use tokio::io::{AsyncBufRead, AsyncRead};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-#[cfg(any(feature = "git", feature = "openai"))]
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 use crate::core::error::ErrorContext;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
@@ -217,7 +217,7 @@ pub(crate) fn chunked(content: Bytes, chunk_size: usize) -> ByteStream<'static> 
 }
 
 /// Adds an operation on a path to the errors of a stream.
-#[cfg(any(feature = "git", feature = "openai"))]
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 pub(crate) fn in_context(
     content: ByteStream<'static>,
     context: ErrorContext,
@@ -230,7 +230,7 @@ pub(crate) fn in_context(
 
 /// Returns the same content in chunks of exactly `chunk_size` bytes, except for the last chunk. Larger pieces are cut without
 /// copying.
-#[cfg(any(feature = "git", feature = "openai"))]
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 pub(crate) fn rechunked(pieces: ByteStream<'static>, chunk_size: usize) -> ByteStream<'static> {
     let state = (pieces, VecDeque::<Bytes>::new(), 0, false);
     let chunks =
@@ -252,7 +252,7 @@ pub(crate) fn rechunked(pieces: ByteStream<'static>, chunk_size: usize) -> ByteS
 }
 
 /// Takes the first `size` bytes, which must exist. Copies only if they are in several pieces.
-#[cfg(any(feature = "git", feature = "openai"))]
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 fn take_front(held: &mut VecDeque<Bytes>, size: usize) -> Bytes {
     let mut taken = BytesMut::new();
     while let Some(mut piece) = held.pop_front() {

@@ -1,15 +1,15 @@
 //! Percent-encoding.
 
 use percent_encoding::percent_decode_str;
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "object-store", feature = "openai"))]
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The characters to encode in a path segment or a query value.
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "object-store", feature = "openai"))]
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Encodes `text` as a path segment or a query value.
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "object-store", feature = "openai"))]
 pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }

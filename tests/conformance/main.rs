@@ -5,6 +5,8 @@
 #[cfg(feature = "git")]
 mod git;
 mod minimal;
+#[cfg(feature = "object-store")]
+mod object;
 #[cfg(feature = "openai")]
 mod openai;
 
@@ -27,6 +29,12 @@ every_case!(local_synced_through_the_facade, Facade(Local::new(Durability::Synce
 every_case!(git_clone, git::Clone::new());
 #[cfg(feature = "git")]
 every_case!(git_clone_through_the_facade, Facade(git::Clone::new()));
+#[cfg(feature = "object-store")]
+every_case!(s3, object::Bucket::new());
+#[cfg(feature = "object-store")]
+every_case!(s3_with_versions, object::Bucket::versioned().with_prefix("tenants/7"));
+#[cfg(feature = "object-store")]
+every_case!(s3_through_the_facade, Facade(object::Bucket::new()));
 #[cfg(feature = "openai")]
 every_case!(openai_strict, openai::VectorStore::strict());
 #[cfg(feature = "openai")]

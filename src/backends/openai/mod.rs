@@ -1,8 +1,7 @@
 //! Files in an OpenAI vector store.
 //!
 //! [`Store`](store::Store) does the work, one file per operation; this file implements the public traits. `api` speaks HTTP, `body`
-//! encodes content, `attributes` encodes paths, `index` caches the tree, `path_locks` serializes writers, and `recent_writes`
-//! bridges the service's lag.
+//! encodes content, `attributes` encodes paths, `index` caches the tree, and `recent_writes` bridges the service's lag.
 
 use std::fmt;
 
@@ -35,7 +34,7 @@ mod indexing;
 mod kept;
 mod list;
 mod open;
-mod path_locks;
+
 mod read;
 mod recent_writes;
 mod remove;

@@ -12,12 +12,11 @@ use super::attributes::{Entry, Kind};
 use super::config::OpenAIConfig;
 use super::error::not_of_the_path;
 use super::index::{Hidden, Index};
-use super::path_locks::PathLocks;
 use super::recent_writes::RecentWrites;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::core::registry::Registry;
-use crate::sys::lock::SessionLock;
+use crate::sys::lock::{PathLocks, SessionLock};
 
 /// How long a finished write waits for the removal of the old version. With a total timeout above the default, it waits for a
 /// sixtieth of that timeout.

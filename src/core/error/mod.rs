@@ -193,7 +193,7 @@ impl Error {
     }
 
     /// Marks the error as retryable, whatever its kind.
-    #[cfg(feature = "openai")]
+    #[cfg(any(feature = "object-store", feature = "openai"))]
     #[must_use]
     pub(crate) fn transient(mut self) -> Self {
         self.0.transient = true;

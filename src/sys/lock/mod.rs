@@ -4,6 +4,8 @@ mod file;
 #[cfg(feature = "git")]
 mod line;
 mod mode;
+#[cfg(any(feature = "object-store", feature = "openai"))]
+mod path_locks;
 mod semaphore;
 mod session;
 mod time_left;
@@ -12,6 +14,8 @@ pub(crate) use file::lock_file;
 #[cfg(feature = "git")]
 pub(crate) use line::{Place, Waited};
 pub(crate) use mode::LockMode;
+#[cfg(any(feature = "object-store", feature = "openai"))]
+pub(crate) use path_locks::PathLocks;
 pub(crate) use semaphore::{Permit, Semaphore};
 pub(crate) use session::{SessionGuard, SessionLock};
 pub(crate) use time_left::TimeLeft;

@@ -91,6 +91,13 @@ impl SessionLock {
         Ok(SessionGuard(Arc::clone(self)))
     }
 
+    /// Whether this task, or outside of tasks this thread, holds the lock.
+    #[cfg(feature = "object-store")]
+    pub(crate) fn is_held_here(&self) -> bool {
+        let owner = Owner::current();
+        self.holder().as_ref().is_some_and(|holder| holder.owner == owner)
+    }
+
     /// Returns a further guard if `owner` is the holder.
     fn enter_nested(self: &Arc<Self>, owner: Owner) -> Option<SessionGuard> {
         let mut holder = self.holder();

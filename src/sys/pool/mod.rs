@@ -28,7 +28,7 @@ mod inline;
 mod limits;
 mod parallel;
 mod runtimes;
-#[cfg(any(feature = "git", feature = "openai"))]
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 mod spawn;
 mod workers;
 
@@ -37,7 +37,7 @@ pub(crate) use limits::{FILES_PER_OPERATION, cores, max_open_files, max_threads}
 pub(crate) use parallel::parallel_map;
 #[cfg(feature = "openai")]
 pub(crate) use spawn::spawn_abort_on_drop;
-#[cfg(any(feature = "git", feature = "openai"))]
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 pub(crate) use spawn::spawn_to_completion;
 
 use runtimes::InFlight;
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[tokio::test]
-    #[cfg(all(feature = "blocking", any(feature = "git", feature = "openai")))]
+    #[cfg(all(feature = "blocking", any(feature = "git", feature = "object-store", feature = "openai")))]
     async fn a_task_runs_to_its_end_after_the_blocking_facade_dropped_it() {
         let (report, reported) = oneshot::channel();
         let mut task = std::pin::pin!(Some(inline(spawn_to_completion(async move {

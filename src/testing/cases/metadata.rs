@@ -175,7 +175,7 @@ pub async fn malformed_metadata_are_refused(store: &dyn Fixture) {
 
 pub async fn metadata_of_the_largest_size_are_kept(store: &dyn Fixture) {
     let files = store.backend().await;
-    let value = "\u{1}".repeat(2_048 - "author".len());
+    let value = "\u{1}".repeat(files.limits().user_metadata_bytes - "author".len());
     let options = WriteOptions::default()
         .with_content_type("x".repeat(255))
         .with_user_metadata("author", value.clone());

@@ -22,6 +22,8 @@ use super::rules::Rules;
 use super::server::{listen, serve};
 use super::service::Service;
 use super::state::State;
+use crate::backends::object::{ObjectStoreOptions, S3Config};
+use crate::core::secret::Secret;
 
 /// The bucket that exists from the start.
 const BUCKET: &str = "f9-test";
@@ -157,6 +159,18 @@ impl S3Simulator {
     #[must_use]
     pub fn secret_key(&self) -> &str {
         &self.secret_key
+    }
+
+    /// Returns the configuration of a backend on the simulator's bucket. Its first repetition waits for one millisecond.
+    #[must_use]
+    pub fn config(&self) -> S3Config {
+        let options = ObjectStoreOptions::default().with_retry_delay(Duration::from_millis(1));
+        S3Config::new(self.bucket())
+            .with_endpoint(self.endpoint())
+            .with_region(self.region())
+            .with_access_key(Secret::new(self.access_key()))
+            .with_secret_key(Secret::new(self.secret_key()))
+            .with_options(options)
     }
 
     /// Changes the rules of later requests.

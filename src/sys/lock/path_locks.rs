@@ -1,6 +1,6 @@
 //! Locks on paths for the writers of this process.
 //!
-//! The service has no conditional requests, so writers of one process take turns here. A writer locks the paths that it changes,
+//! Writers of one process take turns here where a service cannot order them. A writer locks the paths that it changes,
 //! with everything below them, and waits while another holds a lock on one of them, or above or below it. Readers take no lock.
 //! Other processes are not affected.
 
@@ -15,7 +15,7 @@ use crate::core::path::FilePath;
 use crate::core::tree::dir_key;
 
 #[derive(Debug, Default)]
-pub(super) struct PathLocks(Mutex<Queue>);
+pub(crate) struct PathLocks(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -38,7 +38,7 @@ impl PathLocks {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the queue.
-    pub(super) async fn lock(self: &Arc<Self>, paths: Vec<FilePath>) -> PathGuard {
+    pub(crate) async fn lock(self: &Arc<Self>, paths: Vec<FilePath>) -> PathGuard {
         let (grant, granted) = oneshot::channel();
         let guard = {
             let mut queue = self.queue();
@@ -101,7 +101,7 @@ fn overlap(one: &BTreeSet<FilePath>, other: &BTreeSet<FilePath>) -> bool {
 
 /// A lock on some paths, until it is dropped.
 #[derive(Debug)]
-pub(super) struct PathGuard {
+pub(crate) struct PathGuard {
     locks: Arc<PathLocks>,
     number: u64,
 }
