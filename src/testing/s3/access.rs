@@ -9,6 +9,7 @@ use s3s::{S3ErrorCode, S3Result};
 
 use super::buckets::REGION;
 use super::errors::{custom, error};
+use super::operations::Operations;
 
 /// The key that signs requests.
 #[derive(Debug)]
@@ -36,14 +37,23 @@ impl S3Auth for Key {
     }
 }
 
-/// Accepts requests with a signature for [`REGION`].
+/// Accepts requests with a signature for [`REGION`], and others if the rules say so.
 #[derive(Debug)]
-pub(super) struct Access;
+pub(super) struct Access(Operations);
+
+impl Access {
+    pub(super) fn new(operations: Operations) -> Self {
+        Self(operations)
+    }
+}
 
 #[async_trait]
 impl S3Access for Access {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         if context.credentials().is_none() {
+            if self.0.state().rules.anonymous {
+                return Ok(());
+            }
             return Err(error(S3ErrorCode::AccessDenied, "Access Denied"));
         }
         match signed_region(context) {

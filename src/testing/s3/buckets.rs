@@ -36,7 +36,7 @@ pub(super) fn list(state: &State) -> ListBucketsOutput {
 pub(super) fn create(state: &mut State, input: CreateBucketInput) -> CreateBucketOutput {
     let location = format!("/{}", input.bucket);
     state.buckets.entry(input.bucket).or_insert_with(|| Bucket::new(SystemTime::now()));
-    CreateBucketOutput { location: Some(location), ..Default::default() }
+    CreateBucketOutput { location: Some(location) }
 }
 
 pub(super) fn delete(state: &mut State, name: &str) -> S3Result<()> {

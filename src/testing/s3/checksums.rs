@@ -190,7 +190,7 @@ pub(super) fn md5(content: &Content) -> [u8; 16] {
     hasher.finalize().into()
 }
 
-/// Returns the ETag of an object of parts, without quotes.
+/// Returns the `ETag` of an object of parts, without quotes.
 pub(super) fn multipart_etag(parts: &[Content]) -> String {
     let mut hasher = Md5::new();
     parts.iter().for_each(|part| hasher.update(md5(part)));

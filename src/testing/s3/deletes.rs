@@ -6,12 +6,12 @@ use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
     ETagCondition, ObjectIdentifier,
 };
-use s3s::{S3Error, S3Result};
+use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::checksums;
 use super::conditions::WriteConditions;
 use super::content::Content;
-use super::errors::{invalid_request, malformed_xml, not_implemented};
+use super::errors::{error, invalid_request, malformed_xml, not_implemented};
 use super::records::Versioning;
 use super::state::State;
 
@@ -53,9 +53,9 @@ pub(super) fn many(
         match delete_listed(state, &input.bucket, &object) {
             Ok(entry) if !is_quiet => deleted.push(entry),
             Ok(_) => {}
-            Err(error) => errors.push(s3s::dto::Error {
-                code: Some(error.code().as_str().to_owned()),
-                message: error.message().map(str::to_owned),
+            Err(failure) => errors.push(s3s::dto::Error {
+                code: Some(failure.code().as_str().to_owned()),
+                message: failure.message().map(str::to_owned),
                 key: Some(object.key),
                 version_id: object.version_id,
             }),
@@ -104,6 +104,9 @@ fn delete(
     conditions: &WriteConditions,
 ) -> S3Result<Deleted> {
     let bucket = state.bucket(bucket_name)?;
+    if let Some(code) = state.rules.undeletable_keys.get(key) {
+        return Err(undeletable(code));
+    }
     conditions
         .check_delete(state.rules.delete_conditions, bucket.current(key).map(AsRef::as_ref))?;
     let versioning = bucket.versioning;
@@ -120,4 +123,10 @@ fn delete(
     }
     let marker = state.store(bucket_name, key, None)?;
     Ok(Deleted { version_id: Some(marker.id), is_marker: true })
+}
+
+/// Returns the error that a rule gives for a key. Its status is 500 if s3s does not know the code.
+fn undeletable(code: &str) -> S3Error {
+    let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+    error(code, "A rule says that the key cannot be deleted.")
 }

@@ -24,6 +24,7 @@ use super::operation::Operation;
 pub struct Fault {
     pub(super) kind: FaultKind,
     operation: Option<Operation>,
+    key: Option<String>,
     pub(super) skipped: usize,
     pub(super) times: usize,
     processed: bool,
@@ -92,7 +93,7 @@ impl Fault {
     /// Creates a fault that happens once, to the next request.
     #[must_use]
     pub fn new(kind: FaultKind) -> Self {
-        Self { kind, operation: None, skipped: 0, times: 1, processed: false }
+        Self { kind, operation: None, key: None, skipped: 0, times: 1, processed: false }
     }
 
     /// Creates a fault that responds with this status and this code of S3.
@@ -149,6 +150,13 @@ impl Fault {
         self
     }
 
+    /// Limits the fault to requests with this key in their path.
+    #[must_use]
+    pub fn for_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
     /// Skips this many matching requests first.
     #[must_use]
     pub fn after(mut self, requests: usize) -> Self {
@@ -170,9 +178,11 @@ impl Fault {
         self
     }
 
-    pub(super) fn matches(&self, operation: Operation) -> bool {
+    pub(super) fn matches(&self, operation: Operation, key: Option<&str>) -> bool {
         let is_possible = self.kind != FaultKind::WrongContent || operation == Operation::GetObject;
-        is_possible && self.operation.is_none_or(|only| only == operation)
+        is_possible
+            && self.operation.is_none_or(|only| only == operation)
+            && self.key.as_deref().is_none_or(|only| key == Some(only))
     }
 
     pub(super) fn is_processed(&self) -> bool {

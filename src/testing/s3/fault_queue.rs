@@ -30,10 +30,10 @@ impl FaultQueue {
         self.0.clear();
     }
 
-    /// Takes the fault for the next request of this operation.
-    pub(super) fn next(&mut self, operation: Operation) -> Option<ActiveFault> {
+    /// Takes the fault for the next request of this operation, and with this key.
+    pub(super) fn next(&mut self, operation: Operation, key: Option<&str>) -> Option<ActiveFault> {
         let mut due = None;
-        let matching = |(_, fault): &(usize, &mut Fault)| fault.matches(operation);
+        let matching = |(_, fault): &(usize, &mut Fault)| fault.matches(operation, key);
         for (position, fault) in self.0.iter_mut().enumerate().filter(matching) {
             if fault.skipped == 0 {
                 due = Some(position);

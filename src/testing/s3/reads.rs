@@ -106,7 +106,7 @@ struct Found {
 }
 
 pub(super) fn get(state: &State, input: GetObjectInput) -> S3Result<GetObjectOutput> {
-    let found = find(state, read!(input))?;
+    let found = find(state, &read!(input))?;
     let mut output = described!(GetObjectOutput, found);
     let segments: Vec<Result<_, S3Error>> =
         found.content.segments().iter().cloned().map(Ok).collect();
@@ -115,11 +115,11 @@ pub(super) fn get(state: &State, input: GetObjectInput) -> S3Result<GetObjectOut
 }
 
 pub(super) fn head(state: &State, input: HeadObjectInput) -> S3Result<HeadObjectOutput> {
-    let found = find(state, read!(input))?;
+    let found = find(state, &read!(input))?;
     Ok(described!(HeadObjectOutput, found))
 }
 
-fn find(state: &State, read: Read) -> S3Result<Found> {
+fn find(state: &State, read: &Read) -> S3Result<Found> {
     let bucket = state.bucket(&read.bucket)?;
     let version = version(bucket, &read.key, read.version_id.as_deref())?.clone();
     let Some(object) = version.object.clone() else { return Err(no_such_key()) };

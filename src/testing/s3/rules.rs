@@ -1,5 +1,6 @@
 //! The rules of the simulated service.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The behaviour of an [`S3Simulator`](super::S3Simulator). Change it at any time with [`set`](super::S3Simulator::set).
@@ -11,6 +12,8 @@ use std::time::Duration;
 pub struct Rules {
     /// The delay before each request is processed; zero by default.
     pub latency: Duration,
+    /// Accepts requests without a signature; `false` by default. A signature must be right in any case.
+    pub anonymous: bool,
 
     /// The conditions `If-None-Match` and `If-Match` of `PutObject`.
     pub put_conditions: Conditions,
@@ -38,6 +41,9 @@ pub struct Rules {
     pub bulk_delete_supported: bool,
     /// Accepts only `Content-MD5` as the checksum of `DeleteObjects`, as Swift does; `false` by default.
     pub bulk_delete_needs_md5: bool,
+    /// The keys that cannot be deleted, each with the code of the error, such as `AccessDenied` or `InternalError`.
+    /// `DeleteObjects` reports it for the key and deletes the others.
+    pub undeletable_keys: BTreeMap<String, String>,
 
     /// The smallest size in bytes of a part that is not the last: 5 MiB by default.
     pub min_part_size: u64,
@@ -56,7 +62,7 @@ pub struct Rules {
     pub repeats_keys: bool,
     /// Lists objects with their `ETag`; `true` by default. s3s-fs does not.
     pub list_etags: bool,
-    /// Writes a space as `+` in listings with `encoding-type=url`, as Amazon and MinIO do; `true` by default. If not, as `%20`.
+    /// Writes a space as `+` in listings with `encoding-type=url`, as Amazon and `MinIO` do; `true` by default. If not, as `%20`.
     pub spaces_as_plus: bool,
 }
 
@@ -79,6 +85,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             latency: Duration::ZERO,
+            anonymous: false,
             put_conditions: Conditions::Honoured,
             complete_conditions: Conditions::Honoured,
             copy_conditions: Conditions::Honoured,
@@ -90,6 +97,7 @@ impl Default for Rules {
             part_copy_supported: true,
             bulk_delete_supported: true,
             bulk_delete_needs_md5: false,
+            undeletable_keys: BTreeMap::new(),
             min_part_size: 5 * 1024 * 1024,
             max_copy_size: 5 * 1024 * 1024 * 1024,
             max_put_size: 5 * 1024 * 1024 * 1024,

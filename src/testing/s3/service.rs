@@ -61,7 +61,7 @@ impl Service {
         let operations = Operations::new(state);
         let mut builder = S3ServiceBuilder::new(operations.clone());
         builder.set_auth(Key::new(access_key, secret_key));
-        builder.set_access(Access);
+        builder.set_access(Access::new(operations.clone()));
         Self { operations, s3s: builder.build(), releases: watch::Sender::new(()) }
     }
 
@@ -78,7 +78,7 @@ impl Service {
     pub(super) fn arrive(&self, head: &Parts) -> Arrival {
         let entry = log_entry(head);
         let mut state = self.state();
-        let fault = state.faults.next(entry.operation);
+        let fault = state.faults.next(entry.operation, entry.key.as_deref());
         let index = state.log.add(entry);
         let latency = state.rules.latency;
         let request_id = state.new_id();

@@ -17,7 +17,7 @@ use super::checksums::{self, Algorithm};
 use super::content::Content;
 use super::fault::Fault;
 use super::log::Request;
-use super::records::{Bucket, Object, Version};
+use super::records::{Attributes, Bucket, Object, Version, Versioning};
 use super::rules::Rules;
 use super::server::{listen, serve};
 use super::service::Service;
@@ -83,7 +83,7 @@ pub struct StoredObject {
     pub key: String,
     /// The content.
     pub content: Bytes,
-    /// The ETag without quotes.
+    /// The `ETag` without quotes.
     pub etag: String,
     /// The content type, if a client gave one.
     pub content_type: Option<String>,
@@ -257,21 +257,56 @@ impl S3Simulator {
         uploads.collect()
     }
 
-    /// Stores an object without checking the rules, and without a content type or metadata. Returns its ETag.
+    /// Stores an object without checking the rules, and without a content type or metadata. Returns its `ETag`.
     ///
     /// # Panics
     ///
     /// If the simulator's bucket was deleted.
     pub fn put(&self, key: &str, content: impl Into<Bytes>) -> String {
+        self.put_with(key, content, None, &[])
+    }
+
+    /// Stores an object as [`put`](Self::put) does, with this content type and this user metadata, whose names come without the
+    /// prefix `x-amz-meta-`.
+    ///
+    /// # Panics
+    ///
+    /// If the simulator's bucket was deleted.
+    pub fn put_with(
+        &self,
+        key: &str,
+        content: impl Into<Bytes>,
+        content_type: Option<&str>,
+        metadata: &[(&str, &str)],
+    ) -> String {
+        let pairs = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let attributes = Attributes {
+            content_type: content_type.map(str::to_owned),
+            metadata: pairs.collect(),
+            ..Attributes::default()
+        };
         let content = Content::from(content.into());
         let mut state = self.service.state();
         let etag = hex::encode(checksums::md5(&content));
         let checksum = Some(Algorithm::Crc64Nvme.of(&content));
         let checksum = checksum.filter(|_| state.rules.checksums_supported);
-        let object =
-            Object { etag: etag.clone(), checksum, content, attributes: Default::default() };
+        let object = Object { etag: etag.clone(), checksum, content, attributes };
         state.store(BUCKET, key, Some(object)).unwrap();
         etag
+    }
+
+    /// Enables versioning, as `PutBucketVersioning` does.
+    pub fn enable_versioning(&self) {
+        self.in_bucket(|bucket| bucket.versioning = Versioning::Enabled);
+    }
+
+    /// Returns the versions of a key, the oldest first. Delete markers are left out.
+    #[must_use]
+    pub fn versions(&self, key: &str) -> Vec<StoredObject> {
+        let state = self.service.state();
+        let versions = state.buckets.get(BUCKET).and_then(|bucket| bucket.keys.get(key));
+        let stored = |version: &Version| Some(stored(key, version, version.object.as_deref()?));
+        versions.into_iter().flatten().filter_map(stored).collect()
     }
 
     /// Removes all versions of a key, also if versioning is enabled.

@@ -198,7 +198,7 @@ impl Response {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// Returns the ETag without quotes.
+    /// Returns the `ETag` without quotes.
     pub(super) fn etag(&self) -> &str {
         self.header("etag").trim_matches('"')
     }
