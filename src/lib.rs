@@ -181,7 +181,8 @@ pub use backends::local::{Durability, LocalConfig, LocalFileBackend, LocalFileBa
 pub use backends::memory::{MemoryConfig, MemoryFileBackend};
 #[cfg(feature = "object-store")]
 pub use backends::object::{
-    Conditions, ObjectStoreFileBackend, ObjectStoreOptions, ObjectStoreTimeouts, S3Config,
+    Conditions, ObjectStoreFileBackend, ObjectStoreOptions, ObjectStoreRepair, ObjectStoreTimeouts,
+    S3Config,
 };
 #[cfg(feature = "openai")]
 pub use backends::openai::{

@@ -42,8 +42,8 @@ pub enum Capability {
     /// Exclusive creates, conditional writes and appends are also exact among processes. Without this capability, a writer in another
     /// process can come between the check and the write.
     CrossProcessWrites,
-    /// Paths may have up to [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES). Without this capability, the limit is in the documentation of
-    /// the store and is at least 1,024. A longer path is [`InvalidPath`](crate::ErrorKind::InvalidPath).
+    /// Paths may have up to [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES). Without this capability, the limit is that of
+    /// [`Limits`](crate::Limits): at least 1,024, less the prefix of a store that is a part of another one. A longer path is [`InvalidPath`](crate::ErrorKind::InvalidPath).
     LongPaths,
     /// Writes can set a [content type](crate::FileMetadata::content_type).
     ContentType,

@@ -46,6 +46,8 @@ mod handles;
 mod held;
 mod local;
 mod memory;
+#[cfg(feature = "object-store")]
+mod object;
 #[cfg(feature = "openai")]
 mod openai;
 mod session;
@@ -60,6 +62,8 @@ pub use git::{ConflictVersions, GitSyncFileBackend};
 pub use handles::{FileReader, FileWriter};
 pub use local::LocalFileBackend;
 pub use memory::MemoryFileBackend;
+#[cfg(feature = "object-store")]
+pub use object::ObjectStoreFileBackend;
 #[cfg(feature = "openai")]
 pub use openai::OpenAIVectorStoreFileBackend;
 pub use session::SyncSession;

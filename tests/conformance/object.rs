@@ -47,7 +47,8 @@ impl Fixture for Bucket {
     async fn leftovers(&self) -> Vec<String> {
         let unfinished = self.simulator.uploads().into_iter().map(|upload| upload.key);
         let private = self.simulator.objects().into_iter().map(|object| object.key);
-        let private = private.filter(|key| key.contains(".f9/uploads/") || key.contains(".f9/probe/"));
+        let private =
+            private.filter(|key| key.contains(".f9/uploads/") || key.contains(".f9/probe/"));
         unfinished.chain(private).collect()
     }
 }

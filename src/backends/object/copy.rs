@@ -22,7 +22,12 @@ const CONCURRENT_COPIES: usize = 16;
 
 impl Store {
     /// Copies a file. Runs to its end even if the caller is dropped.
-    pub(super) async fn copy(&self, from: &str, to: &str, options: CopyOptions) -> Result<FileInfo> {
+    pub(super) async fn copy(
+        &self,
+        from: &str,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<FileInfo> {
         let (from, to) = (self.parse_entry(from)?, self.parse_entry(to)?);
         let target = WriteTarget::from(&options);
         target.expect_no_append()?;
@@ -41,7 +46,7 @@ impl Store {
                 };
                 let info = metadata::info(from.clone(), &source);
                 options.source.check_change(info.etag.as_ref(), info.modified_at)?;
-                if from == to && !target.is_new() && options.version.is_none() {
+                if from == to && options.version.is_none() {
                     target.check(Existing::File(&info))?;
                     return Ok(info);
                 }
@@ -109,12 +114,7 @@ impl Store {
     }
 
     /// Copies an object in the way that the service has for it.
-    async fn copy_object(
-        &self,
-        source: &Object,
-        to: &str,
-        state: &TargetState,
-    ) -> Result<Written> {
+    async fn copy_object(&self, source: &Object, to: &str, state: &TargetState) -> Result<Written> {
         let condition = state.condition.clone();
         if self.abilities.copy.has(&condition) {
             let copy = Copy {
@@ -153,7 +153,8 @@ impl Store {
         let found = self.bucket.head(&source.key, source.version.as_deref()).await?.attributes;
         let attributes = Attributes { metadata: own_pairs(&found), ..found };
         let id = self.bucket.begin(to, attributes).await?;
-        let starts = (0..source.size).step_by(usize::try_from(MAX_COPIED_PART).unwrap_or(usize::MAX));
+        let starts =
+            (0..source.size).step_by(usize::try_from(MAX_COPIED_PART).unwrap_or(usize::MAX));
         let parts = stream::iter(starts.enumerate()).map(async |(index, start)| {
             let end = source.size.min(start + MAX_COPIED_PART);
             let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -273,11 +274,8 @@ impl Store {
             let page = self.bucket.list(list.clone()).await?;
             let copies = stream::iter(page.objects).map(async |object| {
                 let key = format!("{new}{}", &object.key[old.len()..]);
-                let state = TargetState {
-                    condition: Condition::None,
-                    old: None,
-                    was_looked_up: false,
-                };
+                let state =
+                    TargetState { condition: Condition::None, old: None, was_looked_up: false };
                 let source = Object { version: None, ..object };
                 self.copy_object(&source, &key, &state).await
             });

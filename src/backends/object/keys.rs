@@ -76,10 +76,10 @@ impl Keys {
         let text = self.relative(key).unwrap_or(key);
         let name = text.strip_suffix('/');
         match FilePath::parse_in_view(text, view) {
-            Ok(path) if name == Some(path.as_str()) => Ok(Meaning::Directory(path)),
-            Ok(path) if name.is_none() && path == text && !path.is_root() => {
-                Ok(Meaning::File(path))
+            Ok(path) if !path.is_root() && name == Some(path.as_str()) => {
+                Ok(Meaning::Directory(path))
             }
+            Ok(path) if !path.is_root() && path == text => Ok(Meaning::File(path)),
             Err(error) if error.kind() == ErrorKind::ReservedPath => Ok(Meaning::Hidden),
             _ => {
                 let message = "the key is no path of f9";
@@ -111,7 +111,8 @@ mod tests {
     fn keys_that_no_path_has_are_errors() {
         let keys = Keys::default();
         let long = "n".repeat(300);
-        for key in ["/a", "a//b", "a//", "//", "/", "", "a/./b", "../a", "a/..", ".", "a\0b", &long] {
+        for key in ["/a", "a//b", "a//", "//", "/", "", "a/./b", "../a", "a/..", ".", "a\0b", &long]
+        {
             let error = keys.meaning(key, None).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidPath, "{key:?}");
         }

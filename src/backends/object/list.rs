@@ -101,7 +101,8 @@ impl Entry {
 impl Listing {
     fn new(store: Store, directory: FilePath, depth: Depth, selection: &Selection) -> Self {
         let prefix = store.keys.directory(&directory);
-        let start = selection.start_after.as_ref().map(|key| format!("{}{key}", store.keys.prefix()));
+        let start =
+            selection.start_after.as_ref().map(|key| format!("{}{key}", store.keys.prefix()));
         // A start before the directory is no start.
         let start = start.filter(|start| *start > prefix);
         let max = selection.limit.filter(|_| selection.pattern.is_none());
@@ -234,7 +235,8 @@ impl Listing {
             std::cmp::Ordering::Greater => Order::New,
             std::cmp::Ordering::Equal => Order::Repeated,
             std::cmp::Ordering::Less => {
-                let text = format!("the service lists `{}` out of order", shortened(key).escape_debug());
+                let text =
+                    format!("the service lists `{}` out of order", shortened(key).escape_debug());
                 Order::Wrong(Error::new(ErrorKind::Remote).with_message(text))
             }
         }

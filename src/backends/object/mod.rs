@@ -89,6 +89,12 @@ impl ObjectStoreFileBackend {
         self.store.repair(age).await.map_err(CONTEXT.operation("repair"))
     }
 
+    /// Returns the number of requests sent, including repeated ones.
+    #[must_use]
+    pub fn requests_sent(&self) -> u64 {
+        self.store.bucket.requests_sent()
+    }
+
     async fn open(
         bucket: Arc<dyn Bucket>,
         prefix: &str,
@@ -149,7 +155,8 @@ impl AsyncFileBackend for ObjectStoreFileBackend {
     }
 
     fn limits(&self) -> Limits {
-        let user_metadata_bytes = if self.store.abilities.attributes { MAX_USER_METADATA } else { 0 };
+        let user_metadata_bytes =
+            if self.store.abilities.attributes { MAX_USER_METADATA } else { 0 };
         Limits { path_bytes: self.store.max_path_bytes(), user_metadata_bytes, ..Limits::default() }
     }
 

@@ -64,7 +64,11 @@ impl Store {
         Ok(info)
     }
 
-    pub(super) async fn checksum(&self, path: &str, algorithm: ChecksumAlgorithm) -> Result<Checksum> {
+    pub(super) async fn checksum(
+        &self,
+        path: &str,
+        algorithm: ChecksumAlgorithm,
+    ) -> Result<Checksum> {
         self.parse_entry(path)?;
         let info = self.info(path, InfoOptions::default().with_checksum(algorithm)).await?;
         info.checksum.ok_or_else(|| ErrorKind::IsADirectory.into())
@@ -121,7 +125,9 @@ impl Store {
     /// Opens a file of which no byte is to be read.
     async fn open_nothing(&self, path: &FilePath, options: &ReadOptions) -> Result<FileContent> {
         let object = match &options.version {
-            Some(version) => self.bucket.head(&self.keys.file(path), Some(version.as_str())).await?,
+            Some(version) => {
+                self.bucket.head(&self.keys.file(path), Some(version.as_str())).await?
+            }
             None => self.file(path).await?,
         };
         let info = metadata::info(path.clone(), &object);
@@ -153,9 +159,10 @@ fn first_part(range: Option<&ByteRange>, part_size: u64) -> (Option<Part>, bool)
             let end = range.end.min(range.start.saturating_add(part_size));
             (Some(Part::Range(range.start..end)), true)
         }
-        Some(&ByteRange::From(start)) => {
-            (Some(Part::Range(start..start.saturating_add(part_size))), true)
-        }
+        Some(&ByteRange::From(start)) => match start.checked_add(part_size) {
+            Some(end) => (Some(Part::Range(start..end)), true),
+            None => (None, false),
+        },
         Some(ByteRange::Suffix(0)) => (None, false),
         // Where it starts is not known, so it is one request.
         Some(&ByteRange::Suffix(count)) => (Some(Part::Last(count)), false),
@@ -225,23 +232,28 @@ impl Reader {
     /// Continues a stream of a range when its connection is lost.
     fn resumed(self, stream: ByteStream<'static>, range: Range<u64>) -> ByteStream<'static> {
         let state = (self, stream, range, 0_u32);
-        let chunks = stream::try_unfold(state, async |(reader, mut stream, mut range, mut losses)| {
-            loop {
-                match stream.try_next().await {
-                    Ok(Some(chunk)) => {
-                        range.start = range.start.saturating_add(chunk.len() as u64);
-                        return Ok(Some((chunk, (reader, stream, range, 0))));
+        let chunks =
+            stream::try_unfold(state, async |(reader, mut stream, mut range, mut losses)| {
+                loop {
+                    match stream.try_next().await {
+                        Ok(Some(chunk)) => {
+                            range.start = range.start.saturating_add(chunk.len() as u64);
+                            return Ok(Some((chunk, (reader, stream, range, 0))));
+                        }
+                        Ok(None) if range.is_empty() => return Ok(None),
+                        Ok(None) => return Err(Error::new(ErrorKind::UnexpectedEof)),
+                        Err(error)
+                            if losses < RESUMPTIONS
+                                && error.is_temporary()
+                                && !range.is_empty() =>
+                        {
+                            losses += 1;
+                            stream = reader.get(range.clone()).await?.stream;
+                        }
+                        Err(error) => return Err(error),
                     }
-                    Ok(None) if range.is_empty() => return Ok(None),
-                    Ok(None) => return Err(Error::new(ErrorKind::UnexpectedEof)),
-                    Err(error) if losses < RESUMPTIONS && error.is_temporary() && !range.is_empty() => {
-                        losses += 1;
-                        stream = reader.get(range.clone()).await?.stream;
-                    }
-                    Err(error) => return Err(error),
                 }
-            }
-        });
+            });
         chunks.boxed()
     }
 }

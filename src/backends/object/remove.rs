@@ -36,7 +36,8 @@ impl Store {
                     let info = metadata::info(path.clone(), &object);
                     options.condition.check_change(info.etag.as_ref(), info.modified_at)?;
                     // A deletion without a condition removes whatever is there.
-                    let is_conditional = !options.condition.is_empty() && self.abilities.delete_etag;
+                    let is_conditional =
+                        !options.condition.is_empty() && self.abilities.delete_etag;
                     let etag = object.etag.as_deref().filter(|_| is_conditional);
                     match self.bucket.delete(&object.key, etag).await {
                         Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}

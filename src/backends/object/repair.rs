@@ -38,7 +38,9 @@ impl Store {
                 let page = self.bucket.list(list.clone()).await?;
                 let old = page.objects.into_iter().filter(|object| is_old(object.modified_at));
                 let keys: Vec<_> = old.map(|object| object.key).collect();
-                if let Some((_, error)) = self.bucket.delete_many(keys.clone()).await?.into_iter().next() {
+                if let Some((_, error)) =
+                    self.bucket.delete_many(keys.clone()).await?.into_iter().next()
+                {
                     return Err(error);
                 }
                 removed.objects.extend(keys);

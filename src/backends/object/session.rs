@@ -149,7 +149,8 @@ impl Store {
                 }
             }
             if left.get().is_zero() {
-                let holder = found.map_or_else(|| "another process".to_owned(), |(record, _)| record.holder);
+                let holder =
+                    found.map_or_else(|| "another process".to_owned(), |(record, _)| record.holder);
                 let message = format!("held by {holder}");
                 return Err(Error::new(ErrorKind::LockTimeout).with_message(message));
             }
@@ -181,8 +182,10 @@ impl Store {
         condition: Condition,
     ) -> Result<String> {
         let json = serde_json::to_vec(record).map_err(|_| ErrorKind::Internal)?;
-        let attributes =
-            Attributes { content_type: Some("application/json".to_owned()), ..Attributes::default() };
+        let attributes = Attributes {
+            content_type: Some("application/json".to_owned()),
+            ..Attributes::default()
+        };
         let written = self.bucket.put(key, json.into(), attributes, condition).await?;
         written.etag.ok_or_else(|| {
             let message = "the service gives no etag";
@@ -272,7 +275,8 @@ impl Lease {
             }
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
                 let found = self.store.read_lease(&key).await.ok().flatten();
-                let holder = found.map_or_else(|| "another process".to_owned(), |(record, _)| record.holder);
+                let holder =
+                    found.map_or_else(|| "another process".to_owned(), |(record, _)| record.holder);
                 self.state().lost_to = Some(holder);
                 false
             }
@@ -287,7 +291,7 @@ impl Lease {
         if let Some(renewal) = renewal {
             renewal.abort();
             // A renewal that was under way would come after the release.
-            let _ = renewal.await;
+            drop(renewal.await);
         }
         self.check()?;
         let (record, etag) = {

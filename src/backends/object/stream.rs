@@ -117,9 +117,8 @@ impl Store {
             WriteMode::IfMatch(_) | WriteMode::Append => Honoured { absent: false, etag: true },
             _ => Honoured::ALL,
         };
-        let has = |honoured: Honoured| {
-            honoured.absent >= needed.absent && honoured.etag >= needed.etag
-        };
+        let has =
+            |honoured: Honoured| honoured.absent >= needed.absent && honoured.etag >= needed.etag;
         if has(self.abilities.finish) {
             return Ok(Place::Target);
         }
@@ -322,10 +321,13 @@ impl Parts {
         self.ids.push(None);
         let number = u32::try_from(self.before + at + 1).unwrap_or(u32::MAX);
         if u64::from(number) > MAX_PARTS {
-            let message = format!("more than {MAX_PARTS} parts; declare the size, or set a larger `part_size`");
+            let message = format!(
+                "more than {MAX_PARTS} parts; declare the size, or set a larger `part_size`"
+            );
             return Err(Error::new(ErrorKind::TooLarge).with_message(message));
         }
-        let (bucket, key, id) = (Arc::clone(&self.bucket), Arc::clone(&self.key), Arc::clone(&self.id));
+        let (bucket, key, id) =
+            (Arc::clone(&self.bucket), Arc::clone(&self.key), Arc::clone(&self.id));
         self.running.push(Box::pin(async move {
             let part = bucket.put_part(&key, &id, number, data).await?;
             Ok((at, part))

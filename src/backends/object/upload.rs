@@ -255,7 +255,9 @@ impl Store {
         }
         let content = self.bucket.get(&names.content, Get::default()).await?;
         if content.object.size != record.offset {
-            return Err(Error::new(ErrorKind::Corrupted).with_message("parts of the upload are missing"));
+            return Err(
+                Error::new(ErrorKind::Corrupted).with_message("parts of the upload are missing")
+            );
         }
         if plan.target.mode != WriteMode::Append && options.checksum.is_none() {
             let source = content.object.clone();
@@ -331,7 +333,8 @@ impl Store {
         }
         let record = Record { parts, offset, ..newest.clone() };
         if end < offset && self.bucket.head(&names.rest(offset), None).await.is_err() {
-            let message = format!("the upload cannot go back to {offset}; `upload_state` returns its state");
+            let message =
+                format!("the upload cannot go back to {offset}; `upload_state` returns its state");
             return Err(Error::new(ErrorKind::InvalidInput).with_message(message));
         }
         Ok(record)
@@ -346,7 +349,9 @@ impl Store {
         let content = self.bucket.get(&names.rest(record.offset), Get::default()).await?;
         let bytes = collect(content.stream).await?;
         if bytes.len() as u64 != size {
-            return Err(Error::new(ErrorKind::Corrupted).with_message("the upload has lost its end"));
+            return Err(
+                Error::new(ErrorKind::Corrupted).with_message("the upload has lost its end")
+            );
         }
         Ok(bytes.to_vec())
     }

@@ -279,8 +279,7 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let condition =
-            if self.abilities.put.absent { Condition::Absent } else { Condition::None };
+        let condition = if self.abilities.put.absent { Condition::Absent } else { Condition::None };
         let key = self.keys.directory(&path);
         let put = self.bucket.put(&key, Bytes::new(), Attributes::default(), condition).await;
         match put {

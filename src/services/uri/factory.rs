@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 
 #[cfg(feature = "git")]
 use super::git;
+#[cfg(feature = "object-store")]
+use super::object;
 #[cfg(feature = "openai")]
 use super::openai;
 use super::{BackendUri, file, parse};
@@ -64,6 +66,8 @@ impl BackendFactory {
         for scheme in ["git", "git+file", "git+http", "git+https", "git+ssh"] {
             factory.insert(scheme.to_owned(), boxed(git::open));
         }
+        #[cfg(feature = "object-store")]
+        factory.insert("s3".to_owned(), boxed(object::open));
         #[cfg(feature = "openai")]
         factory.insert("openai+vector".to_owned(), boxed(openai::open));
         factory
@@ -182,6 +186,7 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 /// | `memory://name` | memory, shared by name within the process |
 /// | `git+https://host/org/repo@branch?path=…`, `git@host:org/repo.git@branch` | a git working tree (feature `git`) |
 /// | `openai+vector://vs_123?cache_ttl=5` | an OpenAI vector store (feature `openai`) |
+/// | `s3://bucket/prefix?region=…&endpoint=…` | a bucket of S3 or of a service with the same interface (feature `object-store`) |
 ///
 /// Paths and parameters are percent-decoded. A fragment (`#`) and a parameter that is unknown or repeated are errors. The result has
 /// the verbs of every backend; [`as_sync`](AsyncFileBackend::as_sync) returns `push`, `pull` and the conflicts of a backend that has a
@@ -207,6 +212,12 @@ static GLOBAL: LazyLock<BackendFactory> = LazyLock::new(BackendFactory::new);
 ///
 /// All are fields of `OpenAIConfig`: `api_key` (the key, `env:NAME` or `file:/path`; `env:OPENAI_API_KEY` by default), `base_url`,
 /// `allow_http`, `organization`, `project`, `purpose`, `cache_ttl`, `encoding`, `read`, `retries`, `concurrency`, `send_beta_header`.
+///
+/// # Parameters of `s3`
+///
+/// All are fields of `S3Config` and `ObjectStoreOptions`: `region`, `endpoint`, `path_style`, `allow_http`, `anonymous`, `access_key`,
+/// `secret_key`, `session_token` (the value, `env:NAME` or `file:/path`), `profile`, `part_size`, `parts`, `requests`, `retries`,
+/// `retry_delay`, `conditions`, `checksums`, `directory_ttl`, `session_ttl`.
 ///
 /// # Errors
 ///

@@ -8,6 +8,8 @@ mod factory;
 mod file;
 #[cfg(feature = "git")]
 mod git;
+#[cfg(feature = "object-store")]
+mod object;
 #[cfg(feature = "openai")]
 mod openai;
 mod parameters;

@@ -403,7 +403,10 @@ mod tests {
     }
 
     #[tokio::test]
-    #[cfg(all(feature = "blocking", any(feature = "git", feature = "object-store", feature = "openai")))]
+    #[cfg(all(
+        feature = "blocking",
+        any(feature = "git", feature = "object-store", feature = "openai")
+    ))]
     async fn a_task_runs_to_its_end_after_the_blocking_facade_dropped_it() {
         let (report, reported) = oneshot::channel();
         let mut task = std::pin::pin!(Some(inline(spawn_to_completion(async move {

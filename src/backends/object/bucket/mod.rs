@@ -66,8 +66,6 @@ pub(super) enum Part {
     Whole,
     /// These offsets; the end may be past that of the object.
     Range(Range<u64>),
-    /// From this offset to the end.
-    From(u64),
     /// The last bytes.
     Last(u64),
 }
@@ -206,6 +204,9 @@ pub(super) trait Bucket: Debug + Send + Sync + 'static {
     async fn keeps_versions(&self) -> bool {
         false
     }
+
+    /// The number of requests sent, including repeated ones.
+    fn requests_sent(&self) -> u64;
 
     /// The name of the bucket, the same for all its handles. Holds no secret.
     fn identity(&self) -> Option<String>;

@@ -1,5 +1,6 @@
 //! What holds for every object store.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -60,6 +61,24 @@ pub enum Conditions {
     All,
     /// None. Then `create` is [`Unsupported`](ErrorKind::Unsupported), as is every other conditional write.
     None,
+}
+
+impl Conditions {
+    /// The accepted values, for error messages.
+    pub(crate) const ACCEPTED: &'static str = "probe, all or none";
+}
+
+impl FromStr for Conditions {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "probe" => Ok(Self::Probe),
+            "all" => Ok(Self::All),
+            "none" => Ok(Self::None),
+            _ => Err(()),
+        }
+    }
 }
 
 /// The timeouts of requests.
@@ -208,7 +227,8 @@ mod tests {
     #[test]
     fn json_refuses_unknown_fields_and_lists_the_known_ones() {
         let read: ObjectStoreOptions =
-            serde_json::from_str(r#"{"parts": 2, "conditions": "none", "retry_delay": 0.5}"#).unwrap();
+            serde_json::from_str(r#"{"parts": 2, "conditions": "none", "retry_delay": 0.5}"#)
+                .unwrap();
         let expected = ObjectStoreOptions::default()
             .with_parts(2)
             .with_conditions(Conditions::None)

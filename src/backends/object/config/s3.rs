@@ -184,7 +184,10 @@ impl fmt::Debug for S3Config {
             .field("bucket", &self.bucket)
             .field("prefix", &self.prefix)
             .field("region", &self.region)
-            .field("endpoint", &self.endpoint.as_ref().map(|text| if is_shown(&text) { text } else { "***" }))
+            .field(
+                "endpoint",
+                &self.endpoint.as_ref().map(|text| if is_shown(&text) { text } else { "***" }),
+            )
             .field("path_style", &self.path_style)
             .field("allow_http", &self.allow_http)
             .field("anonymous", &self.anonymous)

@@ -1,6 +1,6 @@
 //! The XML that the service answers with.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quick_xml::de::from_reader;
 use serde::de::DeserializeOwned;
@@ -60,6 +60,17 @@ pub(super) enum VersionItem {
     DeleteMarker(Entry),
     #[serde(other)]
     Other,
+}
+
+impl VersionItem {
+    /// Returns the entry, and whether it is a deletion.
+    pub(super) fn read(self) -> Option<(Entry, bool)> {
+        match self {
+            Self::Version(entry) => Some((entry, false)),
+            Self::DeleteMarker(entry) => Some((entry, true)),
+            Self::Other => None,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,6 +156,12 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>
     Ok(text.parse::<jiff::Timestamp>().ok().map(SystemTime::from))
 }
 
+/// Some services list parts of seconds, which look-ups do not have.
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let parts = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    time - Duration::from_nanos(parts.into())
+}
+
 /// Reads an answer.
 ///
 /// # Errors
@@ -177,7 +194,7 @@ impl Entry {
             key: unescaped(&self.key, encoding)?,
             size: self.size,
             etag: self.etag.as_deref().map(unquoted).filter(|etag| !etag.is_empty()),
-            modified_at: self.last_modified,
+            modified_at: self.last_modified.map(whole_seconds),
             version: self.version_id,
             ..Object::default()
         })

@@ -218,7 +218,11 @@ impl Client {
     }
 
     /// Waits until a failed request may be repeated. Returns the failure if it may not.
-    async fn wait_to_repeat(&self, failure: Failure, attempts: &mut Attempts) -> Result<(), Failed> {
+    async fn wait_to_repeat(
+        &self,
+        failure: Failure,
+        attempts: &mut Attempts,
+    ) -> Result<(), Failed> {
         let wait =
             self.backoff.next_wait(attempts.retries, failure.retry_after, random::fraction());
         let is_in_time = |wait: &Duration| Instant::now() + *wait < attempts.deadline;
@@ -256,7 +260,8 @@ impl Client {
         let text = |name: &str| headers.get(name)?.to_str().ok();
         let after = RetryHint::read(text, SystemTime::now()).after;
         let id = text("x-amz-request-id");
-        let failure = Failure::of_answer(response.status().as_u16(), &body, id, &headers, &self.host);
+        let failure =
+            Failure::of_answer(response.status().as_u16(), &body, id, &headers, &self.host);
         Err(Failure { retry_after: after, ..failure })
     }
 
@@ -316,7 +321,11 @@ impl Client {
     }
 
     /// Returns a signed URL for a request.
-    pub(super) async fn presigned(&self, request: &Request, expires_in: Duration) -> Result<String> {
+    pub(super) async fn presigned(
+        &self,
+        request: &Request,
+        expires_in: Duration,
+    ) -> Result<String> {
         let mut parts = self.parts(request).map_err(|failure| failure.error)?;
         if let Some(signer) = &self.signer {
             let signed = signer.sign(&mut parts, Some(expires_in)).await;

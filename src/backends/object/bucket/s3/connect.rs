@@ -190,7 +190,7 @@ fn http(url: &Url, options: &ObjectStoreOptions) -> Result<reqwest::Client> {
             builder = builder.tls_certs_only([]);
         }
     }
-    builder.build().map_err(|cause| {
-        error(ErrorKind::UntrustedServer, format!("cannot set up TLS: {cause}"))
-    })
+    builder
+        .build()
+        .map_err(|cause| error(ErrorKind::UntrustedServer, format!("cannot set up TLS: {cause}")))
 }

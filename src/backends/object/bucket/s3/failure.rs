@@ -82,9 +82,14 @@ impl Failure {
     fn of(status: u16, body: &Body, host: &str) -> Self {
         let kind = kind_of(status, &body.code);
         let is_retryable = match body.code.as_str() {
-            "RequestTimeout" | "BadDigest" | "XAmzContentSHA256Mismatch"
-            | "ConditionalRequestConflict" | "OperationAborted" => true,
-            _ => is_retryable_status(status) && kind != ErrorKind::Unsupported && status != 409,
+            "RequestTimeout"
+            | "BadDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "ConditionalRequestConflict"
+            | "OperationAborted" => true,
+            // A conflict without a code is one with another writer.
+            code if status == 409 => code.is_empty(),
+            _ => is_retryable_status(status) && kind != ErrorKind::Unsupported,
         };
         let mut error = error(kind, message(status, body, host));
         if is_retryable {
@@ -132,17 +137,26 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
         "ConditionalRequestConflict" | "OperationAborted" => ErrorKind::Contention,
         "InvalidRange" => ErrorKind::InvalidRange,
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => ErrorKind::PermissionDenied,
-        "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken"
-        | "RequestTimeTooSkewed" | "TokenRefreshRequired" => ErrorKind::Unauthenticated,
+        "SignatureDoesNotMatch"
+        | "InvalidAccessKeyId"
+        | "ExpiredToken"
+        | "InvalidToken"
+        | "RequestTimeTooSkewed"
+        | "TokenRefreshRequired" => ErrorKind::Unauthenticated,
         "EntityTooLarge" | "MetadataTooLarge" | "MaxMessageLengthExceeded" => ErrorKind::TooLarge,
         "KeyTooLongError" => ErrorKind::InvalidPath,
         "BadDigest" | "XAmzContentSHA256Mismatch" => ErrorKind::IntegrityMismatch,
         "InvalidObjectState" => ErrorKind::InvalidOperation,
         "NotImplemented" => ErrorKind::Unsupported,
         "QuotaExceeded" | "ServiceQuotaExceededException" => ErrorKind::QuotaExceeded,
-        "SlowDown" | "TooManyRequests" | "RequestLimitExceeded" | "Throttling"
+        "SlowDown"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "Throttling"
         | "ThrottlingException" => ErrorKind::RateLimited,
-        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "InvalidBucketName"
+        "PermanentRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "InvalidBucketName"
         | "IllegalLocationConstraintException" => ErrorKind::InvalidInput,
         "RequestTimeout" => ErrorKind::Timeout,
         _ => match status {
@@ -231,7 +245,8 @@ mod tests {
 
     #[test]
     fn the_message_is_one_line_with_the_number_of_the_request() {
-        let body = "<Error><Code>Odd</Code><Message>one\n  two</Message><RequestId>R0</RequestId></Error>";
+        let body =
+            "<Error><Code>Odd</Code><Message>one\n  two</Message><RequestId>R0</RequestId></Error>";
         let error = failure(400, body).error;
         assert_eq!(error.message(), Some("Odd: one   two; request R1"));
     }

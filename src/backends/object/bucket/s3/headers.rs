@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderMap, LAST_MODIFIED};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderMap, LAST_MODIFIED,
+};
 
 use super::client::Request;
 use super::failure::error;
@@ -57,7 +59,8 @@ pub(super) fn object(key: &str, headers: &HeaderMap) -> Result<Object> {
     // That of an object from parts is not the checksum of its content.
     let is_whole = text(headers, "x-amz-checksum-type") != Some("COMPOSITE");
     let sha256 = sha256.filter(|text| is_whole && !text.contains('-'));
-    let digest = sha256.and_then(|text| STANDARD.decode(text).ok()).filter(|bytes| bytes.len() == 32);
+    let digest =
+        sha256.and_then(|text| STANDARD.decode(text).ok()).filter(|bytes| bytes.len() == 32);
     Ok(Object {
         key: key.to_owned(),
         size,
@@ -104,7 +107,8 @@ pub(super) fn with_attributes(request: Request, attributes: &Attributes) -> Resu
     for (name, value) in &attributes.metadata {
         let value = encoded(value);
         let invalid = || error(ErrorKind::InvalidInput, format!("`{name}` is no name of metadata"));
-        let name = format!("{METADATA}{name}").parse::<http::HeaderName>().map_err(|_| invalid())?;
+        let name =
+            format!("{METADATA}{name}").parse::<http::HeaderName>().map_err(|_| invalid())?;
         let value = value.parse().map_err(|_| invalid())?;
         request.headers.insert(name, value);
     }
@@ -182,9 +186,18 @@ mod tests {
 
     #[test]
     fn every_value_survives_a_header() {
-        for value in
-            ["plain", "two words", "", " ", " led", "Änne", "\u{1}\n", "=?UTF-8?B?eA==?=", "=?", "a=b?"]
-        {
+        for value in [
+            "plain",
+            "two words",
+            "",
+            " ",
+            " led",
+            "Änne",
+            "\u{1}\n",
+            "=?UTF-8?B?eA==?=",
+            "=?",
+            "a=b?",
+        ] {
             let sent = encoded(value);
             assert!(sent.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{sent:?}");
             assert_eq!(decoded(&sent), value, "{sent}");

@@ -1,7 +1,9 @@
 //! A bucket of S3 and of services with the same interface.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -15,8 +17,8 @@ use md5::{Digest as _, Md5};
 use quick_xml::escape::escape;
 
 use super::{
-    Abilities, Attributes, Bucket, Condition, Content, Copy, Get, List, Object, ObjectVersion, Page,
-    Unfinished, UploadedPart, Written,
+    Abilities, Attributes, Bucket, Condition, Content, Copy, Get, List, Object, ObjectVersion,
+    Page, Unfinished, UploadedPart, Written,
 };
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::presign::{PresignOperation, PresignedRequest};
@@ -34,7 +36,7 @@ use answers::{VersionItem, read, unescaped};
 use client::{Client, Failed, Request};
 use failure::error;
 use headers::{
-    answered_at,     metadata_bytes, object, quoted, text, unquoted, version, with_attributes,
+    answered_at, metadata_bytes, object, quoted, text, unquoted, version, with_attributes,
     with_condition,
 };
 
@@ -75,11 +77,13 @@ impl S3 {
         (object.attributes.metadata.get(WRITE).map(String::as_str) == Some(nonce)).then_some(object)
     }
 
-    /// Settles a conditional change that failed. If an earlier attempt may have succeeded, the object tells.
+    /// Settles a conditional change that failed. If it was made nevertheless, the object tells.
     async fn settle(&self, key: &str, nonce: &str, failed: Failed) -> Result<Written> {
-        if failed.was_repeated
-            && let Some(object) = self.is_own(key, nonce).await
-        {
+        // Also what lies on the way may have repeated it.
+        let kind = failed.failure.error.kind();
+        let is_doubtful = failed.was_repeated
+            || matches!(kind, ErrorKind::PreconditionFailed | ErrorKind::NotFound);
+        if is_doubtful && let Some(object) = self.is_own(key, nonce).await {
             return Ok(Written {
                 etag: object.etag,
                 version: object.version,
@@ -164,7 +168,8 @@ fn fits_xml(key: &str) -> bool {
 fn check_metadata(attributes: &Attributes) -> Result<()> {
     let bytes = metadata_bytes(&attributes.metadata);
     if bytes > MAX_METADATA {
-        let message = format!("{bytes} bytes of metadata as they are sent, of at most {MAX_METADATA}");
+        let message =
+            format!("{bytes} bytes of metadata as they are sent, of at most {MAX_METADATA}");
         return Err(error(ErrorKind::TooLarge, message));
     }
     Ok(())
@@ -189,6 +194,10 @@ fn nonce() -> Result<String> {
 impl Bucket for S3 {
     fn abilities(&self) -> Abilities {
         self.abilities
+    }
+
+    fn requests_sent(&self) -> u64 {
+        self.client.requests.load(Ordering::Relaxed)
     }
 
     async fn keeps_versions(&self) -> bool {
@@ -293,7 +302,11 @@ impl Bucket for S3 {
         if listing.is_truncated && next.is_none() {
             return Err(error(ErrorKind::Remote, "the listing has an end without a continuation"));
         }
-        Ok(Page { objects: objects.collect::<Result<_>>()?, groups: groups.collect::<Result<_>>()?, next })
+        Ok(Page {
+            objects: objects.collect::<Result<_>>()?,
+            groups: groups.collect::<Result<_>>()?,
+            next,
+        })
     }
 
     async fn copy(&self, from: &Object, to: &str, copy: Copy) -> Result<Written> {
@@ -457,7 +470,8 @@ impl Bucket for S3 {
     }
 
     async fn versions(&self, key: &str) -> Result<Vec<ObjectVersion>> {
-        let (mut versions, mut marker) = (Vec::new(), None::<(String, Option<String>)>);
+        let (mut versions, mut is_past) = (Vec::new(), false);
+        let mut marker = None::<(String, Option<String>)>;
         loop {
             let request = Request::new(Method::GET, "")
                 .query("versions", "")
@@ -466,19 +480,22 @@ impl Bucket for S3 {
                 .query_some("key-marker", marker.clone().map(|(key, _)| key))
                 .query_some("version-id-marker", marker.clone().and_then(|(_, id)| id));
             let page: answers::Versions = read(&self.send(&request).await?.body)?;
-            for item in page.items {
-                let (entry, is_deletion) = match item {
-                    VersionItem::Version(entry) => (entry, false),
-                    VersionItem::DeleteMarker(entry) => (entry, true),
-                    VersionItem::Other => continue,
-                };
+            let mut entries: Vec<_> =
+                page.items.into_iter().filter_map(VersionItem::read).collect();
+            // Some services list the deletions first.
+            entries.sort_by_key(|(entry, _)| (!entry.is_latest, Reverse(entry.last_modified)));
+            for (entry, is_deletion) in entries {
                 let is_current = entry.is_latest;
                 let object = entry.into_object(&page.encoding_type)?;
-                if object.key != key {
-                    // Longer keys come after this one.
-                    return Ok(versions);
+                // Longer keys come after this one.
+                if object.key == key {
+                    versions.push(ObjectVersion { object, is_deletion, is_current });
+                } else {
+                    is_past = true;
                 }
-                versions.push(ObjectVersion { object, is_deletion, is_current });
+            }
+            if is_past {
+                return Ok(versions);
             }
             let next = page.next_key_marker.filter(|_| page.is_truncated);
             let next = next.map(|key| unescaped(&key, &page.encoding_type)).transpose()?;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt as _};
 use http::Method;
 
-use super::{S3, of_version};
 use super::client::{Opened, Request};
 use super::headers::{content_range, object, quoted};
+use super::{S3, of_version};
 use crate::backends::object::bucket::{Content, Get, Part};
 use crate::core::error::{Error, Result};
 use crate::core::stream::ByteStream;
@@ -15,13 +15,13 @@ use crate::core::stream::ByteStream;
 impl S3 {
     /// Begins to read an object, or a part of it.
     pub(super) async fn open(&self, key: &str, get: Get) -> Result<Content> {
-        let mut request = Request::new(Method::GET, key).query_some("versionId", get.version.as_deref());
+        let mut request =
+            Request::new(Method::GET, key).query_some("versionId", get.version.as_deref());
         let range = match &get.part {
             Part::Whole => None,
             Part::Range(range) => {
                 Some(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
             }
-            Part::From(start) => Some(format!("bytes={start}-")),
             Part::Last(count) => Some(format!("bytes=-{count}")),
         };
         if let Some(range) = &range {
