@@ -8,6 +8,7 @@
 //! take them for deleted.
 
 use std::collections::HashSet;
+use std::mem;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -17,7 +18,7 @@ use super::locks::Operation;
 use super::names::{Names, Reason};
 use super::parse::{self, IndexEntry, RawPath, TreeEntry};
 use super::repository::{Repository, Special};
-use super::special::SpecialEntries;
+use super::special::{LeftOutEntry, SpecialEntries};
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::Result;
 use crate::core::path::FilePath;
@@ -76,10 +77,15 @@ impl Repository {
         if let Some(special) = self.special().await? {
             return Ok(special);
         }
-        let list = self.git.local(["ls-files", "-v", "--stage", "-z"]).stdout().await?;
+        let etag = self.index_etag().await?;
+        let list = ["ls-files", "-v", "--stage", "--debug", "-z"];
+        let list = self.git.local(list).stdout().await?;
         let wanted = |path: &RawPath| may_be_special(&self.names, path);
         let entries = parse::listed_index_entries(&list, wanted)?;
-        self.sort_special(entries).await
+        let special = self.sort_special(entries).await?;
+        let read = etag.map(|etag| (etag, Some(Arc::clone(&special))));
+        *self.special.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(special)
     }
 
     /// Returns the special entries of the index. While the index is the same, it is read once.
@@ -116,12 +122,19 @@ impl Repository {
         let (names, root) = (self.names.clone(), Arc::clone(&self.root));
         pool::run(move || {
             let mut special = SpecialEntries::of(entries, &names, &noted)?;
+            let is_there = |entry: &TreeEntry| {
+                matches!(root.raw_stat(Path::new(entry.path.as_os())), Ok(Some(_)))
+            };
             // Some file systems hold longer names than they say.
-            special.left_out.retain(|left_out| {
-                let is_there =
-                    || matches!(root.raw_stat(Path::new(left_out.entry.path.as_os())), Ok(Some(_)));
-                left_out.is_skipped || matches!(left_out.reason, Reason::Twin(_)) || !is_there()
+            special.left_out.retain(|file| {
+                let is_long = matches!(file.reason, Reason::Long(_));
+                file.is_skipped || !is_long || !is_there(&file.entry)
             });
+            let checked_out = mem::take(&mut special.checked_out);
+            let (there, gone) = checked_out.into_iter().partition(is_there);
+            special.checked_out = there;
+            let gone: Vec<TreeEntry> = gone;
+            special.left_out.extend(gone.into_iter().map(LeftOutEntry::returning));
             Ok(Arc::new(special))
         })
         .await
