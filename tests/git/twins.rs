@@ -175,9 +175,9 @@ async fn a_twin_that_was_never_checked_out_is_deleted_by_nobody_and_replaced_onl
     mine.push("Mine").await.unwrap();
     assert_eq!(scene.theirs("a").unwrap(), "lower");
     assert_eq!(scene.theirs("b").unwrap(), "mine");
-    // An ignored file is written there, and published by the next process.
-    mine.write(".gitignore", "a\n").await.unwrap();
+    // A file is written there, then ignored, and published by the next process.
     mine.write("a", "mine").await.unwrap();
+    mine.write(".gitignore", "a\n").await.unwrap();
     drop(mine);
     let mine = scene.open("mine").await;
     mine.push("Mine").await.unwrap();

@@ -106,22 +106,18 @@ mod tests {
     ];
 
     fn malformed_names() -> Vec<Vec<u8>> {
-        let ends = ["", ":x", "x"];
-        let names = [".git", ".GIT", "git~1", ".gi", "x\\.git", ".git\u{200c}"];
-        let with = |bytes: &'static [u8]| {
-            names.iter().flat_map(move |name| {
-                ends.iter().flat_map(move |end| {
+        let mut names = Vec::new();
+        for bytes in MALFORMED {
+            for name in [".git", ".GIT", "git~1", ".gi", "x\\.git", ".git\u{200c}"] {
+                for end in ["", ":x", "x"] {
                     let (name, end) = (name.as_bytes(), end.as_bytes());
-                    let both = [name, end].concat();
-                    [
-                        [name, bytes, end].concat(),
-                        [bytes, &*both].concat(),
-                        [&*both, bytes].concat(),
-                    ]
-                })
-            })
-        };
-        MALFORMED.into_iter().flat_map(with).collect()
+                    names.push([name, bytes, end].concat());
+                    names.push([bytes, name, end].concat());
+                    names.push([name, end, bytes].concat());
+                }
+            }
+        }
+        names
     }
 
     fn names() -> Vec<String> {
