@@ -1,6 +1,9 @@
 //! Files of the branch that the file system cannot hold.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use f9::prelude::*;
 use f9::{ErrorKind, GitSyncFileBackend};
@@ -109,7 +112,7 @@ async fn a_checkout_that_fails_beside_a_file_that_is_too_long_is_rolled_back() {
     assert_eq!(mine.read("a").await.unwrap(), "one");
     mine.write("b", "b").await.unwrap();
     drop(socket);
-    std::fs::remove_file(mine.root().join("way")).unwrap();
+    fs::remove_file(mine.root().join("way")).unwrap();
     mine.push("Mine").await.unwrap();
     assert_eq!(mine.read("way").await.unwrap(), "theirs");
     assert_left_out(&clones, &mine, &[name, path]).await;
@@ -139,7 +142,7 @@ async fn a_conflict_at_a_path_that_is_too_long_can_be_settled() {
 async fn an_ignored_file_is_not_replaced_beside_a_file_that_is_too_long() {
     let clones = Clones::of(Remote::with(&[Change::write(".gitignore", "*.log\n")]));
     let mine = clones.open("mine").await;
-    std::fs::write(mine.root().join("x.log"), "mine").unwrap();
+    fs::write(mine.root().join("x.log"), "mine").unwrap();
     let [name, _] = too_long();
     clones.remote.commit(&[Change::write("x.log", "theirs"), Change::write(&name, "long")]);
     assert_eq!(mine.pull().await.unwrap_err().kind(), ErrorKind::Conflict);
@@ -186,7 +189,7 @@ async fn files_with_names_that_git_protects_are_left_out_and_stay_in_the_branch(
     }
     let last = files(&[("a", "two"), ("d/b", "b"), ("theirs", "x")]);
     assert_eq!(content(&mine).await, last);
-    let on_disk = std::fs::read_dir(mine.root()).unwrap().count();
+    let on_disk = fs::read_dir(mine.root()).unwrap().count();
     assert_eq!(on_disk, 4, "`a`, `d`, `theirs` and `.git`");
     assert_eq!(clones.remote.main().file(PROTECTED[0]).unwrap(), b"changed");
 }
@@ -223,12 +226,111 @@ async fn a_conflict_beside_a_name_that_git_protects_can_be_settled() {
 }
 
 #[tokio::test]
+async fn names_that_are_not_utf_8_are_left_out_if_git_protects_them() {
+    let names: [&[u8]; 4] =
+        [b".git\xff", b".git\xef\xbf\xbex", b"d/x\xff\\.git", b"d/git~1:\xff/x"];
+    let clones = Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("d/b", "b")]));
+    let mine = clones.open("mine").await;
+    let texts = names.map(|name| String::from_utf8_lossy(name).into_owned());
+    for text in ["two", "three"] {
+        let mut changes = names.map(|name| Change::write(name, text)).to_vec();
+        changes.push(Change::write("a", text));
+        clones.remote.commit(&changes);
+        mine.pull().await.unwrap();
+        for mine in [&mine, &clones.open(text).await] {
+            let left_out = mine.left_out().await.unwrap();
+            assert_eq!(left_out.len(), names.len());
+            assert!(left_out.iter().all(|file| texts.contains(&file.path.to_string())));
+            mine.pull().await.unwrap();
+            assert_eq!(mine.read("a").await.unwrap(), text);
+            mine.write("mine", text).await.unwrap();
+            mine.push("Mine").await.unwrap();
+        }
+    }
+    let tree = clones.remote.main().tree();
+    assert_eq!(tree.len(), names.len() + 3, "{tree:?}");
+    for name in names {
+        assert_eq!(clones.remote.main().file(name).unwrap(), b"three");
+    }
+}
+
+/// Waits until an operation waits for the lock of the working tree, which somebody else has.
+fn wait_for_checkout(git_dir: &Path) {
+    let queue = File::open(git_dir.join("f9/tree.queue")).unwrap();
+    while queue.try_lock_shared().is_ok() {
+        queue.unlock().unwrap();
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_a_person_that_comes_before_a_checkout_is_merged() {
+    let clones =
+        Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("git~1", "theirs")]));
+    let mine = clones.open("mine").await;
+    clones.remote.commit(&[Change::write("a", "two"), Change::write(".git ", "theirs")]);
+    let root = mine.root().to_owned();
+    let tree = File::open(root.join(".git/f9/tree.lock")).unwrap();
+    tree.lock_shared().unwrap();
+    let person = std::thread::spawn(move || {
+        let git_dir = root.join(".git");
+        wait_for_checkout(&git_dir);
+        // What `git commit` does: it locks the index, moves the branch, and replaces the index.
+        let lock = git_dir.join("index.lock");
+        fs::copy(git_dir.join("index"), &lock).unwrap();
+        tree.unlock().unwrap();
+        let index = git_dir.join("persons-index");
+        fs::copy(&lock, &index).unwrap();
+        fs::write(root.join("person"), "person").unwrap();
+        for arguments in [&["add", "person"][..], &["commit", "-q", "-m", "Person"]] {
+            let mut git = cli::git(&root);
+            cli::succeed(git.args(arguments).env("GIT_INDEX_FILE", &index), b"");
+        }
+        fs::rename(index, git_dir.join("index")).unwrap();
+        fs::remove_file(lock).unwrap();
+    });
+    mine.pull().await.unwrap();
+    person.join().unwrap();
+    assert_eq!(mine.read("person").await.unwrap(), "person");
+    assert_eq!(mine.read("a").await.unwrap(), "two");
+    assert_eq!(cli::run(mine.root(), ["status", "--short"]), "");
+    mine.push("Nothing").await.unwrap();
+    assert_eq!(clones.remote.main().file("person").unwrap(), b"person");
+    assert_left_out(&clones, &mine, &[".git ".to_owned(), "git~1".to_owned()]).await;
+}
+
+#[tokio::test]
+async fn a_split_index_is_listed_once() {
+    let clones =
+        Clones::of(Remote::with(&[Change::write("a", "one"), Change::write("git~1", "theirs")]));
+    let mine = clones.open("mine").await;
+    // Git reads a file again if it was written in the same second as the index.
+    let file = File::options().write(true).open(mine.root().join("a")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    cli::run(mine.root(), ["update-index", "--refresh", "--split-index"]);
+    let mut costs = Vec::new();
+    for _ in 0..3 {
+        let before = mine.processes_started();
+        mine.push("Nothing").await.unwrap();
+        costs.push(mine.processes_started() - before);
+    }
+    assert_eq!(costs[2], 1, "add: {costs:?}");
+    cli::run(mine.root(), ["update-index", "--no-skip-worktree", "git~1"]);
+    mine.push("Nothing").await.unwrap();
+    assert_left_out(&clones, &mine, &["git~1".to_owned()]).await;
+}
+
+#[tokio::test]
 async fn a_lost_index_is_restored_with_the_files_that_are_left_out() {
     let [name, _] = too_long();
     let paths = ["a", ".git ", "git~1", &name];
     let clones = Clones::of(Remote::with(&paths.map(|path| Change::write(path, "theirs"))));
     let mine = clones.open("mine").await;
-    std::fs::remove_file(mine.root().join(".git/index")).unwrap();
+    fs::remove_file(mine.root().join(".git/index")).unwrap();
+    drop(mine);
+    let mine = clones.open("mine").await;
+    let listed = cli::run(mine.root(), ["ls-files", "-v"]);
+    assert_eq!(listed, format!("S .git \nH a\nS {name}\nS git~1"));
     mine.write("a", "mine").await.unwrap();
     mine.push("Mine").await.unwrap();
     let left_out = [".git ", &name, "git~1"].map(str::to_owned);
@@ -237,7 +339,7 @@ async fn a_lost_index_is_restored_with_the_files_that_are_left_out() {
 
 /// Counts the looks at the index while `checkout` runs, each of which finds `path` hidden from git.
 async fn looks_at_the_index<T>(
-    root: &std::path::Path,
+    root: &Path,
     path: &str,
     checkout: impl Future<Output = T>,
 ) -> (T, usize) {
@@ -283,7 +385,7 @@ async fn the_index_has_the_files_that_are_left_out_while_others_are_checked_out(
     pulled.unwrap_err();
     assert!(looks > 0);
     drop(way);
-    std::fs::remove_file(mine.root().join("way")).unwrap();
+    fs::remove_file(mine.root().join("way")).unwrap();
     mine.pull().await.unwrap();
     assert_left_out(&clones, &mine, &[name, path]).await;
 }

@@ -175,11 +175,17 @@ async fn a_twin_that_was_never_checked_out_is_deleted_by_nobody_and_replaced_onl
     mine.push("Mine").await.unwrap();
     assert_eq!(scene.theirs("a").unwrap(), "lower");
     assert_eq!(scene.theirs("b").unwrap(), "mine");
+    // A file is written there, then ignored, and published by the next process.
+    mine.write("a", "mine").await.unwrap();
+    mine.write(".gitignore", "a\n").await.unwrap();
+    drop(mine);
+    let mine = scene.open("mine").await;
+    mine.push("Mine").await.unwrap();
+    assert_eq!(scene.theirs("a").unwrap(), "mine");
     // Another program writes there.
     fs::write(mine.root().join("a"), "theirs").unwrap();
     mine.push("Mine").await.unwrap();
     assert_eq!(scene.theirs("a").unwrap(), "theirs");
-    scene.assert_shown(&mine, &[("a", "theirs"), ("b", "mine")], &[]).await;
 }
 
 #[tokio::test]
@@ -268,6 +274,170 @@ async fn a_checkout_beside_twins_is_rolled_back() {
     scene.assert_shown(&mine, &[("a", "lower"), ("z", "z 2")], &[]).await;
 }
 
+/// Lets a person's git pull.
+fn pull_with_git(mine: &GitSyncFileBackend) {
+    cli::run(mine.root(), ["pull", "-q"]);
+}
+
+#[tokio::test]
+async fn a_twin_stays_that_a_persons_git_has_written_over_the_other() {
+    let test = "a_twin_stays_that_a_persons_git_has_written_over_the_other";
+    let files = [("A", "upper"), ("b", "lower"), ("c", "a file"), ("z", "z")];
+    let Some(scene) = Scene::new(test, &files) else { return };
+    let names = ["edited", "pushed", "pulled"];
+    for name in names {
+        drop(scene.open(name).await);
+    }
+    let new = [("a", "lower"), ("B", "upper"), ("C/d", "in a directory")];
+    scene.commit(&new.map(|(path, text)| Change::write(path, text)));
+    let shown = [("a", "lower"), ("B", "upper"), ("C/d", "in a directory"), ("z", "z")];
+    for name in names {
+        let mine = scene.open(name).await;
+        pull_with_git(&mine);
+        let tree = scene.clones.remote.main().tree();
+        match name {
+            "edited" => {
+                fs::write(mine.root().join("a"), "edited").unwrap();
+                mine.push("Mine").await.unwrap();
+                assert_eq!(scene.theirs("a").unwrap(), "edited");
+                scene.commit(&[Change::write("a", "lower")]);
+            }
+            "pushed" => _ = mine.push("Nothing").await.unwrap(),
+            _ => scene.commit(&[Change::write("z", "z")]),
+        }
+        mine.pull().await.unwrap();
+        assert_eq!(scene.clones.remote.main().tree(), tree, "{name}");
+        let theirs = ["A", "a", "b", "B", "c"].map(|path| scene.theirs(path).unwrap());
+        assert_eq!(theirs, ["upper", "lower", "lower", "upper", "a file"], "{name}");
+        scene.assert_shown(&mine, &shown, &["A", "b", "c"]).await;
+    }
+    scene.clones.remote.assert_sound();
+}
+
+#[tokio::test]
+async fn a_left_out_twin_stays_that_a_persons_git_has_checked_out() {
+    let test = "a_left_out_twin_stays_that_a_persons_git_has_checked_out";
+    let files = [("A", "upper"), ("a", "lower"), ("c", "lower"), ("z", "z")];
+    let Some(scene) = Scene::new(test, &files) else { return };
+    let mine = scene.open("mine").await;
+    scene.commit(&[Change::write("C", "upper")]);
+    mine.pull().await.unwrap();
+    scene.assert_shown(&mine, &[("A", "upper"), ("c", "lower")], &["C", "a"]).await;
+    let check_out = ["checkout", "-q", "--ignore-skip-worktree-bits", "--", "a", "C"];
+    cli::run(mine.root(), check_out);
+    assert_eq!(fs::read_to_string(mine.root().join("A")).unwrap(), "lower");
+    mine.push("Nothing").await.unwrap();
+    let theirs = ["A", "a", "C", "c"].map(|path| scene.theirs(path).unwrap());
+    assert_eq!(theirs, ["upper", "lower", "upper", "lower"]);
+    scene.assert_shown(&mine, &[("a", "lower"), ("C", "upper")], &["A", "c"]).await;
+}
+
+#[tokio::test]
+async fn files_are_removed_that_a_persons_git_has_written_into_a_twin_directory() {
+    let test = "files_are_removed_that_a_persons_git_has_written_into_a_twin_directory";
+    let Some(scene) = Scene::new(test, &[("dir/x", "x"), ("dir/z", "z"), ("z", "z")]) else {
+        return;
+    };
+    for name in ["edited", "pushed", "pulled"] {
+        drop(scene.open(name).await);
+    }
+    scene.commit(&[Change::write("Dir/x", "other"), Change::write("Dir/y", "y")]);
+    for name in ["edited", "pushed", "pulled"] {
+        let mine = scene.open(name).await;
+        pull_with_git(&mine);
+        let tree = scene.clones.remote.main().tree();
+        match name {
+            "edited" => {
+                fs::write(mine.root().join("Dir/x"), "edited").unwrap();
+                for _ in 0..2 {
+                    let error = mine.push("Mine").await.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::InvalidOperation, "{error}");
+                    assert!(error.to_string().contains("`Dir/x` over `dir/x`"), "{error}");
+                }
+                fs::remove_file(mine.root().join("dir/x")).unwrap();
+                mine.push("Mine").await.unwrap();
+            }
+            "pushed" => _ = mine.push("Nothing").await.unwrap(),
+            _ => {
+                scene.commit(&[Change::write("z", "z 2")]);
+                mine.pull().await.unwrap();
+            }
+        }
+        assert_eq!(scene.clones.remote.main().tree(), tree, "{name}");
+        let theirs = ["dir/x", "Dir/x", "Dir/y"].map(|path| scene.theirs(path).unwrap());
+        assert_eq!(theirs, ["x", "other", "y"], "{name}");
+        assert!(!mine.exists("dir/y").await.unwrap());
+        scene.assert_shown(&mine, &[("dir/x", "x"), ("dir/z", "z")], &["Dir/x", "Dir/y"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rename_in_case_alone_is_checked_out() {
+    let test = "a_rename_in_case_alone_is_checked_out";
+    let text = "line\n".repeat(20);
+    // The file system lists all names in lower case, so the others look untracked until then.
+    let files = [("\u{c9}", &*text), ("\u{c4}/x", &text), ("Ascii", &text), ("z", "z")];
+    let Some(scene) = Scene::new(test, &files) else { return };
+    for name in ["pulled", "in the way"] {
+        drop(scene.open(name).await);
+    }
+    let renames = [("\u{c9}", "\u{e9}"), ("\u{c4}", "\u{e4}"), ("Ascii", "ascii")];
+    scene.commit(&renames.map(|(from, to)| Change::rename(from, to)));
+    let mine = scene.open("pulled").await;
+    mine.pull().await.unwrap();
+    let shown = [("\u{e9}", &*text), ("\u{e4}/x", &text), ("ascii", &text)];
+    scene.assert_shown(&mine, &shown, &[]).await;
+    // With other content, twins, and something in the way of another file.
+    let theirs = format!("{text}theirs\n");
+    scene.commit(&[
+        Change::write("\u{e9}", &theirs),
+        Change::write("Z", "Z"),
+        Change::write("way", "way"),
+    ]);
+    let mine = scene.open("in the way").await;
+    let way = mine.root().join("way");
+    let socket = std::os::unix::net::UnixListener::bind(&way).unwrap();
+    mine.pull().await.unwrap_err();
+    for (path, text) in files {
+        assert_eq!(mine.read(path).await.unwrap(), text, "{path}");
+    }
+    drop(socket);
+    fs::remove_file(&way).unwrap();
+    mine.pull().await.unwrap();
+    let shown = [("\u{e9}", &*theirs), ("\u{e4}/x", &text), ("way", "way"), ("z", "z")];
+    scene.assert_shown(&mine, &shown, &["Z"]).await;
+}
+
+#[tokio::test]
+async fn a_checkout_of_a_rename_in_case_alone_is_rolled_back() {
+    let test = "a_checkout_of_a_rename_in_case_alone_is_rolled_back";
+    let Some(scene) = Scene::new(test, &[("\u{c9}", "upper"), ("z", "z")]) else { return };
+    let mine = scene.open("mine").await;
+    let from = cli::run(mine.root(), ["rev-parse", "HEAD"]);
+    scene.commit(&[Change::delete("\u{c9}"), Change::write("\u{e9}", "lower")]);
+    cli::run(mine.root(), ["fetch", "-q"]);
+    let to = cli::run(mine.root(), ["rev-parse", "origin/main"]);
+    drop(mine);
+    // A process has died before, in, or after the checkout.
+    for state in [Some("upper"), None, Some("lower")] {
+        let mine = scene.open("mine").await;
+        let journal = format!("{{\"from\":\"{from}\",\"to\":\"{to}\"}}");
+        fs::write(mine.root().join(".git/f9/journal"), journal).unwrap();
+        let file = mine.root().join("\u{c9}");
+        match state {
+            Some(text) => fs::write(file, text).unwrap(),
+            None => fs::remove_file(file).unwrap(),
+        }
+        drop(mine);
+        let mine = scene.open("mine").await;
+        assert_eq!(mine.read("\u{c9}").await.unwrap(), "upper", "{state:?}");
+        assert_eq!(cli::run(mine.root(), ["diff", "--name-only"]), "", "{state:?}");
+    }
+    let mine = scene.open("mine").await;
+    mine.pull().await.unwrap();
+    scene.assert_shown(&mine, &[("\u{e9}", "lower"), ("z", "z")], &[]).await;
+}
+
 #[tokio::test]
 async fn a_clone_in_which_git_has_written_one_twin_over_the_other_is_refused() {
     let test = "a_clone_in_which_git_has_written_one_twin_over_the_other_is_refused";
@@ -278,7 +448,7 @@ async fn a_clone_in_which_git_has_written_one_twin_over_the_other_is_refused() {
     cli::run(&scene.mounted.root(), ["clone", "-q", &config.remote_url, "mine"]);
     let error = GitSyncFileBackend::open(config.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    assert!(error.to_string().contains("takes `a` for `A`"), "{error}");
+    assert!(error.to_string().contains("takes `A` for `a`"), "{error}");
     scene.commit(&[Change::delete("a")]);
     cli::run(&config.path, ["pull", "-q"]);
     cli::run(&config.path, ["reset", "-q", "--hard"]);

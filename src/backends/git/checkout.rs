@@ -46,8 +46,8 @@ pub(super) enum FastForward {
     Done,
     /// Nothing was changed, because these paths hold changes that are not committed.
     Blocked(Vec<RawPath>),
-    /// Nothing was changed, because somebody has committed with git in the meantime.
-    BranchMoved,
+    /// Nothing was changed, because somebody has changed the branch or the index with git in the meantime.
+    Outdated,
 }
 
 impl Repository {
@@ -74,6 +74,7 @@ impl Repository {
         operation: &Operation,
         mut journal: Journal,
     ) -> Result<FastForward> {
+        self.tidy_up(operation).await?;
         let mut changes = self.changes_of(operation, &journal).await?;
         let partial = self.partial_checkout(operation, journal.commits(), &changes).await?;
         if let Some(partial) = &partial {
@@ -92,24 +93,33 @@ impl Repository {
         if !deleted.is_empty() {
             return Ok(FastForward::Blocked(deleted));
         }
-        if let Some(partial) = &partial
-            && let Some(obstacle) = self.obstacle(journal, &changes, partial).await?
-        {
-            return Ok(obstacle);
-        }
-        self.write_note(JOURNAL, journal).await?;
         let merged = match &partial {
-            None => self.check_out(operation, journal).await,
-            Some(partial) => self.check_out_partially(operation, journal.commits(), partial).await,
+            None => {
+                self.write_note(JOURNAL, journal).await?;
+                self.check_out(operation, journal).await
+            }
+            Some(partial) => {
+                let merged = self.with_new_index(operation, async |index| {
+                    if let Some(obstacle) = self.obstacle(journal, &changes, partial).await? {
+                        return Ok(Err(obstacle));
+                    }
+                    self.write_note(JOURNAL, journal).await?;
+                    let commits = journal.commits();
+                    self.check_out_partially(operation, commits, partial, index).await.map(Ok)
+                });
+                match merged.await {
+                    Ok(Err(obstacle)) => return Ok(obstacle),
+                    Ok(Ok(output)) => Ok(output),
+                    Err(error) => Err(error),
+                }
+            }
         };
         let outcome = match merged {
             Ok(output) if output.is_success() => Ok(FastForward::Done),
             Ok(output) if output.failure() == Failure::WouldOverwrite => {
                 self.uncommitted_among(journal, &changes).await.map(FastForward::Blocked)
             }
-            Ok(output) if output.failure() == Failure::NonFastForward => {
-                Ok(FastForward::BranchMoved)
-            }
+            Ok(output) if output.failure() == Failure::NonFastForward => Ok(FastForward::Outdated),
             // This is all that git says if a commit is missing. If a tree is missing, it says nothing.
             Ok(output)
                 if output.stderr.is_empty()
@@ -134,16 +144,17 @@ impl Repository {
         outcome
     }
 
-    /// Returns what is in the way of a partial checkout. `git merge` would find out both: that the branch has moved, and that a file that
-    /// is not tracked would be replaced.
+    /// Returns what is in the way of a partial checkout while the index is locked. `git merge` would find out both: that the branch has
+    /// moved, and that a file that is not tracked would be replaced.
     async fn obstacle(
         &self,
         journal: &Journal,
         changes: &[Change],
         partial: &PartialCheckout,
     ) -> Result<Option<FastForward>> {
-        if self.head().await? != journal.from {
-            return Ok(Some(FastForward::BranchMoved));
+        let is_new = journal.from.is_none();
+        if self.head().await? != journal.from || !(is_new || self.is_as_planned(partial).await?) {
+            return Ok(Some(FastForward::Outdated));
         }
         let in_the_way = self.in_the_way(changes, &partial.paths).await?;
         Ok((!in_the_way.is_empty()).then_some(FastForward::Blocked(in_the_way)))
@@ -265,14 +276,16 @@ impl Repository {
             let reset = self.git.local(reset).unprotected();
             reset.within(operation)?.stdout().await?;
         } else {
-            let index = self.new_index(operation).await?;
-            let reset = self.git.local(reset).index(index.path()).unprotected();
-            reset.within(operation)?.stdout().await?;
-            let list = self.git.local(["ls-files", "-z"]).index(index.path());
-            let mut skipped = parse::paths(&list.stdout().await?);
-            skipped.retain(|path| left_out.contains(path));
-            self.skip(operation, index.path(), &skipped).await?;
-            index.install().await?;
+            self.with_new_index(operation, async |index| {
+                let reset = self.git.local(reset).index(index.path()).unprotected();
+                reset.within(operation)?.stdout().await?;
+                let list = self.git.local(["ls-files", "-z"]).index(index.path());
+                let mut skipped = parse::paths(&list.stdout().await?);
+                skipped.retain(|path| left_out.contains(path));
+                self.skip(operation, index.path(), &skipped).await?;
+                index.install().await
+            })
+            .await?;
         }
         // A journal of an earlier version does not say what was left out.
         self.leave_out(operation).await

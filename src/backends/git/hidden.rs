@@ -8,6 +8,7 @@
 //! take them for deleted.
 
 use std::collections::HashSet;
+use std::mem;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -17,7 +18,7 @@ use super::locks::Operation;
 use super::names::{Names, Reason};
 use super::parse::{self, IndexEntry, RawPath, TreeEntry};
 use super::repository::{Repository, Special};
-use super::special::SpecialEntries;
+use super::special::{LeftOutEntry, SpecialEntries};
 use crate::backend::{AsyncFileBackend as _, AsyncFileBackendExt as _};
 use crate::core::error::Result;
 use crate::core::path::FilePath;
@@ -38,7 +39,7 @@ impl Repository {
             return Ok(());
         }
         let special = self.special_entries().await?;
-        if special.hidden.is_empty() && special.returning().next().is_none() {
+        if special.hidden.is_empty() {
             return Ok(());
         }
         // In a sparse checkout (git-sparse-checkout(1)), missing files have the flag skip-worktree.
@@ -58,11 +59,7 @@ impl Repository {
             };
             let mut lines = IndexInfo::default();
             let hidden = special.hidden.iter().filter(is_touched).map(|hidden| &hidden.entry);
-            // Somebody has written where the other twin was. If nothing is there, git would take the twin for deleted.
-            let is_written =
-                |entry: &&TreeEntry| touched.contains(&entry.path.0) && !is_missing(&entry.path);
-            let written = special.returning().filter(is_written);
-            for entry in hidden.chain(written) {
+            for entry in hidden {
                 lines.add(entry.mode, &entry.oid, &entry.path);
             }
             Ok(lines)
@@ -76,10 +73,15 @@ impl Repository {
         if let Some(special) = self.special().await? {
             return Ok(special);
         }
-        let list = self.git.local(["ls-files", "-v", "--stage", "-z"]).stdout().await?;
+        let etag = self.index_etag().await?;
+        let list = ["ls-files", "-v", "--stage", "--debug", "-z"];
+        let list = self.git.local(list).stdout().await?;
         let wanted = |path: &RawPath| may_be_special(&self.names, path);
         let entries = parse::listed_index_entries(&list, wanted)?;
-        self.sort_special(entries).await
+        let special = self.sort_special(entries).await?;
+        let read = etag.map(|etag| (etag, Some(Arc::clone(&special))));
+        *self.special.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(special)
     }
 
     /// Returns the special entries of the index. While the index is the same, it is read once.
@@ -116,12 +118,19 @@ impl Repository {
         let (names, root) = (self.names.clone(), Arc::clone(&self.root));
         pool::run(move || {
             let mut special = SpecialEntries::of(entries, &names, &noted)?;
+            let is_there = |entry: &TreeEntry| {
+                matches!(root.raw_stat(Path::new(entry.path.as_os())), Ok(Some(_)))
+            };
             // Some file systems hold longer names than they say.
-            special.left_out.retain(|left_out| {
-                let is_there =
-                    || matches!(root.raw_stat(Path::new(left_out.entry.path.as_os())), Ok(Some(_)));
-                left_out.is_skipped || matches!(left_out.reason, Reason::Twin(_)) || !is_there()
+            special.left_out.retain(|file| {
+                let is_long = matches!(file.reason, Reason::Long(_));
+                file.is_skipped || !is_long || !is_there(&file.entry)
             });
+            let checked_out = mem::take(&mut special.checked_out);
+            let (there, gone) = checked_out.into_iter().partition(is_there);
+            special.checked_out = there;
+            let gone: Vec<TreeEntry> = gone;
+            special.left_out.extend(gone.into_iter().map(LeftOutEntry::returning));
             Ok(Arc::new(special))
         })
         .await

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::diagnosis::Failure;
 use super::error::may_be_collected;
 use super::locks::Operation;
+use super::names::Reason;
 use super::parse::{self, Oid, RawPath};
 use super::repository::Repository;
 use super::tracked::TrackedFiles;
@@ -25,7 +26,7 @@ const NEVER_COMMITTED: [&str; 5] = [
     ":(exclude,glob)**/.f9tmp-*/**",
 ];
 
-/// How often staging is tried if a file or an object disappears meanwhile.
+/// How often staging is tried if a file or an object disappears meanwhile, or if another git changes the index.
 const STAGE_ATTEMPTS: usize = 5;
 
 impl Repository {
@@ -35,27 +36,50 @@ impl Repository {
         if self.head().await?.is_none() {
             return self.stage_in(operation, &self.index_path(), forced).await;
         }
-        self.leave_out(operation).await?;
-        let special = self.special_entries().await?;
-        self.refuse_files_as_directories(&special).await?;
-        if !special.has_twins() {
+        self.tidy_up(operation).await?;
+        if !self.names.folds() {
+            let special = self.special_entries().await?;
+            self.refuse_files_as_directories(&special).await?;
             return self.stage_in(operation, &self.index_path(), forced).await;
         }
-        // Git would stage the content of a file for its twin.
-        let index = self.new_index(operation).await?;
-        let mut left_out: Vec<_> = special.entries().cloned().collect();
-        self.remove_entries(operation, index.path(), &left_out).await?;
-        self.stage_in(operation, index.path(), forced).await?;
-        if special.returning().next().is_some() {
-            // Somebody has written where the other twin was.
-            let staged = self.git.local(["ls-files", "-z"]).index(index.path()).stdout().await?;
-            let staged: HashSet<RawPath> = parse::paths(&staged).into_iter().collect();
-            let returning: HashSet<_> = special.returning().map(|entry| &entry.path).collect();
-            left_out
-                .retain(|entry| !(returning.contains(&entry.path) && staged.contains(&entry.path)));
+        for _ in 0..STAGE_ATTEMPTS {
+            if self.stage_beside_twins(operation, forced).await? {
+                return Ok(());
+            }
+            // A person's git has changed the index in the meantime.
+            self.tidy_up(operation).await?;
         }
-        self.add_left_out(operation, index.path(), &left_out).await?;
-        index.install().await
+        Err(Error::new(ErrorKind::Contention)
+            .with_message("another git keeps changing the index of the working tree; try again"))
+    }
+
+    /// Stages changes without twins that are left out: git would stage the content of a file for its twin. Does nothing and returns `false`
+    /// if [`tidy_up`](Self::tidy_up) has to come first.
+    async fn stage_beside_twins(&self, operation: &Operation, forced: &[FilePath]) -> Result<bool> {
+        self.with_new_index(operation, async |index| {
+            let special = self.special_entries().await?;
+            if special.is_disturbed() {
+                return Ok(false);
+            }
+            self.refuse_files_as_directories(&special).await?;
+            let mut left_out: Vec<_> = special.entries().cloned().collect();
+            self.remove_entries(operation, index.path(), &left_out).await?;
+            self.stage_in(operation, index.path(), forced).await?;
+            if special.returning().next().is_some() {
+                // Somebody has written where the other twin was.
+                let staged = self.git.local(["ls-files", "-z"]).index(index.path());
+                let staged: HashSet<RawPath> =
+                    parse::paths(&staged.stdout().await?).into_iter().collect();
+                let returning: HashSet<_> = special.returning().map(|entry| &entry.path).collect();
+                left_out.retain(|entry| {
+                    !(returning.contains(&entry.path) && staged.contains(&entry.path))
+                });
+            }
+            self.add_left_out(operation, index.path(), &left_out).await?;
+            index.install().await?;
+            Ok(true)
+        })
+        .await
     }
 
     async fn stage_in(
@@ -167,8 +191,35 @@ impl Repository {
             return Ok(());
         }
         let Some(head) = self.head().await? else { return Ok(()) };
-        let read = self.git.local(["read-tree", head.as_str()]).unprotected();
-        read.within(operation)?.stdout().await.map(drop)
+        self.with_new_index(operation, async |index| {
+            if self.files.exists("index").await? {
+                return Ok(());
+            }
+            let read = self.git.local(["read-tree", head.as_str()]).index(index.path());
+            read.unprotected().within(operation)?.stdout().await?;
+            let left_out = self.left_out_of(&head).await?;
+            self.note_left_out(left_out.iter()).await?;
+            self.skip(operation, index.path(), &left_out).await?;
+            index.install().await
+        })
+        .await
+    }
+
+    /// Returns the files of a commit that are left out if it is checked out and the note of twins is all that is known.
+    async fn left_out_of(&self, commit: &Oid) -> Result<Vec<RawPath>> {
+        let (entries, noted) = (self.all_entries(commit).await?, self.noted_as_left_out().await?);
+        let (names, root) = (self.names.clone(), Arc::clone(&self.root));
+        pool::run(move || {
+            let left_out = names.left_out(entries, |path| noted.contains(path))?;
+            let paths = left_out.into_iter().map(|entry| entry.path);
+            // Some file systems hold longer names than they say.
+            let is_held = |path: &RawPath| {
+                matches!(names.objection(path), Some(Reason::Long(_)))
+                    && matches!(root.raw_stat(Path::new(path.as_os())), Ok(Some(_)))
+            };
+            Ok(paths.filter(|path| !is_held(path)).collect())
+        })
+        .await
     }
 }
 

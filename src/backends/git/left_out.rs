@@ -13,11 +13,14 @@ use std::sync::Arc;
 
 use super::index::IndexInfo;
 use super::locks::Operation;
-use super::parse::{self, RawPath, TreeEntry};
+use super::objects::blob_oid;
+use super::parse::{self, RawPath, SYMLINK, TreeEntry};
 use super::repository::Repository;
-use super::special::SpecialEntries;
+use super::special::{Misplaced, SpecialEntries};
+use super::work_tree::remove_with_parents;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
+use crate::sys::fs::{RawEntry, Root};
 use crate::sys::pool;
 
 /// The note with the paths of the twins that are left out, and perhaps of some that are not any more.
@@ -52,16 +55,62 @@ impl Repository {
         Ok(self.special_entries().await?.returning().next().is_some())
     }
 
-    /// Gives the flag skip-worktree to files that are left out and do not have it.
+    /// Makes the index and the working tree as f9 leaves them, after a person's git has checked out twins.
+    pub(super) async fn tidy_up(&self, operation: &Operation) -> Result<()> {
+        if !self.special_entries().await?.misplaced.is_empty() {
+            self.remove_misplaced(operation).await?;
+        }
+        self.leave_out(operation).await
+    }
+
+    /// Gives the flag skip-worktree to files that are left out and do not have it, and takes it from those that are checked out.
     pub(super) async fn leave_out(&self, operation: &Operation) -> Result<()> {
-        let special = self.special_entries().await?;
-        let exposed = special.left_out.iter().filter(|file| !file.is_skipped);
-        let exposed: Vec<RawPath> = exposed.map(|file| file.entry.path.clone()).collect();
-        if exposed.is_empty() {
+        if !self.special_entries().await?.is_disturbed() {
             return Ok(());
         }
-        self.note_left_out(special.left_out.iter().map(|file| &file.entry.path)).await?;
-        self.skip(operation, &self.index_path(), &exposed).await
+        self.with_new_index(operation, async |index| {
+            let special = self.special_entries().await?;
+            let exposed = special.left_out.iter().filter(|file| !file.is_skipped);
+            let exposed: Vec<TreeEntry> = exposed.map(|file| file.entry.clone()).collect();
+            self.note_left_out(special.entries().map(|entry| &entry.path)).await?;
+            self.add_left_out(operation, index.path(), &exposed).await?;
+            self.unskip(operation, index.path(), &special.checked_out).await?;
+            index.install().await
+        })
+        .await
+    }
+
+    /// Removes the files that git has written into a directory of another name, and restores those that they have replaced. Their content is in
+    /// the branch.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOperation`](ErrorKind::InvalidOperation) if a file has changed since it has replaced another one.
+    async fn remove_misplaced(&self, operation: &Operation) -> Result<()> {
+        let _guard = self.locks.tree.write(self.lock_timeout).await?;
+        let special = self.special_entries().await?;
+        let root = Arc::clone(&self.root);
+        let restored = pool::run(move || {
+            let mut restored = Vec::new();
+            for Misplaced { entry, over } in &special.misplaced {
+                let is_there = root.raw_stat(Path::new(entry.path.as_os()))?.is_some();
+                let is_unchanged = is_there && holds(&root, entry)?;
+                match over {
+                    None if is_unchanged => remove_with_parents(&root, &entry.path)?,
+                    Some(over) if is_unchanged || !is_there => restored.push(over.path.clone()),
+                    Some(over) if !holds(&root, over)? => return Err(is_edited(entry, over)),
+                    _ => {}
+                }
+            }
+            Ok(restored)
+        })
+        .await?;
+        if restored.is_empty() {
+            return Ok(());
+        }
+        let restore = self.git.local(["checkout-index", "--force", "-z", "--stdin"]);
+        let restore = restore.input(parse::nul_terminated(restored));
+        restore.within(operation)?.stdout().await.map(drop)
     }
 
     /// Refuses a file that has the name of a directory with files that are left out: git would take these for deleted.
@@ -108,6 +157,21 @@ impl Repository {
         let skip = self.git.local(["update-index", "--skip-worktree", "-z", "--stdin"]);
         let skip = skip.index(index).unprotected().input(parse::nul_terminated(paths));
         skip.within(operation)?.stdout().await.map(drop)
+    }
+
+    /// Takes the flag skip-worktree from entries of the file `index`.
+    async fn unskip(
+        &self,
+        operation: &Operation,
+        index: &Path,
+        entries: &[TreeEntry],
+    ) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let paths = parse::nul_terminated(entries.iter().map(|entry| &entry.path));
+        let unskip = self.git.local(["update-index", "--no-skip-worktree", "-z", "--stdin"]);
+        unskip.index(index).input(paths).within(operation)?.stdout().await.map(drop)
     }
 
     /// Removes entries from the file `index`.
@@ -160,4 +224,22 @@ impl Repository {
             self.write_note(NOTE, &paths).await
         }
     }
+}
+
+/// Whether the working tree has the file of `entry` with the content of the index. Some file systems have no executable bit.
+fn holds(root: &Root, entry: &TreeEntry) -> Result<bool> {
+    let (content, is_symlink) = match root.raw_entry(Path::new(entry.path.as_os()))? {
+        RawEntry::File { content, .. } => (content, false),
+        RawEntry::Symlink(target) => (target, true),
+        _ => return Ok(false),
+    };
+    Ok(is_symlink == (entry.mode == SYMLINK) && blob_oid(&content, &entry.oid)? == entry.oid)
+}
+
+fn is_edited(entry: &TreeEntry, over: &TreeEntry) -> Error {
+    Error::new(ErrorKind::InvalidOperation).with_message(format!(
+        "git has written `{}` over `{}`, which has the same name here, and the file has changed since; move it away",
+        entry.path.to_text(),
+        over.path.to_text()
+    ))
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::parse::{RawPath, SYMLINK, TreeEntry};
 use super::protected_names;
-use super::twins::Twins;
+use super::twins::{Traces, Twins};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::sys::random;
 
@@ -87,13 +87,14 @@ impl Names {
         excess.or_else(|| is_protected(path).then_some(Reason::Protected))
     }
 
-    /// Returns those of `files` that cannot be in the working tree. Of twins, the first of the lowest `rank` can.
+    /// Returns those of `files` that cannot be in the working tree. Of twins, the first that is not `absent` can.
     pub(super) fn left_out(
         &self,
         files: Vec<TreeEntry>,
-        rank: impl Fn(&RawPath) -> u8,
+        absent: impl Fn(&RawPath) -> bool,
     ) -> Result<Vec<TreeEntry>> {
-        let twins = self.twins(files.iter().map(|file| &file.path), rank)?;
+        let traces = |path: &RawPath| Traces { absence: u8::from(absent(path)), seen: 0 };
+        let twins = self.twins(files.iter().map(|file| (&file.path, traces(&file.path))))?;
         let is_left_out = |file: &TreeEntry| {
             self.objection(&file.path).is_some() || twins.instead_of(&file.path).is_some()
         };
@@ -103,14 +104,24 @@ impl Names {
     /// Finds the twins among the paths of the files of a branch. See [`Twins::find`].
     pub(super) fn twins<'a>(
         &self,
-        files: impl Iterator<Item = &'a RawPath>,
-        rank: impl Fn(&RawPath) -> u8,
+        files: impl Iterator<Item = (&'a RawPath, Traces)>,
     ) -> Result<Twins> {
         if !self.folds {
             return Ok(Twins::default());
         }
-        let files = files.filter(|path| self.objection(path).is_none());
-        Twins::find(files.map(|path| (path, rank(path))), |names| self.classes(names))
+        let files = files.filter(|(path, _)| self.objection(path).is_none());
+        Twins::find(files, |names| self.classes(names))
+    }
+
+    /// Whether the file system takes two paths whose names are probably one for one path.
+    pub(super) fn are_one(&self, one: &RawPath, other: &RawPath) -> Result<bool> {
+        let is_slash = |byte: &u8| *byte == b'/';
+        for (one, other) in one.0.split(is_slash).zip(other.0.split(is_slash)) {
+            if one != other && self.classes(&[one, other])? != [0, 0] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Finds out which of `names` are one, in a new directory. Returns for each the position of the first name that is the same. A name that
@@ -160,10 +171,9 @@ fn is_about_the_name(error: &std::io::Error) -> bool {
     matches!(errno, Some(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG | Errno::NOENT))
 }
 
-/// Whether git protects a name in `path`. All names that it protects are UTF-8.
+/// Whether git protects a name in `path`.
 fn is_protected(path: &RawPath) -> bool {
-    let names = path.0.split(|&byte| byte == b'/');
-    names.filter_map(|name| std::str::from_utf8(name).ok()).any(protected_names::is_protected)
+    path.0.split(|&byte| byte == b'/').any(protected_names::is_protected)
 }
 
 /// Refuses files, each with its mode, that no index can hold: below `.git` in any case, links named `.gitmodules`, and names that are none.

@@ -33,12 +33,34 @@ impl Repository {
         self.git_dir.join("index")
     }
 
-    /// Locks the index and copies it. Until the copy is dropped, no command may write to the index itself.
+    /// Runs `change` on a copy of the index while the index is locked. Meanwhile no command may write to the index itself.
     ///
     /// # Errors
     ///
     /// [`LockTimeout`](ErrorKind::LockTimeout) if another git keeps the index locked.
-    pub(super) async fn new_index(&self, operation: &Operation) -> Result<NewIndex> {
+    pub(super) async fn with_new_index<T>(
+        &self,
+        operation: &Operation,
+        change: impl AsyncFnOnce(&NewIndex) -> Result<T>,
+    ) -> Result<T> {
+        let index = self.new_index(operation).await?;
+        let result = change(&index).await;
+        // Removing the lock may wait for the disk.
+        let unlocked = pool::run(move || {
+            drop(index);
+            Ok(())
+        })
+        .await;
+        let result = result?;
+        unlocked.map(|()| result)
+    }
+
+    /// Locks the index and copies it.
+    ///
+    /// # Errors
+    ///
+    /// [`LockTimeout`](ErrorKind::LockTimeout) if another git keeps the index locked.
+    async fn new_index(&self, operation: &Operation) -> Result<NewIndex> {
         let left = TimeLeft::new(self.lock_timeout);
         let (path, index) = (self.git_dir.join(NEW_INDEX), self.index_path());
         loop {

@@ -46,7 +46,8 @@ impl Shared {
         .await?;
         let repository = open_repository(&checked, config.timeouts).await?;
         let tree = LocalFileBackend::builder(&repository.work_tree).create_root(false);
-        let tree = tree.reserving(protected_names::is_protected).open().await?;
+        let tree = tree.reserving(|name| protected_names::is_protected(name.as_bytes()));
+        let tree = tree.open().await?;
         let ignores_more = has_excludes(&repository).await?;
         let record = repository.git_dir.join("f9/written");
         Ok(Self {

@@ -13,11 +13,13 @@ use super::command::Output;
 use super::index::IndexInfo;
 use super::locks::Operation;
 use super::names::refuse_impossible;
+use super::new_index::NewIndex;
 use super::objects::empty_tree;
 use super::parse::{self, Change, Oid, RawPath, TreeEntry};
 use super::repository::{MERGE_INDEX, Repository};
 use super::special::SpecialEntries;
 use super::tracked::TrackedFiles;
+use super::twins::Traces;
 use crate::core::error::Result;
 use crate::sys::pool;
 
@@ -40,8 +42,12 @@ pub(super) struct PartialCheckout {
     pub(super) paths: LeftOutPaths,
     /// The trees with the files of the working tree, before and after.
     trees: (Oid, Oid),
+    /// The tree after it without files that get another name of a file that goes.
+    without_renamed: Option<Oid>,
     before: Vec<TreeEntry>,
     after: Vec<TreeEntry>,
+    /// The special entries for which it is planned.
+    planned_for: Arc<SpecialEntries>,
 }
 
 impl Repository {
@@ -75,7 +81,8 @@ impl Repository {
         };
         let before: Vec<TreeEntry> = special.entries().cloned().collect();
         let mut paths = LeftOutPaths { before: paths_of(&before), after: paths_of(&after) };
-        if paths.is_empty() {
+        let renamed = self.renamed(changes).await?;
+        if paths.is_empty() && renamed.is_empty() {
             return Ok(None);
         }
         // A person may have removed some from the index.
@@ -84,7 +91,36 @@ impl Repository {
             .filter(|change| change.old_mode != 0 && self.names.objection(&change.path).is_some());
         paths.before.extend(old.map(|change| change.path.clone()));
         let trees = self.trees_without(operation, (from, to), &paths).await?;
-        Ok(Some(PartialCheckout { paths, trees, before, after }))
+        let without_renamed = if renamed.is_empty() {
+            None
+        } else {
+            let without = [&*paths.after, &renamed].concat();
+            Some(self.tree_without(operation, to, &without).await?)
+        };
+        let planned_for = special;
+        Ok(Some(PartialCheckout { paths, trees, without_renamed, before, after, planned_for }))
+    }
+
+    /// Returns the paths of new files that the file system takes for those of files that go. Git refuses to replace these, unless only the case
+    /// of ASCII letters differs.
+    async fn renamed(&self, changes: &[Change]) -> Result<Vec<RawPath>> {
+        if !self.names.folds() {
+            return Ok(Vec::new());
+        }
+        let paths = |is_meant: fn(&Change) -> bool| {
+            let meant = changes.iter().filter(|change| is_meant(change));
+            meant.map(|change| change.path.clone()).collect::<Vec<_>>()
+        };
+        let gone = paths(|change| change.new_mode == 0);
+        let new = paths(|change| change.old_mode == 0);
+        let names = self.names.clone();
+        pool::run(move || {
+            let traces = |absence| Traces { absence, seen: 0 };
+            let both = gone.iter().map(|path| (path, traces(0)));
+            let twins = names.twins(both.chain(new.iter().map(|path| (path, traces(1)))))?;
+            Ok(new.into_iter().filter(|path| twins.instead_of(path).is_some()).collect())
+        })
+        .await
     }
 
     /// Returns what is left out after `changed`, where no names are twins.
@@ -117,8 +153,8 @@ impl Repository {
         let mut absent: HashSet<RawPath> = new.map(|change| change.path.clone()).collect();
         absent.extend(special.entries().map(|entry| entry.path.clone()));
         let (names, has_files) = (self.names.clone(), from.is_some());
-        let rank = move |path: &RawPath| u8::from(!has_files || absent.contains(path));
-        pool::run(move || names.left_out(entries, rank)).await
+        let is_absent = move |path: &RawPath| !has_files || absent.contains(path);
+        pool::run(move || names.left_out(entries, is_absent)).await
     }
 
     /// Returns the changes of the files in the working tree between two commits.
@@ -138,21 +174,29 @@ impl Repository {
         self.changes_between(from.as_str(), to).await
     }
 
-    /// Checks out a commit. The caller has checked that no file is lost.
+    /// Whether the index still has the special entries for which a checkout is planned.
+    pub(super) async fn is_as_planned(&self, checkout: &PartialCheckout) -> Result<bool> {
+        let special = self.special_entries().await?;
+        Ok(*special == *checkout.planned_for && !special.is_disturbed())
+    }
+
+    /// Checks out a commit with the copy `index`. The caller has checked that no file is lost.
     pub(super) async fn check_out_partially(
         &self,
         operation: &Operation,
         (from, to): (Option<&Oid>, &Oid),
         checkout: &PartialCheckout,
+        index: &NewIndex,
     ) -> Result<Output> {
-        let index = self.new_index(operation).await?;
         self.remove_entries(operation, index.path(), &checkout.before).await?;
-        let trees = &checkout.trees;
-        let read = ["read-tree", "-m", "-u", trees.0.as_str(), trees.1.as_str()];
-        let read = self.git.local(read).index(index.path());
-        let output = read.within(operation)?.output().await?;
+        let (old, new) = &checkout.trees;
+        let first = checkout.without_renamed.as_ref().unwrap_or(new);
+        let output = self.move_tree(operation, index, (old, first)).await?;
         if !output.is_success() {
             return Ok(output);
+        }
+        if first != new {
+            self.move_tree(operation, index, (first, new)).await?.success()?;
         }
         self.add_left_out(operation, index.path(), &checkout.after).await?;
         let left_out = checkout.paths.before.iter().chain(&checkout.paths.after);
@@ -162,6 +206,17 @@ impl Repository {
             self.move_branch(operation, from, to).await?;
         }
         Ok(output)
+    }
+
+    /// Moves the working tree and the copy `index` from one tree to another.
+    async fn move_tree(
+        &self,
+        operation: &Operation,
+        index: &NewIndex,
+        (from, to): (&Oid, &Oid),
+    ) -> Result<Output> {
+        let read = ["read-tree", "-m", "-u", from.as_str(), to.as_str()];
+        self.git.local(read).index(index.path()).within(operation)?.output().await
     }
 
     /// Resets the branch, the index and the working tree to a commit without the files that cannot be there, and discards their old content.
@@ -175,24 +230,29 @@ impl Repository {
         operation: &Operation,
         commit: &Oid,
     ) -> Result<bool> {
-        let special = self.special_entries().await?;
         let entries = self.all_entries(commit).await?;
         refuse_impossible(entries.iter().map(|entry| (entry.mode, &entry.path)))?;
         let left_out =
             self.left_out_among(entries, None, &HashMap::new(), &SpecialEntries::default()).await?;
-        if left_out.is_empty() && special.left_out.is_empty() {
+        let tree = self.tree_without(operation, commit, &paths_of(&left_out)).await?;
+        let is_reset = self.with_new_index(operation, async |index| {
+            let special = self.special_entries().await?;
+            if left_out.is_empty() && special.left_out.is_empty() {
+                return Ok(false);
+            }
+            let before: Vec<TreeEntry> = special.entries().cloned().collect();
+            self.remove_entries(operation, index.path(), &before).await?;
+            let read = ["read-tree", "--reset", "-u", tree.as_str()];
+            let read = self.git.local(read).index(index.path());
+            read.within(operation)?.stdout().await?;
+            self.add_left_out(operation, index.path(), &left_out).await?;
+            self.note_left_out(left_out.iter().map(|entry| &entry.path)).await?;
+            index.install().await?;
+            Ok(true)
+        });
+        if !is_reset.await? {
             return Ok(false);
         }
-        let before: Vec<TreeEntry> = special.entries().cloned().collect();
-        let tree = self.tree_without(operation, commit, &paths_of(&left_out)).await?;
-        let index = self.new_index(operation).await?;
-        self.remove_entries(operation, index.path(), &before).await?;
-        let read = ["read-tree", "--reset", "-u", tree.as_str()];
-        let read = self.git.local(read).index(index.path());
-        read.within(operation)?.stdout().await?;
-        self.add_left_out(operation, index.path(), &left_out).await?;
-        self.note_left_out(left_out.iter().map(|entry| &entry.path)).await?;
-        index.install().await?;
         let branch = self.local_ref();
         let update = self.git.local(["update-ref", &branch, commit.as_str()]);
         update.within(operation)?.stdout().await?;

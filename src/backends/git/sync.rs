@@ -143,7 +143,7 @@ impl Shared {
                     recorder.received(head.as_ref(), theirs);
                     return Ok(());
                 }
-                FastForward::BranchMoved => {}
+                FastForward::Outdated => {}
                 FastForward::Blocked(paths) => {
                     self.commit_blocking(operation, paths, message).await?;
                 }

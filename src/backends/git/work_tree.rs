@@ -109,7 +109,7 @@ fn file_path(path: &Path) -> Option<FilePath> {
 }
 
 fn is_own(name: &str) -> bool {
-    is_reserved_name(name) || is_protected(name)
+    is_reserved_name(name) || is_protected(name.as_bytes())
 }
 
 /// Whether there are only directories in the directory at `path`, at any depth.

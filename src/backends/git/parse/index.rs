@@ -26,6 +26,8 @@ pub(in crate::backends::git) struct IndexEntry {
     pub(in crate::backends::git) is_assumed_unchanged: bool,
     /// Whether it has the flag skip-worktree.
     pub(in crate::backends::git) is_skipped: bool,
+    /// When the file last changed, as of git's last look at it, in nanoseconds. 0 if git has not looked at it: it was never checked out.
+    pub(in crate::backends::git) seen: u64,
 }
 
 impl IndexEntry {
@@ -52,8 +54,9 @@ pub(in crate::backends::git) fn index_entries(
     let (mut found, mut path) = (Vec::new(), RawPath(Vec::new()));
     for _ in 0..count {
         let start = rest.0.len();
-        // Times, device and inode.
-        rest.take(24)?;
+        let seen = nanoseconds(rest.long()?, rest.long()?);
+        // The other time, device and inode.
+        rest.take(16)?;
         let mode = rest.long()?;
         // Owner and size.
         rest.take(12)?;
@@ -75,7 +78,7 @@ pub(in crate::backends::git) fn index_entries(
         if is_returned && number == 0 && mode != DIRECTORY {
             let oid: Oid = hex::encode(id).parse().ok()?;
             let entry = TreeEntry { path: path.clone(), mode, oid };
-            found.push(IndexEntry { entry, is_assumed_unchanged, is_skipped });
+            found.push(IndexEntry { entry, is_assumed_unchanged, is_skipped, seen });
         }
     }
     // A checksum follows the extensions.
@@ -91,25 +94,46 @@ pub(in crate::backends::git) fn index_entries(
     (rest.0.len() == id_bytes).then_some(found)
 }
 
-/// Returns the same from the output of `git ls-files -v --stage -z`. The letter of an entry that is assumed unchanged is in lower case, and
-/// the letter of a skipped one is an `S`.
+/// Returns the same from the output of `git ls-files -v --stage --debug -z`. The letter of an entry that is assumed unchanged is in lower
+/// case, and the letter of a skipped one is an `S`. After its NUL follow lines that begin with spaces.
 pub(in crate::backends::git) fn listed_index_entries(
     output: &[u8],
     wanted: impl Fn(&RawPath) -> bool,
 ) -> Result<Vec<IndexEntry>> {
-    let mut found = Vec::new();
-    for field in fields(output) {
+    let mut found: Vec<IndexEntry> = Vec::new();
+    let mut is_last_returned = false;
+    for mut field in fields(output) {
+        while let Some(line) = field.strip_prefix(b"  ") {
+            let (line, rest) = split_at(line, b'\n').unwrap_or((line, b""));
+            if let Some(last) = found.last_mut().filter(|_| is_last_returned) {
+                last.seen = listed_time(line).unwrap_or(last.seen);
+            }
+            field = rest;
+        }
         let Some((&[letter], entry)) = split_at(field, b' ') else { continue };
         let (Stage { path, mode, oid, number }, is_assumed_unchanged) =
             (stage(entry)?, letter.is_ascii_lowercase());
         let is_skipped = letter.eq_ignore_ascii_case(&b's');
-        let is_returned = is_skipped || is_assumed_unchanged || wanted(&path);
-        if is_returned && number == 0 && mode != DIRECTORY {
+        is_last_returned = (is_skipped || is_assumed_unchanged || wanted(&path))
+            && number == 0
+            && mode != DIRECTORY;
+        if is_last_returned {
             let entry = TreeEntry { mode, oid, path };
-            found.push(IndexEntry { entry, is_assumed_unchanged, is_skipped });
+            found.push(IndexEntry { entry, is_assumed_unchanged, is_skipped, seen: 0 });
         }
     }
     Ok(found)
+}
+
+/// Parses `ctime: <seconds>:<nanoseconds>`.
+fn listed_time(line: &[u8]) -> Option<u64> {
+    let time = std::str::from_utf8(line).ok()?.strip_prefix("ctime: ")?;
+    let (seconds, rest) = time.split_once(':')?;
+    Some(nanoseconds(seconds.parse().ok()?, rest.parse().ok()?))
+}
+
+fn nanoseconds(seconds: u32, rest: u32) -> u64 {
+    u64::from(seconds) * 1_000_000_000 + u64::from(rest)
 }
 
 /// The part of an index file that is not read yet.
@@ -193,7 +217,7 @@ mod tests {
         for (format, id_bytes) in [("sha1", 20), ("sha256", 32)] {
             for version in ["2", "4"] {
                 let dir = repository(format, version);
-                let listed = git(dir.path(), &["ls-files", "-v", "--stage", "-z"]);
+                let listed = git(dir.path(), &["ls-files", "-v", "--stage", "--debug", "-z"]);
                 let index = std::fs::read(dir.path().join(".git/index")).unwrap();
                 for (shortest, counts) in [(usize::MAX, [5, 3]), (20, [44, 3]), (0, [46, 3])] {
                     let wanted = |path: &RawPath| path.0.len() >= shortest;
