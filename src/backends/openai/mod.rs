@@ -34,7 +34,6 @@ mod index;
 mod indexing;
 mod kept;
 mod list;
-mod open;
 mod path_locks;
 mod read;
 mod recent_writes;
