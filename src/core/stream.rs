@@ -17,6 +17,10 @@ use tokio::io::{AsyncBufRead, AsyncRead};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 #[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
+use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
+use crate::core::encoding::Encoding;
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
 use crate::core::error::ErrorContext;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
@@ -285,6 +289,25 @@ pub(crate) async fn collect(mut stream: ByteStream<'_>) -> Result<Bytes> {
         all.extend_from_slice(&chunk);
     }
     Ok(all.freeze())
+}
+
+/// Returns the checksum of content, if `algorithm` is given, and its first [`SAMPLE_BYTES`](Encoding::SAMPLE_BYTES).
+#[cfg(any(feature = "git", feature = "object-store", feature = "openai"))]
+pub(crate) async fn checksum_and_sample(
+    mut content: ByteStream<'_>,
+    algorithm: Option<ChecksumAlgorithm>,
+) -> Result<(Option<Checksum>, Vec<u8>)> {
+    let (mut hasher, mut sample) = (algorithm.map(Hasher::new), Vec::new());
+    while let Some(piece) = content.try_next().await? {
+        let left = Encoding::SAMPLE_BYTES - sample.len();
+        sample.extend_from_slice(&piece[..left.min(piece.len())]);
+        match &mut hasher {
+            Some(hasher) => hasher.update(&piece),
+            None if sample.len() == Encoding::SAMPLE_BYTES => break,
+            None => {}
+        }
+    }
+    Ok((hasher.map(Hasher::finish), sample))
 }
 
 /// Decodes UTF-8 and never splits a character; see [`AsyncFileBackendExt::stream_read_text`].

@@ -1,6 +1,7 @@
 //! The fixture: how the suite opens a store, and what it must know beyond the contract.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -61,6 +62,12 @@ pub trait Fixture: Send + Sync + 'static {
     /// Returns the size of the cases about many entries, many changes or much content.
     fn scale(&self) -> Scale {
         Scale::Full
+    }
+
+    /// Returns the time limit of a case, which only ends a case that hangs. Five minutes by default: even a slow store on a busy machine
+    /// exceeds it only if it hangs.
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(300)
     }
 
     /// Returns the name of the store for messages.

@@ -14,9 +14,6 @@ use super::state::is_clean;
 use super::{Fixture, Scale};
 use crate::backend::{AsyncFileBackend, Capabilities, Capability};
 
-/// The time limit of a case. Even a slow store on a busy machine exceeds it only if it hangs.
-const LIMIT: Duration = Duration::from_secs(300);
-
 /// The interval between checks whether a case has ended.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -132,6 +129,10 @@ impl<F: Fixture> Fixture for Opened<F> {
         self.fixture.scale()
     }
 
+    fn time_limit(&self) -> Duration {
+        self.fixture.time_limit()
+    }
+
     fn name(&self) -> &str {
         self.fixture.name()
     }
@@ -141,8 +142,9 @@ impl<F: Fixture> Fixture for Opened<F> {
 ///
 /// # Panics
 ///
-/// If the store breaks the promise, if the case takes more than five minutes, or if called inside a runtime.
+/// If the store breaks the promise, if the case exceeds the time limit of the fixture, or if called inside a runtime.
 pub fn run(case: Case, fixture: impl Fixture) -> Outcome {
+    let limit = fixture.time_limit();
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
     // A session belongs to a task, so the case must run in one.
     let (end_sender, end_receiver) = mpsc::channel::<()>();
@@ -151,7 +153,7 @@ pub fn run(case: Case, fixture: impl Fixture) -> Outcome {
         run_here(case, fixture).await
     });
     let started = Instant::now();
-    while !running.is_finished() && started.elapsed() < LIMIT {
+    while !running.is_finished() && started.elapsed() < limit {
         // The worker that drives the timers may be blocked by a call. A new task from outside wakes another worker, which then
         // drives them.
         drop(runtime.spawn(async {}));
@@ -165,7 +167,7 @@ pub fn run(case: Case, fixture: impl Fixture) -> Outcome {
         Some(Ok(outcome)) => outcome,
         Some(Err(error)) => panic::resume_unwind(error.into_panic()),
         None => {
-            panic!("{} did not end within {LIMIT:?}; a call of the store probably hangs", case.name)
+            panic!("{} did not end within {limit:?}; a call of the store probably hangs", case.name)
         }
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use f9::prelude::*;
 use f9::testing::openai::{
-    AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape, Fault,
-    FaultKind, IndexingFailure, KeptAttributes, OpenAISimulator, PageIds, Route, Rules, SearchIds,
-    TextShape, UnknownAfter,
+    AttributeUpdates, Batches, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,
+    Fault, FaultKind, IndexingFailure, KeptAttributes, OpenAISimulator, PageIds, Route, Rules,
+    SearchIds, TextShape, UnknownAfter,
 };
 use f9::{
     ChecksumAlgorithm, CopyOptions, CreateOptions, DeleteOptions, ErrorKind, IndexingStatus,
@@ -228,8 +228,10 @@ same_outcome_if! {
     error_responses_reset_the_connection: |rules| rules.reset_after_4xx = true;
     errors_have_another_shape: |rules| rules.error_shape = ErrorShape::FastApi;
     errors_have_no_type: |rules| rules.error_shape = ErrorShape::Untyped;
+    errors_come_from_a_gateway: |rules| rules.error_shape = ErrorShape::Gateway;
     only_text_attributes_are_kept: |rules| rules.kept_attributes = KeptAttributes::Text;
-    batches_are_ignored: |rules| rules.ignore_batches = true;
+    batches_are_ignored: |rules| rules.batches = Batches::Ignored;
+    there_are_no_batches: |rules| rules.batches = Batches::Missing;
     uploads_expire: |rules| rules.file_lifetime = Some(Duration::from_secs(90 * 24 * 3600));
     hits_have_the_ids_of_documents: |rules| rules.search_ids = SearchIds::Document;
     hits_have_no_ids: |rules| rules.search_ids = SearchIds::Empty;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use f9::prelude::*;
 use f9::testing::openai::{
-    AttributeUpdates, ErrorShape, Fault, FaultKind, KeptAttributes, OpenAISimulator, Route, Rules,
-    SearchIds, TextShape,
+    AttributeUpdates, Batches, ErrorShape, Fault, FaultKind, KeptAttributes, OpenAISimulator,
+    Retry, Route, Rules, SearchIds, TextShape,
 };
 use f9::{
     CreateOptions, DeleteOptions, Error, ErrorKind, FilePath, ListOptions, OpenAIReadMode,
@@ -270,7 +270,9 @@ async fn missing_things_are_recognized_in_every_shape() {
         openai.detach_file(&id);
         (openai, notes, etag)
     };
-    for shape in [ErrorShape::OpenAI, ErrorShape::FastApi, ErrorShape::Untyped] {
+    let shapes =
+        [ErrorShape::OpenAI, ErrorShape::FastApi, ErrorShape::Untyped, ErrorShape::Gateway];
+    for shape in shapes {
         let (_openai, notes, etag) = outdated(shape).await;
         let update = notes.update_with("a.txt", "two", UpdateOptions::if_match(etag)).await;
         assert_eq!(update.unwrap_err().kind(), ErrorKind::PreconditionFailed, "{shape:?}");
@@ -467,7 +469,7 @@ async fn a_write_lists_the_store_once_however_slow_the_listing_is() {
 #[tokio::test]
 async fn a_batch_that_the_server_ignores_is_attached_file_by_file() {
     let openai = with(|rules| {
-        (rules.ignore_batches, rules.error_shape) = (true, ErrorShape::Untyped);
+        (rules.batches, rules.error_shape) = (Batches::Ignored, ErrorShape::Untyped);
     });
     let notes = opened(openai.config()).await;
     let began = Instant::now();
@@ -476,6 +478,69 @@ async fn a_batch_that_the_server_ignores_is_attached_file_by_file() {
     assert!(created.iter().all(Result::is_ok), "{created:?}");
     assert_eq!(openai.vector_store_files().len(), 120);
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+fn not_found(message: &str) -> Fault {
+    refusal(404, message)
+}
+
+fn refusal(status: u16, message: &str) -> Fault {
+    let (kind, message) = ("invalid_request_error".to_owned(), message.to_owned());
+    Fault::new(FaultKind::Status { status, kind, code: None, message, retry: Retry::NoHeader })
+}
+
+/// ogx and llama-stack list a file that is being attached or detached before or after they have its entry.
+#[tokio::test]
+async fn a_listing_that_fails_because_of_a_concurrent_change_is_repeated() {
+    let openai = OpenAISimulator::start();
+    let notes = opened(openai.config()).await;
+    notes.create("a.txt", "one").await.unwrap();
+    for message in [
+        "{'errors': [{'loc': ['id'], 'msg': 'Field required', 'type': 'missing'}]}",
+        r#"litellm.BadRequestError: OpenAIException - {"detail":{"errors":[{"loc":["id"],"msg":"Field required","type":"missing"}]}}"#,
+    ] {
+        openai.inject(refusal(400, message).on(Route::List));
+        assert_eq!(notes.glob("**").await.unwrap(), ["a.txt"]);
+        assert_eq!(openai.faults_left(), 0);
+    }
+}
+
+#[tokio::test]
+async fn files_are_attached_one_by_one_on_a_server_without_batches() {
+    let shapes = [ErrorShape::OpenAI, ErrorShape::FastApi, ErrorShape::Untyped];
+    for (shape, status) in shapes.into_iter().zip([404, 404, 400]) {
+        let openai = with(|rules| (rules.batches, rules.error_shape) = (Batches::Missing, shape));
+        if shape == ErrorShape::FastApi {
+            // The framework's own answer.
+            openai.inject(not_found("Not Found").on(Route::Batch).times(2));
+        }
+        let notes = opened(openai.config()).await;
+        let many = (0..120).map(|number| (number.to_string(), "x"));
+        let created = notes.create_many(many).await.unwrap();
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
+        assert_eq!(openai.vector_store_files().len(), 120);
+        let batches = openai.take_requests().into_iter().filter(|sent| sent.route == Route::Batch);
+        let answers: Vec<_> = batches.map(|sent| sent.status).collect();
+        assert_eq!(answers, [Some(status); 2], "a batch is not repeated");
+    }
+}
+
+/// The uploads are withdrawn, and nothing is attached one by one.
+#[tokio::test]
+async fn a_batch_for_a_store_that_is_gone_fails() {
+    let openai = OpenAISimulator::start();
+    let notes = opened(openai.config().with_cache_ttl(HOUR)).await;
+    notes.create("a.txt", "one").await.unwrap();
+    for route in [Route::Batch, Route::Store] {
+        openai.inject(not_found("No vector store found with id 'vs_1'.").on(route));
+    }
+    openai.take_requests();
+    let many = (0..5).map(|number| (number.to_string(), "x"));
+    for created in notes.create_many(many).await.unwrap() {
+        assert_eq!(created.unwrap_err().kind(), ErrorKind::RootGone);
+    }
+    assert!(!asked(&openai).contains(&Route::Attach));
+    assert_eq!(openai.files().len(), 1);
 }
 
 #[tokio::test]

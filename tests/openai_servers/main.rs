@@ -34,7 +34,7 @@ impl VectorStore {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = Client::new().request(method, format!("{}/{path}", self.base_url));
-        request.bearer_auth(&self.key).timeout(Duration::from_secs(60))
+        request.bearer_auth(&self.key).timeout(Duration::from_secs(300))
     }
 
     async fn open(&self) -> Arc<dyn AsyncFileBackend> {
@@ -64,5 +64,10 @@ impl Fixture for VectorStore {
 
     fn scale(&self) -> Scale {
         Scale::Small
+    }
+
+    /// The servers answer one request at a time, in up to half a second.
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(1800)
     }
 }

@@ -13,7 +13,6 @@ use super::history::{self, Version};
 use super::parse::{FILE, Oid, SYMLINK};
 use super::shared::Shared;
 use crate::backend::AsyncFileBackend as _;
-use crate::core::checksum::Hasher;
 use crate::core::content::FileContent;
 use crate::core::encoding::Encoding;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -22,7 +21,7 @@ use crate::core::file_version::{FileVersion, VersionStream};
 use crate::core::info::{FileInfo, FileType};
 use crate::core::options::{EncodingMode, InfoOptions, LinkMode, ReadOptions, VersionOptions};
 use crate::core::path::FilePath;
-use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, rechunked};
+use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, checksum_and_sample, rechunked};
 use crate::core::version::VersionId;
 
 impl Shared {
@@ -92,25 +91,16 @@ impl Shared {
         let version = self.find_version(&file, id).await?;
         let mut info = info_of(&file, &version).ok_or_else(is_deletion)?;
         options.condition.check_read(info.etag.as_ref(), info.modified_at)?;
-        let (mut hasher, mut sample) = (options.checksum.map(Hasher::new), Vec::new());
         let is_sampled = options.encoding == EncodingMode::Detect;
-        if !info.is_file() || (hasher.is_none() && !is_sampled) {
+        if !info.is_file() || (options.checksum.is_none() && !is_sampled) {
             let size = self.sizes(slice::from_ref(&version)).await?.pop().flatten();
             info.size = Some(size.ok_or_else(|| corrupted("its blob is missing"))?);
             return Ok(info);
         }
-        let (size, mut content) = self.blob(&version).await?;
+        let (size, content) = self.blob(&version).await?;
         info.size = Some(size);
-        while let Some(chunk) = content.try_next().await? {
-            let missing = Encoding::SAMPLE_BYTES.saturating_sub(sample.len());
-            sample.extend_from_slice(&chunk[..chunk.len().min(missing)]);
-            match &mut hasher {
-                Some(hasher) => hasher.update(&chunk),
-                None if sample.len() == Encoding::SAMPLE_BYTES => break,
-                None => {}
-            }
-        }
-        info.checksum = hasher.map(Hasher::finish);
+        let (checksum, sample) = checksum_and_sample(content, options.checksum).await?;
+        info.checksum = checksum;
         info.encoding = is_sampled.then(|| Encoding::detect(&sample, sample.len() as u64 == size));
         Ok(info)
     }

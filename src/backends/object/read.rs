@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::bucket::{Content, Get, Object, Part};
 use super::metadata;
 use super::store::{Found, Store};
-use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::content::FileContent;
 use crate::core::encoding::Encoding;
 use crate::core::error::{Error, ErrorKind, Result};
@@ -17,7 +17,7 @@ use crate::core::info::{FileInfo, FileType};
 use crate::core::options::{ByteRange, EncodingMode, InfoOptions, ReadOptions};
 use crate::core::path::FilePath;
 use crate::core::precondition::{Etags, Precondition};
-use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, rechunked};
+use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, checksum_and_sample, rechunked};
 
 /// How often a read goes on after its connection was lost, without a byte in between.
 const RESUMPTIONS: u32 = 5;
@@ -283,20 +283,4 @@ fn within(stream: ByteStream<'static>, skipped: u64, length: u64) -> ByteStream<
         Ok(None)
     });
     chunks.boxed()
-}
-
-/// Returns the checksum of content, if `algorithm` is given, and its first bytes.
-async fn checksum_and_sample(
-    mut content: ByteStream<'static>,
-    algorithm: Option<ChecksumAlgorithm>,
-) -> Result<(Option<Checksum>, Vec<u8>)> {
-    let (mut hasher, mut sample) = (algorithm.map(Hasher::new), Vec::new());
-    while let Some(piece) = content.try_next().await? {
-        let left = Encoding::SAMPLE_BYTES - sample.len();
-        sample.extend_from_slice(&piece[..left.min(piece.len())]);
-        if let Some(hasher) = &mut hasher {
-            hasher.update(&piece);
-        }
-    }
-    Ok((hasher.map(Hasher::finish), sample))
 }

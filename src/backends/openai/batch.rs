@@ -205,7 +205,13 @@ impl Store {
             .map(|Upload { path, entry, .. }| Ok((entry.id.clone(), self.attributes(path, entry)?)))
             .collect();
         let attached = async { self.client.attach_batch(&files?).await };
-        let Err(error) = attached.await else { return batch };
+        let Err(mut error) = attached.await else { return batch };
+        // A server without batches answers like one without the vector store.
+        if error.kind() == ErrorKind::RootGone
+            && matches!(self.client.is_vector_store_expired().await, Ok(false))
+        {
+            error = error.with_kind(ErrorKind::Remote);
+        }
         let refused = batch.into_iter().map(|(position, upload)| {
             let error = error.clone();
             let attach = move |upload| self.attach_individually(upload, error);

@@ -4,7 +4,7 @@
 //! as text from then on. A service that keeps both forms needs no additional request. Before that is known, a rename sends text,
 //! because its entry has attributes that could be lost.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ impl Store {
     /// Returns the attributes of an entry in the form that the service keeps.
     pub(super) fn attributes(&self, path: &FilePath, entry: &Entry) -> Result<Attributes> {
         let attributes = entry.to_attributes(path)?;
-        Ok(if self.kept() == KeptAttributes::OnlyText { as_text(attributes) } else { attributes })
+        Ok(if *self.kept() == KeptAttributes::OnlyText { as_text(attributes) } else { attributes })
     }
 
     /// Attaches an upload as `entry`.
@@ -47,7 +47,7 @@ impl Store {
         (to, entry): (&FilePath, &Entry),
     ) -> Result<VectorStoreFile> {
         let mut attributes = entry.to_attributes_from(from, to)?;
-        if self.kept() != KeptAttributes::All {
+        if *self.kept() != KeptAttributes::All {
             attributes = as_text(attributes);
         }
         // As text, because the service may have dropped the rest.
@@ -82,14 +82,14 @@ impl Store {
         if entry.is_kept_in(&answer, path) {
             // Kept text does not show whether numbers are kept.
             if !sent.values().all(Value::is_string) {
-                self.set_kept(KeptAttributes::All);
+                *self.kept() = KeptAttributes::All;
             }
             return Ok(answer);
         }
         let repeated = self.client.set_attributes(&entry.id, &as_text(sent)).await;
         let answer = repeated.map_err(Error::with_unknown_outcome)?;
         if entry.is_kept_in(&answer, path) {
-            self.set_kept(KeptAttributes::OnlyText);
+            *self.kept() = KeptAttributes::OnlyText;
             return Ok(answer);
         }
         Err(Error::new(ErrorKind::IntegrityMismatch)
@@ -97,11 +97,7 @@ impl Store {
             .with_unknown_outcome())
     }
 
-    fn kept(&self) -> KeptAttributes {
-        *self.shared.kept_attributes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_kept(&self, kept: KeptAttributes) {
-        *self.shared.kept_attributes.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    fn kept(&self) -> MutexGuard<'_, KeptAttributes> {
+        self.shared.kept_attributes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

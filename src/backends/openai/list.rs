@@ -2,12 +2,11 @@
 
 use std::ops::Bound;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 
 use super::attributes::{Entry, FileMeta, corrupted};
 use super::index::{Entries, entry_of};
 use super::store::Store;
-use crate::core::checksum::{Checksum, ChecksumAlgorithm, Hasher};
 use crate::core::encoding::Encoding;
 use crate::core::error::{Error, Result};
 use crate::core::etag::Etag;
@@ -19,7 +18,7 @@ use crate::core::options::{
 use crate::core::path::FilePath;
 use crate::core::rfc3339;
 use crate::core::selection::Selection;
-use crate::core::stream::{ByteStream, InfoStream};
+use crate::core::stream::{InfoStream, checksum_and_sample};
 use crate::core::tree::{Node, dir_key, listing, past_directory, path_of};
 
 /// A path and its entry.
@@ -76,24 +75,6 @@ impl Store {
         self.index.refresh().await?;
         Ok(self.index.read(|entries| matching(entries, &pattern, options.kind)))
     }
-}
-
-/// Returns the checksum of content, if `algorithm` is given, and its first bytes.
-async fn checksum_and_sample(
-    mut content: ByteStream<'_>,
-    algorithm: Option<ChecksumAlgorithm>,
-) -> Result<(Option<Checksum>, Vec<u8>)> {
-    let (mut hasher, mut sample) = (algorithm.map(Hasher::new), Vec::new());
-    while let Some(piece) = content.try_next().await? {
-        let left = Encoding::SAMPLE_BYTES - sample.len();
-        sample.extend_from_slice(&piece[..left.min(piece.len())]);
-        match &mut hasher {
-            Some(hasher) => hasher.update(&piece),
-            None if sample.len() == Encoding::SAMPLE_BYTES => break,
-            None => {}
-        }
-    }
-    Ok((hasher.map(Hasher::finish), sample))
 }
 
 pub(super) fn info_at(entries: &Entries, path: &FilePath) -> Result<FileInfo> {

@@ -33,8 +33,6 @@ mod index;
 mod indexing;
 mod kept;
 mod list;
-mod open;
-
 mod read;
 mod recent_writes;
 mod remove;

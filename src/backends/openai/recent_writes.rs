@@ -34,8 +34,9 @@ struct State {
     kept: usize,
     /// When the service confirmed an attachment, by the id of the file.
     attached_at: HashMap<String, TokioInstant>,
-    /// When each handle last changed the store.
-    changed_at: HashMap<Handle, Instant>,
+    /// When a handle last changed the store, and when a handle other than that one last did.
+    last_change: Option<(Handle, Instant)>,
+    last_of_another: Option<(Handle, Instant)>,
 }
 
 #[derive(Debug)]
@@ -159,22 +160,18 @@ impl RecentWrites {
 
     /// Records that a handle changed the store.
     pub(super) fn record_change_by(&self, handle: Handle) {
-        self.state().changed_at.insert(handle, Instant::now());
+        let mut state = self.state();
+        let last = state.last_change.replace((handle, Instant::now()));
+        if last.is_some_and(|(last, _)| last != handle) {
+            state.last_of_another = last;
+        }
     }
 
     /// Whether another handle has changed the store since.
     pub(super) fn changed_by_others(&self, handle: Handle, since: Instant) -> bool {
-        self.state().changed_at.iter().any(|(other, &at)| *other != handle && at >= since)
-    }
-
-    /// Drops a handle. Its last change still counts, for all others.
-    pub(super) fn forget_handle(&self, handle: Handle) {
-        let mut state = self.state();
-        let changed_at = &mut state.changed_at;
-        if let Some(changed) = changed_at.remove(&handle) {
-            let unknown = changed_at.entry(Handle::UNKNOWN).or_insert(changed);
-            *unknown = changed.max(*unknown);
-        }
+        let state = self.state();
+        let mut last = [state.last_change, state.last_of_another].into_iter().flatten();
+        last.any(|(other, at)| other != handle && at >= since)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -253,15 +250,22 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_a_dropped_handle_still_counts() {
+    fn changes_of_other_handles_count() {
         let (writes, before) = (RecentWrites::default(), Instant::now());
-        let (one, other) = (Handle::new(), Handle::new());
+        let [one, other, third] = [Handle::new(), Handle::new(), Handle::new()];
+        let see_changes =
+            |since| [one, other, third].map(|handle| writes.changed_by_others(handle, since));
+        assert_eq!(see_changes(before), [false; 3]);
         writes.record_change_by(one);
-        writes.forget_handle(one);
-        assert!(writes.changed_by_others(other, before));
-        writes.forget_handle(other);
-        assert!(writes.changed_by_others(Handle::new(), before));
-        assert!(!writes.changed_by_others(Handle::new(), Instant::now() + Duration::from_secs(1)));
-        assert_eq!(writes.state().changed_at.len(), 1);
+        writes.record_change_by(one);
+        assert_eq!(see_changes(before), [false, true, true]);
+        writes.record_change_by(other);
+        assert_eq!(see_changes(before), [true; 3]);
+        let later = Instant::now();
+        writes.record_change_by(other);
+        writes.record_change_by(other);
+        assert_eq!(see_changes(before), [true; 3]);
+        assert_eq!(see_changes(later), [true, false, true]);
+        assert_eq!(see_changes(Instant::now() + Duration::from_secs(1)), [false; 3]);
     }
 }

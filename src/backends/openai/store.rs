@@ -17,6 +17,7 @@ use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::path::FilePath;
 use crate::core::registry::Registry;
 use crate::sys::lock::{PathLocks, SessionLock};
+use crate::sys::pool;
 
 /// How long a finished write waits for the removal of the old version. With a total timeout above the default, it waits for a
 /// sixtieth of that timeout.
@@ -61,6 +62,20 @@ impl Shared {
 }
 
 impl Store {
+    pub(super) async fn open(config: OpenAIConfig) -> Result<Self> {
+        let key = config.read_api_key().await?;
+        config.check(Some(&key))?;
+        let url = config.base_url.trim_end_matches('/');
+        let shared = Shared::of(&format!("{url} {}", config.vector_store_id));
+        let config = Arc::new(config);
+        let (settings, recent_writes) = (Arc::clone(&config), Arc::clone(&shared.recent_writes));
+        // It reads the system's certificates.
+        let client = pool::run(move || Client::new(&settings, key, recent_writes)).await?;
+        let recent_writes = Arc::clone(&shared.recent_writes);
+        let index = Index::new(client.clone(), config.cache_ttl, recent_writes);
+        Ok(Self { config, client, index, shared, is_download_forbidden: Arc::default() })
+    }
+
     /// Returns the common part of the names of all uploads for this vector store.
     pub(super) fn store_tag(&self) -> String {
         let hash = blake3::hash(self.config.vector_store_id.as_bytes());
@@ -73,11 +88,13 @@ impl Store {
     /// more than that of `old`, even if the clocks differ.
     pub(super) fn new_entry(file: StoredFile, kind: Kind, old: Option<&Entry>) -> Entry {
         let now = SystemTime::now();
+        let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let next = old.map_or(1, |old| old.generation.saturating_add(1));
         let expires_at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
         Entry {
             id: file.id,
             kind,
-            generation: old.map_or(1, |old| old.generation.saturating_add(1)).max(micros(now)),
+            generation: next.max(u64::try_from(micros).unwrap_or_default()),
             created_at: old.map_or(now, |old| old.created_at),
             modified_at: now,
             attached_at: 0,
@@ -145,11 +162,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-fn micros(time: SystemTime) -> u64 {
-    let duration = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(duration.as_micros()).unwrap_or_default()
 }
 
 #[cfg(test)]

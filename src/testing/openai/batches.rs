@@ -10,7 +10,7 @@ use super::attributes;
 use super::call::{Call, Fields, missing_parameter, wrong_type};
 use super::records::{Batch, Entry, IndexingOutcome, Store, counts};
 use super::response::{ApiError, ApiResult};
-use super::rules::Rules;
+use super::rules::{Batches, Rules};
 use super::state::State;
 use super::vector_store_files::{page, status_filter};
 
@@ -30,7 +30,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> ApiResult {
     let store = state.active_store_mut(call.id(0))?;
     let file_ids = entries.iter().map(|entry| entry.file_id.clone()).collect();
     let batch = Batch { id: id.clone(), created_at, cancelled: false, file_ids };
-    for mut entry in entries.into_iter().filter(|_| !rules.ignore_batches) {
+    for mut entry in entries.into_iter().filter(|_| rules.batches == Batches::Attached) {
         entry.batch = Some(id.clone());
         store.attach(entry, &rules);
     }

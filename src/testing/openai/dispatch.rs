@@ -3,12 +3,14 @@
 use super::call::Call;
 use super::response::{ApiError, ApiResult};
 use super::routes::Route;
+use super::rules::Batches;
 use super::state::State;
 use super::{batches, files, search, vector_store_files, vector_stores};
 
 /// Runs a call.
 pub(super) fn run(state: &mut State, call: &Call) -> ApiResult {
     match call.route {
+        Route::Batch if state.rules.batches == Batches::Missing => Err(no_endpoint(call)),
         Route::Upload => files::upload(state, call),
         Route::ListFiles => files::list_files(state, call),
         Route::File => files::file(state, call),
@@ -30,8 +32,10 @@ pub(super) fn run(state: &mut State, call: &Call) -> ApiResult {
         Route::BatchStatus => batches::status(state, call),
         Route::BatchFiles => batches::files(state, call),
         Route::CancelBatch => batches::cancel(state, call),
-        Route::Unknown => {
-            Err(ApiError::not_found(format!("Invalid URL ({} {})", call.method, call.path)))
-        }
+        Route::Unknown => Err(no_endpoint(call)),
     }
+}
+
+fn no_endpoint(call: &Call) -> ApiError {
+    ApiError::not_found(format!("Invalid URL ({} {})", call.method, call.path))
 }

@@ -37,7 +37,7 @@ pub use fault::{Fault, FaultKind, Retry};
 pub use log::{Request, SentFile};
 pub use routes::Route;
 pub use rules::{
-    AttributeUpdates, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,
+    AttributeUpdates, Batches, BetaHeader, ChunkOrder, DeletedFiles, DoubleAttach, ErrorShape,
     IndexingFailure, KeptAttributes, PageIds, Rules, SearchIds, TextShape, UnknownAfter,
 };
 pub use simulator::{AttachedFile, OpenAISimulator, StoredFile};

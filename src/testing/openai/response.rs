@@ -94,6 +94,17 @@ impl ApiError {
             ErrorShape::Untyped => {
                 (self.untyped_status(), json!({ "error": { "message": self.message } }))
             }
+            ErrorShape::Gateway => {
+                let status = self.untyped_status();
+                let message = if self.message.starts_with("No such File object") {
+                    format!("Error code: {status}")
+                } else {
+                    let passed_on = json!({ "detail": self.message });
+                    format!("litellm.BadRequestError: OpenAIException - {passed_on}")
+                };
+                let error = json!({ "message": message, "type": self.kind, "param": null, "code": status.to_string() });
+                (status, json!({ "error": error }))
+            }
         }
     }
 

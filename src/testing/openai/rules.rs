@@ -60,8 +60,8 @@ pub struct Rules {
     pub file_lifetime: Option<Duration>,
     /// Returns the text of an entry also if its file is gone, as ogx does.
     pub text_outlives_files: bool,
-    /// Accepts a batch with `files` and attaches none of them, as ogx does.
-    pub ignore_batches: bool,
+    /// The effect of a batch with `files`.
+    pub batches: Batches,
     /// The files whose indexing fails.
     pub fail_indexing: Vec<IndexingFailure>,
     /// The header `openai-poll-after-ms` of status responses.
@@ -132,7 +132,7 @@ impl Rules {
             deleted_files: DeletedFiles::Listed,
             file_lifetime: Some(Duration::from_secs(365 * 24 * 3600)),
             text_outlives_files: true,
-            ignore_batches: true,
+            batches: Batches::Ignored,
             zero_batch_counts: true,
             repeated_items: true,
             page_ids: PageIds::Omitted,
@@ -175,7 +175,7 @@ impl Default for Rules {
             deleted_files: DeletedFiles::default(),
             file_lifetime: None,
             text_outlives_files: false,
-            ignore_batches: false,
+            batches: Batches::default(),
             fail_indexing: Vec::new(),
             poll_after: None,
             zero_batch_counts: false,
@@ -269,6 +269,19 @@ pub enum DeletedFiles {
     Listed,
 }
 
+/// The effect of a batch with `files`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Batches {
+    /// All files are attached.
+    #[default]
+    Attached,
+    /// The batch is accepted, and none of its files is attached, as in ogx.
+    Ignored,
+    /// There is no such endpoint, as in llama-stack 0.2.12.
+    Missing,
+}
+
 /// The first and last ids that a page reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -343,6 +356,9 @@ pub enum ErrorShape {
     FastApi,
     /// `{"error": {"message"}}`, with status 400 for missing objects, as in ogx.
     Untyped,
+    /// As [`OpenAI`](Self::OpenAI), with status 400 for missing objects: the message holds the whole answer of [`FastApi`](Self::FastApi),
+    /// or no reason if an uploaded file is missing, as in LiteLLM before llama-stack.
+    Gateway,
 }
 
 /// Whether calls to vector stores need the header `OpenAI-Beta: assistants=v2`.

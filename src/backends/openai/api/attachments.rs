@@ -50,7 +50,8 @@ impl Client {
                 missing.iter().map(|(f, a)| self.attachment_json(f, a)).collect();
             let body = json!({ "files": entries });
             let call = Call::post(self.store_path("/file_batches")?, &body);
-            let call = Call { limiter: self.0.attachments.as_ref(), ..call };
+            let (target, limiter) = (Target::VectorStore, self.0.attachments.as_ref());
+            let call = Call { target, limiter, ..call };
             let accepted = |answer: Value| answer.is_object().then_some(());
             let missing = &mut missing;
             let find = async move |state| {

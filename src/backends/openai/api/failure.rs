@@ -14,8 +14,8 @@ use crate::net::retry::{self, RetryHint};
 const MAX_MESSAGE_BYTES: usize = 300;
 
 /// Phrases with which services report that something does not exist.
-const NOT_FOUND_PHRASES: [&str; 4] =
-    ["not found", "no such ", "no file found", "no vector store found"];
+const NOT_FOUND_PHRASES: [&str; 5] =
+    ["not found", "no such ", "no file found", "no vector store found", "not served by provider"];
 
 /// A failed call, and whether to retry it.
 #[derive(Debug)]
@@ -108,7 +108,10 @@ impl Failure {
         let kind = body.kind(response);
         let status = response.status;
         let is_retryable = kind != ErrorKind::QuotaExceeded
-            && response.hint.should_retry.unwrap_or_else(|| retry::is_retryable_status(status));
+            && response.hint.should_retry.unwrap_or_else(|| {
+                // ogx and llama-stack list an entry that is half written.
+                retry::is_retryable_status(status) || body.text.contains("Field required")
+            });
         let retry_after = response.hint.after;
         let mut error = error(kind, body.message(kind, response, redaction));
         if is_retryable {
@@ -175,6 +178,12 @@ impl ErrorBody {
         let field = |name: &str| inner.get(name).map(json_text).filter(|words| !words.is_empty());
         let is_typed = field("type").is_some();
         let text = ["message", "detail", "error"].into_iter().find_map(field).unwrap_or_default();
+        // Gateways pass on the whole body in their message.
+        let passed_on = text.find('{').and_then(|start| text.get(start..)).unwrap_or_default();
+        let passed_on = Self::read(passed_on.as_bytes(), redaction);
+        if passed_on.is_json && !passed_on.text.is_empty() {
+            return passed_on;
+        }
         let used_up = Some("insufficient_quota".to_owned());
         let is_quota_used_up = ["code", "type"].map(field).contains(&used_up);
         Self { text: redaction.apply(&text), is_json: true, is_typed, is_quota_used_up }
@@ -183,6 +192,10 @@ impl ErrorBody {
     fn kind(&self, response: &ErrorResponse<'_>) -> ErrorKind {
         let text = self.text.to_ascii_lowercase();
         let says = |words: &str| text.contains(words);
+        // LiteLLM loses what llama-stack says of an uploaded file. Requests for such files hold nothing but an id.
+        let is_unexplained = text == "error code: 400" && response.target == Target::File;
+        // llama-stack and ogx respond with 400 too.
+        let is_not_found = NOT_FOUND_PHRASES.iter().any(|words| says(words));
         match response.status {
             401 => ErrorKind::Unauthenticated,
             429 if self.is_quota_used_up => ErrorKind::QuotaExceeded,
@@ -192,11 +205,7 @@ impl ErrorBody {
             403 => ErrorKind::PermissionDenied,
             // The 404 page of a proxy must not count as a missing file.
             404 if self.is_json => self.missing(response.target),
-            // llama-stack and ogx respond like this.
-            400 if self.is_json
-                && !self.is_typed
-                && NOT_FOUND_PHRASES.iter().any(|words| says(words)) =>
-            {
+            400 if self.is_json && (is_unexplained || is_not_found && !self.is_typed) => {
                 self.missing(response.target)
             }
             413 => ErrorKind::TooLarge,
@@ -207,6 +216,7 @@ impl ErrorBody {
     /// Returns which object is missing: the file or the whole store.
     fn missing(&self, target: Target) -> ErrorKind {
         let text = self.text.to_ascii_lowercase().replace('_', " ");
+        let text = text.replace("file batches", "batches").replace("vector db", "vector store");
         let mentions_a_file = text.contains("file") && !text.contains("no vector store found");
         let is_about_a_file = target == Target::File && !text.contains("vector store");
         if mentions_a_file || is_about_a_file { ErrorKind::NotFound } else { ErrorKind::RootGone }
@@ -260,8 +270,7 @@ fn json_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().map(json_text).collect::<Vec<_>>().join("; "),
-        Value::Object(part) => part.get("msg").map(json_text).unwrap_or_default(),
-        _ => String::new(),
+        part => part.get("msg").or(part.get("errors")).map(json_text).unwrap_or_default(),
     }
 }
 

@@ -11,11 +11,12 @@ use tokio::sync::Semaphore;
 use super::failure::{error, root_cause};
 use super::transport::Transport;
 use super::{Client, Inner};
-use crate::backends::openai::config::is_this_machine;
+
 use crate::backends::openai::recent_writes::RecentWrites;
 use crate::backends::openai::{OpenAIConfig, OpenAIRates};
 use crate::core::error::{ErrorKind, Result};
 use crate::core::secret::Secret;
+use crate::net::address::is_this_machine;
 use crate::net::key_redaction::Redaction;
 use crate::net::rate_limit::RateLimiter;
 use crate::net::resolve::SystemResolver;

@@ -1,6 +1,5 @@
 //! Checks of a configuration.
 
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::choices::OpenAIChunking;
 use crate::core::duration::YEAR;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::secret::{Secret, SecretSource};
+use crate::net::address;
 use crate::sys::pool;
 
 /// More concurrent calls, or more retries of one, are a mistake.
@@ -50,7 +50,7 @@ impl OpenAIConfig {
     pub(crate) fn check(&self, api_key: Option<&Secret>) -> Result<()> {
         check_id(&self.vector_store_id).map_err(|reason| refused("vector_store_id", reason))?;
         let base_url = self.parsed_base_url()?;
-        if base_url.scheme() == "http" && !self.allow_http && !is_this_machine(&base_url) {
+        if base_url.scheme() == "http" && !self.allow_http && !address::is_this_machine(&base_url) {
             let reason = "over HTTP, everybody on the network can read the key and the files; \
                           use `https://`, or set `allow_http`";
             return Err(refused("base_url", reason));
@@ -73,7 +73,7 @@ impl OpenAIConfig {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) without the text, which may hold a password by mistake.
     pub(crate) fn parsed_base_url(&self) -> Result<Url> {
-        parse_url(&self.base_url).map_err(|reason| refused("base_url", reason))
+        address::parse(&self.base_url).map_err(|reason| refused("base_url", reason))
     }
 
     fn check_durations(&self) -> Result<()> {
@@ -125,38 +125,9 @@ impl OpenAIConfig {
     }
 }
 
-/// Parses a base URL strictly: refuses what a browser would repair.
-fn parse_url(text: &str) -> Result<Url, &'static str> {
-    let lower = text.to_ascii_lowercase();
-    if !lower.starts_with("https://") && !lower.starts_with("http://") {
-        return Err("must start with `https://`");
-    }
-    if text.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace()) {
-        return Err("contains white space, a control character or a backslash");
-    }
-    // Checked in the text: a password may contain any of these characters and shift the parts of the URL.
-    if text.contains('@') {
-        return Err("contains an `@`; put the key in `api_key`");
-    }
-    if text.contains(['?', '#']) {
-        return Err("must not have a query or a fragment");
-    }
-    if lower.contains(":///") {
-        return Err("has no host");
-    }
-    Url::parse(text).map_err(|_| "not a valid URL")
-}
-
-/// Whether the service is on this machine, so that no one can listen on the way.
-pub(crate) fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 /// Returns the base URL for `Debug`, or `***` if it may hold a secret.
 pub(super) fn shown(base_url: &str) -> &str {
-    if parse_url(base_url).is_ok() { base_url } else { "***" }
+    if address::parse(base_url).is_ok() { base_url } else { "***" }
 }
 
 /// Checks an id that becomes a segment of each path. Percent-encoding does not prevent dots from leading up.

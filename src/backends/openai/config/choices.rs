@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use serde::Deserialize;
+use serde::de::value::{self, BorrowedStrDeserializer};
 
 use crate::core::error::{Error, ErrorKind, Result};
 
@@ -63,13 +64,7 @@ impl FromStr for OpenAIEncoding {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "raw" => Ok(Self::Raw),
-            "framed" => Ok(Self::Framed),
-            _ => Err(Error::new(ErrorKind::InvalidInput)
-                .with_message(format!("an encoding is {}", Self::ACCEPTED))),
-        }
+        parse(text, "an encoding", Self::ACCEPTED)
     }
 }
 
@@ -82,12 +77,13 @@ impl FromStr for OpenAIReadMode {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "files_content" => Ok(Self::FilesContent),
-            "vector_store_text" => Ok(Self::VectorStoreText),
-            _ => Err(Error::new(ErrorKind::InvalidInput)
-                .with_message(format!("a way to read is {}", Self::ACCEPTED))),
-        }
+        parse(text, "a way to read", Self::ACCEPTED)
     }
+}
+
+/// Parses a name as in JSON.
+fn parse<'a, T: Deserialize<'a>>(name: &'a str, what: &str, accepted: &str) -> Result<T> {
+    T::deserialize(BorrowedStrDeserializer::<value::Error>::new(name)).map_err(|_| {
+        Error::new(ErrorKind::InvalidInput).with_message(format!("{what} is {accepted}"))
+    })
 }

@@ -12,7 +12,6 @@ mod check;
 mod choices;
 mod limits;
 
-pub(super) use check::is_this_machine;
 pub use choices::{OpenAIChunking, OpenAIEncoding, OpenAIReadMode};
 pub use limits::{OpenAIRates, OpenAITimeouts};
 

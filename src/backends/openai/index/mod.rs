@@ -234,9 +234,3 @@ impl Drop for PendingChange<'_> {
         self.0.invalidate();
     }
 }
-
-impl Drop for Index {
-    fn drop(&mut self) {
-        self.recent_writes.forget_handle(self.handle);
-    }
-}

@@ -64,7 +64,7 @@ impl Store {
             // Failures to open were retried already.
             let (entry, content) = pool::spawn_abort_on_drop(open).await?;
             match take(content).await {
-                Err(error) if is_interrupted(&error) && failures < self.config.retries => {
+                Err(error) if failures < self.config.retries && is_interrupted(&error) => {
                     failures += 1;
                 }
                 taken => return Ok((entry, taken?)),

@@ -35,6 +35,10 @@ fn envelope(message: &str, code: Option<&str>) -> String {
     json!({ "error": error }).to_string()
 }
 
+fn detail(message: &str) -> String {
+    json!({ "detail": message }).to_string()
+}
+
 #[test]
 fn an_error_response_is_classified_by_its_status_and_message() {
     use ErrorKind as Kind;
@@ -80,9 +84,9 @@ fn an_error_response_is_classified_by_its_status_and_message() {
         (429, json!({"error": {"type": "insufficient_quota"}}).to_string(), Kind::QuotaExceeded),
         (500, plain("The server had an error"), Kind::Remote),
         // As llama-stack sends it.
-        (400, json!({"detail": "File with id file-a not found"}).to_string(), Kind::NotFound),
-        (400, json!({"detail": "Vector_store vs_1 not found"}).to_string(), Kind::RootGone),
-        (404, json!({"detail": "Not Found"}).to_string(), Kind::NotFound),
+        (400, detail("File with id file-a not found"), Kind::NotFound),
+        (400, detail("Vector_store vs_1 not found"), Kind::RootGone),
+        (404, detail("Not Found"), Kind::NotFound),
         // As ogx and llama-stack 0.7 send it.
         (400, untyped("File 'file-a' not found"), Kind::NotFound),
         (400, untyped("File file-a not found in vector store vs_1"), Kind::NotFound),
@@ -96,6 +100,35 @@ fn an_error_response_is_classified_by_its_status_and_message() {
     ] {
         assert_eq!(failure(status, &body).error.kind(), kind, "{status} {body}");
     }
+}
+
+/// LiteLLM before llama-stack 0.2.12.
+#[test]
+fn missing_things_are_recognized_behind_a_gateway() {
+    let plain = |message: &str| envelope(message, None);
+    let passed_on =
+        |body: &str| plain(&format!("litellm.BadRequestError: OpenAIException - {body}"));
+    let missing_store = detail("Invalid value: Vector_db `vs_1` not served by provider: `faiss`.");
+    let missing_file = detail("Invalid value: File file-a not found in vector store vs_1");
+    for target in [Target::File, Target::VectorStore] {
+        for (status, body, kind) in [
+            (400, missing_store.clone(), ErrorKind::RootGone),
+            (400, passed_on(&missing_store), ErrorKind::RootGone),
+            (404, passed_on(&plain("No vector store found with id 'vs_1'.")), ErrorKind::RootGone),
+            (400, passed_on(&missing_file), ErrorKind::NotFound),
+            (400, passed_on(&plain("File is empty.")), ErrorKind::Remote),
+        ] {
+            let error = failure_for(target, status, &body).error;
+            assert_eq!(error.kind(), kind, "{status} {body}");
+        }
+    }
+    let error = failure(400, &passed_on(&missing_file)).error;
+    assert!(error.message().unwrap().starts_with("Invalid value: File file-a"), "{error}");
+    // The reason is lost.
+    let unexplained = plain("Error code: 400");
+    assert_eq!(failure(400, &unexplained).error.kind(), ErrorKind::NotFound);
+    let of_store = failure_for(Target::VectorStore, 400, &unexplained);
+    assert_eq!(of_store.error.kind(), ErrorKind::Remote);
 }
 
 #[test]
