@@ -110,8 +110,8 @@
 //! | `blocking` (default) | `f9::blocking`, the synchronous twin |
 //! | `git` (default) | `f9::GitSyncFileBackend`, a git working tree that syncs with a remote |
 //! | `openai` | `f9::OpenAIVectorStoreFileBackend`, files in an OpenAI vector store |
-//! | `object-store` | `f9::compat::object_store`, any backend as an `object_store::ObjectStore` |
-//! | `testing` | `f9::testing`, the conformance suite for your own backends; with `openai` also a simulator of the service |
+//! | `object-store` | `f9::ObjectStoreFileBackend`, files in S3; `f9::compat::object_store`, any backend as an `object_store::ObjectStore` |
+//! | `testing` | `f9::testing`, the conformance suite for your own backends; with `openai` and `object-store` also simulators of the services |
 //! | `full` | all of these |
 //!
 //! # Layers
@@ -125,10 +125,10 @@
 //! | 1, system | `src/sys/` | the threads for file operations, locks, the confined file system | `core` |
 //! | 1, network | `src/net/` | retries, rate limits, percent-encoding | `core`, `sys` |
 //! | 2, contract | `src/backend/` | the traits, capabilities, sessions, the table of verbs | `core`, `sys`, `net` |
-//! | 3, backends | `src/backends/<name>/` | `local`, `memory`, `git`, `openai`; the same file names in each | 0 to 2, never each other; `git` uses `local` |
+//! | 3, backends | `src/backends/<name>/` | `local`, `memory`, `git`, `openai`, `object`; the same file names in each | 0 to 2, never each other; `git` uses `local` |
 //! | 4, services | `src/services/` | `uri`, `vault`, `compat` | 0 to 2; the URI factory also the backends |
 //! | 5, faces | `src/blocking/` | the synchronous twin | 0 to 4 |
-//! | – | `src/testing/` | the conformance suite and the OpenAI simulator | all |
+//! | – | `src/testing/` | the conformance suite and the simulators of OpenAI and S3 | all |
 
 mod backend;
 mod backends;

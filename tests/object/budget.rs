@@ -56,7 +56,7 @@ async fn large_files_are_sent_and_received_in_parts() {
     let large = content(2 * PART + 1);
     files.write("small", "").await.unwrap();
     scene.operations();
-    let chunks = large.chunks(100_000).map(|chunk| bytes::Bytes::copy_from_slice(chunk));
+    let chunks = large.chunks(100_000).map(bytes::Bytes::copy_from_slice);
     let chunks: Vec<_> = chunks.collect();
     files.stream_write("large", futures::stream::iter(chunks)).await.unwrap();
     let mut operations = scene.operations();

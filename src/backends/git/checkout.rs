@@ -84,12 +84,7 @@ impl Repository {
         let journal = &journal;
         let has_submodule = changes.iter().any(|change| change.new_mode == SUBMODULE);
         let guard = self.locks.tree.write(self.lock_timeout).await?;
-        let root = Arc::clone(&self.root);
-        let (changes, deleted) = pool::run(move || {
-            let deleted = work_tree::uncommitted_deletions(&root, &changes);
-            Ok((changes, deleted))
-        })
-        .await?;
+        let (changes, deleted) = self.with_uncommitted_deletions(changes).await?;
         if !deleted.is_empty() {
             return Ok(FastForward::Blocked(deleted));
         }
@@ -99,15 +94,8 @@ impl Repository {
                 self.check_out(operation, journal).await
             }
             Some(partial) => {
-                let merged = self.with_new_index(operation, async |index| {
-                    if let Some(obstacle) = self.obstacle(journal, &changes, partial).await? {
-                        return Ok(Err(obstacle));
-                    }
-                    self.write_note(JOURNAL, journal).await?;
-                    let commits = journal.commits();
-                    self.check_out_partially(operation, commits, partial, index).await.map(Ok)
-                });
-                match merged.await {
+                match self.check_out_unless_in_the_way(operation, journal, &changes, partial).await
+                {
                     Ok(Err(obstacle)) => return Ok(obstacle),
                     Ok(Ok(output)) => Ok(output),
                     Err(error) => Err(error),
@@ -142,6 +130,37 @@ impl Repository {
             self.keep_without_submodules(from, &journal.to).await;
         }
         outcome
+    }
+
+    /// Returns the changes, and the files among them that were deleted and not committed.
+    async fn with_uncommitted_deletions(
+        &self,
+        changes: Vec<Change>,
+    ) -> Result<(Vec<Change>, Vec<RawPath>)> {
+        let root = Arc::clone(&self.root);
+        pool::run(move || {
+            let deleted = work_tree::uncommitted_deletions(&root, &changes);
+            Ok((changes, deleted))
+        })
+        .await
+    }
+
+    /// Checks out a part of the commit, or returns what is in the way of it.
+    async fn check_out_unless_in_the_way(
+        &self,
+        operation: &Operation,
+        journal: &Journal,
+        changes: &[Change],
+        partial: &PartialCheckout,
+    ) -> Result<Result<Output, FastForward>> {
+        self.with_new_index(operation, async |index| {
+            if let Some(obstacle) = self.obstacle(journal, changes, partial).await? {
+                return Ok(Err(obstacle));
+            }
+            self.write_note(JOURNAL, journal).await?;
+            self.check_out_partially(operation, journal.commits(), partial, index).await.map(Ok)
+        })
+        .await
     }
 
     /// Returns what is in the way of a partial checkout while the index is locked. `git merge` would find out both: that the branch has

@@ -25,7 +25,7 @@ impl Store {
         options: ListOptions,
     ) -> Result<InfoStream<'static>> {
         let (directory, selection) = (self.parse(prefix)?, Selection::of(&options)?);
-        let mut listing = Listing::new(self.clone(), directory.clone(), options.depth, &selection);
+        let mut listing = Listing::new(self.clone(), &directory, options.depth, &selection);
         listing.next_page().await?;
         if listing.is_empty {
             // It may have entries before the start of the listing.
@@ -99,8 +99,8 @@ impl Entry {
 }
 
 impl Listing {
-    fn new(store: Store, directory: FilePath, depth: Depth, selection: &Selection) -> Self {
-        let prefix = store.keys.directory(&directory);
+    fn new(store: Store, directory: &FilePath, depth: Depth, selection: &Selection) -> Self {
+        let prefix = store.keys.directory(directory);
         let start =
             selection.start_after.as_ref().map(|key| format!("{}{key}", store.keys.prefix()));
         // A start before the directory is no start.

@@ -59,6 +59,70 @@ use metadata::MAX_USER_METADATA;
 use store::{Shared, Store};
 
 /// Files in an object store.
+///
+/// A bucket is a flat list of objects with keys. f9 presents it as a tree: the key of a file is its path, below the prefix of the
+/// configuration, so other programs find files under the names that they have here. A directory exists while a file lies below it, or if
+/// [`create_dir`](crate::AsyncFileBackend::create_dir_with) made it: an empty object whose key is the path and a slash, as the consoles of the
+/// services and other tools make them. The keys of other programs that are no paths, such as `a//b`, are one `Err` item of a listing; a
+/// recursive deletion removes them too.
+///
+/// # Conditions
+///
+/// A service that does not know a condition ignores it, and would overwrite a file that must not exist. So f9 tries the conditions out with
+/// a few small objects when the first handle of a bucket in this process opens ([`Conditions`]), and
+/// [`capabilities`](crate::AsyncFileBackend::capabilities) say what it found. Without the condition of
+/// [`create`](crate::AsyncFileBackendExt::create), `create` is [`Unsupported`](crate::ErrorKind::Unsupported), and so are sessions.
+///
+/// A write is checked for its place: f9 puts no file where a directory is and none below a file. What one listing showed is relied on for
+/// [`directory_ttl`](ObjectStoreOptions::directory_ttl). Writers of this process are always known; one in another process may put a file and a
+/// directory of one name side by side. Both are then listed.
+///
+/// If the answer to a conditional write is lost, f9 looks whether the object there is its own before it reports a failure. A random text in
+/// the metadata (`f9-write`) tells.
+///
+/// # Large files
+///
+/// Content of more than one [part](ObjectStoreOptions::part_size) is sent and received in several parts at a time. A part that fails is
+/// repeated alone. An upload that fails or is dropped is removed; one whose process dies is found by [`repair`](Self::repair). A read whose
+/// connection is lost goes on where it was, in the same version of the file or not at all. An append to a large file lets the service copy
+/// what is there.
+///
+/// # Metadata
+///
+/// Content type, user metadata (up to 1,480 bytes) and modification time are in the headers of the object, the time as rclone writes it
+/// (`mtime`). A listing does not have them: its times are those of the writes. Without a checksum of its own, a service gives none for files in
+/// parts, and [`checksum`](crate::AsyncFileBackend::checksum) reads the file.
+///
+/// # Renames and sessions
+///
+/// A rename is a copy and then a deletion. If it fails in between, both names exist. A session is an object `.f9/session` that its holder
+/// renews ([`session_ttl`](ObjectStoreOptions::session_ttl)). A process that was stopped for longer than that loses it to another one, and its
+/// further changes fail with [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed). Between that check and the arrival of a request
+/// there is a moment in which f9 cannot help; [`SyncSession::fence`](crate::SyncSession::fence) is for readers that must be sure.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use f9::ObjectStoreFileBackend;
+/// use f9::prelude::*;
+/// use f9::testing::s3::S3Simulator;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> f9::Result<()> {
+/// let s3 = S3Simulator::start(); // or S3Config::new("bucket"), with the credentials where Amazon's tools find them
+/// let files = ObjectStoreFileBackend::open_s3(s3.config()).await?;
+/// let etag = files.create("notes/plan.md", "# Plan").await?.etag.unwrap();
+/// files.create_with("notes/plan.md", "# Plan B", f9::CreateOptions::if_match(etag)).await?;
+/// assert_eq!(s3.object("notes/plan.md").unwrap().content, "# Plan B");
+///
+/// let session = files.sync_session().await?; // excludes sessions on all machines
+/// files.rename("notes/plan.md", "notes/done.md").await?;
+/// session.finish().await?;
+/// # Ok(())
+/// # }
+/// # main().unwrap();
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ObjectStoreFileBackend {
     store: Store,

@@ -10,6 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::Response;
 use hyper::body::Frame;
+use hyper::http::Error as HttpError;
 use serde_json::Value;
 use tokio::task::yield_now;
 use tokio::time::sleep;
@@ -67,7 +68,7 @@ impl Reply {
     pub(super) fn into_response(
         self,
         fault: Option<&FaultKind>,
-    ) -> hyper::http::Result<Response<UnsyncBoxBody<Bytes, ConnectionClosed>>> {
+    ) -> Result<Response<UnsyncBoxBody<Bytes, ConnectionClosed>>, HttpError> {
         let mut response = Response::builder().status(self.status);
         for (name, value) in self.headers {
             response = response.header(name, value);

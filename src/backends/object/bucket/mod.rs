@@ -171,6 +171,7 @@ impl Honoured {
 
 /// What a service can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one that a service may lack")]
 pub(super) struct Abilities {
     pub(super) put: Honoured,
     /// When an upload in parts is finished.

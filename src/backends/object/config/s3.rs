@@ -10,7 +10,7 @@ use crate::core::options::setters;
 use crate::core::secret::SecretSource;
 use crate::net::address;
 
-/// A bucket of Amazon S3, or of a service with the same interface (MinIO, Ceph, R2, Garage, LocalStack).
+/// A bucket of Amazon S3, or of a service with the same interface (`MinIO`, Ceph, R2, Garage, `LocalStack`).
 ///
 /// Only `bucket` is required. Credentials that are not given are searched as Amazon's own tools do it: in the variables `AWS_ACCESS_KEY_ID`,
 /// `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, in the profile (`AWS_PROFILE`, `~/.aws/config`, `~/.aws/credentials`, with single

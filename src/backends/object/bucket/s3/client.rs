@@ -99,8 +99,6 @@ impl Request {
 pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// Whether an earlier attempt failed although it may have been processed.
-    pub(super) was_repeated: bool,
 }
 
 /// A successful answer whose body is still on the way.
@@ -113,6 +111,7 @@ pub(super) struct Opened {
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) failure: Failure,
+    /// Whether an attempt failed although it may have been processed.
     pub(super) was_repeated: bool,
 }
 
@@ -168,9 +167,7 @@ impl Client {
                 }
             };
             match attempt.await {
-                Ok((headers, body)) => {
-                    return Ok(Answer { headers, body, was_repeated: attempts.was_repeated });
-                }
+                Ok((headers, body)) => return Ok(Answer { headers, body }),
                 Err(failure) => self.wait_to_repeat(failure, &mut attempts).await?,
             }
         }

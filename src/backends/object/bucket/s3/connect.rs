@@ -56,8 +56,8 @@ impl S3 {
     pub(in crate::backends::object) async fn connect(config: &S3Config) -> Result<Self> {
         config.check()?;
         let env = |names: &[&str]| {
-            let values = names.iter().filter_map(|name| std::env::var(name).ok());
-            values.filter(|value| !value.is_empty()).next()
+            let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
+            values.find(|value| !value.is_empty())
         };
         let region = config.region.clone();
         let region = region.or_else(|| env(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
