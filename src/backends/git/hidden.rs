@@ -39,7 +39,7 @@ impl Repository {
             return Ok(());
         }
         let special = self.special_entries().await?;
-        if special.hidden.is_empty() {
+        if special.hidden.is_empty() && special.returning().next().is_none() {
             return Ok(());
         }
         // In a sparse checkout (git-sparse-checkout(1)), missing files have the flag skip-worktree.
@@ -59,7 +59,11 @@ impl Repository {
             };
             let mut lines = IndexInfo::default();
             let hidden = special.hidden.iter().filter(is_touched).map(|hidden| &hidden.entry);
-            for entry in hidden {
+            // Somebody has written where the other twin was. If nothing is there, git would take the twin for deleted.
+            let is_written =
+                |entry: &&TreeEntry| touched.contains(&entry.path.0) && !is_missing(&entry.path);
+            let written = special.returning().filter(is_written);
+            for entry in hidden.chain(written) {
                 lines.add(entry.mode, &entry.oid, &entry.path);
             }
             Ok(lines)
