@@ -34,6 +34,7 @@ mod copy;
 mod directories;
 mod error;
 mod keys;
+mod lease;
 mod list;
 mod metadata;
 mod presign;

@@ -11,7 +11,7 @@ use super::config::ObjectStoreOptions;
 use super::directories::Directories;
 use super::keys::Keys;
 use super::metadata;
-use super::session::Lease;
+use super::lease::Lease;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::{FileInfo, FileType};
 use crate::core::path::FilePath;
