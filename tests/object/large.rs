@@ -187,3 +187,38 @@ async fn an_upload_is_continued_after_its_process_died() {
     assert_eq!(scene.keys(), ["a"]);
     assert!(scene.s3.uploads().is_empty());
 }
+
+#[tokio::test]
+async fn a_large_append_loses_nothing_that_others_wrote_meanwhile() {
+    for old in ["", "old"] {
+        let scene = Scene::new();
+        let files = scene.open().await;
+        scene.s3.put("a", old);
+        let added = content(PART + 1);
+        let (parts, last) = added.split_at(PART);
+        let others = async {
+            // When the first part has arrived, the old content was read.
+            while scene.s3.uploads().first().is_none_or(|upload| upload.parts.is_empty()) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            scene.s3.put("a", "theirs");
+            Ok(Bytes::copy_from_slice(last))
+        };
+        let data = stream::iter([Ok(Bytes::copy_from_slice(parts)), Ok(Bytes::from_static(b"+"))]);
+        let data = data.chain(stream::once(others)).boxed();
+        let written = files.stream_write_with("a", data, WriteOptions::append()).await;
+        refused(written, ErrorKind::Contention);
+        assert_eq!(scene.content("a").unwrap(), "theirs");
+    }
+}
+
+#[tokio::test]
+async fn content_in_memory_that_is_much_larger_than_a_part_is_sent_in_parts() {
+    let scene = Scene::new();
+    let files = scene.open().await;
+    let expected = content(2 * PART + 1);
+    files.create("a", expected.clone()).await.unwrap();
+    assert!(scene.operations().contains(&Operation::CompleteMultipartUpload));
+    assert!(files.read("a").await.unwrap() == expected);
+    refused(files.create("a", expected).await, ErrorKind::AlreadyExists);
+}

@@ -103,3 +103,21 @@ async fn keys_that_hold_the_names_of_errors_are_deleted_once() {
     assert_eq!(deletions.count(), 1, "{operations:?}");
     assert!(scene.keys().is_empty());
 }
+
+#[tokio::test]
+async fn copies_and_deletions_whose_answer_was_lost_succeed() {
+    for fault in losses() {
+        let scene = Scene::new();
+        let files = scene.open().await;
+        let etag = files.create("a", "one").await.unwrap().etag.unwrap();
+        scene.s3.inject(fault.clone().on(Operation::CopyObject));
+        files.copy("a", "b").await.unwrap();
+        assert_eq!(scene.content("b").unwrap(), "one", "{fault:?}");
+        scene.s3.inject(fault.clone().on(Operation::DeleteObject));
+        files.delete_with("a", f9::DeleteOptions::if_match(etag)).await.unwrap();
+        scene.s3.inject(fault.clone().on(Operation::DeleteObject));
+        files.rename("b", "c").await.unwrap();
+        assert_eq!(scene.keys(), ["c"], "{fault:?}");
+        assert_eq!(scene.s3.faults_left(), 0);
+    }
+}

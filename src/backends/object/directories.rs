@@ -23,6 +23,15 @@ struct Known {
     directories: BTreeMap<FilePath, Directory>,
     /// Directories and names together.
     size: usize,
+    /// The number of entries that were made.
+    made: u64,
+}
+
+/// When a listing began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    at: Instant,
+    made: u64,
 }
 
 #[derive(Debug)]
@@ -48,20 +57,30 @@ impl Directories {
         }
     }
 
-    /// Notes the names of all directories in `directory`, as they were at a moment.
-    pub(super) fn learn(&self, directory: FilePath, seen_at: Instant, names: BTreeSet<String>) {
+    /// Returns the moment before a listing.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { at: Instant::now(), made: self.known().made }
+    }
+
+    /// Notes the names of all directories in `directory`, as they were after a moment. Does nothing if an entry was made since, which the
+    /// listing may not have.
+    pub(super) fn learn(&self, directory: FilePath, seen: Moment, names: BTreeSet<String>) {
         let mut known = self.known();
         known.forget(&directory);
+        if known.made != seen.made {
+            return;
+        }
         known.size += names.len() + 1;
         if known.size > MAX_NAMES {
-            *known = Known { size: names.len() + 1, ..Known::default() };
+            *known = Known { size: names.len() + 1, made: known.made, ..Known::default() };
         }
-        known.directories.insert(directory, Directory { seen_at, names });
+        known.directories.insert(directory, Directory { seen_at: seen.at, names });
     }
 
     /// Notes that an entry was made at `path`, so that all its parents are directories.
     pub(super) fn made(&self, path: &FilePath) {
         let mut known = self.known();
+        known.made += 1;
         let mut below = path.parent();
         while let Some(directory) = below.filter(|path| !path.is_root()) {
             if let Some((parent, name)) = place(&directory)
@@ -121,7 +140,7 @@ mod tests {
 
     fn learn(known: &Directories, directory: &str, names: &[&str]) {
         let names = names.iter().map(|&name| name.to_owned()).collect();
-        known.learn(path(directory), Instant::now(), names);
+        known.learn(path(directory), known.moment(), names);
     }
 
     #[tokio::test(start_paused = true)]
@@ -151,6 +170,15 @@ mod tests {
         known.forget(&path("a"));
         assert!(!known.allow(&path("a/c"), TTL) && !known.allow(&path("a/b/x"), TTL));
         assert!(known.allow(&path("ab/c"), TTL) && known.allow(&path("a-/c"), TTL));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_during_which_an_entry_was_made_is_not_relied_on() {
+        let known = Directories::default();
+        let moment = known.moment();
+        known.made(&path("a/new/x"));
+        known.learn(path("a"), moment, BTreeSet::new());
+        assert!(!known.allow(&path("a/new"), TTL));
     }
 
     #[tokio::test(start_paused = true)]

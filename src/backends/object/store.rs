@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 
 use futures::future::try_join_all;
-use tokio::time::Instant;
 
 use super::bucket::{Abilities, Bucket, List, Object};
 use super::config::ObjectStoreOptions;
 use super::directories::Directories;
 use super::keys::Keys;
-use super::metadata;
 use super::lease::Lease;
+use super::metadata;
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::{FileInfo, FileType};
 use crate::core::path::FilePath;
@@ -161,7 +160,7 @@ impl Store {
             return Ok(());
         }
         let Some(parent) = path.parent() else { return Ok(()) };
-        let seen_at = Instant::now();
+        let moment = directories.moment();
         let prefix = self.keys.directory(&parent);
         let list = List { prefix: prefix.clone(), is_grouped: true, ..List::default() };
         let page = self.bucket.list(list).await?;
@@ -178,7 +177,7 @@ impl Store {
             let names: BTreeSet<_> =
                 names.map(|name| name.trim_end_matches('/').to_owned()).collect();
             let is_directory = path.name().is_some_and(|name| names.contains(name));
-            directories.learn(parent, seen_at, names);
+            directories.learn(parent, moment, names);
             return if is_directory { Err(ErrorKind::IsADirectory.into()) } else { Ok(()) };
         }
         // The directory is too large to be known.

@@ -137,7 +137,7 @@ impl Store {
                 WriteMode::Append => Some(self.target_state(&plan.path, &plan.target).await?),
                 _ => None,
             };
-            let old = state.and_then(|state| state.old).filter(|old| old.size > 0);
+            let old = state.and_then(|state| state.old);
             if let Some(old) = &old {
                 attributes = kept_attributes(old, &attributes);
             }

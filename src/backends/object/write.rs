@@ -12,6 +12,7 @@ use crate::core::etag::Etag;
 use crate::core::info::FileInfo;
 use crate::core::options::{CreateDirOptions, DirMode, WriteMode, WriteOptions};
 use crate::core::path::FilePath;
+use crate::core::stream::single;
 use crate::core::target::{Existing, WriteTarget};
 use crate::core::version::VersionId;
 use crate::sys::pool;
@@ -46,6 +47,10 @@ impl Store {
             // What is at the path comes first.
             self.check_target(&plan).await?;
             return Err(wrong);
+        }
+        if data.len() as u64 > 2 * self.options.part_size && plan.target.mode != WriteMode::Append {
+            // In parts it is faster, and has no limit.
+            return self.stream_write(path, single(data), options).await;
         }
         if plan.target.mode == WriteMode::Append {
             self.check_target_place(&plan.path, &plan.target).await?;

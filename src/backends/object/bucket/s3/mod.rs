@@ -265,6 +265,13 @@ impl Bucket for S3 {
             Ok(_) => Ok(()),
             Err(failed) => match failed.failure.error.kind() {
                 ErrorKind::NotFound if if_match.is_none() || failed.was_repeated => Ok(()),
+                // An earlier attempt may have deleted it.
+                ErrorKind::PreconditionFailed if failed.was_repeated => {
+                    match self.head(key, None).await {
+                        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                        _ => Err(failed.into()),
+                    }
+                }
                 _ => Err(failed.into()),
             },
         }
@@ -328,6 +335,14 @@ impl Bucket for S3 {
             Ok(answer) => answer,
             Err(failed) => {
                 let is_unknown = failed.was_repeated && copy.condition != Condition::None;
+                // An earlier attempt may have made it. Then what is there is the same.
+                if is_unknown
+                    && let Ok(made) = self.head(to, None).await
+                    && (&made.etag, made.size) == (&from.etag, from.size)
+                {
+                    let Object { etag, version, modified_at, .. } = made;
+                    return Ok(Written { etag, version, modified_at });
+                }
                 let error = Error::from(failed);
                 return Err(if is_unknown { error.with_unknown_outcome() } else { error });
             }
