@@ -74,13 +74,13 @@ const CHANGES: [(Verb, &str, Option<&str>, Option<&str>); 8] = [
 
 async fn scene() -> (Scene, ObjectStoreFileBackend) {
     let scene = Scene::new();
-    scene.s3.put("old", "old");
-    scene.s3.put("dir/a", "a");
     let timeouts = ObjectStoreTimeouts::default()
         .with_idle(Duration::from_millis(300))
         .with_total(Duration::from_secs(60));
     let options = Scene::options().with_timeouts(timeouts);
     let files = scene.open_with(scene.config().with_options(options)).await;
+    files.create("old", "old").await.unwrap();
+    files.create("dir/a", "a").await.unwrap();
     (scene, files)
 }
 

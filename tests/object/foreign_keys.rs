@@ -161,3 +161,27 @@ async fn objects_that_vanish_during_a_listing_do_not_end_it() {
     let rest: Vec<_> = entries.map(shown).collect().await;
     assert_eq!(rest.last().unwrap(), "49");
 }
+
+#[tokio::test]
+async fn a_renamed_directory_leaves_what_others_put_there_meanwhile() {
+    let scene = Scene::new();
+    let files = scene.open().await;
+    for number in 0..20 {
+        scene.s3.put(&format!("old/{number:02}"), "x");
+    }
+    // Its copies take long enough for another writer to come.
+    scene.s3.set(|rules| rules.latency = std::time::Duration::from_millis(20));
+    let renaming = files.rename("old", "new");
+    let other = async {
+        while scene.s3.object("new/00").is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        scene.s3.put("old/late", "theirs");
+        scene.s3.put("old/00", "replaced");
+    };
+    let (renamed, ()) = futures::join!(renaming, other);
+    renamed.unwrap();
+    let mut expected: Vec<_> = (0..20).map(|number| format!("new/{number:02}")).collect();
+    expected.extend(["old/00".to_owned(), "old/late".to_owned()]);
+    assert_eq!(scene.keys(), expected);
+}

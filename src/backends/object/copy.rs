@@ -1,10 +1,14 @@
 //! Copies and renames.
 
+use std::collections::HashMap;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::bucket::{Attributes, Condition, Copy, List, Object, Written};
 use super::metadata;
+use super::session::check_lease;
 use super::store::{Found, Store};
+use super::stream::pieces;
 use super::write::{ATTEMPTS, Plan, TargetState, contention};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::info::FileInfo;
@@ -13,9 +17,6 @@ use crate::core::path::FilePath;
 use crate::core::target::{Existing, WriteTarget};
 use crate::core::version::VersionId;
 use crate::sys::pool;
-
-/// The largest part that is copied from an object.
-const MAX_COPIED_PART: u64 = 1024 * 1024 * 1024;
 
 /// The number of objects of a directory that are copied at a time.
 const CONCURRENT_COPIES: usize = 16;
@@ -35,10 +36,10 @@ impl Store {
         if options.version.is_some() {
             self.expect_versions()?;
         }
-        self.check_session()?;
-        let store = self.clone();
+        let (store, lease) = (self.clone(), self.held_lease());
         pool::spawn_to_completion(Box::pin(async move {
             let _guard = store.shared.path_locks.lock(vec![to.clone()]).await;
+            check_lease(lease.as_deref())?;
             for _ in 0..ATTEMPTS {
                 let mut source = match &options.version {
                     Some(id) => store.version_of(&from, id).await?,
@@ -94,8 +95,10 @@ impl Store {
                 Ok(Some(info))
             }
             Err(error) => {
-                let is_source_gone = error.kind() == ErrorKind::PreconditionFailed
-                    && self.is_changed(source).await?;
+                let is_doubtful =
+                    matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound)
+                        && !error.has_unknown_outcome();
+                let is_source_gone = is_doubtful && self.is_changed(source).await?;
                 if is_source_gone {
                     return Ok(None);
                 }
@@ -153,12 +156,10 @@ impl Store {
         let found = self.bucket.head(&source.key, source.version.as_deref()).await?.attributes;
         let attributes = Attributes { metadata: own_pairs(&found), ..found };
         let id = self.bucket.begin(to, attributes).await?;
-        let starts =
-            (0..source.size).step_by(usize::try_from(MAX_COPIED_PART).unwrap_or(usize::MAX));
-        let parts = stream::iter(starts.enumerate()).map(async |(index, start)| {
-            let end = source.size.min(start + MAX_COPIED_PART);
+        let pieces = stream::iter(pieces(source.size).enumerate());
+        let parts = pieces.map(async |(index, piece)| {
             let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            self.bucket.copy_part(to, &id, number, source, start..end).await
+            self.bucket.copy_part(to, &id, number, source, piece).await
         });
         let copied = async {
             let parts: Vec<_> = parts.buffered(self.options.parts).try_collect().await?;
@@ -182,10 +183,10 @@ impl Store {
         let target = WriteTarget::from(&options);
         target.expect_no_append()?;
         self.expect_conditions(&target)?;
-        self.check_session()?;
-        let store = self.clone();
+        let (store, lease) = (self.clone(), self.held_lease());
         pool::spawn_to_completion(Box::pin(async move {
             let _guard = store.shared.path_locks.lock(vec![from.clone(), to.clone()]).await;
+            check_lease(lease.as_deref())?;
             let renamed = store.rename_found(&from, &to, &options, &target).await;
             store.shared.directories.forget(&from);
             renamed
@@ -270,8 +271,11 @@ impl Store {
         let (old, new) = (self.keys.directory(from), self.keys.directory(to));
         let mut list = List { prefix: old.clone(), ..List::default() };
         // The sources stay until everything is copied, so that a rename that fails loses nothing.
+        let mut copied = HashMap::new();
         loop {
             let page = self.bucket.list(list.clone()).await?;
+            let seen = page.objects.iter().map(|object| (object.key.clone(), object.etag.clone()));
+            copied.extend(seen);
             let copies = stream::iter(page.objects).map(async |object| {
                 let key = format!("{new}{}", &object.key[old.len()..]);
                 let state =
@@ -285,7 +289,7 @@ impl Store {
                 None => break,
             }
         }
-        self.delete_below(&old).await.map_err(Error::with_applied)?;
+        self.delete_moved(&old, &copied).await.map_err(Error::with_applied)?;
         self.shared.directories.forget(to);
         if let Ok(entry) = to.join("entry") {
             self.shared.directories.made(&entry);

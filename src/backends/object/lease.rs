@@ -160,18 +160,35 @@ impl Lease {
         };
         let renewed = Record { renewals: record.renewals + 1, ..record };
         let began = Instant::now();
-        match self.place.write(&renewed, Condition::Etag(etag)).await {
+        let write = self.place.write(&renewed, Condition::Etag(etag));
+        // A request that hangs must not outlast the lease.
+        let written = tokio::time::timeout(self.ttl / 3, write).await;
+        match written.unwrap_or_else(|_| Err(ErrorKind::Timeout.into())) {
             Ok(etag) => {
                 let mut held = self.state();
                 (held.record, held.etag, held.renewed_at) = (renewed, etag, began);
                 true
             }
-            Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
-                let found = self.place.read().await.ok().flatten();
-                let holder =
-                    found.map_or_else(|| "another process".to_owned(), |(record, _)| record.holder);
-                self.state().lost_to = Some(holder);
-                false
+            Err(error)
+                if matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound) =>
+            {
+                let Ok(found) = self.place.read().await else { return true };
+                let mut held = self.state();
+                match found {
+                    // A renewal whose answer was lost. It counts from the next one on.
+                    Some((record, etag)) if record.token == held.record.token => {
+                        (held.record, held.etag) = (record, etag);
+                        true
+                    }
+                    Some((record, _)) => {
+                        held.lost_to = Some(record.holder);
+                        false
+                    }
+                    None => {
+                        held.lost_to = Some("somebody who removed it".to_owned());
+                        false
+                    }
+                }
             }
             // The next renewal may succeed in time.
             Err(_) => true,

@@ -79,7 +79,8 @@ use store::{Shared, Store};
 /// directory of one name side by side. Both are then listed.
 ///
 /// If the answer to a conditional write is lost, f9 looks whether the object there is its own before it reports a failure. A random text in
-/// the metadata (`f9-write`) tells.
+/// the metadata (`f9-write`) tells; of a copy, that it is the same as its source. If neither is clear,
+/// [`Error::has_unknown_outcome`](crate::Error::has_unknown_outcome) says so.
 ///
 /// # Large files
 ///

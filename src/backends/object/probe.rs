@@ -21,7 +21,7 @@ const OTHER: &str = "00000000000000000000000000000000";
 ///
 /// # Errors
 ///
-/// Any failure to reach the bucket. Without the right to write, nothing is found out, and writes fail anyway.
+/// Any failure to reach the bucket. What a key without some right cannot find out counts as missing.
 pub(super) async fn abilities(
     bucket: &dyn Bucket,
     keys: &Keys,
@@ -33,26 +33,33 @@ pub(super) async fn abilities(
     match conditions {
         Conditions::All => return Ok(promised),
         Conditions::None => {
-            let (put, finish, copy) = (Honoured::NONE, Honoured::NONE, Honoured::NONE);
-            return Ok(Abilities { put, finish, copy, delete_etag: false, ..promised });
+            return Ok(without_conditions(promised));
         }
         Conditions::Probe => {}
     }
     let identity = bucket.identity();
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = identity.as_ref().and_then(|identity| known().get(identity).copied()) {
-        return Ok(found);
+        return Ok(Abilities { versions: promised.versions, ..found });
     }
     let name = format!("probe/{}", random::hex::<8>()?);
     let probe = Probe { bucket, key: keys.private(&name), promised };
     let found = match probe.run().await {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(promised),
+        // Nothing could be found out.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Ok(without_conditions(promised));
+        }
         found => found?,
     };
     if let Some(identity) = identity {
         known().insert(identity, found);
     }
     Ok(found)
+}
+
+fn without_conditions(promised: Abilities) -> Abilities {
+    let (put, finish, copy) = (Honoured::NONE, Honoured::NONE, Honoured::NONE);
+    Abilities { put, finish, copy, delete_etag: false, ..promised }
 }
 
 struct Probe<'a> {
@@ -88,7 +95,6 @@ impl Probe<'_> {
                     etag: promised.etag && self.copy(other()).await?,
                 })
             };
-            // Each of them has objects of its own.
             let (finish, copy, delete_etag) = try_join3(finish, copy, self.delete()).await?;
             Ok(Abilities { put, finish, copy, delete_etag, ..self.promised })
         };
@@ -119,7 +125,10 @@ impl Probe<'_> {
 
     /// Whether an upload in parts is not finished under a condition that does not hold.
     async fn finish(&self, condition: Condition) -> Result<bool> {
-        let id = self.bucket.begin(&self.key, Attributes::default()).await?;
+        let id = match self.bucket.begin(&self.key, Attributes::default()).await {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(false),
+            begun => begun?,
+        };
         let finished = async {
             let part = self.bucket.put_part(&self.key, &id, 1, Bytes::from_static(b"part")).await?;
             is_refused(self.bucket.finish(&self.key, &id, vec![part], condition).await)
@@ -167,8 +176,11 @@ fn is_refused<T>(result: Result<T>) -> Result<bool> {
         Ok(_) => Ok(false),
         Err(error) => match error.kind() {
             ErrorKind::PreconditionFailed | ErrorKind::AlreadyExists => Ok(true),
-            // It says itself that it does not have the condition.
-            ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::Remote
+            // It says itself that it does not have the condition, or the key may not try it out.
+            ErrorKind::Unsupported
+            | ErrorKind::InvalidInput
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Remote
                 if !error.is_temporary() =>
             {
                 Ok(false)

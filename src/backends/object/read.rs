@@ -20,7 +20,7 @@ use crate::core::precondition::{Etags, Precondition};
 use crate::core::stream::{ByteStream, DEFAULT_CHUNK_SIZE, checksum_and_sample, rechunked};
 
 /// How often a read goes on after its connection was lost, without a byte in between.
-const RESUMPTIONS: u32 = 5;
+pub(super) const RESUMPTIONS: u32 = 5;
 
 impl Store {
     pub(super) async fn info(&self, path: &str, options: InfoOptions) -> Result<FileInfo> {
@@ -89,7 +89,7 @@ impl Store {
         if version.is_some() {
             self.expect_versions()?;
         }
-        let (part, is_first) = first_part(options.range.as_ref(), self.options.part_size);
+        let part = first_part(options.range.as_ref(), self.options.part_size);
         let Some(part) = part else { return self.open_nothing(path, options).await };
         let if_match = single_etag(&options.condition);
         let get = Get { part, if_match, version: version.clone() };
@@ -111,7 +111,7 @@ impl Store {
             let message = "the service sent another range than it was asked for";
             return Err(Error::new(ErrorKind::Remote).with_message(message));
         }
-        let rest = if is_first { content.range.end.max(range.start)..range.end } else { 0..0 };
+        let rest = content.range.end.max(range.start)..range.end;
         let object = Arc::new(content.object.clone());
         let first = content.range.start..content.range.end.min(range.end);
         let skipped = range.start - content.range.start;
@@ -150,22 +150,21 @@ impl Store {
     }
 }
 
-/// Returns what the first request asks for, and whether more requests may have to follow. `None` if there is nothing to ask for.
-fn first_part(range: Option<&ByteRange>, part_size: u64) -> (Option<Part>, bool) {
+/// Returns what the first request asks for. `None` if there is nothing to ask for.
+fn first_part(range: Option<&ByteRange>, part_size: u64) -> Option<Part> {
     match range {
-        None => (Some(Part::Range(0..part_size)), true),
-        Some(ByteRange::Bounded(range)) if range.start >= range.end => (None, false),
+        None => Some(Part::Range(0..part_size)),
+        Some(ByteRange::Bounded(range)) if range.start >= range.end => None,
         Some(ByteRange::Bounded(range)) => {
             let end = range.end.min(range.start.saturating_add(part_size));
-            (Some(Part::Range(range.start..end)), true)
+            Some(Part::Range(range.start..end))
         }
-        Some(&ByteRange::From(start)) => match start.checked_add(part_size) {
-            Some(end) => (Some(Part::Range(start..end)), true),
-            None => (None, false),
-        },
-        Some(ByteRange::Suffix(0)) => (None, false),
+        Some(&ByteRange::From(start)) => {
+            start.checked_add(part_size).map(|end| Part::Range(start..end))
+        }
+        Some(ByteRange::Suffix(0)) => None,
         // Where it starts is not known, so it is one request.
-        Some(&ByteRange::Suffix(count)) => (Some(Part::Last(count)), false),
+        Some(&ByteRange::Suffix(count)) => Some(Part::Last(count)),
     }
 }
 

@@ -1,7 +1,10 @@
 //! Deletions.
 
-use super::bucket::List;
+use std::collections::HashMap;
+
+use super::bucket::{List, Object};
 use super::metadata;
+use super::session::check_lease;
 use super::store::{Found, Store};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::{DeleteOptions, Depth};
@@ -18,10 +21,10 @@ impl Store {
             let message = "the service ignores the condition on the etag";
             return Err(Error::new(ErrorKind::Unsupported).with_message(message));
         }
-        self.check_session()?;
-        let (store, options) = (self.clone(), options.clone());
+        let (store, options, lease) = (self.clone(), options.clone(), self.held_lease());
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
+            check_lease(lease.as_deref())?;
             let deleted = store.delete_found(&path, &options).await;
             store.shared.directories.forget(&path);
             deleted
@@ -40,7 +43,9 @@ impl Store {
                         !options.condition.is_empty() && self.abilities.delete_etag;
                     let etag = object.etag.as_deref().filter(|_| is_conditional);
                     match self.bucket.delete(&object.key, etag).await {
-                        Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
+                        Err(error)
+                            if error.kind() == ErrorKind::PreconditionFailed
+                                && !error.has_unknown_outcome() => {}
                         deleted => return deleted,
                     }
                 }
@@ -84,12 +89,39 @@ impl Store {
         }
     }
 
+    /// Deletes the objects of a directory that were moved. What others made or replaced since stays.
+    pub(super) async fn delete_moved(
+        &self,
+        prefix: &str,
+        moved: &HashMap<String, Option<String>>,
+    ) -> Result<()> {
+        let mut list = List { prefix: prefix.to_owned(), ..List::default() };
+        loop {
+            let page = self.bucket.list(list.clone()).await?;
+            let is_moved =
+                |object: &Object| moved.get(&object.key).is_some_and(|etag| *etag == object.etag);
+            let keys = page.objects.into_iter().filter(is_moved).map(|object| object.key);
+            if let Some((_, error)) =
+                self.bucket.delete_many(keys.collect()).await?.into_iter().next()
+            {
+                return Err(error);
+            }
+            match page.next {
+                Some(token) => list.token = Some(token),
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Deletes the source of a rename if it is still the object that was copied. Returns whether it was.
     pub(super) async fn delete_copied(&self, key: &str, etag: Option<&str>) -> Result<bool> {
         if self.abilities.delete_etag {
             return match self.bucket.delete(key, etag).await {
                 Ok(()) => Ok(true),
-                Err(error) if error.kind() == ErrorKind::PreconditionFailed => Ok(false),
+                // An attempt whose answer was lost may have deleted it, and what is there now is not what was copied.
+                Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
+                    Ok(error.has_unknown_outcome())
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
                 Err(error) => Err(error),
             };

@@ -17,7 +17,7 @@ use crate::backend::{SessionHandle, SyncSession};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::options::SessionOptions;
 use crate::sys::lock::{SessionGuard, TimeLeft};
-use crate::sys::random;
+use crate::sys::{pool, random};
 
 /// The waits between two looks at a lease of somebody else.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -28,10 +28,10 @@ impl Store {
         if !(self.abilities.put.absent && self.abilities.put.etag) {
             return Err(SyncSession::unsupported());
         }
-        let shared = &self.shared;
+        let (shared, left) = (&self.shared, TimeLeft::new(options.timeout));
         loop {
             let mut taken = None;
-            let guard = shared.session.lock(options.timeout, async |left| {
+            let guard = shared.session.lock(left.get(), async |left| {
                 taken = Some(self.take_lease(left).await?);
                 Ok(None)
             });
@@ -48,9 +48,12 @@ impl Store {
             if let Some(lease) = lease {
                 return Ok(SyncSession::new(LeaseGuard { parts: Some((lease, guard)) }));
             }
-            // The outer session is just ending on another thread.
+            // The outer session is just ending.
             drop(guard);
-            tokio::task::yield_now().await;
+            if left.get().is_zero() {
+                return Err(ErrorKind::LockTimeout.into());
+            }
+            tokio::time::sleep(FIRST_LOOK.min(left.get())).await;
         }
     }
 
@@ -59,16 +62,9 @@ impl Store {
         lease.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
-    /// Refuses a change by the holder of a session that another process has taken over, or may have by now.
-    ///
-    /// # Errors
-    ///
-    /// `PreconditionFailed`.
-    pub(super) fn check_session(&self) -> Result<()> {
-        match self.lease() {
-            Some(lease) if self.shared.session.is_held_here() => lease.check(),
-            _ => Ok(()),
-        }
+    /// Returns the lease of the session in which this task or thread is.
+    pub(super) fn held_lease(&self) -> Option<Arc<Lease>> {
+        self.lease().filter(|_| self.shared.session.is_held_here())
     }
 
     /// Waits until the lease is free, and takes it.
@@ -121,6 +117,15 @@ impl Store {
     }
 }
 
+/// Refuses a change in a session that another process has taken over, or may have by now.
+///
+/// # Errors
+///
+/// `PreconditionFailed`.
+pub(super) fn check_lease(lease: Option<&Lease>) -> Result<()> {
+    lease.map_or(Ok(()), Lease::check)
+}
+
 /// Returns how others name this process.
 fn holder() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -149,9 +154,12 @@ impl SessionHandle for LeaseGuard {
     async fn finish(mut self: Box<Self>) -> Result<()> {
         match self.take() {
             Some((lease, guard)) => {
-                let released = lease.release().await;
-                drop(guard);
-                released
+                let release = async move {
+                    let released = lease.release().await;
+                    drop(guard);
+                    released
+                };
+                pool::spawn_to_completion(release).await
             }
             None => Ok(()),
         }

@@ -1,5 +1,6 @@
 //! Writes of content of any size: small content is one request, large content an upload in parts.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -8,6 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::runtime::Handle;
 
 use super::bucket::{Attributes, Bucket, Condition, Copy, Honoured, Written};
+use super::session::check_lease;
 use super::store::Store;
 use super::write::{ATTEMPTS, Plan, check_checksum, contention, kept_attributes};
 use crate::core::checksum::Hasher;
@@ -21,7 +23,14 @@ use crate::sys::{pool, random};
 const MAX_PARTS: u64 = 10_000;
 
 /// The largest part that is copied from an object.
-const MAX_COPIED_PART: u64 = 5 * 1024 * 1024 * 1024;
+const MAX_COPIED_PART: u64 = 1024 * 1024 * 1024;
+
+/// Returns the parts in which an object is copied. They are of one size, so that none is too small.
+pub(super) fn pieces(size: u64) -> impl Iterator<Item = Range<u64>> {
+    let piece = size.div_ceil(size.div_ceil(MAX_COPIED_PART).max(1)).max(1);
+    let count = size.div_ceil(piece);
+    (0..count).map(move |index| index * piece..size.min((index + 1) * piece))
+}
 
 impl Store {
     pub(super) async fn stream_write(
@@ -45,7 +54,7 @@ impl Store {
     }
 
     /// The size of the parts, so that content of a declared size has not too many.
-    fn part_size(&self, size: Option<u64>) -> usize {
+    pub(super) fn part_size(&self, size: Option<u64>) -> usize {
         let needed = size.unwrap_or_default().div_ceil(MAX_PARTS);
         usize::try_from(needed.max(self.options.part_size)).unwrap_or(usize::MAX)
     }
@@ -72,38 +81,36 @@ impl Store {
         source.check(options)?;
         upload.parts.extend(parts.finish().await?);
         upload.size += source.taken;
-        self.check_session()?;
-        let store = self.clone();
+        let (store, lease) = (self.clone(), self.held_lease());
         // From here on the upload may be published, so it runs to its end.
         pool::spawn_to_completion(Box::pin(async move {
             let _guard = store.shared.path_locks.lock(vec![plan.path.clone()]).await;
+            check_lease(lease.as_deref())?;
             store.finish(plan, upload).await
         }))
         .await
     }
 
     /// Appends to a file that is larger than a part, without reading it.
-    pub(super) async fn append_to_large(&self, plan: Plan, data: Bytes) -> Result<FileInfo> {
-        self.check_session()?;
-        let store = self.clone();
-        pool::spawn_to_completion(Box::pin(async move {
-            let _guard = store.shared.path_locks.lock(vec![plan.path.clone()]).await;
-            for _ in 0..ATTEMPTS {
-                let place = store.upload_place(&plan)?;
-                let mut upload = store.begin(&plan, place).await?;
-                let mut parts = Parts::new(Arc::clone(&store.bucket), store.options.parts, &upload);
-                let beginning = std::mem::take(&mut upload.beginning);
-                parts.add([beginning, data.clone()].concat().into()).await?;
-                upload.parts.extend(parts.finish().await?);
-                upload.size += data.len() as u64;
-                match store.finish(plan.clone(), upload).await {
-                    Err(error) if error.kind() == ErrorKind::Contention => {}
-                    finished => return finished,
-                }
+    /// The caller holds the lock of the path.
+    pub(super) async fn append_to_large(&self, plan: &Plan, data: &Bytes) -> Result<FileInfo> {
+        for _ in 0..ATTEMPTS {
+            let mut upload = self.begin(plan, self.upload_place(plan)?).await?;
+            let mut parts = Parts::new(Arc::clone(&self.bucket), self.options.parts, &upload);
+            let beginning = std::mem::take(&mut upload.beginning);
+            let is_new = beginning.is_empty();
+            parts
+                .add(if is_new { data.clone() } else { [beginning, data.clone()].concat().into() })
+                .await?;
+            upload.parts.extend(parts.finish().await?);
+            upload.size += data.len() as u64;
+            match self.finish(plan.clone(), upload).await {
+                Err(error)
+                    if error.kind() == ErrorKind::Contention && !error.has_unknown_outcome() => {}
+                finished => return finished,
             }
-            Err(contention())
-        }))
-        .await
+        }
+        Err(contention())
     }
 
     /// Chooses where an upload is made.
@@ -167,21 +174,20 @@ impl Store {
                 upload.size = old.size;
                 return Ok(upload);
             }
-            let mut start = 0;
-            while start < old.size {
-                let end = old.size.min(start + MAX_COPIED_PART);
+            let mut end = 0;
+            for piece in pieces(old.size) {
                 let number = u32::try_from(upload.parts.len() + 1).unwrap_or(u32::MAX);
                 let id = upload.id.clone().unwrap_or_default();
                 let copied =
-                    self.bucket.copy_part(&upload.key, &id, number, &old, start..end).await;
+                    self.bucket.copy_part(&upload.key, &id, number, &old, piece.clone()).await;
                 match copied {
                     Ok(part) => upload.parts.push(part),
                     Err(error) if error.kind() == ErrorKind::PreconditionFailed => break,
                     Err(error) => return Err(error),
                 }
-                start = end;
+                end = piece.end;
             }
-            if start >= old.size {
+            if end >= old.size {
                 upload.size = old.size;
                 return Ok(upload);
             }
@@ -211,7 +217,9 @@ impl Store {
                 Err(error) => self.refused(error, &plan.target, &state).map_err(|error| {
                     let is_append = plan.target.mode == WriteMode::Append;
                     match error.kind() {
-                        ErrorKind::PreconditionFailed if is_append => contention(),
+                        ErrorKind::PreconditionFailed if is_append => {
+                            error.with_kind(ErrorKind::Contention)
+                        }
                         _ => error,
                     }
                 })?,

@@ -6,13 +6,14 @@
 
 use std::sync::PoisonError;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Attributes, Condition, Get, UploadedPart};
 use super::keys::Keys;
 use super::metadata;
+use super::session::check_lease;
 use super::store::Store;
 use super::write::Plan;
 use crate::core::checksum::Hasher;
@@ -32,7 +33,7 @@ struct Record {
     parts: Vec<Stored>,
     /// The number of bytes in the parts and in the rest.
     offset: u64,
-    /// The parts after those, from a call whose result the caller does not have.
+    /// The parts after those, from a call whose result the caller does not have. They do not count, and new parts replace them.
     #[serde(default)]
     discarded: Vec<Stored>,
     /// A random text, so that no two records are the same.
@@ -141,7 +142,7 @@ impl Store {
         let mut written = (record.clone(), etag);
         let attributes = metadata::attributes(&upload.options.metadata);
         let mut rest = self.read_rest(&names, &record).await?;
-        let part_size = usize::try_from(self.options.part_size).unwrap_or(usize::MAX);
+        let part_size = self.part_size(upload.options.size);
         let mut data = from_caller(data);
         let mut failed = None;
         loop {
@@ -158,8 +159,7 @@ impl Store {
                 }
             }
             while rest.len() >= part_size {
-                let part = Bytes::copy_from_slice(&rest[..part_size]);
-                rest.drain(..part_size);
+                let part = rest.split_to(part_size).freeze();
                 if record.multipart.is_none() {
                     let id = self.bucket.begin(&names.content, attributes.clone()).await?;
                     // Known before its first part, so that no part is lost.
@@ -173,7 +173,7 @@ impl Store {
         }
         if !rest.is_empty() {
             let key = names.rest(record.offset);
-            let content = Bytes::from(rest);
+            let content = rest.freeze();
             self.bucket.put(&key, content, Attributes::default(), Condition::None).await?;
         }
         record.discarded.clear();
@@ -203,9 +203,9 @@ impl Store {
     /// Publishes an upload. Runs to its end even if the caller is dropped.
     pub(super) async fn finish_upload(&self, upload: &ResumableUpload) -> Result<FileInfo> {
         let plan = self.plan(&upload.path, &upload.options)?;
-        self.check_session()?;
-        let (store, upload) = (self.clone(), upload.clone());
+        let (store, upload, lease) = (self.clone(), upload.clone(), self.held_lease());
         pool::spawn_to_completion(Box::pin(async move {
+            check_lease(lease.as_deref())?;
             let _busy = store.occupy(&upload.id)?;
             let names = Names::of(&store.keys, &upload.id)?;
             let (found, etag) = store.read_record(&names).await?;
@@ -213,7 +213,7 @@ impl Store {
             let record = current(&found, &listed);
             upload.expect_end(record.offset)?;
             upload.options.check_size(record.offset)?;
-            let rest = Bytes::from(store.read_rest(&names, &record).await?);
+            let rest = store.read_rest(&names, &record).await?.freeze();
             // Once the parts are an object, they are not listed any more.
             store.write_record(&names, &record, Condition::Etag(etag)).await?;
             let info = match &record.multipart {
@@ -341,10 +341,10 @@ impl Store {
     }
 
     /// Reads what comes after the parts.
-    async fn read_rest(&self, names: &Names, record: &Record) -> Result<Vec<u8>> {
+    async fn read_rest(&self, names: &Names, record: &Record) -> Result<BytesMut> {
         let size = record.offset - record.parts_end();
         if size == 0 {
-            return Ok(Vec::new());
+            return Ok(BytesMut::new());
         }
         let content = self.bucket.get(&names.rest(record.offset), Get::default()).await?;
         let bytes = collect(content.stream).await?;
@@ -353,7 +353,7 @@ impl Store {
                 Error::new(ErrorKind::Corrupted).with_message("the upload has lost its end")
             );
         }
-        Ok(bytes.to_vec())
+        Ok(bytes.into())
     }
 }
 

@@ -5,8 +5,10 @@ use futures::TryStreamExt as _;
 
 use super::bucket::{Attributes, Condition, Get, Object, Written};
 use super::metadata;
+use super::read::RESUMPTIONS;
+use super::session::check_lease;
 use super::store::Store;
-use crate::core::checksum::Checksum;
+use crate::core::checksum::{Checksum, ChecksumAlgorithm};
 use crate::core::error::{Error, ErrorKind, Result};
 use crate::core::etag::Etag;
 use crate::core::info::FileInfo;
@@ -52,14 +54,6 @@ impl Store {
             // In parts it is faster, and has no limit.
             return self.stream_write(path, single(data), options).await;
         }
-        if plan.target.mode == WriteMode::Append {
-            self.check_target_place(&plan.path, &plan.target).await?;
-            let state = self.target_state(&plan.path, &plan.target).await?;
-            if state.old.is_some_and(|old| old.size > self.options.part_size) {
-                // The service copies what is there.
-                return self.append_to_large(plan, data).await;
-            }
-        }
         self.publish(plan, data).await
     }
 
@@ -92,26 +86,30 @@ impl Store {
         Err(Error::new(ErrorKind::Unsupported).with_message(missing))
     }
 
-    /// Writes a file in one request, or appends to it. Runs to its end even if the caller is dropped, so that a request that is under way
-    /// cannot overtake a later one.
+    /// Writes a file in one request, or appends to it. Runs to its end even if the caller is dropped, so that the request of a dropped call
+    /// does not come after those of later calls.
     pub(super) async fn publish(&self, plan: Plan, data: Bytes) -> Result<FileInfo> {
-        self.check_session()?;
-        let store = self.clone();
-        pool::spawn_to_completion(async move {
+        let (store, lease) = (self.clone(), self.held_lease());
+        pool::spawn_to_completion(Box::pin(async move {
             let _guard = store.shared.path_locks.lock(vec![plan.path.clone()]).await;
+            check_lease(lease.as_deref())?;
             store.put(plan, data).await
-        })
+        }))
         .await
     }
 
     async fn put(&self, plan: Plan, data: Bytes) -> Result<FileInfo> {
-        let Plan { path, target, attributes } = plan;
         for _ in 0..ATTEMPTS {
-            self.check_target_place(&path, &target).await?;
-            let state = self.target_state(&path, &target).await?;
+            let Plan { path, target, attributes } = &plan;
+            self.check_target_place(path, target).await?;
+            let state = self.target_state(path, target).await?;
             let (attributes, data) = match (&state.old, &target.mode) {
+                // The service copies what is there.
+                (Some(old), WriteMode::Append) if old.size > self.options.part_size => {
+                    return self.append_to_large(&plan, &data).await;
+                }
                 (Some(old), WriteMode::Append) => {
-                    match self.appended(old, &attributes, &data).await? {
+                    match self.appended(old, attributes, &data).await? {
                         Some(appended) => appended,
                         None => continue,
                     }
@@ -119,10 +117,10 @@ impl Store {
                 _ => (attributes.clone(), data.clone()),
             };
             let size = data.len() as u64;
-            let (key, condition) = (self.keys.file(&path), state.condition.clone());
+            let (key, condition) = (self.keys.file(path), state.condition.clone());
             match self.bucket.put(&key, data, attributes.clone(), condition).await {
-                Ok(written) => return Ok(self.written(path, size, attributes, written)),
-                Err(error) => self.refused(error, &target, &state)?,
+                Ok(written) => return Ok(self.written(path.clone(), size, attributes, written)),
+                Err(error) => self.refused(error, target, &state)?,
             }
         }
         Err(contention())
@@ -189,9 +187,18 @@ impl Store {
         target: &WriteTarget,
         state: &TargetState,
     ) -> Result<()> {
-        let is_gone = error.kind() == ErrorKind::NotFound && state.condition != Condition::None;
+        let is_gone =
+            error.kind() == ErrorKind::NotFound && matches!(state.condition, Condition::Etag(_));
         if error.kind() != ErrorKind::PreconditionFailed && !is_gone {
             return Err(error);
+        }
+        if error.has_unknown_outcome() {
+            // An attempt whose answer was lost may have been made and replaced. To try again could make the change twice.
+            return Err(match (state.was_looked_up, &target.mode) {
+                (true, _) => error.with_kind(ErrorKind::Contention),
+                (false, WriteMode::Create) => error.with_kind(ErrorKind::AlreadyExists),
+                (false, _) => error.with_kind(ErrorKind::PreconditionFailed),
+            });
         }
         if state.was_looked_up {
             return Ok(());
@@ -217,26 +224,41 @@ impl Store {
         Ok(content.map(|content| (attributes, [content, data.clone()].concat().into())))
     }
 
-    /// Returns the content of this version of an object. `None` if it was replaced in the meantime.
+    /// Returns the content of this version of an object. `None` if it was replaced in the meantime, or damaged on the way.
     pub(super) async fn content_of(&self, object: &Object) -> Result<Option<Bytes>> {
-        if object.size == 0 {
-            return Ok(Some(Bytes::new()));
-        }
-        let get = Get { if_match: object.etag.clone(), ..Get::default() };
-        let mut content = match self.bucket.get(&object.key, get).await {
-            Ok(content) => content,
-            Err(error) => {
-                return match error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::NotFound => Ok(None),
-                    _ => Err(error),
-                };
+        let mut losses = 0;
+        let whole = loop {
+            match self.whole_of(object).await {
+                // The connection was lost.
+                Err(error) if error.is_temporary() && losses < RESUMPTIONS => losses += 1,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::PreconditionFailed | ErrorKind::NotFound
+                    ) =>
+                {
+                    return Ok(None);
+                }
+                whole => break whole?,
             }
         };
+        // What was damaged on the way must not become the content.
+        let expected = object.sha256.as_deref();
+        let expected = expected.and_then(|hex| Checksum::new(ChecksumAlgorithm::Sha256, hex).ok());
+        Ok(check_checksum(&whole, expected.as_ref()).await.is_ok().then_some(whole))
+    }
+
+    async fn whole_of(&self, object: &Object) -> Result<Bytes> {
+        if object.size == 0 {
+            return Ok(Bytes::new());
+        }
+        let get = Get { if_match: object.etag.clone(), ..Get::default() };
+        let mut content = self.bucket.get(&object.key, get).await?;
         let mut whole = BytesMut::with_capacity(usize::try_from(object.size).unwrap_or_default());
         while let Some(chunk) = content.stream.try_next().await? {
             whole.extend_from_slice(&chunk);
         }
-        Ok(Some(whole.freeze()))
+        Ok(whole.freeze())
     }
 
     /// Notes a finished write and returns the metadata of the file.
@@ -259,10 +281,10 @@ impl Store {
 
     pub(super) async fn create_dir(&self, path: &str, options: CreateDirOptions) -> Result<()> {
         let path = self.parse_entry(path)?;
-        self.check_session()?;
-        let store = self.clone();
+        let (store, lease) = (self.clone(), self.held_lease());
         pool::spawn_to_completion(async move {
             let _guard = store.shared.path_locks.lock(vec![path.clone()]).await;
+            check_lease(lease.as_deref())?;
             store.put_marker(path, options.mode).await
         })
         .await

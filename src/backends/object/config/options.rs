@@ -40,11 +40,11 @@ pub struct ObjectStoreOptions {
     /// Whether the SHA-256 of what is written is sent along, so that the service checks and keeps it; `true` by default. Files in parts have
     /// none.
     pub checksums: bool,
-    /// How long f9 relies on its knowledge that a directory is none of its parents' files, and that a new file has not the name of a
-    /// directory; 5 seconds by default. Other writers of this process are always known.
+    /// How long f9 relies on a look at a directory: that no parent of a new file is a file, and that its name is not that of a directory. Five
+    /// seconds by default. Other writers of this process are always known.
     #[serde(deserialize_with = "crate::core::duration::required")]
     pub directory_ttl: Duration,
-    /// How long a session outlives a holder that stopped; 30 seconds by default. The holder renews it three times as often.
+    /// How long a session outlives a holder that stopped; 30 seconds by default. The holder renews it after every third of this time.
     #[serde(deserialize_with = "crate::core::duration::required")]
     pub session_ttl: Duration,
 }

@@ -295,8 +295,14 @@ impl Client {
                 authorization.set_sensitive(true);
             }
         }
+        let path = parts.uri.path().to_owned();
         let request = http::Request::from_parts(parts, request.body.clone());
-        reqwest::Request::try_from(request).map_err(|cause| unsendable(&cause))
+        let request = reqwest::Request::try_from(request).map_err(|cause| unsendable(&cause))?;
+        if request.url().path() != path {
+            let message = "a key with a segment of dots cannot be sent as a URL";
+            return Err(Failure::final_(error(ErrorKind::InvalidPath, message)));
+        }
+        Ok(request)
     }
 
     /// Returns the head of a request, not signed.

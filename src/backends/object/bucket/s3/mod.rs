@@ -90,8 +90,8 @@ impl S3 {
                 modified_at: object.modified_at,
             });
         }
-        let is_refused = failed.failure.error.kind() == ErrorKind::PreconditionFailed;
-        let is_unknown = failed.was_repeated && !is_refused;
+        // It may have been made and replaced by somebody else.
+        let is_unknown = failed.was_repeated;
         let error = Error::from(failed);
         Err(if is_unknown { error.with_unknown_outcome() } else { error })
     }
@@ -269,7 +269,7 @@ impl Bucket for S3 {
                 ErrorKind::PreconditionFailed if failed.was_repeated => {
                     match self.head(key, None).await {
                         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                        _ => Err(failed.into()),
+                        _ => Err(Error::from(failed).with_unknown_outcome()),
                     }
                 }
                 _ => Err(failed.into()),
@@ -298,7 +298,8 @@ impl Bucket for S3 {
             .query_some("delimiter", list.is_grouped.then_some("/"))
             .query_some("start-after", list.start_after)
             .query_some("max-keys", list.max.map(|max| max.to_string()))
-            .query_some("continuation-token", list.token);
+            .query_some("continuation-token", list.token.as_deref());
+        let token = list.token;
         let answer = self.send(&request).await?;
         let listing: answers::Listing = read(&answer.body)?;
         let encoding = listing.encoding_type;
@@ -308,6 +309,9 @@ impl Bucket for S3 {
         let next = listing.next_continuation_token.filter(|_| listing.is_truncated);
         if listing.is_truncated && next.is_none() {
             return Err(error(ErrorKind::Remote, "the listing has an end without a continuation"));
+        }
+        if next.is_some() && next == token {
+            return Err(error(ErrorKind::Remote, "the listing goes on where it was"));
         }
         Ok(Page {
             objects: objects.collect::<Result<_>>()?,
@@ -421,7 +425,15 @@ impl Bucket for S3 {
         let request = with_condition(request, &condition)?;
         let answer = match self.client.send(&request).await {
             Ok(answer) => answer,
-            Err(failed) => return self.settle(key, nonce, failed).await,
+            Err(failed) => {
+                let settled = self.settle(key, nonce, failed).await;
+                return settled.map_err(|error| match error.message() {
+                    Some(message) if message.starts_with("NoSuchUpload") => {
+                        error.with_kind(ErrorKind::InvalidOperation)
+                    }
+                    _ => error,
+                });
+            }
         };
         let finished: answers::Finished = read(&answer.body)?;
         Ok(Written {
