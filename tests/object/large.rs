@@ -222,3 +222,20 @@ async fn content_in_memory_that_is_much_larger_than_a_part_is_sent_in_parts() {
     assert!(files.read("a").await.unwrap() == expected);
     refused(files.create("a", expected).await, ErrorKind::AlreadyExists);
 }
+
+#[tokio::test]
+async fn an_upload_that_was_put_together_is_finished_and_not_continued() {
+    let scene = Scene::new();
+    let files = scene.open().await;
+    let expected = content(PART + 3);
+    let upload = files.begin_upload("a", WriteOptions::create()).await.unwrap();
+    let upload = files.continue_upload(&upload, chunks(&expected, 70_000)).await.unwrap();
+    files.create("a", "first").await.unwrap();
+    refused(files.finish_upload(&upload).await, ErrorKind::AlreadyExists);
+    let more = files.continue_upload(&upload, chunks(b"more", 4)).await;
+    refused(more, ErrorKind::InvalidOperation);
+    files.delete("a").await.unwrap();
+    files.finish_upload(&upload).await.unwrap();
+    assert!(files.read("a").await.unwrap() == expected);
+    assert_eq!(scene.keys(), ["a"]);
+}

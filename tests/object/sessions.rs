@@ -116,3 +116,22 @@ async fn sessions_of_several_processes_never_overlap() {
     }
     assert_eq!(scene.content("counter").unwrap(), "20");
 }
+
+#[tokio::test]
+async fn a_session_that_is_dropped_while_it_opens_is_free_again() {
+    let scene = Scene::new();
+    let (mine, theirs) = (scene.open().await, scene.open_elsewhere(Scene::options()).await);
+    for polls in 0..20 {
+        {
+            let mut opening = Box::pin(mine.sync_session());
+            for _ in 0..polls {
+                if futures::poll!(opening.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let patient = SessionOptions::timeout(Duration::from_secs(20));
+        theirs.sync_session_with(patient).await.unwrap().finish().await.unwrap();
+    }
+}

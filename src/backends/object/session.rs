@@ -37,11 +37,10 @@ impl Store {
             });
             let guard = guard.await?;
             let lease = match taken {
-                Some(lease) => {
+                Some(taken) => taken.keep().inspect(|lease| {
                     let known = &shared.lease;
-                    *known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&lease);
-                    Some(lease)
-                }
+                    *known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(lease);
+                }),
                 // A session within a session of the same task.
                 None => self.lease().filter(|lease| lease.share()),
             };
@@ -68,7 +67,7 @@ impl Store {
     }
 
     /// Waits until the lease is free, and takes it.
-    async fn take_lease(&self, left: TimeLeft) -> Result<Arc<Lease>> {
+    async fn take_lease(&self, left: TimeLeft) -> Result<Taken> {
         let (token, ttl) = (random::hex::<8>()?, self.options.session_ttl);
         let place = Place { bucket: Arc::clone(&self.bucket), key: self.keys.private("session") };
         let mut seen: Option<(String, Instant)> = None;
@@ -97,9 +96,15 @@ impl Store {
                     renewals: 0,
                     is_released: false,
                 };
-                let began = Instant::now();
-                match place.write(&record, condition).await {
-                    Ok(etag) => return Ok(Lease::held(place, ttl, record, etag, began)),
+                let place = place.clone();
+                // A lease that is taken although its caller is gone is given back.
+                let taking = async move {
+                    let began = Instant::now();
+                    let etag = place.write(&record, condition).await?;
+                    Ok(Taken(Some(Lease::held(place, ttl, record, etag, began))))
+                };
+                match pool::spawn_to_completion(taking).await {
+                    Ok(taken) => return Ok(taken),
                     Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
                     Err(error) => return Err(error),
                 }
@@ -130,6 +135,23 @@ pub(super) fn check_lease(lease: Option<&Lease>) -> Result<()> {
 fn holder() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("process {} on {host}", std::process::id())
+}
+
+/// A lease that has no guard yet. It is given back when it is dropped.
+struct Taken(Option<Arc<Lease>>);
+
+impl Taken {
+    fn keep(mut self) -> Option<Arc<Lease>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let (Some(lease), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            drop(runtime.spawn(async move { lease.release().await }));
+        }
+    }
 }
 
 /// The guard of a session. The lease is given back with the last guard of its holder.

@@ -420,6 +420,10 @@ impl<'a> Source<'a> {
                 self.look_ahead().await?;
                 return Ok(taken);
             }
+            if part.len() > self.part_size / 4 {
+                // Growing by doubling would take up to twice the memory.
+                part.reserve(self.part_size - part.len());
+            }
             part.extend_from_slice(&taken);
             if part.len() == self.part_size || self.is_over {
                 let part = part.freeze();

@@ -132,6 +132,11 @@ impl Store {
         let names = Names::of(&self.keys, &upload.id)?;
         let (found, etag) = self.read_record(&names).await?;
         let listed = self.listed_parts(&names, &found).await?;
+        if listed.is_empty() && !found.parts.is_empty() && self.is_there(&names.content).await? {
+            let message =
+                "its parts were put together by an attempt to finish it; finish or abandon it";
+            return Err(Error::new(ErrorKind::InvalidOperation).with_message(message));
+        }
         let newest = current(&found, &listed);
         upload.expect_offset(newest.offset)?;
         let mut record = self.record_at(&names, &newest, upload.offset).await?;
@@ -244,7 +249,7 @@ impl Store {
         options: &WriteOptions,
     ) -> Result<FileInfo> {
         let id = record.multipart.clone().unwrap_or_default();
-        let is_made = self.bucket.head(&names.content, None).await.is_ok();
+        let is_made = self.is_there(&names.content).await?;
         if !is_made {
             let mut parts: Vec<_> = record.parts.iter().map(|part| part.id.clone()).collect();
             if !rest.is_empty() {
@@ -279,6 +284,14 @@ impl Store {
             _ => {}
         }
         self.delete_below(&names.directory).await
+    }
+
+    async fn is_there(&self, key: &str) -> Result<bool> {
+        match self.bucket.head(key, None).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_record(&self, names: &Names) -> Result<(Record, String)> {
@@ -332,7 +345,7 @@ impl Store {
             parts.push(part.clone());
         }
         let record = Record { parts, offset, ..newest.clone() };
-        if end < offset && self.bucket.head(&names.rest(offset), None).await.is_err() {
+        if end < offset && !self.is_there(&names.rest(offset)).await? {
             let message =
                 format!("the upload cannot go back to {offset}; `upload_state` returns its state");
             return Err(Error::new(ErrorKind::InvalidInput).with_message(message));
