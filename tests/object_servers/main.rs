@@ -1,6 +1,7 @@
-//! Runs the conformance suite on the object store whose URI is in `F9_OBJECT_STORE`. `run` starts such servers.
+//! Runs the conformance suite on a real object store: `cargo test -p f9-object-servers`.
 //!
-//! Each case uses a prefix of its own, and leaves its objects there.
+//! `F9_S3_ENDPOINT` and `F9_S3_BUCKET` name it, and Amazon's variables the credentials. Each case uses a prefix of its own, and leaves its objects
+//! there.
 
 #![allow(clippy::unwrap_used, reason = "a test fails if the server does not answer")]
 
