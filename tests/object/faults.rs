@@ -96,7 +96,7 @@ async fn every_change_ends_as_a_whole() {
                 let content = scene.content(key);
                 match &done {
                     Ok(()) => assert_eq!(content.as_deref(), after, "{call}"),
-                    // A copy has no mark by which it could be told from that of somebody else.
+                    // Copies have no random text, so f9 cannot know that the existing file is its own copy.
                     Err(error)
                         if kind == FaultKind::Repeated
                             && error.kind() == ErrorKind::AlreadyExists

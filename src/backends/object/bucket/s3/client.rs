@@ -52,7 +52,7 @@ pub(super) struct Request {
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// Whether the service is told the SHA-256 of the body, checks it and keeps it.
+    /// Sends the SHA-256 of the body in a header. The service verifies the body with it and stores it.
     pub(super) sends_checksum: bool,
 }
 
